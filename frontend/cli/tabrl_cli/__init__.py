@@ -1,0 +1,1 @@
+"""TabRL from a terminal."""

@@ -1,0 +1,1 @@
+"""What every TabRL service process shares."""

@@ -1,0 +1,1 @@
+"""Turns checkpoints into controllers that run anywhere."""

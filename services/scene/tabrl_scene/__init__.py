@@ -1,0 +1,1 @@
+"""Which environments exist and what their robots are made of."""

@@ -1,0 +1,1 @@
+"""Environments, physics, rewards, learning and controllers of TabRL, without any network."""

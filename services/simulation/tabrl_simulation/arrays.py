@@ -51,7 +51,7 @@ _LAYOUT: Final[dict[str, tuple[str | int, ...]]] = {
 }
 
 READABLE: Final[tuple[str, ...]] = tuple(_LAYOUT)
-"""The mjData arrays that rewards and controllers may read: fields of MjData, of `mjx.Data` and of `mujoco.batch.Batch`."""
+"""The mjData arrays that rewards and controllers may read: fields of MjData, `mjx.Data` and `mujoco.batch.Batch`."""
 
 STATE: Final[tuple[str, ...]] = ("qpos", "qvel", "act", "ctrl", "mocap_pos", "mocap_quat")
 """The arrays that, written before `mj_forward`, decide all the others."""

@@ -1,0 +1,90 @@
+"""Many simulations of one model on MuJoCo C, written and read as float32 arrays in MJX's layout."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tabrl_simulation import arrays
+
+if TYPE_CHECKING:
+    import mujoco
+
+__all__ = ["Simulations", "cores"]
+
+
+def cores() -> int:
+    """Returns how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+class Simulations:
+    """`N` simulations, stepped together on a thread pool.
+
+    A simulation that diverges keeps its NaNs, as in MJX, so that the environment can end the episode; MuJoCo's own
+    answer, to start over in silence, would show the learner a jump that no action caused.
+    """
+
+    def __init__(self, model: mujoco.MjModel, *, count: int, threads: int, reads: Sequence[str]) -> None:
+        """Copies the model `count` times.
+
+        Args:
+            model: the model; it is not changed.
+            count: simulations, `N`.
+            threads: threads to step them on.
+            reads: names, of `arrays.READABLE`, that `read` returns.
+        """
+        import copy
+
+        import mujoco
+        from mujoco import batch
+
+        model = copy.copy(model)
+        model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
+        self._batch = batch.Batch(model, nsim=count, nthread=threads)
+        self._ctrl = self._batch.bind("ctrl")
+        self._reads = tuple(reads)
+        # Only what is bound before a step is copied out after it.
+        arrays.read_batch(self._batch, self._reads)
+
+    def write(self, state: Mapping[str, NDArray[Any]], simulations: NDArray[np.intp] | None = None) -> None:
+        """Puts simulations into a state, at rest in everything the state does not name.
+
+        Args:
+            state: arrays by name, of `arrays.STATE`: each [n, ...].
+            simulations: indices of the `n` simulations, [n]; all of them if left out.
+        """
+        import mujoco
+
+        self._batch.reset(ids=simulations, stage=int(mujoco.mjtStage.mjSTAGE_NONE))
+        where = slice(None) if simulations is None else simulations
+        for name, values in state.items():
+            bound = self._batch.bind(name)
+            if bound.size:
+                bound[where] = np.reshape(values, (-1, *bound.shape[1:]))
+
+    def forward(self) -> None:
+        """Computes all derived arrays of the present state."""
+        self._batch.forward()
+
+    def run(self, nstep: int) -> None:
+        """Steps every simulation `nstep` times with the ctrl last written."""
+        self._batch.step(nstep=nstep)
+
+    def step(self, ctrl: NDArray[Any], nstep: int) -> None:
+        """Steps every simulation `nstep` times.
+
+        Args:
+            ctrl: held meanwhile, [N, nu].
+            nstep: physics steps.
+        """
+        self._ctrl[...] = ctrl
+        self._batch.step(nstep=nstep)
+
+    def read(self) -> dict[str, NDArray[np.float32]]:
+        """Copies the arrays asked for at the start: each [N, ...], float32, as they are after the last physics step."""
+        return arrays.read_batch(self._batch, self._reads)

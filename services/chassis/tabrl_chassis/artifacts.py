@@ -1,0 +1,202 @@
+"""The content-addressed store that services hand files to each other through, over fsspec."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import fsspec.implementations.local
+import grpc
+from tabrl.type.v1 import artifact_pb2
+
+from tabrl_chassis.errors import TabrlError
+
+DEFAULT_MEDIA_TYPE = "application/octet-stream"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_CHUNK_BYTES = 1 << 20
+
+
+class ArtifactStore:
+    """Immutable files by the SHA-256 of their bytes, at `<root>/<2 hex>/<sha256>`, media type beside them.
+
+    `url` is a folder or any fsspec URL (`s3://…`, `gs://…`). Methods block; from a handler, call them with
+    `asyncio.to_thread` when the file is large. Every method raises `TabrlError`: ARTIFACT_NOT_FOUND for an unknown
+    digest, STORAGE_FULL when the disk is full, STORAGE_UNAVAILABLE when the store cannot be used or a file is damaged.
+    """
+
+    def __init__(self, url: str | Path) -> None:
+        """Open the store; a local folder is made when it is missing."""
+        filesystem, root = fsspec.core.url_to_fs(str(url))
+        self._filesystem: Any = filesystem
+        self._root: str = root
+        self._local = isinstance(filesystem, fsspec.implementations.local.LocalFileSystem)
+        self._cache: Path | None = None
+        if self._local:
+            with _storage_errors():
+                Path(root).mkdir(parents=True, exist_ok=True)
+
+    def put(self, data: bytes, media_type: str = DEFAULT_MEDIA_TYPE) -> artifact_pb2.Artifact:
+        """Store bytes and return their artifact; storing the same bytes again changes nothing."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        with _storage_errors():
+            if self._size(sha256) != len(data):
+                # The media type goes first, so that no reader finds the file without it.
+                self._write(self._type_key(sha256), media_type.encode())
+                self._write(self._key(sha256), data)
+        return artifact_pb2.Artifact(sha256=sha256, size_bytes=len(data), media_type=media_type)
+
+    def put_file(self, path: str | Path, media_type: str = DEFAULT_MEDIA_TYPE) -> artifact_pb2.Artifact:
+        """Store a file's bytes and return their artifact."""
+        with _storage_errors():
+            data = Path(path).read_bytes()
+        return self.put(data, media_type)
+
+    def read(self, sha256: str) -> bytes:
+        """Return the bytes of an artifact, checked against their digest."""
+        self._require(sha256)
+        with _storage_errors():
+            data: bytes = self._filesystem.cat_file(self._key(sha256))
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise _damaged(sha256)
+        return data
+
+    def local_path(self, sha256: str) -> Path:
+        """Return a readable local file with the artifact's bytes, checked against their digest; never write to it."""
+        self._require(sha256)
+        if self._local:
+            path = Path(self._key(sha256))
+            with _storage_errors(), path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                    raise _damaged(sha256)
+            return path
+        if self._cache is None:
+            self._cache = Path(tempfile.mkdtemp(prefix="tabrl-artifacts-"))
+        path = self._cache / sha256
+        if not path.exists():
+            _write_atomically(path, self.read(sha256))
+        return path
+
+    def exists(self, sha256: str) -> bool:
+        """Whether the store holds an artifact; False for text that is no digest."""
+        if not _SHA256.fullmatch(sha256):
+            return False
+        with _storage_errors():
+            return self._size(sha256) is not None
+
+    def describe(self, sha256: str) -> artifact_pb2.Artifact:
+        """Return the artifact of a digest: its size and the media type it was stored with."""
+        size = self._require(sha256)
+        media_type = DEFAULT_MEDIA_TYPE
+        with contextlib.suppress(FileNotFoundError), _storage_errors(FileNotFoundError):
+            media_type = self._filesystem.cat_file(self._type_key(sha256)).decode()
+        return artifact_pb2.Artifact(sha256=sha256, size_bytes=size, media_type=media_type)
+
+    def chunks(self, sha256: str, start: int, stop: int) -> Iterator[bytes]:
+        """Yield bytes `start` to `stop` (exclusive) of an artifact, a mebibyte at a time."""
+        self._require(sha256)
+        with _storage_errors(), self._filesystem.open(self._key(sha256), "rb") as file:
+            file.seek(start)
+            while start < stop and (chunk := file.read(min(_CHUNK_BYTES, stop - start))):
+                start += len(chunk)
+                yield chunk
+
+    def check(self) -> None:
+        """Raise `TabrlError` when the store cannot be reached or, for a folder, is not writable."""
+        with _storage_errors():
+            if not self._local:
+                self._filesystem.exists(self._root)
+            elif not os.access(self._root, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, "the folder is not writable", self._root)
+
+    def _key(self, sha256: str) -> str:
+        return f"{self._root}/{sha256[:2]}/{sha256}"
+
+    def _type_key(self, sha256: str) -> str:
+        return self._key(sha256) + ".type"
+
+    def _size(self, sha256: str) -> int | None:
+        try:
+            if self._local:
+                return os.stat(self._key(sha256)).st_size
+            return int(self._filesystem.size(self._key(sha256)))
+        except FileNotFoundError:
+            return None
+
+    def _require(self, sha256: str) -> int:
+        """Return the artifact's size, or raise ARTIFACT_NOT_FOUND."""
+        with _storage_errors():
+            size = self._size(sha256) if _SHA256.fullmatch(sha256) else None
+        if size is None:
+            raise TabrlError(
+                grpc.StatusCode.NOT_FOUND,
+                "ARTIFACT_NOT_FOUND",
+                f"The store holds no artifact with the digest {sha256[:64]!r}.",
+                metadata={"sha256": sha256[:64]},
+            )
+        return size
+
+    def _write(self, key: str, data: bytes) -> None:
+        if self._local:
+            _write_atomically(Path(key), data)
+        else:
+            self._filesystem.pipe_file(key, data)  # object stores put whole objects or nothing
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that a reader, or a machine that loses power, sees all of it or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o444)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextlib.contextmanager
+def _storage_errors(*allowed: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except allowed:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise TabrlError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                "STORAGE_FULL",
+                "The disk that holds the artifacts is full; free some space and try again.",
+            ) from error
+        raise TabrlError(
+            grpc.StatusCode.UNAVAILABLE,
+            "STORAGE_UNAVAILABLE",
+            f"The artifact store cannot be used: {error.strerror or error}.",
+            retry_after_secs=1.0,
+        ) from error
+
+
+def _damaged(sha256: str) -> TabrlError:
+    return TabrlError(
+        grpc.StatusCode.UNAVAILABLE,
+        "STORAGE_UNAVAILABLE",
+        f"The artifact {sha256} is damaged: its bytes no longer have this digest. Delete it and make it again.",
+        metadata={"sha256": sha256},
+    )

@@ -1,0 +1,120 @@
+"""A service's own database: SQLAlchemy 2 in worker threads, migrated by Alembic when the service starts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+T = TypeVar("T")
+
+_BUSY_TIMEOUT_SECS = 10
+_READER_THREADS = 4
+
+
+class Database:
+    """Transactions as plain functions of a session, run off the event loop.
+
+    SQLite (the default) is opened in WAL mode with foreign keys on; writers take the write lock at their start, one at
+    a time. Any other SQLAlchemy URL works the same. Objects stay readable after their transaction.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Open the database; the folder of an SQLite file is made when it is missing."""
+        self.url = sa.make_url(url)
+        is_sqlite = self.url.get_backend_name() == "sqlite"
+        if is_sqlite and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        self.engine = sa.create_engine(self.url, pool_pre_ping=not is_sqlite)
+        if is_sqlite:
+            event.listen(self.engine, "connect", _configure_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        self._writing = self.engine.execution_options(tabrl_write=True)
+        writers = 1 if is_sqlite else _READER_THREADS
+        self._writers = ThreadPoolExecutor(writers, thread_name_prefix="database-write")
+        self._readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="database-read")
+
+    async def read(self, work: Callable[[Session], T]) -> T:
+        """Return `work(session)` of a transaction that is rolled back."""
+        return await self._run(self._readers, self._read, work)
+
+    async def write(self, work: Callable[[Session], T]) -> T:
+        """Return `work(session)` of a transaction that is committed, or rolled back when `work` raises.
+
+        A caller that is cancelled does not undo it: the transaction ends in its thread.
+        """
+        return await self._run(self._writers, self._write, work)
+
+    async def ping(self) -> None:
+        """Raise when the database does not answer."""
+        await self.read(lambda session: session.execute(sa.text("SELECT 1")))
+
+    def migrate(self, package: str) -> None:
+        """Bring the schema up to the newest revision in `package` (a Python package of Alembic revisions)."""
+        from alembic import command
+
+        command.upgrade(_alembic_config(package, self), "head")
+
+    def close(self) -> None:
+        """Finish the transactions under way and close every connection."""
+        self._writers.shutdown()
+        self._readers.shutdown()
+        self.engine.dispose()
+
+    async def _run(self, threads: ThreadPoolExecutor, run: Callable[[Any], T], work: Callable[[Session], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(threads, run, work)
+
+    def _read(self, work: Callable[[Session], T]) -> T:
+        with Session(self.engine, expire_on_commit=False) as session:
+            return work(session)
+
+    def _write(self, work: Callable[[Session], T]) -> T:
+        with Session(self._writing, expire_on_commit=False) as session, session.begin():
+            return work(session)
+
+
+def schema_differences(database: Database, metadata: sa.MetaData) -> list[Any]:
+    """Return what differs between a migrated database and the models, as Alembic operations; empty for nothing."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with database.engine.connect() as connection:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+
+def _alembic_config(package: str, database: Database) -> Any:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(resources.files("tabrl_chassis") / "migration"))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", str(resources.files(package)))
+    config.attributes["engine"] = database.engine
+    return config
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    # The driver must not open transactions by itself: `_begin_sqlite` decides which lock they take.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        f"busy_timeout={_BUSY_TIMEOUT_SECS * 1000}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A reader that turns writer midway fails at once with SQLITE_BUSY whatever the timeout; one that locks first waits.
+    writes = connection.get_execution_options().get("tabrl_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

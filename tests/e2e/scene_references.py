@@ -1,10 +1,10 @@
-"""Writes each environment's scene bundle and where native MuJoCo takes it in 100 control periods, for other loaders to compare.
+"""Writes each scene bundle and where native MuJoCo takes it in 100 control periods, for other loaders to compare.
 
     python tests/e2e/scene_references.py FOLDER
 
-FOLDER then holds `<environment>/scene.xml`, the assets beside it, and `<environment>/reference.json`: the state to start from,
-the control of each period, and `qpos` after each. In every period the control is written and the physics stepped
-`physics_steps_per_control` times.
+FOLDER then holds `<environment>/scene.xml`, the assets beside it, and `<environment>/reference.json`: the state to
+start from, the control of each period, and `qpos` after each. In every period the control is written and the physics
+stepped `physics_steps_per_control` times.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
-
 from tabrl_simulation import bundle, environments
 
 CONTROL_PERIODS = 100

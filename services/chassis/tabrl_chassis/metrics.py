@@ -12,7 +12,7 @@ from prometheus_client import Counter, Histogram, disable_created_metrics
 
 from tabrl_chassis.interception import Method, Stream, Unary, WrappingInterceptor
 
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 _LABELS = ("grpc_type", "grpc_service", "grpc_method")
 STARTED = Counter("grpc_server_started", "RPCs started on the server.", _LABELS)
 HANDLED = Counter(

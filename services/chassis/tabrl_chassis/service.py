@@ -192,7 +192,7 @@ async def _run(service: Service[C], config: C, log: Logger, begin: float) -> Non
         with contextlib.suppress(asyncio.CancelledError):
             await stopped
         if running.failed.done():
-            running.failed.result()  # raises: a service that lost a part of itself ends, and its launcher starts it afresh
+            running.failed.result()  # raises: better to end and be started afresh than to limp on
     log.info("stopped")
 
 

@@ -1,0 +1,145 @@
+"""The artifact store, and its HTTP face."""
+
+import errno
+import hashlib
+import os
+
+import aiohttp
+import grpc
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from tabrl_chassis import artifacts
+from tabrl_chassis.artifacts import ArtifactStore
+from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.http import http_application
+
+XML = b"<mujoco/>"
+XML_SHA256 = hashlib.sha256(XML).hexdigest()
+
+
+@pytest.fixture(params=["folder", "memory"])
+def store(request, tmp_path):
+    return ArtifactStore(tmp_path / "artifacts" if request.param == "folder" else f"memory://{tmp_path.name}")
+
+
+def test_what_is_put_is_found_by_its_digest(store, tmp_path):
+    artifact = store.put(XML, "application/xml")
+    assert (artifact.sha256, artifact.size_bytes, artifact.media_type) == (XML_SHA256, 9, "application/xml")
+    assert store.put(XML, "application/xml") == artifact
+    assert store.describe(XML_SHA256) == artifact
+    assert store.read(XML_SHA256) == XML
+    assert store.local_path(XML_SHA256).read_bytes() == XML
+    assert b"".join(store.chunks(XML_SHA256, 1, 7)) == b"mujoco"
+    assert store.exists(XML_SHA256)
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    assert store.put_file(file).size_bytes == 0
+    store.check()
+
+
+@pytest.mark.parametrize("digest", ["0" * 64, "", "../../etc/passwd", "A" * 64, "0" * 10_000])
+def test_an_unknown_digest_is_artifact_not_found(store, digest):
+    assert not store.exists(digest)
+    for read in (store.read, store.local_path, store.describe):
+        with pytest.raises(TabrlError) as caught:
+            read(digest)
+        assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.NOT_FOUND, "ARTIFACT_NOT_FOUND")
+
+
+def test_a_damaged_file_is_never_handed_out(tmp_path):
+    store = ArtifactStore(tmp_path)
+    path = store.local_path(store.put(XML).sha256)
+    path.chmod(0o644)
+    path.write_bytes(b"<mujocO/>")
+    for read in (store.read, store.local_path):
+        with pytest.raises(TabrlError, match="damaged") as caught:
+            read(XML_SHA256)
+        assert caught.value.reason == "STORAGE_UNAVAILABLE"
+
+
+def test_a_file_cut_short_is_written_again(tmp_path):
+    store = ArtifactStore(tmp_path)
+    path = store.local_path(store.put(XML).sha256)
+    path.chmod(0o644)
+    path.write_bytes(XML[:4])
+    store.put(XML)
+    assert store.read(XML_SHA256) == XML
+
+
+def test_a_full_disk_is_storage_full_and_leaves_nothing_behind(tmp_path, monkeypatch):
+    store = ArtifactStore(tmp_path)
+
+    def fsync(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(artifacts.os, "fsync", fsync)
+    with pytest.raises(TabrlError) as caught:
+        store.put(XML)
+    assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+async def http(tmp_path):
+    store = ArtifactStore(tmp_path)
+    store.put(XML, "application/xml")
+    async with TestClient(TestServer(http_application(store))) as client:
+        yield client
+
+
+async def test_get_serves_the_bytes_for_ever(http):
+    response = await http.get(f"/artifacts/{XML_SHA256}")
+    assert (response.status, await response.read()) == (200, XML)
+    assert response.headers["Content-Type"] == "application/xml"
+    assert response.headers["ETag"] == f'"{XML_SHA256}"'
+    assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_head_sends_no_bytes(http):
+    response = await http.head(f"/artifacts/{XML_SHA256}")
+    assert (response.status, response.headers["Content-Length"], await response.read()) == (200, "9", b"")
+
+
+async def test_a_known_etag_is_not_sent_again(http):
+    response = await http.get(f"/artifacts/{XML_SHA256}", headers={"If-None-Match": f'W/"{XML_SHA256}"'})
+    assert (response.status, await response.read()) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    ("header", "status", "body", "content_range"),
+    [
+        ("bytes=0-3", 206, b"<muj", "bytes 0-3/9"),
+        ("bytes=7-", 206, b"/>", "bytes 7-8/9"),
+        ("bytes=-2", 206, b"/>", "bytes 7-8/9"),
+        ("bytes=0-999", 206, XML, "bytes 0-8/9"),
+        ("bytes=-999", 206, XML, "bytes 0-8/9"),
+        ("bytes=9-", 416, b"", "bytes */9"),
+        ("bytes=5-2", 416, b"", "bytes */9"),
+        ("bytes=0-1,3-4", 200, XML, None),
+        ("lines=1", 200, XML, None),
+    ],
+)
+async def test_ranges(http, header, status, body, content_range):
+    response = await http.get(f"/artifacts/{XML_SHA256}", headers={"Range": header})
+    assert (response.status, await response.read()) == (status, body)
+    assert response.headers.get("Content-Range") == content_range
+
+
+async def test_a_range_of_another_version_gets_everything(http):
+    response = await http.get(f"/artifacts/{XML_SHA256}", headers={"Range": "bytes=0-3", "If-Range": '"old"'})
+    assert response.status == 200
+
+
+@pytest.mark.parametrize("path", ["/artifacts/" + "0" * 64, "/artifacts/..%2f..%2fetc%2fpasswd", "/artifacts/x"])
+async def test_an_unknown_artifact_is_404_and_not_cached(http, path):
+    response = await http.get(path)
+    assert response.status == 404
+    assert "Cache-Control" not in response.headers
+    assert (await response.json())["reason"] == "ARTIFACT_NOT_FOUND"
+
+
+async def test_nothing_can_be_written(http):
+    response: aiohttp.ClientResponse = await http.put(f"/artifacts/{XML_SHA256}", data=b"x")
+    assert response.status == 405

@@ -1,0 +1,182 @@
+"""Transactions, migrations, request ids and pages on a real database."""
+
+import asyncio
+import uuid
+
+import grpc
+import pytest
+import sqlalchemy as sa
+from tabrl.trainer.v1 import trainer_pb2
+
+from tabrl_chassis.database import Database, schema_differences
+from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.idempotency import once, request_ids_table
+from tabrl_chassis.pagination import page_of
+
+METADATA = sa.MetaData()
+RUNS = sa.Table("runs", METADATA, sa.Column("run_id", sa.String(36), primary_key=True))
+EVENTS = sa.Table(
+    "events",
+    METADATA,
+    sa.Column("run_id", sa.String(36), sa.ForeignKey("runs.run_id"), primary_key=True),
+    sa.Column("revision", sa.Integer, primary_key=True, autoincrement=False),
+)
+request_ids_table(METADATA)
+
+FIRST = """
+import sqlalchemy as sa
+from alembic import op
+from tabrl_chassis.idempotency import request_id_columns
+
+revision, down_revision = "0001", None
+
+def upgrade() -> None:
+    op.create_table("runs", sa.Column("run_id", sa.String(36), primary_key=True))
+    op.create_table("request_ids", *request_id_columns())
+"""
+SECOND = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "0002", "0001"
+
+def upgrade() -> None:
+    op.create_table(
+        "events",
+        sa.Column("run_id", sa.String(36), sa.ForeignKey("runs.run_id"), primary_key=True),
+        sa.Column("revision", sa.Integer, primary_key=True, autoincrement=False),
+    )
+"""
+
+
+@pytest.fixture
+def migrations(tmp_path, monkeypatch):
+    name = f"migrations_{uuid.uuid4().hex}"
+    package = tmp_path / name
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "m0001_runs.py").write_text(FIRST)
+    (package / "m0002_events.py").write_text(SECOND)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return name
+
+
+@pytest.fixture
+def database(tmp_path, migrations):
+    opened = Database(f"sqlite:///{tmp_path}/trainer/trainer.db")
+    opened.migrate(migrations)
+    yield opened
+    opened.close()
+
+
+def add_run(run_id: str):
+    return lambda session: session.execute(RUNS.insert().values(run_id=run_id))
+
+
+def run_ids(session) -> list[str]:
+    return list(session.scalars(sa.select(RUNS.c.run_id)))
+
+
+async def test_migrations_make_the_models_and_run_once(database, migrations):
+    await database.write(add_run("r1"))
+    database.migrate(migrations)
+    assert await database.read(run_ids) == ["r1"]
+    assert schema_differences(database, METADATA) == []
+
+
+async def test_a_newer_database_is_refused(database, migrations, tmp_path):
+    (tmp_path / migrations / "m0002_events.py").unlink()
+    with pytest.raises(Exception, match="0002"):
+        database.migrate(migrations)
+
+
+async def test_a_write_that_raises_leaves_nothing(database):
+    def work(session):
+        add_run("r1")(session)
+        raise KeyError("changed my mind")
+
+    with pytest.raises(KeyError):
+        await database.write(work)
+    assert await database.read(run_ids) == []
+
+
+async def test_sqlite_is_configured(database):
+    def pragmas(session):
+        return [session.execute(sa.text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "foreign_keys")]
+
+    assert await database.read(pragmas) == ["wal", 1]
+    with pytest.raises(sa.exc.IntegrityError):
+        await database.write(lambda session: session.execute(EVENTS.insert().values(run_id="none", revision=1)))
+
+
+async def test_two_processes_worth_of_writers_wait_for_each_other(database, tmp_path):
+    other = Database(str(database.url))
+    writes = [(database if i % 2 else other).write(add_run(f"r{i}")) for i in range(40)]
+    await asyncio.gather(*writes)
+    assert len(await database.read(run_ids)) == 40
+    other.close()
+
+
+def create_request(request_id: str = "", environment_id: str = "CartpoleBalance") -> trainer_pb2.CreateRunRequest:
+    return trainer_pb2.CreateRunRequest(spec=trainer_pb2.RunSpec(environment_id=environment_id), request_id=request_id)
+
+
+async def create(database: Database, request: trainer_pb2.CreateRunRequest) -> str:
+    def make(session) -> str:
+        run_id = uuid.uuid4().hex
+        add_run(run_id)(session)
+        return run_id
+
+    return await database.write(lambda session: once(session, request, make))
+
+
+async def test_the_same_request_id_and_body_give_the_same_run(database):
+    request_id = str(uuid.uuid4())
+    results = await asyncio.gather(*[create(database, create_request(request_id)) for _ in range(5)])
+    assert len(set(results)) == 1
+    assert await database.read(run_ids) == [results[0]]
+
+
+async def test_the_same_request_id_with_another_body_is_refused(database):
+    request_id = str(uuid.uuid4())
+    await create(database, create_request(request_id))
+    with pytest.raises(TabrlError) as caught:
+        await create(database, create_request(request_id, "WalkerStand"))
+    assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED")
+
+
+async def test_without_a_request_id_every_call_makes_a_run(database):
+    assert await create(database, create_request()) != await create(database, create_request())
+
+
+def list_request(size: int = 0, token: str = "", environment_id: str = "") -> trainer_pb2.ListRunsRequest:
+    return trainer_pb2.ListRunsRequest(page_size=size, page_token=token, environment_id=environment_id)
+
+
+@pytest.mark.parametrize(("asked", "given"), [(0, 50), (7, 7), (501, 500)])
+def test_page_sizes_are_coerced(asked, given):
+    assert page_of(list_request(asked)).size == given
+
+
+def test_a_token_carries_its_key_to_the_next_page_of_any_size():
+    token = page_of(list_request(2)).token("r2")
+    assert page_of(list_request(3, token)).after == "r2"
+
+
+@pytest.mark.parametrize("token", ["x", "bm90IGpzb24", "é", "e30", "W10"])
+def test_a_made_up_token_is_refused(token):
+    with pytest.raises(TabrlError) as caught:
+        page_of(list_request(token=token))
+    assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN")
+
+
+def test_a_token_of_another_query_is_refused():
+    token = page_of(list_request(environment_id="CartpoleBalance")).token("r2")
+    with pytest.raises(TabrlError, match="another query"):
+        page_of(list_request(token=token))
+
+
+def test_a_negative_size_is_refused():
+    with pytest.raises(TabrlError) as caught:
+        page_of(list_request(-1))
+    assert caught.value.reason == "INVALID_FIELD"

@@ -72,18 +72,25 @@ class Simulations:
         self._batch.forward()
 
     def run(self, nstep: int) -> None:
-        """Steps every simulation `nstep` times with the ctrl last written."""
+        """Steps every simulation `nstep` times with the ctrl that is held."""
         self._batch.step(nstep=nstep)
 
-    def step(self, ctrl: NDArray[Any], nstep: int) -> None:
-        """Steps every simulation `nstep` times.
-
-        Args:
-            ctrl: held meanwhile, [N, nu].
-            nstep: physics steps.
-        """
+    def hold(self, ctrl: NDArray[Any]) -> None:
+        """Sets the ctrl to hold from now on, [N, nu]."""
         self._ctrl[...] = ctrl
-        self._batch.step(nstep=nstep)
+
+    def held(self) -> NDArray[np.float64]:
+        """Copies the ctrl that is held, [N, nu]."""
+        return np.array(self._ctrl)
+
+    def save(self, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+        """Copies state fields of MjData in full precision: each [N, ...]."""
+        return {name: np.array(self._batch.bind(name)) for name in names}
+
+    def restore(self, saved: Mapping[str, NDArray[np.float64]]) -> None:
+        """Writes what `save` copied."""
+        for name, values in saved.items():
+            self._batch.bind(name)[...] = values
 
     def read(self) -> dict[str, NDArray[np.float32]]:
         """Copies the arrays asked for at the start: each [N, ...], float32, as they are after the last physics step."""

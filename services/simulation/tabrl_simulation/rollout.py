@@ -1,0 +1,448 @@
+"""Many environments driven by a policy, with MuJoCo C between one jitted function per control step.
+
+The function is the environment's step turned inside out: it looks at what physics returned (`after`), starts new
+episodes where one ended, asks the policy, and says what to hand to physics next (`before`). So each control step is one
+dispatch, and nothing an environment does not read is copied.
+
+`N` is the number of environments, `P` the number of starting states, `A` and `O` the sizes of action and observation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from tabrl_simulation import arrays, learner, physics, reset, split
+from tabrl_simulation.environments import Environment
+from tabrl_simulation.settings import Settings
+
+__all__ = ["OWN_REWARD", "EpisodeTally", "Reward", "RolloutState", "Rollouts"]
+
+OWN_REWARD: Final = "reward"
+"""Name of the only term of an environment that reports none."""
+
+# Saved with a checkpoint: besides these and ctrl, nothing of a simulation outlives a control step.
+_SIMULATION_STATE: Final = (*(name for name in arrays.STATE if name != "ctrl"), "qacc_warmstart", "time")
+
+
+class Reward(Protocol):
+    """A reward that takes the place of an environment's own; `tabrl_simulation.rewards.program.RewardProgram` is one."""
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the reward's artifact, in hex."""
+
+    @property
+    def environment_id(self) -> str:
+        """Environment it was made for."""
+
+    @property
+    def environment_fingerprint(self) -> str:
+        """Fingerprint of that environment then."""
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of its terms."""
+
+    @property
+    def inputs(self) -> Mapping[str, tuple[int, ...]]:
+        """The mjData arrays it reads."""
+
+    def __call__(self, arrays: Mapping[str, Any], action: Any) -> dict[str, jax.Array]:
+        """Returns each term for one environment; traceable."""
+
+
+class EpisodeTally(NamedTuple):
+    """Sums over what happened since the last update; each [], float32.
+
+    Attributes:
+        episodes: episodes that ended and had begun at their first step.
+        steps: control steps in them.
+        returns: sum of their returns.
+        term_returns: sum of their returns by term, weights applied.
+        rewards: sum of all rewards, finished episode or not.
+        diverged: control steps after which physics had no finite state left.
+        bad_terms: control steps, by term, at which a reward term of a finite state was not finite.
+    """
+
+    episodes: jax.Array
+    steps: jax.Array
+    returns: jax.Array
+    term_returns: dict[str, jax.Array]
+    rewards: jax.Array
+    diverged: jax.Array
+    bad_terms: dict[str, jax.Array]
+
+
+class RolloutState(NamedTuple):
+    """What a control step hands to the next, apart from the simulations.
+
+    Attributes:
+        observation: what the policy saw last, [N, O].
+        raw_action: what it drew, before tanh, [N, A].
+        log_prob: of that draw, [N].
+        logits: the distribution it drew from, [N, 2 A].
+        carry: the environment's carry, by entry, [N, ...].
+        before: arrays that `after` reads as they were before the physics, [N, ...].
+        steps: control steps since the episode began, [N], int32.
+        limit: control steps after which the episode is cut off, [N], int32.
+        counted: whether the episode is one to report, [N].
+        episode_return: sum of its rewards, [N].
+        episode_terms: sum of its reward terms, weights applied, by term, [N].
+        discounted_return: sum of rewards, each older one discounted, [N].
+        tally: sums since the last update.
+        key: of the draws to come, [2], uint32.
+    """
+
+    observation: jax.Array
+    raw_action: jax.Array
+    log_prob: jax.Array
+    logits: jax.Array
+    carry: dict[str, jax.Array]
+    before: dict[str, jax.Array]
+    steps: jax.Array
+    limit: jax.Array
+    counted: jax.Array
+    episode_return: jax.Array
+    episode_terms: dict[str, jax.Array]
+    discounted_return: jax.Array
+    tally: EpisodeTally
+    key: jax.Array
+
+
+class Orders(NamedTuple):
+    """What the host does before the next physics steps.
+
+    Attributes:
+        ctrl: [N, nu], float32.
+        ended: whether the episode ended, [N], bool.
+        start: index of the starting state of the next one, [N], int32.
+    """
+
+    ctrl: jax.Array
+    ended: jax.Array
+    start: jax.Array
+
+
+class _Starts(NamedTuple):
+    """Starting states as the jitted function needs them; each [P, ...]."""
+
+    observation: jax.Array
+    carry: dict[str, jax.Array]
+    data: dict[str, jax.Array]
+
+
+class Rollouts:
+    """The environments of one training, and where they stand."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        settings: Settings,
+        networks: Any,
+        *,
+        reward: Reward | None,
+        weights: Mapping[str, float],
+        threads: int,
+    ) -> None:
+        """Prepares the simulations; `begin` or `restore` sets them going.
+
+        Args:
+            environment: what to simulate.
+            settings: of the training.
+            networks: Brax's networks, as `learner.make_networks` makes them.
+            reward: in place of the environment's own.
+            weights: of the reward's terms; 1 where none is given.
+            threads: for physics.
+        """
+        self._environment = environment
+        self._settings = settings
+        self._networks = networks
+        self._split = split.split(environment)
+        self._reward = reward
+        self.terms: tuple[str, ...] = (
+            tuple(reward.terms) if reward is not None else self._split.terms or (OWN_REWARD,)
+        )
+        self._weights = jnp.asarray([weights.get(name, 1.0) for name in self.terms], jnp.float32)
+        wanted = {*self._split.reads, *(reward.inputs if reward is not None else ())}
+        self._simulations = physics.Simulations(
+            environment.model,
+            count=settings.num_envs,
+            threads=threads,
+            reads=[name for name in arrays.READABLE if name in wanted],
+        )
+        self._resetter = reset.Resetter(environment, threads=threads)
+        self._pool_size = max(256, settings.num_envs)
+        self._pool_key = np.zeros(2, np.uint32)
+        self._spent_starts = 0
+        self._states: RolloutState | None = None
+        self._advance: Callable[..., tuple[RolloutState, learner.Rollout, Orders]] = jax.jit(self._advanced)
+        self._first: Callable[..., tuple[RolloutState, jax.Array]] = jax.jit(self._begun)
+
+    @property
+    def state(self) -> RolloutState:
+        """Where the environments stand, ready for the next physics steps."""
+        if self._states is None:
+            raise RuntimeError("begin or restore comes first")
+        return self._states
+
+    def begin(self, state: learner.LearnerState, key: jax.Array) -> None:
+        """Starts an episode in every environment, and asks the policy for first actions."""
+        key, pool_key = jax.random.split(key)
+        self._draw_pool(np.asarray(pool_key))
+        self._states, ctrl = self._first(state.params.policy, state.normalizer, self._starts, key)
+        first = {name: values[: self._settings.num_envs] for name, values in self._pool.state.items()}
+        self._simulations.write(first)
+        self._simulations.hold(np.asarray(ctrl))
+
+    def collect(self, state: learner.LearnerState) -> list[learner.Rollout]:
+        """Takes `unroll_length` control steps; returns what each showed."""
+        rollouts: list[learner.Rollout] = []
+        for _ in range(self._settings.unroll_length):
+            self._simulations.run(self._environment.physics_steps_per_control)
+            self._states, rollout, orders = self._advance(
+                state.params.policy,
+                state.normalizer,
+                self._starts,
+                self._weights,
+                self.state,
+                self._simulations.read(),
+            )
+            rollouts.append(rollout)
+            self._obey(orders)
+        return rollouts
+
+    def take_tally(self) -> EpisodeTally:
+        """Returns the sums since the last call, on the host, and starts them anew; draws new starting states if due."""
+        tally: EpisodeTally = jax.device_get(self.state.tally)
+        self._states = self.state._replace(tally=self._no_tally())
+        if self._spent_starts >= self._pool_size:
+            self._draw_pool(np.asarray(jax.random.fold_in(jnp.asarray(self._pool_key), 1)))
+        return tally
+
+    def save(self) -> dict[str, NDArray[Any]]:
+        """Returns where the environments stand, as arrays by path, from which `restore` goes on to the bit."""
+        return {
+            **flatten("loop", jax.device_get(self.state)),
+            **flatten("simulations", self._simulations.save(_SIMULATION_STATE)),
+            "ctrl": self._simulations.held(),
+            "pool_key": self._pool_key,
+            "spent_starts": np.asarray(self._spent_starts, np.int64),
+        }
+
+    def restore(self, saved: Mapping[str, NDArray[Any]]) -> None:
+        """Goes on from what `save` returned for the same environment, settings and reward.
+
+        Raises:
+            KeyError, ValueError: an array is missing or of another shape.
+        """
+        self._draw_pool(np.asarray(saved["pool_key"], np.uint32))
+        self._spent_starts = int(saved["spent_starts"])
+        template = jax.eval_shape(
+            self._begun, *self._abstract_policy(), self._starts, jax.ShapeDtypeStruct((2,), jnp.uint32)
+        )[0]
+        self._states = unflatten("loop", template, saved)
+        self._simulations.write({})
+        self._simulations.restore({name: saved[f"simulations/{name}"] for name in _SIMULATION_STATE})
+        self._simulations.hold(saved["ctrl"])
+
+    def _obey(self, orders: Orders) -> None:
+        ended = np.flatnonzero(np.asarray(orders.ended))
+        if ended.size:
+            start = np.asarray(orders.start)[ended]
+            self._simulations.write({name: values[start] for name, values in self._pool.state.items()}, ended)
+            self._spent_starts += int(ended.size)
+        self._simulations.hold(np.asarray(orders.ctrl))
+
+    def _draw_pool(self, key: NDArray[np.uint32]) -> None:
+        self._pool_key = key
+        self._pool = self._resetter.sample(jax.random.split(jnp.asarray(key), self._pool_size))
+        self._spent_starts = 0
+        reads = {*self._split.before_arrays, *self._split.after_reads_before}
+        self._starts = _Starts(
+            observation=jnp.asarray(self._pool.observation),
+            carry={name: jnp.asarray(self._pool.carry[name]) for name in self._split.carry},
+            data={name: jnp.asarray(self._pool.data[name]) for name in reads},
+        )
+
+    def _abstract_policy(self) -> tuple[Any, Any]:
+        made = learner.make_learner(
+            self._settings,
+            observation_size=self._environment.observation_size,
+            action_size=self._environment.action_size,
+        )
+        state = jax.eval_shape(made.init, jax.ShapeDtypeStruct((2,), jnp.uint32))
+        return state.params.policy, state.normalizer
+
+    def _no_tally(self) -> EpisodeTally:
+        zeros = {name: jnp.zeros(()) for name in self.terms}
+        nothing = jnp.zeros(())
+        return EpisodeTally(nothing, nothing, nothing, zeros, nothing, nothing, zeros)
+
+    # What follows is traced.
+
+    def _begun(
+        self, policy: Any, normalizer: Any, starts: _Starts, key: jax.Array
+    ) -> tuple[RolloutState, jax.Array]:
+        count = self._settings.num_envs
+        first: _Starts = jax.tree.map(lambda x: x[:count], starts)
+        key, stagger_key = jax.random.split(key)
+        # First episodes are cut off at different lengths, so that later ones end evenly spread over time.
+        limit = 1 + jax.random.permutation(stagger_key, count) * self._environment.episode_length // count
+        raw_action, log_prob, logits, key = self._act(policy, normalizer, first.observation, key)
+        zeros = jnp.zeros(count)
+        ctrl = self._ctrl(raw_action, first.carry, first.data)
+        state = RolloutState(
+            observation=first.observation,
+            raw_action=raw_action,
+            log_prob=log_prob,
+            logits=logits,
+            carry=first.carry,
+            before={name: first.data[name] for name in self._split.after_reads_before},
+            steps=jnp.zeros(count, jnp.int32),
+            limit=limit.astype(jnp.int32),
+            counted=jnp.zeros(count, bool),
+            episode_return=zeros,
+            episode_terms=dict.fromkeys(self.terms, zeros),
+            discounted_return=zeros,
+            tally=self._no_tally(),
+            key=key,
+        )
+        return state, ctrl
+
+    def _advanced(
+        self,
+        policy: Any,
+        normalizer: Any,
+        starts: _Starts,
+        weights: jax.Array,
+        state: RolloutState,
+        data: dict[str, jax.Array],
+    ) -> tuple[RolloutState, learner.Rollout, Orders]:
+        action = self._networks.parametric_action_distribution.postprocess(state.raw_action)
+        earlier = {f"before.{name}": value for name, value in state.before.items()}
+        after = jax.vmap(self._split.after)({**data, **earlier}, action, state.carry)
+        reward, terms = self._rewarded(after, data, action, weights)
+
+        finite = jnp.isfinite(after.observation).all(-1)
+        bad_terms = {name: (finite & ~jnp.isfinite(value)).sum(dtype=jnp.float32) for name, value in terms.items()}
+        terms = {name: jnp.where(finite, value, 0.0) for name, value in terms.items()}
+        reward = jnp.where(finite, reward, 0.0)
+
+        steps = state.steps + 1
+        terminated = (after.done > 0) | ~finite
+        ended = terminated | (steps >= state.limit)
+        rollout = learner.Rollout(
+            observation=state.observation,
+            raw_action=state.raw_action,
+            log_prob=state.log_prob,
+            logits=state.logits,
+            reward=reward,
+            discounted_return=reward + self._settings.discounting * state.discounted_return,
+            termination=terminated.astype(jnp.float32),
+            truncation=(ended & ~terminated).astype(jnp.float32),
+        )
+        episode_return = state.episode_return + reward
+        episode_terms = {name: state.episode_terms[name] + terms[name] for name in self.terms}
+        counts = (ended & state.counted).astype(jnp.float32)
+        tally = EpisodeTally(
+            episodes=state.tally.episodes + counts.sum(),
+            steps=state.tally.steps + (counts * steps).sum(),
+            returns=state.tally.returns + (counts * episode_return).sum(),
+            term_returns={n: state.tally.term_returns[n] + (counts * episode_terms[n]).sum() for n in self.terms},
+            rewards=state.tally.rewards + reward.sum(),
+            diverged=state.tally.diverged + (~finite).sum(dtype=jnp.float32),
+            bad_terms={name: state.tally.bad_terms[name] + bad_terms[name] for name in self.terms},
+        )
+
+        key, start_key = jax.random.split(state.key)
+        start = jax.random.randint(start_key, ended.shape, 0, starts.observation.shape[0], jnp.int32)
+
+        def fresh(new: jax.Array, old: jax.Array) -> jax.Array:
+            return jnp.where(ended.reshape(-1, *(1,) * (old.ndim - 1)), new, old)
+
+        chosen: _Starts = jax.tree.map(lambda x: x[start], starts)
+        observation = fresh(chosen.observation, after.observation)
+        carry = {name: fresh(chosen.carry[name], value) for name, value in after.carry.items()}
+        now = {name: fresh(value, data[name]) for name, value in chosen.data.items()}
+        raw_action, log_prob, logits, key = self._act(policy, normalizer, observation, key)
+        orders = Orders(ctrl=self._ctrl(raw_action, carry, now), ended=ended, start=start)
+
+        def unless_ended(value: jax.Array) -> jax.Array:
+            return jnp.where(ended, jnp.zeros_like(value), value)
+
+        following = RolloutState(
+            observation=observation,
+            raw_action=raw_action,
+            log_prob=log_prob,
+            logits=logits,
+            carry=carry,
+            before={name: now[name] for name in self._split.after_reads_before},
+            steps=unless_ended(steps),
+            limit=jnp.where(ended, self._environment.episode_length, state.limit),
+            counted=state.counted | ended,
+            episode_return=unless_ended(episode_return),
+            episode_terms=jax.tree.map(unless_ended, episode_terms),
+            discounted_return=unless_ended(rollout.discounted_return),
+            tally=tally,
+            key=key,
+        )
+        return following, rollout, orders
+
+    def _act(
+        self, policy: Any, normalizer: Any, observation: jax.Array, key: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+        key, draw_key = jax.random.split(key)
+        distribution = self._networks.parametric_action_distribution
+        logits = self._networks.policy_network.apply(normalizer, policy, observation)
+        raw_action = distribution.sample_no_postprocessing(logits, draw_key)
+        return raw_action, distribution.log_prob(logits, raw_action), logits, key
+
+    def _ctrl(self, raw_action: jax.Array, carry: dict[str, jax.Array], data: dict[str, jax.Array]) -> jax.Array:
+        action = self._networks.parametric_action_distribution.postprocess(raw_action)
+        before: Callable[..., tuple[jax.Array, Any]] = jax.vmap(self._split.before)
+        return before(action, carry, {name: data[name] for name in self._split.before_arrays})[0]
+
+    def _rewarded(
+        self, after: split.After, data: dict[str, jax.Array], action: jax.Array, weights: jax.Array
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Returns the reward, [N], and its terms with weights applied, each [N]."""
+        if self._reward is None:
+            return after.reward, after.terms or {OWN_REWARD: after.reward}
+        plain = jax.vmap(self._reward)({name: data[name] for name in self._reward.inputs}, action)
+        terms = {name: plain[name] * weights[i] for i, name in enumerate(self.terms)}
+        return jnp.stack(list(terms.values())).sum(0), terms
+
+
+def flatten(prefix: str, tree: Any) -> dict[str, NDArray[Any]]:
+    """Names the arrays of a tree by their paths in it, such as `loop/tally/rewards`."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {_path(prefix, path): np.asarray(leaf) for path, leaf in leaves}
+
+
+def unflatten(prefix: str, template: Any, arrays_by_path: Mapping[str, NDArray[Any]]) -> Any:
+    """Builds the tree of `template`, of shapes and dtypes, from what `flatten` returned.
+
+    Raises:
+        KeyError: an array is missing.
+        ValueError: an array is of another shape or dtype.
+    """
+    leaves, treedef = jax.tree_util.tree_flatten_with_path(template)
+    values = []
+    for path, leaf in leaves:
+        name = _path(prefix, path)
+        value = arrays_by_path[name]
+        if value.shape != leaf.shape or value.dtype != leaf.dtype:
+            raise ValueError(f"{name} is {value.dtype}{value.shape}, not {leaf.dtype}{leaf.shape}")
+        values.append(jnp.asarray(value))
+    return jax.tree_util.tree_unflatten(treedef, values)
+
+
+def _path(prefix: str, path: tuple[Any, ...]) -> str:
+    keys = (getattr(key, "key", getattr(key, "name", getattr(key, "idx", key))) for key in path)
+    return "/".join((prefix, *(str(key) for key in keys)))

@@ -1,0 +1,143 @@
+"""The numbers of the learner, and good ones for each environment; imports nothing heavy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Final, Self
+
+from tabrl_simulation import environments
+
+__all__ = ["InvalidSettings", "Settings", "default_settings"]
+
+
+class InvalidSettings(ValueError):  # noqa: N818 (reads as what it says)
+    """A setting is out of range.
+
+    Attributes:
+        field: the setting.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        """Names the field, and says what is wrong with it."""
+        self.field = field
+        super().__init__(f"{field}: {message}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Numbers of proximal policy optimization; the fields of `tabrl.trainer.v1.TrainingSettings`.
+
+    Attributes:
+        env_steps: control steps over all parallel environments after which training ends.
+        seed: of every random draw.
+        num_envs: environments simulated side by side.
+        unroll_length: control steps of each environment between two updates.
+        num_minibatches: minibatches per pass over the data.
+        updates_per_batch: passes over the data per update.
+        learning_rate: Adam's first step size; it then follows the policy's change per update.
+        entropy_cost: weight of the entropy bonus.
+        discounting: discount factor per control step.
+        reward_scaling: factor on every reward, after rewards are brought to the scale of one.
+        hidden_layer_sizes: widths of the hidden layers of policy and value network.
+    """
+
+    env_steps: int
+    seed: int = 0
+    num_envs: int = 256
+    unroll_length: int = 20
+    num_minibatches: int = 8
+    updates_per_batch: int = 4
+    learning_rate: float = 1e-3
+    entropy_cost: float = 1e-3
+    discounting: float = 0.99
+    reward_scaling: float = 1.0
+    hidden_layer_sizes: tuple[int, ...] = (64, 64)
+
+    def __post_init__(self) -> None:
+        """Refuses numbers that no training can use.
+
+        Raises:
+            InvalidSettings: naming the first field that is out of range.
+        """
+        for name, (low, high) in _INTEGER_RANGES.items():
+            _require_between(name, getattr(self, name), low, high)
+        for name, limit in _POSITIVE_LIMITS.items():
+            value = getattr(self, name)
+            if not (math.isfinite(value) and 0 < value <= limit):
+                raise InvalidSettings(name, f"{value} is not above 0 and at most {limit}")
+        if not (math.isfinite(self.entropy_cost) and 0 <= self.entropy_cost <= 10):
+            raise InvalidSettings("entropy_cost", f"{self.entropy_cost} is not between 0 and 10")
+        if self.num_minibatches > self.num_envs:
+            message = f"{self.num_minibatches} is more than the {self.num_envs} environments to share out"
+            raise InvalidSettings("num_minibatches", message)
+        if not 1 <= len(self.hidden_layer_sizes) <= 8:
+            raise InvalidSettings("hidden_layer_sizes", f"{len(self.hidden_layer_sizes)} layers; 1 to 8 can be had")
+        for width in self.hidden_layer_sizes:
+            _require_between("hidden_layer_sizes", width, 1, 4096)
+
+    @property
+    def batch_steps(self) -> int:
+        """Control steps between two updates, over all environments."""
+        return self.num_envs * self.unroll_length
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the settings as plain data for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Reads what `to_dict` wrote.
+
+        Raises:
+            InvalidSettings: a field is missing, unknown, of another type or out of range.
+        """
+        for field in fields(cls):
+            if field.name not in values:
+                raise InvalidSettings(field.name, "is missing")
+        for name, value in values.items():
+            if name not in _TYPES:
+                raise InvalidSettings(name, "is no setting")
+            if not isinstance(value, _TYPES[name]) or isinstance(value, bool):
+                raise InvalidSettings(name, f"{value!r} is of another type")
+        widths = values["hidden_layer_sizes"]
+        if not all(isinstance(width, int) for width in widths):
+            raise InvalidSettings("hidden_layer_sizes", f"{widths!r} are not whole numbers")
+        return cls(**{**values, "hidden_layer_sizes": tuple(widths)})
+
+
+_INTEGER_RANGES: Final = {
+    "env_steps": (1_000, 10_000_000_000),
+    "seed": (0, 2**31 - 1),
+    "num_envs": (1, 16_384),
+    "unroll_length": (1, 1_000),
+    "num_minibatches": (1, 1_024),
+    "updates_per_batch": (1, 64),
+}
+_POSITIVE_LIMITS: Final = {"learning_rate": 1.0, "discounting": 1.0, "reward_scaling": 1e6}
+_TYPES: Final[dict[str, tuple[type, ...]]] = {
+    **dict.fromkeys(_INTEGER_RANGES, (int,)),
+    **dict.fromkeys((*_POSITIVE_LIMITS, "entropy_cost"), (int, float)),
+    "hidden_layer_sizes": (tuple, list),
+}
+
+
+def _require_between(field: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise InvalidSettings(field, f"{value} is not between {low} and {high}")
+
+
+_DEFAULTS: Final[dict[str, Settings]] = {
+    name: Settings(env_steps=1_000_000) for name in environments.DM_CONTROL
+}
+
+
+def default_settings(environment_id: str) -> Settings:
+    """Returns settings that learn an environment well within minutes on two processors.
+
+    Raises:
+        UnknownEnvironment: there is no such environment.
+    """
+    environments.check(environment_id)
+    return replace(_DEFAULTS[environment_id])

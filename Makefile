@@ -1,0 +1,167 @@
+# TabRL. `make up` installs what is missing and starts everything; `make help` lists the rest.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+# Without compiled bytecode every start would compile jax and its like again.
+unexport PYTHONDONTWRITEBYTECODE
+
+PORT ?= 8080
+DATA ?= .data
+OPEN ?= 1
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+
+UV := .tools/bin/uv
+VENV := .venv/bin
+NPM := $(VENV)/npm
+WEB := frontend/web
+MEMBERS := protos $(sort $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml))) deploy/local frontend/cli
+SERVICES := scene rewardgen trainer exporter inference
+RUNTIME_LOCKS := $(SERVICES:%=deploy/locks/%.txt) deploy/locks/gateway.txt deploy/locks/cli.txt
+PROTOS := $(shell find protos -name '*.proto' -not -path 'protos/gen/*')
+WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/src/gen/*' 2>/dev/null)
+say = @printf '\033[1m▸ %s\033[0m\n' '$(1)'
+# node of the virtual environment first: npm's scripts look for it on the path
+export PATH := $(CURDIR)/$(VENV):$(PATH)
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
+
+# ---- running -------------------------------------------------------------------------------------------------------------------
+
+.PHONY: up
+up: install ## Install what is missing and start everything (PORT=8080 DATA=.data OPEN=1)
+	@$(VENV)/python -m tabrl_scene.bake --data '$(DATA)'
+	@exec $(VENV)/python -m tabrl_local --port '$(PORT)' --data '$(DATA)' $(if $(filter 0 no false,$(OPEN)),--no-open)
+
+.PHONY: install
+install: .venv/stamps/members $(WEB)/dist/index.html ## Install everything that `make up` needs
+
+# ---- installing ----------------------------------------------------------------------------------------------------------------
+
+.tools/stamps/uv: deploy/locks/uv.txt deploy/install/bootstrap.sh
+	$(call say,Installing uv)
+	@bash deploy/install/bootstrap.sh '$(PYTHON)' .tools deploy/locks/uv.txt
+	@mkdir -p $(@D) && touch $@
+
+.venv/bin/python: .tools/stamps/uv
+	$(call say,Creating the virtual environment)
+	@test -x $@ || $(UV) venv --quiet --python '$(PYTHON)' .venv
+	@touch $@
+
+.venv/stamps/runtime: .venv/bin/python $(RUNTIME_LOCKS)
+	$(call say,Installing Python packages)
+	@$(UV) pip install --python $(VENV)/python --require-hashes --compile-bytecode $(RUNTIME_LOCKS:%=-r %)
+	@mkdir -p $(@D) && touch $@
+
+.venv/stamps/members: .venv/stamps/runtime protos/gen/stamp $(MEMBERS:%=%/pyproject.toml)
+	$(call say,Installing the packages of this workspace)
+	@$(UV) pip install --quiet --python $(VENV)/python --no-deps $(MEMBERS:%=-e %)
+	@mkdir -p $(@D) && touch $@
+
+.venv/stamps/development: .venv/stamps/members deploy/locks/development.txt
+	$(call say,Installing the development tools)
+	@$(UV) pip install --python $(VENV)/python --require-hashes --compile-bytecode -r deploy/locks/development.txt
+	@mkdir -p $(@D) && touch $@
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package.json $(WEB)/package-lock.json .venv/stamps/runtime
+	$(call say,Installing the packages of the front end)
+	@cd $(WEB) && npm ci --no-audit --no-fund
+	@touch $@
+
+$(WEB)/dist/index.html: $(WEB_SOURCES) $(WEB)/node_modules/.package-lock.json protos/gen/stamp
+	$(call say,Building the front end)
+	@cd $(WEB) && npm run --silent build
+	@touch $@
+
+# ---- contracts -----------------------------------------------------------------------------------------------------------------
+
+protos/gen/stamp: $(PROTOS) buf.yaml buf.gen.yaml deploy/codegen/protoc_gen_grpc_python.py .venv/stamps/runtime $(WEB)/node_modules/.package-lock.json
+	$(call say,Generating code from the contracts)
+	@buf generate
+	@buf build -o protos/gen/tabrl.binpb --as-file-descriptor-set
+	@touch $@
+
+.PHONY: proto
+proto: protos/gen/stamp ## Generate Python, TypeScript and Envoy's descriptors from the contracts
+
+.PHONY: baseline
+baseline: .venv/stamps/runtime ## Take the contracts as they are for the ones that must not break
+	@buf build -o protos/baseline.binpb --exclude-source-info
+
+# ---- checks --------------------------------------------------------------------------------------------------------------------
+
+.PHONY: check
+check: check-python check-contracts check-web ## Format, lint, types, imports, contracts
+
+.PHONY: check-python
+check-python: .venv/stamps/development
+	$(call say,ruff)
+	@ruff check .
+	@ruff format --check --quiet .
+	$(call say,import-linter)
+	@lint-imports --no-cache
+	$(call say,mypy)
+	@mypy
+
+.PHONY: check-contracts
+check-contracts: protos/gen/stamp
+	$(call say,buf)
+	@buf lint
+	@buf format --diff --exit-code > /dev/null || { echo 'a contract is not formatted; run: buf format -w' >&2; exit 1; }
+	@buf breaking --against protos/baseline.binpb
+	@bash deploy/codegen/check.sh
+
+.PHONY: check-web
+check-web: $(WEB)/node_modules/.package-lock.json protos/gen/stamp
+	$(call say,Biome and tsc)
+	@cd $(WEB) && npm run --silent check
+
+# ---- tests ---------------------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: test-web test-python ## Everything, in a real browser too
+
+.PHONY: test-web
+test-web: $(WEB)/node_modules/.package-lock.json protos/gen/stamp
+	$(call say,vitest)
+	@cd $(WEB) && npm run --silent test
+
+.PHONY: test-python
+test-python: .venv/stamps/development $(WEB)/dist/index.html chromium
+	$(call say,pytest)
+	@pytest $(TESTS)
+
+.PHONY: chromium
+chromium:
+	@bash deploy/install/chromium.sh
+
+.PHONY: bench
+bench: install ## Learning curves and step rates on this machine (minutes)
+	@$(VENV)/python -m tabrl_simulation.bench $(BENCH)
+
+.PHONY: footprint
+footprint: .venv/stamps/development install ## Memory and start-up time of each service at rest
+	@$(VENV)/python -m tests.footprint.measure
+
+.PHONY: thumbnails
+thumbnails: .venv/stamps/members ## Draw the pictures of the environments again
+	@MUJOCO_GL=$${MUJOCO_GL:-osmesa} $(VENV)/python -m tabrl_scene.thumbnails
+
+# ---- keeping up ----------------------------------------------------------------------------------------------------------------
+
+.PHONY: locks
+locks: .tools/stamps/uv ## Lock every dependency again (UPGRADE=1 takes the newest)
+	@bash deploy/locks/lock.sh $(UV) $(if $(UPGRADE),--upgrade)
+
+.PHONY: format
+format: .venv/stamps/development $(WEB)/node_modules/.package-lock.json ## Format all code
+	@ruff check --fix --quiet . ; ruff format --quiet .
+	@buf format -w
+	@cd $(WEB) && npm run --silent format
+
+.PHONY: clean
+clean: ## Remove all that make has made, but for the data folder
+	@rm -rf .tools .venv protos/gen $(WEB)/node_modules $(WEB)/dist $(WEB)/src/gen .mypy_cache .ruff_cache

@@ -1,0 +1,97 @@
+"""How the services are: asked over gRPC, told over HTTP as `GET /healthz`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import grpc
+from aiohttp import web
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tabrl_local.supervisor import SupervisedProcess
+from tabrl_local.topology import HOST, SERVICE_NAMES, Topology
+
+SERVING = "serving"
+ANSWER_SECS = 1.0
+# After a restart the next question must reach the new process at once; gRPC's own pause grows to two minutes.
+_CHANNEL_OPTIONS = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 300),
+)
+
+
+@dataclass(frozen=True)
+class Health:
+    """State of every service: `serving`, or what it does instead."""
+
+    services: Mapping[str, str]
+    restarts: Mapping[str, int]
+
+    @property
+    def serving(self) -> bool:
+        """Whether every service serves."""
+        return all(state == SERVING for state in self.services.values())
+
+    def to_json(self) -> dict[str, object]:
+        """The body of `/healthz`."""
+        return {
+            "status": SERVING if self.serving else "degraded",
+            "services": dict(self.services),
+            "restarts": dict(self.restarts),
+        }
+
+
+class HealthReporter:
+    """Asks the services how they are."""
+
+    def __init__(self, topology: Topology, processes: Mapping[str, SupervisedProcess]) -> None:
+        """Takes the processes to tell a service that starts from one that has ended."""
+        self._topology = topology
+        self._processes = processes
+        self._channels = {
+            name: grpc.aio.insecure_channel(topology.address(name), options=_CHANNEL_OPTIONS) for name in SERVICE_NAMES
+        }
+
+    async def ask(self) -> Health:
+        """Asks all services at once; takes a second at most."""
+        states = await asyncio.gather(*(self._ask(name) for name in SERVICE_NAMES))
+        return Health(
+            services=dict(zip(SERVICE_NAMES, states, strict=True)),
+            restarts={name: process.restarts for name, process in self._processes.items()},
+        )
+
+    async def _ask(self, name: str) -> str:
+        process = self._processes.get(name)
+        if process is not None and process.pid is None:
+            return process.state
+        stub = health_pb2_grpc.HealthStub(self._channels[name])
+        try:
+            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=ANSWER_SECS)
+        except grpc.aio.AioRpcError as error:
+            if error.code() == grpc.StatusCode.UNAVAILABLE:
+                return "starting"
+            return f"does not answer ({error.code().name})"
+        return SERVING if answer.status == health_pb2.HealthCheckResponse.SERVING else "not serving"
+
+    async def serve(self) -> web.AppRunner:
+        """Serves `GET /healthz`: 200 when all services serve, else 503, with the same JSON body."""
+
+        async def healthz(_: web.Request) -> web.Response:
+            health = await self.ask()
+            return web.json_response(
+                health.to_json(), status=200 if health.serving else 503, headers={"cache-control": "no-store"}
+            )
+
+        application = web.Application()
+        application.router.add_get("/healthz", healthz)
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, HOST, self._topology.status_port).start()
+        return runner
+
+    async def close(self) -> None:
+        """Closes the channels."""
+        await asyncio.gather(*(channel.close() for channel in self._channels.values()))

@@ -1,0 +1,213 @@
+"""A real Envoy on free ports, in front of small servers that speak the real contracts from inside the test."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import subprocess
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import grpc
+from aiohttp import web
+from google.api import httpbody_pb2
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
+from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
+from tabrl_local import gateway
+from tabrl_local.topology import HOST, SERVICE_NAMES, Topology
+
+INDEX = "<!doctype html><title>TabRL</title>"
+SCRIPT = "console.log('TabRL');\n" * 200
+ARTIFACT = b"<mujoco model='cartpole'/>"
+EVENTS = 3
+
+
+class SceneServer(scene_pb2_grpc.SceneServiceServicer):
+    """Two environments, one error with details, one slow answer."""
+
+    def __init__(self) -> None:
+        self.slow_secs = 0.0
+
+    async def ListEnvironments(self, request, context):  # type: ignore[no-untyped-def, override]
+        return scene_pb2.ListEnvironmentsResponse(
+            environments=[
+                scene_pb2.EnvironmentSummary(environment_id=name, category="dm_control_suite")
+                for name in ("CartpoleBalance", "WalkerStand")
+            ][: request.page_size or None],
+            total_size=2,
+        )
+
+    async def GetEnvironment(self, request, context):  # type: ignore[no-untyped-def, override]
+        await asyncio.sleep(self.slow_secs)
+        if request.environment_id == "CartpoleBalance":
+            summary = scene_pb2.EnvironmentSummary(environment_id=request.environment_id)
+            return scene_pb2.GetEnvironmentResponse(environment=scene_pb2.Environment(summary=summary))
+        detail = any_pb2.Any()
+        detail.Pack(
+            error_details_pb2.ErrorInfo(
+                reason="ENVIRONMENT_NOT_FOUND", domain="tabrl.dev", metadata={"nearest": "CartpoleBalance"}
+            )
+        )
+        status = status_pb2.Status(code=5, message="no environment has this id", details=[detail])
+        await context.abort_with_status(rpc_status.to_status(status))
+
+    async def GetEnvironmentXml(self, request, context):  # type: ignore[no-untyped-def, override]
+        return httpbody_pb2.HttpBody(content_type="application/xml", data=ARTIFACT)
+
+
+class TrainerServer(trainer_pb2_grpc.TrainerServiceServicer):
+    """Echoes what it is asked for."""
+
+    async def CreateRun(self, request, context):  # type: ignore[no-untyped-def, override]
+        run = trainer_pb2.Run(run_id="run-1", spec=request.spec, state=trainer_pb2.RUN_STATE_QUEUED)
+        return trainer_pb2.CreateRunResponse(run=run)
+
+    async def CancelRun(self, request, context):  # type: ignore[no-untyped-def, override]
+        return trainer_pb2.CancelRunResponse(run=trainer_pb2.Run(run_id=request.run_id))
+
+    async def WatchRuns(self, request, context):  # type: ignore[no-untyped-def, override]
+        for revision in range(EVENTS):
+            yield trainer_pb2.WatchRunsResponse(event=trainer_pb2.RunEvent(run_id="run-1", revision=revision + 1))
+            await asyncio.sleep(0.05)
+
+
+@dataclass
+class GatewayUnderTest:
+    """The gateway's address, and the servers behind it."""
+
+    topology: Topology
+    http: aiohttp.ClientSession
+    servers: dict[str, grpc.aio.Server]
+    health: dict[str, health.aio.HealthServicer]
+    scene: SceneServer
+    healthz_status: int = 200
+    http_servers: dict[str, web.AppRunner] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return self.topology.url
+
+    @property
+    def address(self) -> str:
+        return f"{HOST}:{self.topology.port}"
+
+    async def stop(self, service: str) -> None:
+        """Takes a service away, as a crash would."""
+        await self.servers[service].stop(None)
+        await self.http_servers[service].cleanup()
+
+    async def eventually_unhealthy(self, service: str) -> None:
+        """Waits until Envoy has seen that a service is gone."""
+        await self._until(service, healthy=False)
+
+    async def eventually_healthy(self, service: str) -> None:
+        """Waits until Envoy sends calls to a service."""
+        await self._until(service, healthy=True)
+
+    async def _until(self, service: str, *, healthy: bool) -> None:
+        deadline = asyncio.get_running_loop().time() + 15
+        while asyncio.get_running_loop().time() < deadline:
+            with contextlib.suppress(aiohttp.ClientError):
+                async with self.http.get(f"http://{HOST}:{self.topology.admin_port}/clusters") as answer:
+                    flags = [line for line in (await answer.text()).splitlines() if line.startswith(f"{service}::")]
+                    states = [line.endswith("::healthy") for line in flags if "health_flags::" in line]
+                    if states and all(state == healthy for state in states):
+                        return
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"{service} did not become {'healthy' if healthy else 'unhealthy'}")
+
+
+def free_topology() -> Topology:
+    """Finds a block of free ports."""
+    for port in range(20000, 40000, 50):
+        topology = Topology(port)
+        with contextlib.ExitStack() as stack:
+            try:
+                for number, _ in topology.ports():
+                    probe = stack.enter_context(socket.socket())
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind((HOST, number))
+            except OSError:
+                continue
+            return topology
+    raise AssertionError("no free ports")
+
+
+def write_front_end(folder: Path) -> Path:
+    """A built front end as Vite leaves it."""
+    (folder / "assets").mkdir(parents=True)
+    (folder / "index.html").write_text(INDEX)
+    (folder / "assets" / "index-a1b2c3.js").write_text(SCRIPT)
+    (folder / "assets" / "mujoco-d4e5f6.wasm").write_bytes(b"\0asm" + bytes(4096))
+    (folder / "favicon.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    return folder
+
+
+async def _start_http(port: int, handler) -> web.AppRunner:  # type: ignore[no-untyped-def]
+    application = web.Application()
+    application.router.add_get("/{path:.*}", handler)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, HOST, port).start()
+    return runner
+
+
+@contextlib.asynccontextmanager
+async def running_gateway(folder: Path) -> AsyncIterator[GatewayUnderTest]:
+    """Starts the servers and Envoy, and waits until Envoy sees them all."""
+    topology = free_topology()
+    servers: dict[str, grpc.aio.Server] = {}
+    healths: dict[str, health.aio.HealthServicer] = {}
+    scene = SceneServer()
+    for name in SERVICE_NAMES:
+        server = grpc.aio.server()
+        healths[name] = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(healths[name], server)
+        if name == "scene":
+            scene_pb2_grpc.add_SceneServiceServicer_to_server(scene, server)
+        if name == "trainer":
+            trainer_pb2_grpc.add_TrainerServiceServicer_to_server(TrainerServer(), server)
+        server.add_insecure_port(topology.address(name))
+        await healths[name].set("", health_pb2.HealthCheckResponse.SERVING)
+        await server.start()
+        servers[name] = server
+
+    configuration = folder / "envoy.yaml"
+    configuration.write_text(gateway.render(topology, write_front_end(folder / "dist")))
+    command = gateway.envoy_arguments(configuration)
+    with (folder / "envoy.log").open("w") as log:
+        envoy = subprocess.Popen(command, stdout=log, stderr=log)
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20), auto_decompress=False) as http:
+        under_test = GatewayUnderTest(topology, http, servers, healths, scene)
+
+        async def artifact(request: web.Request) -> web.Response:
+            return web.Response(
+                body=ARTIFACT,
+                content_type="application/xml",
+                headers={"cache-control": "public, max-age=31536000, immutable", "x-path": request.path},
+            )
+
+        async def healthz(_: web.Request) -> web.Response:
+            return web.json_response({"status": "from the launcher"}, status=under_test.healthz_status)
+
+        for name in SERVICE_NAMES:
+            under_test.http_servers[name] = await _start_http(topology.http_port(name), artifact)
+        under_test.http_servers["launcher"] = await _start_http(topology.status_port, healthz)
+        try:
+            for name in SERVICE_NAMES:
+                await under_test.eventually_healthy(name)
+            yield under_test
+        finally:
+            envoy.terminate()
+            envoy.wait(10)
+            for runner in under_test.http_servers.values():
+                await runner.cleanup()
+            for server in servers.values():
+                await server.stop(None)

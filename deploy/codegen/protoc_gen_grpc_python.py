@@ -1,7 +1,8 @@
 """A protoc plugin that writes gRPC's Python stubs (`*_pb2_grpc.py`).
 
-grpcio-tools has the generator only inside its own protoc. This turns it into a plugin that buf can call: the request arrives on
-standard input and names the files; the generator runs on them in a temporary folder; the answer goes to standard output.
+grpcio-tools has the generator only inside its own protoc. This turns it into a plugin that buf can call: the request
+arrives on standard input and names the files; the generator runs on them in a temporary folder; the answer goes to
+standard output.
 """
 
 from __future__ import annotations

@@ -57,6 +57,7 @@ class SceneServer(scene_pb2_grpc.SceneServiceServicer):
         )
         status = status_pb2.Status(code=5, message="no environment has this id", details=[detail])
         await context.abort_with_status(rpc_status.to_status(status))
+        raise AssertionError("abort raises")
 
     async def GetEnvironmentXml(self, request, context):  # type: ignore[no-untyped-def, override]
         return httpbody_pb2.HttpBody(content_type="application/xml", data=ARTIFACT)

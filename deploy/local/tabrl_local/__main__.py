@@ -31,8 +31,10 @@ POLL_SECS = 0.1
 def main() -> None:
     """Runs until Ctrl-C; exits with status 2 when TabRL cannot start."""
     parser = argparse.ArgumentParser(prog="python -m tabrl_local", description="Runs all of TabRL on this machine.")
-    parser.add_argument("--port", type=int, default=8080, help="gateway's port; the next 21 are used too (default 8080)")
-    parser.add_argument("--data", type=Path, default=Path(".data"), help="folder of databases, artifacts and logs (default .data)")
+    parser.add_argument(
+        "--port", type=int, default=8080, help="gateway's port; it takes the next 21 too (default 8080)"
+    )
+    parser.add_argument("--data", type=Path, default=Path(".data"), help="databases, artifacts, logs (default .data)")
     parser.add_argument("--front-end", type=Path, default=FRONT_END, help="folder of the built front end")
     parser.add_argument("--no-open", dest="open", action="store_false", help="open no browser")
     arguments = parser.parse_args()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import grpc
 from aiohttp import web
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from tabrl_local.supervisor import SupervisedProcess
 from tabrl_local.topology import HOST, SERVICE_NAMES, Topology
@@ -67,9 +67,13 @@ class HealthReporter:
         process = self._processes.get(name)
         if process is not None and process.pid is None:
             return process.state
-        stub = health_pb2_grpc.HealthStub(self._channels[name])
+        check = self._channels[name].unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
         try:
-            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=ANSWER_SECS)
+            answer = await check(health_pb2.HealthCheckRequest(), timeout=ANSWER_SECS)
         except grpc.aio.AioRpcError as error:
             if error.code() == grpc.StatusCode.UNAVAILABLE:
                 return "starting"

@@ -32,7 +32,7 @@ def prepare_data_folder(data: Path) -> None:
             probe.flush()
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise LaunchError("STORAGE_FULL", f"The disk that holds {data} is full.", "Free some space and start again.") from error
+            raise LaunchError("STORAGE_FULL", f"The disk that holds {data} is full.", "Free some space.") from error
         raise LaunchError(
             "DATA_NOT_WRITABLE",
             f"The data folder {data} cannot be written: {error.strerror or error}.",
@@ -55,7 +55,7 @@ def data_folder_lock(data: Path, topology: Topology) -> Iterator[None]:
             raise LaunchError(
                 "DATA_IN_USE",
                 f"The data folder {data} is in use by {_describe(lock.read())}.",
-                "Use that one, stop it first (Ctrl-C in its terminal), or choose another folder: make up DATA=<folder> PORT=<port>",
+                "Use that one, stop it (Ctrl-C in its terminal), or choose another: make up DATA=<folder> PORT=<port>",
             ) from error
         lock.truncate(0)
         json.dump({"pid": os.getpid(), "url": topology.url}, lock)
@@ -81,10 +81,11 @@ def check_ports(topology: Topology) -> None:
     Raises:
       LaunchError: PORT_INVALID or PORT_IN_USE, naming the port.
     """
+    count = topology.status_port - topology.port
     if topology.port < 1 or topology.status_port > HIGHEST_PORT:
         raise LaunchError(
             "PORT_INVALID",
-            f"TabRL uses the ports from PORT to PORT+{topology.status_port - topology.port}; {topology.port} does not leave room for them.",
+            f"TabRL uses the ports from PORT to PORT+{count}; {topology.port} leaves no room for them.",
             "Choose one between 1024 and 65000: make up PORT=<port>",
         )
     for port, user in topology.ports():
@@ -97,5 +98,5 @@ def check_ports(topology: Topology) -> None:
                 raise LaunchError(
                     "PORT_IN_USE" if error.errno == errno.EADDRINUSE else "PORT_NOT_ALLOWED",
                     f"Port {port}, which the {user} needs, cannot be used: {error.strerror}.",
-                    f"Choose others: make up PORT=<port> (it takes PORT to PORT+{topology.status_port - topology.port})",
+                    f"Choose others: make up PORT=<port> (it takes PORT to PORT+{count})",
                 ) from error

@@ -74,6 +74,7 @@ def service_commands(topology: Topology, data: Path) -> tuple[Command, ...]:
     environment = dict(os.environ)
     # Without stored bytecode the five services take three times as long to start.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment.pop("GRPC_ENABLE_FORK_SUPPORT", None)
     environment["PYTHONUNBUFFERED"] = "1"
     for name in SERVICE_NAMES:
         environment[f"TABRL_{name.upper()}_ADDRESS"] = topology.address(name)

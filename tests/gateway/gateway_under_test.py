@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import aiohttp
 import grpc
@@ -127,8 +129,8 @@ class GatewayUnderTest:
 
 def free_topology() -> Topology:
     """Finds a block of free ports."""
-    for port in range(20000, 40000, 50):
-        topology = Topology(port)
+    for _ in range(100):
+        topology = Topology(random.randrange(20000, 40000, 25))
         with contextlib.ExitStack() as stack:
             try:
                 for number, _ in topology.ports():
@@ -161,8 +163,10 @@ async def _start_http(port: int, handler) -> web.AppRunner:  # type: ignore[no-u
 
 
 @contextlib.asynccontextmanager
-async def running_gateway(folder: Path) -> AsyncIterator[GatewayUnderTest]:
-    """Starts the servers and Envoy, and waits until Envoy sees them all."""
+async def running_gateway(
+    folder: Path, substitutions: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[GatewayUnderTest]:
+    """Starts the servers and Envoy, and waits until Envoy sees them all. `substitutions` change the configuration."""
     topology = free_topology()
     servers: dict[str, grpc.aio.Server] = {}
     healths: dict[str, health.aio.HealthServicer] = {}
@@ -181,11 +185,17 @@ async def running_gateway(folder: Path) -> AsyncIterator[GatewayUnderTest]:
         servers[name] = server
 
     configuration = folder / "envoy.yaml"
-    configuration.write_text(gateway.render(topology, write_front_end(folder / "dist")))
+    text = gateway.render(topology, write_front_end(folder / "dist"))
+    for old, new in substitutions.items():
+        assert old in text
+        text = text.replace(old, new)
+    configuration.write_text(text)
     command = gateway.envoy_arguments(configuration)
     with (folder / "envoy.log").open("w") as log:
         envoy = subprocess.Popen(command, stdout=log, stderr=log)
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20), auto_decompress=False) as http:
+    async with aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=20), auto_decompress=False, headers={"accept-encoding": "identity"}
+    ) as http:
         under_test = GatewayUnderTest(topology, http, servers, healths, scene)
 
         async def artifact(request: web.Request) -> web.Response:

@@ -1,0 +1,147 @@
+import type { ResetState } from "../../gen/tabrl/exporter/v1/manifest_pb";
+import { PlayerError } from "../errors";
+import type { Draws } from "../protocol";
+import type { Graph } from "./graph";
+import { type Dtype, elementCount, type Numbers, numbersOf, type Tensor } from "./tensor";
+import type { GraphInput, Wiring } from "./wiring";
+
+/** mjData arrays by name. What is returned is only valid until the next call into physics: copy it. */
+export type ReadArray = (field: string) => ArrayLike<number>;
+
+/** What a controller makes of a state. */
+export interface Decision {
+  /** To be written to `mjData.ctrl`. */
+  readonly ctrl: Numbers;
+  /** Reward of the control period that lies behind; 0 straight after a reset. */
+  readonly reward: number;
+  /** Its terms by name, weights applied, in the manifest's order. */
+  readonly terms: Readonly<Record<string, number>>;
+  /** Whether the environment ends the episode in this state. */
+  readonly done: boolean;
+}
+
+/** Memory of a controller between two ticks: carry entries by name. */
+export type Carry = ReadonlyMap<string, Numbers>;
+
+/** A graph, fed by the rules of its manifest (`tabrl/exporter/v1/manifest.proto`). */
+export class Controller {
+  #carry: Map<string, Numbers> = new Map();
+  readonly #carryDtypes: ReadonlyMap<string, Dtype>;
+
+  /** @throws PlayerError MANIFEST_INVALID when the graph has other inputs or outputs than the manifest says */
+  constructor(
+    readonly wiring: Wiring,
+    readonly graph: Graph,
+  ) {
+    checkNames("inputs", wiring.inputs, graph.inputNames);
+    this.#carryDtypes = new Map(
+      wiring.inputs.flatMap(({ feed, dtype }) => (feed.kind === "carry" ? [[feed.field, dtype] as const] : [])),
+    );
+  }
+
+  get carry(): Carry {
+    return this.#carry;
+  }
+
+  /** Starts an episode: the carry is that of the reset. */
+  begin(reset: ResetState): void {
+    this.#carry = new Map(
+      Object.entries(reset.carry).map(([field, { values }]) => [field, this.#numbers(field, values)]),
+    );
+  }
+
+  /** Takes an episode over from another controller in mid-run: what both remember under one name and length goes on. */
+  takeOver(from: Carry, reset: ResetState): void {
+    this.begin(reset);
+    for (const [field, first] of this.#carry) {
+      const present = from.get(field);
+      if (present?.length === first.length) this.#carry.set(field, this.#numbers(field, present));
+    }
+  }
+
+  /**
+   * Runs the graph on the present state and keeps the carry for the next tick.
+   *
+   * @param read the arrays straight after the last physics step (after a reset: after `mj_forward`)
+   * @param readBefore the arrays as they were before the last control period's physics
+   * @throws PlayerError GRAPH_FAILED when the graph fails or its ctrl is not finite
+   */
+  async decide(read: ReadArray, readBefore: ReadArray, draws: Draws): Promise<Decision> {
+    const { wiring } = this;
+    const feeds: Record<string, Tensor> = {};
+    for (const input of wiring.inputs) {
+      const values = this.#feed(input, read, readBefore, draws);
+      const expected = elementCount(input.shape);
+      if (values.length !== expected) {
+        throw new PlayerError(
+          "MANIFEST_INVALID",
+          `Input ${input.name} wants ${expected} numbers, but the scene has ${values.length}: the controller was made for another scene.`,
+        );
+      }
+      feeds[input.name] = { dtype: input.dtype, shape: input.shape, values };
+    }
+    const outputs = await this.graph.run(feeds);
+    const output = (name: string): Numbers => {
+      const values = outputs[name];
+      if (!values) throw new PlayerError("GRAPH_FAILED", `The controller's graph has no output ${name}.`);
+      return values;
+    };
+    const scalar = (name: string | undefined): number => (name === undefined ? 0 : (output(name)[0] ?? Number.NaN));
+
+    const ctrl = output(wiring.ctrl.output);
+    if (!ctrl.every(Number.isFinite)) {
+      throw new PlayerError("GRAPH_FAILED", "The controller's output is not finite: its policy has diverged.");
+    }
+    const next = new Map(this.#carry);
+    for (const { field, output: name } of wiring.carryOutputs) next.set(field, output(name));
+    for (const { field, input } of wiring.carryCopies) {
+      const source = feeds[input];
+      if (source) next.set(field, this.#numbers(field, source.values));
+    }
+    this.#carry = next;
+    return {
+      ctrl,
+      reward: scalar(wiring.reward),
+      terms: Object.fromEntries(wiring.terms.map(({ name, output: tensor }) => [name, scalar(tensor)])),
+      done: scalar(wiring.done) >= 0.5,
+    };
+  }
+
+  #feed({ feed, name, dtype, shape }: GraphInput, read: ReadArray, readBefore: ReadArray, draws: Draws): Numbers {
+    switch (feed.kind) {
+      case "data":
+        return numbersOf(dtype, read(feed.field));
+      case "dataBefore":
+        return numbersOf(dtype, readBefore(feed.field));
+      case "carry": {
+        const values = this.#carry.get(feed.field);
+        if (!values) throw new PlayerError("MANIFEST_INVALID", `No reset gives input ${name} its first value.`);
+        return values;
+      }
+      case "uniform":
+        return Float32Array.from({ length: elementCount(shape) }, draws === "none" ? () => 0.5 : Math.random);
+      case "normal":
+        return Float32Array.from({ length: elementCount(shape) }, draws === "none" ? () => 0 : standardNormal);
+    }
+  }
+
+  #numbers(field: string, values: ArrayLike<number>): Numbers {
+    return numbersOf(this.#carryDtypes.get(field) ?? "float32", values);
+  }
+}
+
+/** Box–Muller. */
+function standardNormal(): number {
+  return Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
+}
+
+function checkNames(kind: string, wired: readonly { name: string }[], actual: readonly string[]): void {
+  const names = wired.map(({ name }) => name);
+  const missing = actual.filter((name) => !names.includes(name));
+  const unknown = names.filter((name) => !actual.includes(name));
+  if (missing.length + unknown.length === 0) return;
+  throw new PlayerError(
+    "MANIFEST_INVALID",
+    `The manifest and the graph differ in their ${kind}: only the graph has [${missing}], only the manifest [${unknown}].`,
+  );
+}

@@ -1,0 +1,194 @@
+import type { MjModel } from "@mujoco/mujoco";
+import {
+  type GeomShape,
+  type HeightFieldData,
+  type MeshData,
+  type SceneDescription,
+  type Shape,
+  type SnapshotLayout,
+  type Surface,
+  snapshotLength,
+  type TendonShape,
+  type TextureData,
+} from "../sceneDescription";
+import { segmentCapacities, writePoses } from "./poses";
+import type { Simulation } from "./simulation";
+
+/** By the values of MuJoCo's `mjtGeom`. */
+const shapeNames: readonly GeomShape[] = [
+  "plane",
+  "hfield",
+  "sphere",
+  "capsule",
+  "ellipsoid",
+  "cylinder",
+  "box",
+  "mesh",
+];
+
+/** MuJoCo's `mjTEXTURE_2D`; the others are for the sky and for cubes. */
+const texture2d = 0;
+
+/** Reads from a model all that is drawn. The simulation must be in its reference state. */
+export function describeScene(environmentId: string, simulation: Simulation): SceneDescription {
+  const { model, data } = simulation;
+  const textures = new Textures(model);
+  const capacities = segmentCapacities(model);
+  const layout: SnapshotLayout = {
+    geoms: model.ngeom,
+    sites: model.nsite,
+    segments: capacities.reduce((sum, count) => sum + count, 0),
+  };
+  const referencePoses = new Float32Array(snapshotLength(layout));
+  writePoses(model, data, layout, referencePoses);
+  return {
+    environmentId,
+    layout,
+    geoms: Array.from({ length: model.ngeom }, (_, i) => geom(model, i, textures)),
+    sites: Array.from({ length: model.nsite }, (_, i) => site(model, i, textures)),
+    tendons: capacities.map((segments, i) => tendon(model, i, segments)),
+    meshes: Array.from({ length: model.nmesh }, (_, i) => mesh(model, i)),
+    heightFields: Array.from({ length: model.nhfield }, (_, i) => heightField(model, i)),
+    textures: textures.collected,
+    cameraDirection: model.ncam > 0 ? cameraDirection(data.cam_xmat) : undefined,
+    referencePoses,
+  };
+}
+
+function geom(model: MjModel, i: number, textures: Textures): Shape {
+  return {
+    name: model.geom(i).name,
+    shape: shapeNames[model.geom_type[i] as number] ?? "sphere",
+    size: triple(model.geom_size, i),
+    body: model.geom_bodyid[i],
+    data: model.geom_dataid[i],
+    group: model.geom_group[i],
+    surface: surface(model, model.geom_matid[i], quadruple(model.geom_rgba, i), textures),
+  };
+}
+
+function site(model: MjModel, i: number, textures: Textures): Shape {
+  return {
+    name: model.site(i).name,
+    shape: shapeNames[model.site_type[i] as number] ?? "sphere",
+    size: triple(model.site_size, i),
+    body: model.site_bodyid[i],
+    data: -1,
+    group: model.site_group[i],
+    surface: surface(model, model.site_matid[i], quadruple(model.site_rgba, i), textures),
+  };
+}
+
+function tendon(model: MjModel, i: number, segments: number): TendonShape {
+  const material: number = model.tendon_matid[i];
+  const rgba = material >= 0 ? quadruple(model.mat_rgba, material) : quadruple(model.tendon_rgba, i);
+  return { radius: model.tendon_width[i], rgba, segments };
+}
+
+function surface(
+  model: MjModel,
+  material: number,
+  rgba: readonly [number, number, number, number],
+  textures: Textures,
+): Surface {
+  if (material < 0) {
+    return {
+      rgba,
+      specular: 0.5,
+      shininess: 0.5,
+      emission: 0,
+      texture: -1,
+      textureRepeat: [1, 1],
+      textureUniform: false,
+    };
+  }
+  return {
+    rgba: quadruple(model.mat_rgba, material),
+    specular: model.mat_specular[material],
+    shininess: model.mat_shininess[material],
+    emission: model.mat_emission[material],
+    texture: textures.ofMaterial(material),
+    textureRepeat: [model.mat_texrepeat[2 * material], model.mat_texrepeat[2 * material + 1]],
+    // The array of all of them cannot be read (it holds truth values); the accessor of one can.
+    textureUniform: Boolean(model.mat(material).texuniform),
+  };
+}
+
+/** Collects the 2-d textures that materials use; the sky's, which are many megabytes, stay behind. */
+class Textures {
+  readonly collected: TextureData[] = [];
+  readonly #indices = new Map<number, number>();
+
+  constructor(readonly model: MjModel) {}
+
+  ofMaterial(material: number): number {
+    const { model } = this;
+    const roles = model.nmat > 0 ? model.mat_texid.length / model.nmat : 0;
+    const ids: Int32Array = model.mat_texid.subarray(material * roles, (material + 1) * roles);
+    const id = ids.find((candidate) => candidate >= 0 && model.tex_type[candidate] === texture2d);
+    return id === undefined ? -1 : this.#indexOf(id);
+  }
+
+  #indexOf(id: number): number {
+    const known = this.#indices.get(id);
+    if (known !== undefined) return known;
+    const { model } = this;
+    const [width, height, channels]: number[] = [model.tex_width[id], model.tex_height[id], model.tex_nchannel[id]];
+    const begin = Number(model.tex_adr[id]);
+    const end = begin + (width ?? 0) * (height ?? 0) * (channels ?? 0);
+    const pixels: Uint8Array<ArrayBuffer> = model.tex_data.slice(begin, end);
+    const index = this.collected.length;
+    this.collected.push({ width: width ?? 0, height: height ?? 0, channels: channels ?? 0, pixels });
+    this.#indices.set(id, index);
+    return index;
+  }
+}
+
+/** Resolves a mesh's indices into corners: MuJoCo keeps separate indices for positions, normals and texture coordinates. */
+function mesh(model: MjModel, i: number): MeshData {
+  const [firstFace, faces]: number[] = [model.mesh_faceadr[i], model.mesh_facenum[i]];
+  const corners = (indices: Int32Array) =>
+    indices.subarray(3 * (firstFace ?? 0), 3 * ((firstFace ?? 0) + (faces ?? 0)));
+  const texcoords: number = model.mesh_texcoordadr[i];
+  return {
+    positions: gather(model.mesh_vert, 3, model.mesh_vertadr[i], corners(model.mesh_face)),
+    normals: gather(model.mesh_normal, 3, model.mesh_normaladr[i], corners(model.mesh_facenormal)),
+    uvs: texcoords < 0 ? undefined : gather(model.mesh_texcoord, 2, texcoords, corners(model.mesh_facetexcoord)),
+  };
+}
+
+function gather(values: Float32Array, width: number, first: number, indices: Int32Array): Float32Array<ArrayBuffer> {
+  const gathered = new Float32Array(width * indices.length);
+  indices.forEach((index, i) => {
+    const at = width * (first + index);
+    gathered.set(values.subarray(at, at + width), width * i);
+  });
+  return gathered;
+}
+
+function heightField(model: MjModel, i: number): HeightFieldData {
+  const [rows, columns, first]: number[] = [model.hfield_nrow[i], model.hfield_ncol[i], model.hfield_adr[i]];
+  const count = (rows ?? 0) * (columns ?? 0);
+  return {
+    rows: rows ?? 0,
+    columns: columns ?? 0,
+    size: quadruple(model.hfield_size, i),
+    heights: model.hfield_data.slice(first, (first ?? 0) + count),
+  };
+}
+
+/** A camera looks along the negative third axis of its frame. */
+function cameraDirection(matrices: Float64Array): readonly [number, number, number] {
+  const [x = 0, y = 0, z = 1] = [matrices[2], matrices[5], matrices[8]];
+  return [-x, -y, -z];
+}
+
+function triple(values: ArrayLike<number>, i: number): readonly [number, number, number] {
+  const [a = 0, b = 0, c = 0] = Array.from({ length: 3 }, (_, k) => values[3 * i + k]);
+  return [a, b, c];
+}
+
+function quadruple(values: ArrayLike<number>, i: number): readonly [number, number, number, number] {
+  const [a = 0, b = 0, c = 0, d = 0] = Array.from({ length: 4 }, (_, k) => values[4 * i + k]);
+  return [a, b, c, d];
+}

@@ -1,0 +1,154 @@
+import type { ResetState } from "../../gen/tabrl/exporter/v1/manifest_pb";
+import type { Controller } from "../controller/controller";
+import { idleCtrl, idleEpisodeSecs } from "../physics/idle";
+import type { Simulation } from "../physics/simulation";
+import type { Draws } from "../protocol";
+
+/** How an episode stands after a tick. */
+export interface Standing {
+  readonly timeSecs: number;
+  readonly step: number;
+  readonly driven: boolean;
+  readonly controllerSha256: string;
+  readonly reward: number;
+  readonly terms: Readonly<Record<string, number>>;
+  readonly episodeReturn: number;
+}
+
+/** One way to move a simulation, a control period at a time. */
+export interface Episode {
+  readonly periodSecs: number;
+  readonly standing: Standing;
+  /** Looks at the present state; says whether the episode ends in it. `advance` comes next unless it does. */
+  observe(): Promise<boolean>;
+  /** Lets physics pass by one control period. */
+  advance(): void;
+}
+
+/** The robot under a controller. */
+export class DrivenEpisode implements Episode {
+  readonly #simulation: Simulation;
+  readonly controller: Controller;
+  readonly #draws: () => Draws;
+  #before = new Map<string, Float64Array>();
+  #step = 0;
+  #ctrl: ArrayLike<number> = [];
+  #reward = 0;
+  #terms: Readonly<Record<string, number>> = {};
+  #return = 0;
+
+  private constructor(simulation: Simulation, controller: Controller, draws: () => Draws) {
+    this.#simulation = simulation;
+    this.controller = controller;
+    this.#draws = draws;
+  }
+
+  /** Starts an episode from a reset state. */
+  static begin(simulation: Simulation, controller: Controller, reset: ResetState, draws: () => Draws): DrivenEpisode {
+    simulation.reset(Object.fromEntries(Object.entries(reset.data).map(([field, { values }]) => [field, values])));
+    controller.begin(reset);
+    const episode = new DrivenEpisode(simulation, controller, draws);
+    episode.#keepBefore();
+    return episode;
+  }
+
+  /** Goes on with another controller: the robot stays where it is, and what both controllers remember goes on. */
+  handOver(controller: Controller, reset: ResetState): DrivenEpisode {
+    controller.takeOver(this.controller.carry, reset);
+    const next = new DrivenEpisode(this.#simulation, controller, this.#draws);
+    next.#step = this.#step;
+    next.#return = this.#return;
+    next.#before = this.#before;
+    // Arrays that only the new controller wants from before the last period are taken as they are now.
+    for (const field of controller.wiring.fieldsBefore) if (!next.#before.has(field)) next.#keep(field);
+    return next;
+  }
+
+  get periodSecs(): number {
+    return this.controller.wiring.controlPeriodSecs;
+  }
+
+  get standing(): Standing {
+    return {
+      timeSecs: this.#step * this.periodSecs,
+      step: this.#step,
+      driven: true,
+      controllerSha256: this.controller.wiring.controllerSha256,
+      reward: this.#reward,
+      terms: this.#terms,
+      episodeReturn: this.#return,
+    };
+  }
+
+  /** What the controller wrote to `mjData.ctrl` last. */
+  get ctrl(): ArrayLike<number> {
+    return this.#ctrl;
+  }
+
+  async observe(): Promise<boolean> {
+    const decision = await this.controller.decide(
+      (field) => this.#simulation.read(field),
+      (field) => this.#before.get(field) ?? [],
+      this.#draws(),
+    );
+    this.#ctrl = decision.ctrl;
+    this.#reward = decision.reward;
+    this.#terms = decision.terms;
+    this.#return += decision.reward;
+    return decision.done || this.#step >= this.controller.wiring.episodeLength;
+  }
+
+  advance(): void {
+    this.#simulation.setCtrl(this.#ctrl);
+    this.#keepBefore();
+    this.#simulation.step(this.controller.wiring.physicsStepsPerControl);
+    this.#simulation.checkFinite();
+    this.#step += 1;
+  }
+
+  #keepBefore(): void {
+    for (const field of this.controller.wiring.fieldsBefore) this.#keep(field);
+  }
+
+  #keep(field: string): void {
+    this.#before.set(field, Float64Array.from(this.#simulation.read(field)));
+  }
+}
+
+/** Length of a tick without a controller, in seconds, about. */
+const idlePeriodSecs = 0.02;
+
+/** The robot left to itself, but for a slow sway of its actuators. */
+export class IdleEpisode implements Episode {
+  readonly #simulation: Simulation;
+  readonly #ctrlRanges: readonly (readonly [number, number])[];
+  readonly #substeps: number;
+  #step = 0;
+
+  constructor(simulation: Simulation) {
+    this.#simulation = simulation;
+    this.#ctrlRanges = simulation.ctrlRanges;
+    this.#substeps = Math.max(1, Math.round(idlePeriodSecs / simulation.timestepSecs));
+    simulation.reset();
+  }
+
+  get periodSecs(): number {
+    return this.#substeps * this.#simulation.timestepSecs;
+  }
+
+  get standing(): Standing {
+    const [timeSecs, step] = [this.#step * this.periodSecs, this.#step];
+    return { timeSecs, step, driven: false, controllerSha256: "", reward: 0, terms: {}, episodeReturn: 0 };
+  }
+
+  async observe(): Promise<boolean> {
+    return this.#step * this.periodSecs >= idleEpisodeSecs;
+  }
+
+  advance(): void {
+    this.#simulation.setCtrl(idleCtrl(this.#step * this.periodSecs, this.#ctrlRanges));
+    this.#simulation.step(this.#substeps);
+    this.#simulation.checkFinite();
+    this.#step += 1;
+  }
+}

@@ -1,0 +1,96 @@
+/** How a snapshot's `poses` are laid out: geoms, sites (7 numbers each: position, quaternion x y z w), tendon segments (6 each: two ends), focus (3). */
+export interface SnapshotLayout {
+  readonly geoms: number;
+  readonly sites: number;
+  readonly segments: number;
+}
+
+export type GeomShape = "plane" | "hfield" | "sphere" | "capsule" | "ellipsoid" | "cylinder" | "box" | "mesh";
+
+/** How a surface looks. */
+export interface Surface {
+  /** Linear red, green, blue as MuJoCo gives them (sRGB values), and opacity. */
+  readonly rgba: readonly [number, number, number, number];
+  readonly specular: number;
+  readonly shininess: number;
+  readonly emission: number;
+  /** Index into `textures`; -1 for none. */
+  readonly texture: number;
+  readonly textureRepeat: readonly [number, number];
+  /** Whether the repeats count per metre and not per object. */
+  readonly textureUniform: boolean;
+}
+
+/** A geom or site to draw; its pose comes with each snapshot, at the same index. */
+export interface Shape {
+  readonly name: string;
+  readonly shape: GeomShape;
+  /** MuJoCo's `size`. */
+  readonly size: readonly [number, number, number];
+  /** Body it belongs to; 0 is the world. */
+  readonly body: number;
+  /** Index into `meshes` or `heightFields`; -1 for the other shapes. */
+  readonly data: number;
+  readonly surface: Surface;
+  /** MuJoCo's group; viewers show groups 0 to 2. */
+  readonly group: number;
+}
+
+/** A triangle soup: three corners for each face. */
+export interface MeshData {
+  readonly positions: Float32Array<ArrayBuffer>;
+  readonly normals: Float32Array<ArrayBuffer>;
+  /** Absent when the mesh has no texture coordinates. */
+  readonly uvs: Float32Array<ArrayBuffer> | undefined;
+}
+
+/** A grid of heights. `size` is MuJoCo's: half width, half depth, height at 1, base below 0. */
+export interface HeightFieldData {
+  readonly rows: number;
+  readonly columns: number;
+  readonly size: readonly [number, number, number, number];
+  readonly heights: Float32Array<ArrayBuffer>;
+}
+
+/** A picture with `channels` bytes a pixel. */
+export interface TextureData {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: number;
+  readonly pixels: Uint8Array<ArrayBuffer>;
+}
+
+/** A spatial tendon to draw: `segments` straight pieces, the unused ones of no length. */
+export interface TendonShape {
+  readonly radius: number;
+  readonly rgba: readonly [number, number, number, number];
+  readonly segments: number;
+}
+
+/** All that is drawn and does not change while the scene is loaded. */
+export interface SceneDescription {
+  readonly environmentId: string;
+  readonly layout: SnapshotLayout;
+  readonly geoms: readonly Shape[];
+  readonly sites: readonly Shape[];
+  readonly tendons: readonly TendonShape[];
+  readonly meshes: readonly MeshData[];
+  readonly heightFields: readonly HeightFieldData[];
+  readonly textures: readonly TextureData[];
+  /** Direction in which the model's first camera looks; absent without a camera. */
+  readonly cameraDirection: readonly [number, number, number] | undefined;
+  /** Poses at the model's reference state, laid out as a snapshot's. */
+  readonly referencePoses: Float32Array<ArrayBuffer>;
+}
+
+/** Numbers in a snapshot of this layout. */
+export function snapshotLength(layout: SnapshotLayout): number {
+  return 7 * (layout.geoms + layout.sites) + 6 * layout.segments + 3;
+}
+
+/** Where each section of a snapshot begins. */
+export function snapshotOffsets(layout: SnapshotLayout): { sites: number; segments: number; focus: number } {
+  const sites = 7 * layout.geoms;
+  const segments = sites + 7 * layout.sites;
+  return { sites, segments, focus: segments + 6 * layout.segments };
+}

@@ -1,0 +1,118 @@
+import { type SceneDescription, type Shape, snapshotOffsets } from "../sceneDescription";
+
+export type Point = readonly [number, number, number];
+
+/** What the camera should show: a ball around the robot and what it moves among. */
+export interface Framing {
+  readonly center: Point;
+  readonly radius: number;
+  /** Direction in which the camera looks, of length 1. */
+  readonly direction: Point;
+  /** Where the robot's centre of mass was in this framing. */
+  readonly focus: Point;
+}
+
+/** The surroundings may widen the view by at most this factor: a long rail or a wide arena must not make the robot tiny. */
+const widestView = 2.1;
+/** Geoms that MuJoCo's viewers show. */
+export const isShown = (shape: Shape): boolean => shape.group <= 2 && shape.surface.rgba[3] > 0.01;
+
+/** Frames a scene in its reference state. */
+export function frameScene(description: SceneDescription): Framing {
+  const { referencePoses: poses, geoms, layout } = description;
+  const solid = geoms.map((shape, i) => ({ shape, at: 7 * i })).filter(({ shape }) => isShown(shape) && isSolid(shape));
+  const moving = solid.filter(({ shape }) => shape.body !== 0);
+  const balls = (some: typeof solid) =>
+    some.map(({ shape, at }) => ({ center: pointAt(poses, at), radius: boundingRadius(shape, description) }));
+  const robot = ballAround(balls(moving.length > 0 ? moving : solid));
+  const everything = ballAround(balls(solid));
+  const surroundings = distance(robot.center, everything.center) + everything.radius;
+  return {
+    center: robot.center,
+    radius: Math.max(0.05, Math.min(surroundings, widestView * robot.radius)),
+    direction: viewDirection(description.cameraDirection),
+    focus: pointAt(poses, snapshotOffsets(layout).focus),
+  };
+}
+
+/**
+ * Turns the model's own camera a little aside and, where it looks level, a little down, so that depth can be seen.
+ * A camera straight from above is tilted.
+ */
+export function viewDirection(direction: Point | undefined): Point {
+  const [x, y, z] = direction ?? [0, 1, 0];
+  const level = Math.hypot(x, y);
+  const azimuth = (level < 0.2 ? Math.PI / 2 : Math.atan2(y, x)) + 0.32;
+  const down = Math.min(1.05, Math.max(0.24, Math.atan2(-z, level)));
+  return [Math.cos(down) * Math.cos(azimuth), Math.cos(down) * Math.sin(azimuth), -Math.sin(down)];
+}
+
+/**
+ * Moves a camera target one frame towards the robot. Within a dead band it stays, so small motions do not shake the view; far
+ * jumps, as between two episodes, are taken at once.
+ */
+export function followStep(target: Point, wanted: Point, radius: number, elapsedSecs: number): Point {
+  const band = [0.3 * radius, 0.3 * radius, 0.45 * radius] as const;
+  const part = 1 - Math.exp(-4 * elapsedSecs);
+  const excess = wanted.map((value, i) => {
+    const offset = value - (target[i] ?? 0);
+    return Math.sign(offset) * Math.max(0, Math.abs(offset) - (band[i] ?? 0));
+  });
+  const jumped = Math.hypot(...excess) > 2 * radius;
+  const [x = 0, y = 0, z = 0] = jumped ? wanted : target.map((value, i) => value + part * (excess[i] ?? 0));
+  return [x, y, z];
+}
+
+export function pointAt(poses: Float32Array, at: number): Point {
+  return [poses[at] ?? 0, poses[at + 1] ?? 0, poses[at + 2] ?? 0];
+}
+
+function isSolid({ shape }: Shape): boolean {
+  return shape !== "plane" && shape !== "hfield";
+}
+
+function boundingRadius({ shape, size, data }: Shape, { meshes }: SceneDescription): number {
+  const [a, b, c] = size;
+  switch (shape) {
+    case "sphere":
+      return a;
+    case "capsule":
+      return a + b;
+    case "cylinder":
+      return Math.hypot(a, b);
+    case "mesh":
+      return farthest(meshes[data]?.positions ?? new Float32Array());
+    default:
+      return Math.hypot(a, b, c);
+  }
+}
+
+function farthest(positions: Float32Array): number {
+  let squared = 0;
+  for (let i = 0; i < positions.length; i += 3) {
+    const [x, y, z] = pointAt(positions, i);
+    squared = Math.max(squared, x * x + y * y + z * z);
+  }
+  return Math.sqrt(squared);
+}
+
+interface Ball {
+  readonly center: Point;
+  readonly radius: number;
+}
+
+/** A ball around the middle of the balls' common box that holds them all. */
+function ballAround(balls: readonly Ball[]): Ball {
+  if (balls.length === 0) return { center: [0, 0, 0], radius: 1 };
+  const middle = (axis: 0 | 1 | 2) => {
+    const low = Math.min(...balls.map(({ center, radius }) => center[axis] - radius));
+    const high = Math.max(...balls.map(({ center, radius }) => center[axis] + radius));
+    return (low + high) / 2;
+  };
+  const center: Point = [middle(0), middle(1), middle(2)];
+  return { center, radius: Math.max(...balls.map((ball) => distance(center, ball.center) + ball.radius)) };
+}
+
+function distance(a: Point, b: Point): number {
+  return Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
+}

@@ -1,0 +1,89 @@
+import {
+  Color,
+  DataTexture,
+  DoubleSide,
+  LinearFilter,
+  LinearMipmapLinearFilter,
+  MeshStandardMaterial,
+  RepeatWrapping,
+  SRGBColorSpace,
+  type Texture,
+} from "three";
+import type { Shape, Surface, TextureData } from "../sceneDescription";
+
+/** Makes the materials of one scene and frees them and their textures together. */
+export class Materials {
+  readonly #textures: readonly TextureData[];
+  readonly #materials = new Map<string, MeshStandardMaterial>();
+  readonly #maps: Texture[] = [];
+
+  constructor(textures: readonly TextureData[]) {
+    this.#textures = textures;
+  }
+
+  /** Returns the material for a shape; shapes that look alike share one. */
+  of(shape: Shape): MeshStandardMaterial {
+    const { surface } = shape;
+    const textured = surface.texture >= 0;
+    const key = JSON.stringify([surface, textured ? shape.size : 0, shape.shape === "plane"]);
+    const known = this.#materials.get(key);
+    if (known) return known;
+    const made = this.#make(shape, surface);
+    this.#materials.set(key, made);
+    return made;
+  }
+
+  dispose(): void {
+    for (const material of this.#materials.values()) material.dispose();
+    for (const map of this.#maps) map.dispose();
+  }
+
+  #make(shape: Shape, surface: Surface): MeshStandardMaterial {
+    const [red, green, blue, opacity] = surface.rgba;
+    const color = new Color().setRGB(red, green, blue, SRGBColorSpace);
+    const map = this.#map(shape, surface);
+    return new MeshStandardMaterial({
+      color,
+      emissive: color.clone().multiplyScalar(surface.emission),
+      roughness: 0.85 - 0.45 * Math.min(1, surface.shininess * surface.specular * 2),
+      metalness: 0.02,
+      opacity,
+      transparent: opacity < 0.999,
+      depthWrite: opacity >= 0.999,
+      ...(map ? { map } : {}),
+      ...(shape.shape === "plane" ? { side: DoubleSide } : {}),
+    });
+  }
+
+  #map(shape: Shape, { texture, textureRepeat, textureUniform }: Surface): Texture | undefined {
+    const data = this.#textures[texture];
+    if (!data) return undefined;
+    const map = pictureTexture(data);
+    const [x, y] = textureRepeat;
+    const flat = shape.shape === "plane" || shape.shape === "hfield";
+    // MuJoCo repeats a uniform texture once per unit of length and half-length counts as one.
+    const [width, depth] = textureUniform && flat ? [shape.size[0] || 1, shape.size[1] || 1] : [1, 1];
+    map.repeat.set(x * width, y * depth);
+    this.#maps.push(map);
+    return map;
+  }
+}
+
+function pictureTexture({ width, height, channels, pixels }: TextureData): DataTexture {
+  const rgba = new Uint8Array(4 * width * height);
+  for (let i = 0; i < width * height; i += 1) {
+    for (let channel = 0; channel < 3; channel += 1) {
+      rgba[4 * i + channel] = pixels[i * channels + Math.min(channel, channels - 1)] ?? 0;
+    }
+    rgba[4 * i + 3] = channels === 4 ? (pixels[4 * i + 3] ?? 255) : 255;
+  }
+  const texture = new DataTexture(rgba, width, height);
+  texture.wrapS = RepeatWrapping;
+  texture.wrapT = RepeatWrapping;
+  texture.colorSpace = SRGBColorSpace;
+  texture.magFilter = LinearFilter;
+  texture.minFilter = LinearMipmapLinearFilter;
+  texture.generateMipmaps = true;
+  texture.needsUpdate = true;
+  return texture;
+}

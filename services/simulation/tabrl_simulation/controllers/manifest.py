@@ -1,0 +1,144 @@
+"""What a player needs beside the ONNX graph: the plain form of `tabrl.exporter.v1.ControllerManifest`.
+
+The rules of a control tick stand in that contract. This module only holds the numbers, so that building and playing
+controllers need no protobuf.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "SPECIFICATION",
+    "CarryCopy",
+    "FileReference",
+    "GraphInput",
+    "GraphOutput",
+    "InputSource",
+    "Manifest",
+    "OutputRole",
+    "ResetState",
+    "Tensor",
+    "Term",
+]
+
+SPECIFICATION: Final = 1
+"""Version of the player's rules."""
+
+Array = NDArray[np.generic]
+
+
+class InputSource(enum.Enum):
+    """Where an input's numbers come from; the values are those of the contract's enum."""
+
+    DATA = 1
+    DATA_BEFORE = 2
+    CARRY = 3
+    UNIFORM = 4
+    NORMAL = 5
+
+
+class OutputRole(enum.Enum):
+    """What an output is; the values are those of the contract's enum."""
+
+    CTRL = 1
+    ACTION = 2
+    OBSERVATION = 3
+    CARRY = 4
+    REWARD = 5
+    TERM = 6
+    DONE = 7
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Name, shape and element type (`float32`, `int32`, `uint32` or `bool`) of an array in the graph."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    def zeros(self) -> Array:
+        """Returns an array of this shape and type filled with zeros."""
+        return np.zeros(self.shape, self.dtype)
+
+
+@dataclass(frozen=True)
+class GraphInput:
+    """An input of the graph; `field` names the mjData array or carry entry and is empty for draws."""
+
+    tensor: Tensor
+    source: InputSource
+    field: str = ""
+
+
+@dataclass(frozen=True)
+class GraphOutput:
+    """An output of the graph; `field` names the carry entry or reward term and is empty for the others."""
+
+    tensor: Tensor
+    role: OutputRole
+    field: str = ""
+
+
+@dataclass(frozen=True)
+class CarryCopy:
+    """Carry entry `field` takes the value that the graph input named `input` had at this tick."""
+
+    field: str
+    input: str
+
+
+@dataclass(frozen=True)
+class ResetState:
+    """A state to start an episode from: mjData arrays to write before `mj_forward`, and the first carry."""
+
+    data: Mapping[str, Array]
+    carry: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Term:
+    """A reward term with the weight that the graph applies to it."""
+
+    name: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class FileReference:
+    """A file by digest."""
+
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything a player needs beside the graph. Field for field `tabrl.exporter.v1.ControllerManifest`."""
+
+    environment_id: str
+    environment_fingerprint: str
+    controller_sha256: str
+    scene_xml: FileReference
+    scene_assets: Mapping[str, FileReference]
+    control_period_secs: float
+    physics_steps_per_control: int
+    episode_length: int
+    action_repeat: int
+    inputs: tuple[GraphInput, ...]
+    outputs: tuple[GraphOutput, ...]
+    copies: tuple[CarryCopy, ...]
+    resets: tuple[ResetState, ...]
+    terms: tuple[Term, ...]
+    onnx_opset: int
+    mujoco_version: str
+    checkpoint_sha256: str
+    reward_program_sha256: str = ""
+    specification: int = field(default=SPECIFICATION)

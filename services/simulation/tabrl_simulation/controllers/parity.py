@@ -1,0 +1,141 @@
+"""How far a controller in onnxruntime is from the JAX function it was made from, over states of a real rollout.
+
+The states come from the controller driving its robot in MuJoCo C through the native player, so they are those that a
+person will see. Each is given to both sides with the same carry and draws, and every output is compared.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from tabrl_simulation.controllers.manifest import GraphOutput, OutputRole
+from tabrl_simulation.controllers.player import Controller, Player, Tick
+
+if TYPE_CHECKING:
+    import mujoco
+
+    from tabrl_simulation.controllers.source import Source
+
+__all__ = ["STATES", "TOLERANCE", "Difference", "ParityReport", "measure_parity"]
+
+STATES: Final = 200
+"""States compared at least."""
+
+TOLERANCE: Final = 1e-5
+"""Largest difference allowed, relative to the larger of 1 and the value."""
+
+_TICKS_PER_EPISODE: Final = 50
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Largest difference of one output over all states and elements, relative to the larger of 1 and the value."""
+
+    name: str
+    max_difference: float
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """Whether a controller does what its source does; field for field `tabrl.exporter.v1.ParityReport`."""
+
+    states: int
+    tolerance: float
+    outputs: tuple[Difference, ...]
+    onnxruntime_version: str
+    jax_version: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether every output lies within the tolerance."""
+        return not self.moved
+
+    @property
+    def moved(self) -> tuple[Difference, ...]:
+        """The outputs beyond the tolerance, the furthest first."""
+        beyond = [output for output in self.outputs if not output.max_difference <= self.tolerance]
+        return tuple(sorted(beyond, key=lambda output: -output.max_difference))
+
+
+def measure_parity(
+    source: Source,
+    controller: Controller,
+    model: mujoco.MjModel,
+    *,
+    states: int = STATES,
+    tolerance: float = TOLERANCE,
+    seed: int = 0,
+) -> ParityReport:
+    """Compares a controller with its source.
+
+    Args:
+        source: what it should do; without open terms.
+        controller: the exported controller.
+        model: the scene it drives.
+        states: how many states to compare, at least.
+        tolerance: largest difference allowed.
+        seed: of the environment's noise.
+    """
+    import jax
+    import onnxruntime
+
+    function = jax.jit(source.function)
+    origins = _origins(source, controller)
+    worst = {_label(output): 0.0 if origin else float("inf") for output, origin in origins}
+    ticks = _rollout(controller, model, states, seed)
+    for tick in ticks:
+        given = (tick.feed.get(tensor.name, tensor.zeros()) for tensor in source.tensors)
+        expected = function(*given)
+        actual = {**tick.feed, **tick.outputs}
+        for (output, origin), value in zip(origins, expected, strict=True):
+            if origin:
+                difference = relative_difference(np.asarray(value), actual[origin])
+                worst[_label(output)] = max(worst[_label(output)], difference)
+    for output in [output for output, origin in origins if origin is None and output.role is OutputRole.CARRY]:
+        del worst[_label(output)]  # a carry entry that nothing reads
+    return ParityReport(
+        states=len(ticks),
+        tolerance=tolerance,
+        outputs=tuple(Difference(label, value) for label, value in worst.items()),
+        onnxruntime_version=onnxruntime.__version__,
+        jax_version=jax.__version__,
+    )
+
+
+def relative_difference(expected: np.ndarray[Any, Any], actual: np.ndarray[Any, Any]) -> float:
+    """Returns the largest `|expected - actual| / max(1, |expected|)`; infinite where only one is NaN."""
+    if np.shape(expected) != np.shape(actual):
+        return float("inf")
+    left, right = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
+    same = (left == right) | (np.isnan(left) & np.isnan(right))
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.where(same, 0.0, np.abs(left - right) / np.maximum(1.0, np.abs(left)))
+    return float(np.max(np.where(np.isnan(difference), np.inf, difference), initial=0.0))
+
+
+def _origins(source: Source, controller: Controller) -> list[tuple[GraphOutput, str | None]]:
+    """Pairs each output of the source with the graph's output or copied input that holds it, if any."""
+    found = {(output.role, output.field): output.tensor.name for output in controller.manifest.outputs}
+    found.update({(OutputRole.CARRY, copy.field): copy.input for copy in controller.manifest.copies})
+    return [(output, found.get((output.role, output.field))) for output in source.outputs]
+
+
+def _rollout(controller: Controller, model: mujoco.MjModel, states: int, seed: int) -> list[Tick]:
+    """Returns the ticks of episodes from one reset state after another."""
+    noise = np.random.default_rng(seed)
+    player = Player(controller, model)
+    ticks: list[Tick] = []
+    reset = 0
+    while len(ticks) < states:
+        ticks.extend(itertools.islice(player.episode(reset=reset, noise=noise), _TICKS_PER_EPISODE))
+        reset += 1
+    return ticks
+
+
+def _label(output: GraphOutput) -> str:
+    role = output.role.name.lower()
+    return f"{role}.{output.field}" if output.field else role

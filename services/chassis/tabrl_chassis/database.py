@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
@@ -17,6 +18,23 @@ T = TypeVar("T")
 
 _BUSY_TIMEOUT_SECS = 10
 _READER_THREADS = 4
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime.datetime]):
+    """A column of aware datetimes in UTC; in migrations, `sa.DateTime(timezone=True)`. SQLite alone drops the zone."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime.datetime | None, dialect: sa.Dialect) -> datetime.datetime | None:
+        """Return the time in UTC."""
+        return None if value is None else value.astimezone(datetime.UTC)
+
+    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime.datetime | None:
+        """Return the time with its zone."""
+        if not isinstance(value, datetime.datetime):
+            return None
+        return value.replace(tzinfo=datetime.UTC) if value.tzinfo is None else value.astimezone(datetime.UTC)
 
 
 class Database:

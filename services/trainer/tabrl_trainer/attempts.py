@@ -1,0 +1,54 @@
+"""Attempts at training a run, one per worker process, and the speeds seen in them."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from prometheus_client import Counter
+from sqlalchemy.orm import Session
+
+from tabrl_trainer.models import AttemptRow
+from tabrl_trainer.record import now
+
+RUNNING = "running"
+
+WORKER_EXITS = Counter("tabrl_trainer_worker_exits", "Worker processes that ended.", ["outcome"])
+
+
+def begin(session: Session, run_id: str) -> int:
+    """Record that a worker starts; returns the number of the attempt, from 1."""
+    last = sa.select(sa.func.max(AttemptRow.attempt)).where(AttemptRow.run_id == run_id)
+    number = (session.scalar(last) or 0) + 1
+    session.add(
+        AttemptRow(run_id=run_id, attempt=number, outcome=RUNNING, start_time=now(), training_secs=0.0, env_steps=0)
+    )
+    return number
+
+
+def end(session: Session, run_id: str, number: int, outcome: str) -> None:
+    """Record how a worker ended."""
+    row = _row(session, run_id, number)
+    row.outcome, row.end_time = outcome, now()
+
+
+def progress(
+    session: Session, run_id: str, number: int, *, startup_secs: float, training_secs: float, env_steps: int
+) -> None:
+    """Record how far a worker is: seconds before and since it learns, and the steps it made since."""
+    row = _row(session, run_id, number)
+    row.startup_secs, row.training_secs, row.env_steps = startup_secs, training_secs, env_steps
+
+
+def count(session: Session, run_id: str, outcome: str) -> int:
+    """Return how many workers of a run ended so."""
+    rows = sa.select(sa.func.count()).where(AttemptRow.run_id == run_id, AttemptRow.outcome == outcome)
+    return session.scalar(rows) or 0
+
+
+def is_current(session: Session, run_id: str, number: int) -> bool:
+    """Whether an attempt is under way and the run's newest: only its worker may write."""
+    last = sa.select(sa.func.max(AttemptRow.attempt)).where(AttemptRow.run_id == run_id)
+    return session.scalar(last) == number and _row(session, run_id, number).outcome == RUNNING
+
+
+def _row(session: Session, run_id: str, number: int) -> AttemptRow:
+    return session.get_one(AttemptRow, (run_id, number))

@@ -1,0 +1,1 @@
+"""Alembic revisions of the Trainer's database."""

@@ -1,0 +1,55 @@
+"""What passes between the service and a worker: a job as one JSON object on stdin, events as JSON lines on a pipe.
+
+Each line is a `tabrl.trainer.v1.RunEvent` in protobuf JSON, without run, revision and time, which the service gives it:
+`state_changed` (RUNNING once it learns; SUCCEEDED or FAILED as the last line), `metrics`, `checkpoint`, `log`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Self
+
+from google.protobuf import json_format
+from tabrl.trainer.v1 import trainer_pb2
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker trains.
+
+    `resume_sha256` is the digest of the checkpoint to go on from, empty to start afresh. `artifacts_url` is the store
+    that checkpoints and reward programs are in.
+    """
+
+    spec: trainer_pb2.RunSpec
+    resume_sha256: str
+    artifacts_url: str
+    checkpoint_secs: float
+
+    def to_json(self) -> str:
+        """Return the job as text."""
+        return json.dumps({**vars(self), "spec": json_format.MessageToDict(self.spec)})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote."""
+        fields = json.loads(text)
+        return cls(**{**fields, "spec": json_format.ParseDict(fields["spec"], trainer_pb2.RunSpec())})
+
+
+class MalformedLine(ValueError):
+    """A line that is no event."""
+
+
+def event_line(event: trainer_pb2.RunEvent) -> bytes:
+    """Return an event as a line."""
+    return json_format.MessageToJson(event, indent=None).encode() + b"\n"
+
+
+def parse_event(line: bytes) -> trainer_pb2.RunEvent:
+    """Return the event on a line; raises `MalformedLine`."""
+    try:
+        return json_format.Parse(line, trainer_pb2.RunEvent())
+    except (json_format.ParseError, UnicodeDecodeError) as error:
+        raise MalformedLine(f"{error}: {line[:200]!r}") from error

@@ -1,0 +1,197 @@
+"""Has the Exporter publish checkpoints as they are written: newest first, stale ones skipped, the last always."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from prometheus_client import Counter
+from sqlalchemy.orm import Session
+from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
+from tabrl.trainer.v1 import trainer_pb2
+from tabrl_chassis.client import call
+from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.service import Context
+
+from tabrl_trainer.config import TrainerConfig
+from tabrl_trainer.models import CheckpointRow, RunRow
+from tabrl_trainer.record import (
+    ENDED,
+    PENDING,
+    PUBLISHED,
+    REFUSED,
+    SETTLED,
+    SKIPPED,
+    UNREACHABLE,
+    Record,
+    append,
+    log,
+)
+
+# An export traces and measures: seconds, or a minute for a humanoid on a busy machine.
+_EXPORT_TIMEOUT_SECS = 180.0
+_FIRST_BACKOFF_SECS = 0.5
+_LONGEST_BACKOFF_SECS = 5.0
+# After so many failed calls those who watch an ended run are let go, told that its policy comes later.
+_CALLS_BEFORE_UNREACHABLE = 4
+_MOST_INTERNAL_ERRORS = 3
+
+PUBLICATIONS = Counter("tabrl_trainer_publications", "Checkpoints that the Exporter was asked to publish.", ["outcome"])
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A checkpoint to publish next, and the newest of its run at that."""
+
+    number: int
+    run_id: str
+    sha256: str
+    spec: trainer_pb2.RunSpec
+
+
+class Publisher:
+    """Asks for one export at a time, so that exports and training share the machine."""
+
+    def __init__(self, context: Context[TrainerConfig], record: Record) -> None:
+        """Keep what publishing needs."""
+        self._context = context
+        self._record = record
+        self._exporter = exporter_pb2_grpc.ExporterServiceStub(context.channel("exporter"))
+        self._away = 0
+        self._internal_errors: dict[int, int] = {}
+
+    async def run(self) -> None:
+        """Publish checkpoints until the service stops."""
+        last_run = ""
+        while True:
+            candidate = await self._record.read(lambda session, last=last_run: _next(session, last))
+            if candidate is None:
+                await self._until_something_changed()
+                continue
+            last_run = candidate.run_id
+            await self._publish(candidate)
+
+    async def _until_something_changed(self) -> None:
+        with self._record.subscribed_to_all() as changed:
+            # A checkpoint may have come between the look and the subscription: look again soon in any case.
+            try:
+                await asyncio.wait_for(changed.wait(), 1.0)
+            except TimeoutError:
+                return
+
+    async def _publish(self, candidate: Candidate) -> None:
+        request = exporter_pb2.CreatePolicyRequest(
+            environment_id=candidate.spec.environment_id,
+            checkpoint_sha256=candidate.sha256,
+            run_id=candidate.run_id,
+            title=candidate.spec.title,
+        )
+        if candidate.spec.HasField("reward"):
+            # Both messages have the same fields; the Exporter's contract stands on its own.
+            request.reward.ParseFromString(candidate.spec.reward.SerializeToString())
+        try:
+            response = await call(
+                self._exporter.CreatePolicy, request, service="exporter", timeout_secs=_EXPORT_TIMEOUT_SECS
+            )
+        except TabrlError as error:
+            await self._failed(candidate, error)
+            return
+        self._away = 0
+        PUBLICATIONS.labels(PUBLISHED).inc()
+        policy_id = response.policy.policy_id
+        await self._record.write(candidate.run_id, lambda session, run: _published(session, run, candidate, policy_id))
+
+    async def _failed(self, candidate: Candidate, error: TabrlError) -> None:
+        if error.code.name in ("UNAVAILABLE", "RESOURCE_EXHAUSTED") or self._may_try_again(candidate, error):
+            self._away += 1
+            if self._away == _CALLS_BEFORE_UNREACHABLE:
+                self._context.log.warning("exporter away", error=str(error))
+            if self._away >= _CALLS_BEFORE_UNREACHABLE:
+                await self._record.write(candidate.run_id, lambda session, run: _unreachable(session, run, error))
+            delay = min(_FIRST_BACKOFF_SECS * 2 ** (self._away - 1), _LONGEST_BACKOFF_SECS)
+            await asyncio.sleep(max(error.retry_after_secs or 0.0, delay))
+            return
+        self._away = 0
+        PUBLICATIONS.labels(REFUSED).inc()
+        self._context.log.error("checkpoint refused", run=candidate.run_id, error=str(error))
+        await self._record.write(candidate.run_id, lambda session, run: _refused(session, run, candidate, error))
+
+    def _may_try_again(self, candidate: Candidate, error: TabrlError) -> bool:
+        """Whether an error may have been a mishap; INTERNAL is taken for one twice per checkpoint."""
+        if error.reason != "INTERNAL":
+            return False
+        seen = self._internal_errors.get(candidate.number, 0) + 1
+        self._internal_errors = {candidate.number: seen}
+        return seen < _MOST_INTERNAL_ERRORS
+
+
+def _next(session: Session, last_run: str) -> Candidate | None:
+    """Return the newest unpublished checkpoint of one run: ended runs first, no run twice in a row if others wait."""
+    newest = (
+        sa.select(sa.func.max(CheckpointRow.number))
+        .where(CheckpointRow.publication == PENDING)
+        .group_by(CheckpointRow.run_id)
+    )
+    rows: Sequence[tuple[CheckpointRow, RunRow]] = [
+        (checkpoint, run)
+        for checkpoint, run in session.execute(
+            sa.select(CheckpointRow, RunRow)
+            .join(RunRow, RunRow.run_id == CheckpointRow.run_id)
+            .where(CheckpointRow.number.in_(newest))
+        )
+    ]
+    if not rows:
+        return None
+    checkpoint, run = min(rows, key=lambda row: (row[1].run_id == last_run, row[1].state not in ENDED, row[0].number))
+    spec = trainer_pb2.RunSpec.FromString(run.spec)
+    return Candidate(checkpoint.number, run.run_id, checkpoint.sha256, spec)
+
+
+def _published(session: Session, run: RunRow, candidate: Candidate, policy_id: str) -> None:
+    checkpoint = session.get_one(CheckpointRow, candidate.number)
+    checkpoint.publication, checkpoint.policy_id = PUBLISHED, policy_id
+    published = trainer_pb2.PolicyPublished(
+        env_steps=checkpoint.env_steps,
+        checkpoint_sha256=checkpoint.sha256,
+        policy_id=policy_id,
+        final=checkpoint.final,
+    )
+    append(session, run, trainer_pb2.RunEvent(policy_published=published))
+    _settle(session, run, candidate)
+
+
+def _refused(session: Session, run: RunRow, candidate: Candidate, error: TabrlError) -> None:
+    checkpoint = session.get_one(CheckpointRow, candidate.number)
+    checkpoint.publication = REFUSED
+    text = f"The checkpoint after {checkpoint.env_steps:,} steps was not published ({error.reason}): {error.message}"
+    log(session, run, trainer_pb2.LOG_LEVEL_ERROR, text)
+    _settle(session, run, candidate)
+
+
+def _unreachable(session: Session, run: RunRow, error: TabrlError) -> None:
+    """Say once per absence that the policy of a run comes later."""
+    if run.publishing == UNREACHABLE:
+        return
+    run.publishing = UNREACHABLE
+    text = f"The Exporter does not answer, so the newest policy comes later: {error.message}"
+    log(session, run, trainer_pb2.LOG_LEVEL_WARNING, text)
+
+
+def _settle(session: Session, run: RunRow, candidate: Candidate) -> None:
+    """Skip what is older than a checkpoint just dealt with, and note whether anything of the run still waits."""
+    session.execute(
+        sa.update(CheckpointRow)
+        .where(
+            CheckpointRow.run_id == run.run_id,
+            CheckpointRow.publication == PENDING,
+            CheckpointRow.number < candidate.number,
+        )
+        .values(publication=SKIPPED)
+    )
+    session.flush()
+    waiting = sa.select(CheckpointRow.number).where(
+        CheckpointRow.run_id == run.run_id, CheckpointRow.publication == PENDING
+    )
+    run.publishing = PENDING if session.scalars(waiting.limit(1)).first() is not None else SETTLED

@@ -1,0 +1,205 @@
+"""The record of runs: every change is one transaction that appends the events telling of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar, cast
+
+import grpc
+import sqlalchemy as sa
+from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy.orm import Session
+from tabrl.trainer.v1 import trainer_pb2
+from tabrl.type.v1 import artifact_pb2
+from tabrl_chassis.database import Database
+from tabrl_chassis.errors import TabrlError
+
+from tabrl_trainer.models import CheckpointRow, EventRow, RunRow
+
+T = TypeVar("T")
+
+ENDED = (trainer_pb2.RUN_STATE_SUCCEEDED, trainer_pb2.RUN_STATE_FAILED, trainer_pb2.RUN_STATE_CANCELLED)
+UNDER_WAY = (trainer_pb2.RUN_STATE_STARTING, trainer_pb2.RUN_STATE_RUNNING)
+
+# RunRow.publishing: whether the newest checkpoint of the run still waits for the Exporter.
+PENDING, SETTLED, UNREACHABLE = "pending", "settled", "unreachable"
+# CheckpointRow.publication: PENDING, or one of these.
+PUBLISHED, SKIPPED, REFUSED = "published", "skipped", "refused"
+
+
+_EVERY_RUN = "*"
+
+
+class Record:
+    """Transactions on the runs, and word of each to those who watch."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep the database."""
+        self._database = database
+        self._subscriptions: dict[str, set[asyncio.Event]] = defaultdict(set)
+
+    async def read(self, work: Callable[[Session], T]) -> T:
+        """Return `work(session)`."""
+        return await self._database.read(work)
+
+    async def write(self, run_id: str, work: Callable[[Session, RunRow], T]) -> T:
+        """Return `work(session, run)` of a committed transaction, then wake those who watch the run."""
+        result = await self._database.write(lambda session: work(session, run_row(session, run_id)))
+        self.wake(run_id)
+        return result
+
+    async def create(self, work: Callable[[Session], str]) -> str:
+        """Return the id of the run that `work` makes in a transaction, and wake those who watch."""
+        run_id = await self._database.write(work)
+        self.wake(run_id)
+        return run_id
+
+    def wake(self, run_id: str) -> None:
+        """Tell those who watch a run that it changed."""
+        for changed in (*self._subscriptions.get(run_id, ()), *self._subscriptions.get(_EVERY_RUN, ())):
+            changed.set()
+
+    def subscribed_to_all(self) -> contextlib.AbstractContextManager[asyncio.Event]:
+        """Give an event that is set after each change of any run."""
+        return self.subscribed([_EVERY_RUN])
+
+    @contextlib.contextmanager
+    def subscribed(self, run_ids: Sequence[str]) -> Iterator[asyncio.Event]:
+        """Give an event that is set after each change of the runs; clear it before reading them."""
+        changed = asyncio.Event()
+        for run_id in run_ids:
+            self._subscriptions[run_id].add(changed)
+        try:
+            yield changed
+        finally:
+            for run_id in run_ids:
+                self._subscriptions[run_id].discard(changed)
+                if not self._subscriptions[run_id]:
+                    del self._subscriptions[run_id]
+
+
+def new_run_id() -> str:
+    """Return an id for a run."""
+    return f"run-{secrets.token_hex(8)}"
+
+
+def now() -> datetime.datetime:
+    """Return the time, in UTC."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+def run_row(session: Session, run_id: str) -> RunRow:
+    """Return a run's row; raises `TabrlError` NOT_FOUND / RUN_NOT_FOUND."""
+    row = session.scalars(sa.select(RunRow).where(RunRow.run_id == run_id)).one_or_none()
+    if row is None:
+        raise TabrlError(
+            grpc.StatusCode.NOT_FOUND, "RUN_NOT_FOUND", f"There is no run {run_id!r}.", metadata={"run_id": run_id}
+        )
+    return row
+
+
+def append(session: Session, run: RunRow, event: trainer_pb2.RunEvent) -> None:
+    """Append an event to a run's history, giving it the next revision and the time."""
+    run.revision += 1
+    event.run_id = run.run_id
+    event.revision = run.revision
+    event.time.CopyFrom(timestamp(now()))
+    session.add(EventRow(run_id=run.run_id, revision=run.revision, event=event.SerializeToString()))
+
+
+def log(session: Session, run: RunRow, level: trainer_pb2.LogLevel.ValueType, text: str) -> None:
+    """Append a line to a run's log."""
+    append(session, run, trainer_pb2.RunEvent(log=trainer_pb2.LogLine(level=level, text=text)))
+
+
+def change_state(
+    session: Session, run: RunRow, state: trainer_pb2.RunState.ValueType, error: trainer_pb2.RunError | None = None
+) -> None:
+    """Bring a run into another state and append the event; the first start and the end are timed."""
+    run.state = state
+    changed = trainer_pb2.StateChanged(state=state)
+    if state == trainer_pb2.RUN_STATE_STARTING and run.start_time is None:
+        run.start_time = now()
+    if error is not None:
+        changed.error.CopyFrom(error)
+        run.error_reason, run.error_message = error.reason, error.message
+    if state in ENDED:
+        run.end_time = now()
+        waiting = sa.select(CheckpointRow.number).where(
+            CheckpointRow.run_id == run.run_id, CheckpointRow.publication == PENDING
+        )
+        if session.scalars(waiting.limit(1)).first() is None:
+            run.publishing = SETTLED
+    append(session, run, trainer_pb2.RunEvent(state_changed=changed))
+
+
+def newest_checkpoint(session: Session, run_id: str) -> CheckpointRow | None:
+    """Return the row of a run's newest checkpoint, or None before the first."""
+    checkpoints = sa.select(CheckpointRow).where(CheckpointRow.run_id == run_id)
+    return session.scalars(checkpoints.order_by(CheckpointRow.number.desc()).limit(1)).one_or_none()
+
+
+def checkpoint_message(row: CheckpointRow) -> trainer_pb2.Checkpoint:
+    """Return a checkpoint as the contract has it."""
+    return trainer_pb2.Checkpoint(
+        env_steps=row.env_steps,
+        artifact=artifact_pb2.Artifact(sha256=row.sha256, size_bytes=row.size_bytes, media_type=row.media_type),
+        episode_return=row.episode_return,
+        policy_id=row.policy_id,
+        final=row.final,
+    )
+
+
+def run_messages(session: Session, rows: Sequence[RunRow]) -> list[trainer_pb2.Run]:
+    """Return runs as the contract has them, with their checkpoints."""
+    checkpoints: dict[str, list[CheckpointRow]] = defaultdict(list)
+    wanted = sa.select(CheckpointRow).where(CheckpointRow.run_id.in_([row.run_id for row in rows]))
+    for checkpoint in session.scalars(wanted.order_by(CheckpointRow.number)):
+        checkpoints[checkpoint.run_id].append(checkpoint)
+    return [_run_message(row, checkpoints[row.run_id]) for row in rows]
+
+
+def run_message(session: Session, run_id: str) -> trainer_pb2.Run:
+    """Return one run; raises `TabrlError` NOT_FOUND / RUN_NOT_FOUND."""
+    return run_messages(session, [run_row(session, run_id)])[0]
+
+
+def events_after(session: Session, run_id: str, revision: int, limit: int) -> list[trainer_pb2.RunEvent]:
+    """Return at most `limit` events of a run after a revision, in order."""
+    rows = sa.select(EventRow.event).where(EventRow.run_id == run_id, EventRow.revision > revision)
+    return [
+        trainer_pb2.RunEvent.FromString(event)
+        for event in session.scalars(rows.order_by(EventRow.revision).limit(limit))
+    ]
+
+
+def timestamp(time: datetime.datetime) -> Timestamp:
+    """Return a time as protobuf has it."""
+    message = Timestamp()
+    message.FromDatetime(time)
+    return message
+
+
+def _run_message(row: RunRow, checkpoints: Sequence[CheckpointRow]) -> trainer_pb2.Run:
+    run = trainer_pb2.Run(
+        run_id=row.run_id,
+        spec=trainer_pb2.RunSpec.FromString(row.spec),
+        state=cast("trainer_pb2.RunState.ValueType", row.state),
+        revision=row.revision,
+        checkpoints=[checkpoint_message(checkpoint) for checkpoint in checkpoints],
+        create_time=timestamp(row.create_time),
+    )
+    if row.metrics is not None:
+        run.metrics.ParseFromString(row.metrics)
+    if row.error_reason is not None:
+        run.error.reason, run.error.message = row.error_reason, row.error_message or ""
+    if row.start_time is not None:
+        run.start_time.CopyFrom(timestamp(row.start_time))
+    if row.end_time is not None:
+        run.end_time.CopyFrom(timestamp(row.end_time))
+    return run

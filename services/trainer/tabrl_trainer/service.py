@@ -1,0 +1,64 @@
+"""The Trainer as a service."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+
+import grpc
+import sqlalchemy as sa
+from prometheus_client import Gauge
+from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
+from tabrl_chassis.service import Context, Service
+
+from tabrl_trainer.config import TrainerConfig
+from tabrl_trainer.executor import LocalExecutor
+from tabrl_trainer.models import RunRow
+from tabrl_trainer.publishing import Publisher
+from tabrl_trainer.record import Record
+from tabrl_trainer.servicer import TrainerServicer
+
+RUNS = Gauge("tabrl_trainer_runs", "Runs on record, by state.", ["state"])
+
+_WORKER = ("-m", "tabrl_trainer.worker")
+
+
+def trainer_service(worker: Sequence[str] = _WORKER) -> Service[TrainerConfig]:
+    """Return the service; `worker` are the arguments of Python that start a worker process."""
+
+    @contextlib.asynccontextmanager
+    async def serve(server: grpc.aio.Server, context: Context[TrainerConfig]) -> AsyncIterator[None]:
+        record = Record(context.database)
+        executor = LocalExecutor(context, record, worker)
+        publisher = Publisher(context, record)
+        trainer_pb2_grpc.add_TrainerServiceServicer_to_server(TrainerServicer(context, record, executor), server)
+        context.background(executor.run(), "executor")
+        context.background(publisher.run(), "publisher")
+        context.background(_count_runs(record), "run counter")
+        yield
+
+    return Service(
+        "trainer",
+        TrainerConfig,
+        ("tabrl.trainer.v1.TrainerService",),
+        serve,
+        migrations="tabrl_trainer.migrations",
+        description="Runs from submission to the final checkpoint.",
+    )
+
+
+async def _count_runs(record: Record) -> None:
+    """Keep the gauge of runs by state."""
+    by_state = sa.select(RunRow.state, sa.func.count()).group_by(RunRow.state)
+    with record.subscribed_to_all() as changed:
+        while True:
+            changed.clear()
+            rows = await record.read(lambda session: session.execute(by_state).all())
+            counts = {row[0]: row[1] for row in rows}
+            for state in trainer_pb2.RunState.values()[1:]:
+                name = trainer_pb2.RunState.Name(state).removeprefix("RUN_STATE_")
+                RUNS.labels(name).set(counts.get(state, 0))
+            await changed.wait()
+
+
+SERVICE = trainer_service()

@@ -1,0 +1,155 @@
+"""The RPCs of `tabrl.trainer.v1.TrainerService`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
+from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.idempotency import earlier_resource, once
+from tabrl_chassis.pagination import Page, page_of
+from tabrl_chassis.service import Context
+
+from tabrl_trainer.config import TrainerConfig
+from tabrl_trainer.estimates import estimate
+from tabrl_trainer.executor import LocalExecutor
+from tabrl_trainer.models import RunRow
+from tabrl_trainer.record import (
+    ENDED,
+    PENDING,
+    Record,
+    append,
+    change_state,
+    new_run_id,
+    now,
+    run_message,
+    run_messages,
+)
+from tabrl_trainer.submission import Submission, check_spec
+from tabrl_trainer.watching import watch
+
+_CANCEL_TIMEOUT_SECS = 10.0
+
+
+class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
+    """Submission, reading, watching and cancelling of runs."""
+
+    def __init__(self, context: Context[TrainerConfig], record: Record, executor: LocalExecutor) -> None:
+        """Keep what the calls need."""
+        self._context = context
+        self._record = record
+        self._executor = executor
+
+    async def CreateRun(self, request: trainer_pb2.CreateRunRequest, _context: Any) -> trainer_pb2.CreateRunResponse:
+        """Queue a run, or return the one that the same request queued before."""
+        run_id = await self._record.read(lambda session: earlier_resource(session, request))
+        if run_id is None:
+            submission = await check_spec(self._context, request.spec)
+            run_id = await self._record.create(
+                lambda session: once(session, request, lambda session: self._queue(session, submission))
+            )
+            self._executor.wake()
+        return trainer_pb2.CreateRunResponse(run=await self._read(run_id))
+
+    async def GetRun(self, request: trainer_pb2.GetRunRequest, _context: Any) -> trainer_pb2.GetRunResponse:
+        """Return one run."""
+        return trainer_pb2.GetRunResponse(run=await self._read(request.run_id))
+
+    async def ListRuns(self, request: trainer_pb2.ListRunsRequest, _context: Any) -> trainer_pb2.ListRunsResponse:
+        """Return a page of runs, newest first."""
+        page = page_of(request)
+        return await self._record.read(lambda session: _list(session, request, page))
+
+    async def CancelRun(self, request: trainer_pb2.CancelRunRequest, _context: Any) -> trainer_pb2.CancelRunResponse:
+        """Stop a run and return it once its worker has stopped."""
+        with self._record.subscribed([request.run_id]) as changed:
+            state = await self._record.write(request.run_id, _request_cancel)
+            self._executor.stop(request.run_id)
+            while state not in ENDED:
+                await asyncio.wait_for(changed.wait(), _CANCEL_TIMEOUT_SECS)
+                changed.clear()
+                state = (await self._read(request.run_id)).state
+        return trainer_pb2.CancelRunResponse(run=await self._read(request.run_id))
+
+    async def WatchRuns(
+        self, request: trainer_pb2.WatchRunsRequest, _context: Any
+    ) -> AsyncIterator[trainer_pb2.WatchRunsResponse]:
+        """Follow runs."""
+        async for response in watch(self._context, self._record, request):
+            yield response
+
+    async def EstimateRun(
+        self, request: trainer_pb2.EstimateRunRequest, _context: Any
+    ) -> trainer_pb2.EstimateRunResponse:
+        """Say how long a run would take."""
+        submission = await check_spec(self._context, request.spec)
+        slots = self._context.config.slots
+        return await self._record.read(lambda session: estimate(session, submission.spec, slots=slots))
+
+    async def _read(self, run_id: str) -> trainer_pb2.Run:
+        return await self._record.read(lambda session: run_message(session, run_id))
+
+    def _queue(self, session: Session, submission: Submission) -> str:
+        most = self._context.config.max_queued
+        queued = sa.select(sa.func.count()).where(RunRow.state == trainer_pb2.RUN_STATE_QUEUED)
+        if (session.scalar(queued) or 0) >= most:
+            raise TabrlError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                "TOO_MANY_REQUESTS",
+                f"{most} runs wait already, as many as this Trainer takes; cancel some or wait.",
+                retry_after_secs=60.0,
+            )
+        run = RunRow(
+            run_id=new_run_id(),
+            environment_id=submission.spec.environment_id,
+            environment_fingerprint=submission.environment_fingerprint,
+            spec=submission.spec.SerializeToString(),
+            state=trainer_pb2.RUN_STATE_QUEUED,
+            revision=0,
+            cancel_requested=False,
+            publishing=PENDING,
+            create_time=now(),
+        )
+        session.add(run)
+        session.flush()
+        changed = trainer_pb2.StateChanged(state=trainer_pb2.RUN_STATE_QUEUED)
+        append(session, run, trainer_pb2.RunEvent(state_changed=changed))
+        return run.run_id
+
+
+def _list(session: Session, request: trainer_pb2.ListRunsRequest, page: Page) -> trainer_pb2.ListRunsResponse:
+    wanted = sa.select(RunRow).order_by(RunRow.number.desc()).limit(page.size + 1)
+    if request.environment_id:
+        wanted = wanted.where(RunRow.environment_id == request.environment_id)
+    if request.states:
+        wanted = wanted.where(RunRow.state.in_(request.states))
+    if page.after is not None:
+        wanted = wanted.where(RunRow.number < int(page.after))
+    rows = session.scalars(wanted).all()
+    shown = rows[: page.size]
+    return trainer_pb2.ListRunsResponse(
+        runs=run_messages(session, shown),
+        next_page_token=page.token(str(shown[-1].number)) if len(rows) > page.size else "",
+    )
+
+
+def _request_cancel(session: Session, run: RunRow) -> int:
+    """Mark a run to be cancelled, or cancel it where no worker has it; returns its state."""
+    if run.state == trainer_pb2.RUN_STATE_CANCELLED:
+        return run.state
+    if run.state in ENDED:
+        raise TabrlError(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "RUN_ENDED",
+            f"Run {run.run_id} has ended already, so it cannot be cancelled.",
+            metadata={"run_id": run.run_id},
+        )
+    run.cancel_requested = True
+    if run.state == trainer_pb2.RUN_STATE_QUEUED:
+        change_state(session, run, trainer_pb2.RUN_STATE_CANCELLED)
+    return run.state

@@ -1,0 +1,106 @@
+"""Checks what a run is asked to train, and fills in what was left out."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Any
+
+import grpc
+from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
+from tabrl.trainer.v1 import trainer_pb2
+from tabrl_chassis.artifacts import ArtifactStore
+from tabrl_chassis.client import call
+from tabrl_chassis.errors import TabrlError, invalid_field
+from tabrl_chassis.service import Context
+from tabrl_simulation.rewards.container import ProgramHeader, ProgramRefused, unpack
+from tabrl_simulation.settings import InvalidSettings, Settings, default_settings
+
+from tabrl_trainer.config import TrainerConfig
+
+_SCENE_TIMEOUT_SECS = 5.0
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A run that can be trained: its spec with every setting filled in, and the environment's fingerprint."""
+
+    spec: trainer_pb2.RunSpec
+    environment_fingerprint: str
+
+
+async def check_spec(context: Context[TrainerConfig], spec: trainer_pb2.RunSpec) -> Submission:
+    """Return what a spec asks for.
+
+    Raises `TabrlError`: ENVIRONMENT_NOT_FOUND, ARTIFACT_NOT_FOUND, REWARD_MISMATCH, INVALID_FIELD, SERVICE_UNAVAILABLE.
+    """
+    scene = scene_pb2_grpc.SceneServiceStub(context.channel("scene"))
+    request = scene_pb2.GetEnvironmentRequest(environment_id=spec.environment_id)
+    response = await call(scene.GetEnvironment, request, service="scene", timeout_secs=_SCENE_TIMEOUT_SECS)
+    fingerprint = response.environment.fingerprint
+    filled = trainer_pb2.RunSpec()
+    filled.CopyFrom(spec)
+    filled.settings.CopyFrom(settings_message(_settings(spec)))
+    if spec.HasField("reward"):
+        await asyncio.to_thread(_check_reward, context.artifacts, spec, fingerprint)
+    return Submission(filled, fingerprint)
+
+
+def settings_message(settings: Settings) -> trainer_pb2.TrainingSettings:
+    """Return settings as the contract has them."""
+    return trainer_pb2.TrainingSettings(**settings.to_dict())
+
+
+def settings_of(message: trainer_pb2.TrainingSettings, defaults: Settings) -> Settings:
+    """Return the settings of a message, its absent ones from `defaults`; raises `InvalidSettings`."""
+    given: dict[str, Any] = {
+        field.name: tuple(value) if field.name == "hidden_layer_sizes" else value
+        for field, value in message.ListFields()
+    }
+    return replace(defaults, **given)
+
+
+def _settings(spec: trainer_pb2.RunSpec) -> Settings:
+    try:
+        return settings_of(spec.settings, default_settings(spec.environment_id))
+    except InvalidSettings as error:
+        raise invalid_field(f"spec.settings.{error.field}", str(error).partition(": ")[2]) from error
+    except LookupError as error:
+        # Scene knows it, this release of the learner does not.
+        raise TabrlError(
+            grpc.StatusCode.NOT_FOUND,
+            "ENVIRONMENT_NOT_FOUND",
+            f"{spec.environment_id} cannot be trained: {error}",
+            metadata={"environment_id": spec.environment_id},
+        ) from error
+
+
+def _check_reward(artifacts: ArtifactStore, spec: trainer_pb2.RunSpec, fingerprint: str) -> None:
+    artifacts.describe(spec.reward.onnx_sha256)
+    try:
+        header, _program = unpack(artifacts.read(spec.reward.program_sha256))
+    except ProgramRefused as error:
+        raise invalid_field("spec.reward.program_sha256", f"names no reward program: {error}") from error
+    _check_environment(header, spec.environment_id, fingerprint)
+    unknown = sorted(spec.reward.weights.keys() - set(header.terms))
+    if unknown:
+        terms = ", ".join(header.terms)
+        raise invalid_field(
+            f'spec.reward.weights["{unknown[0]}"]', f"the reward has no such term; its terms are {terms}"
+        )
+
+
+def _check_environment(header: ProgramHeader, environment_id: str, fingerprint: str) -> None:
+    if header.environment_id != environment_id:
+        message = f"The reward was made for {header.environment_id}, not for {environment_id}; generate one for it."
+    elif header.environment_fingerprint != fingerprint:
+        message = f"The reward was made for another version of {environment_id}; generate it again."
+    else:
+        return
+    raise TabrlError(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "REWARD_MISMATCH",
+        message,
+        fields=[("spec.reward.program_sha256", "was made for another environment or another version of it")],
+        metadata={"environment_id": header.environment_id},
+    )

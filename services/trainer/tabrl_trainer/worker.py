@@ -1,0 +1,170 @@
+"""The worker process: trains one run, saying how it goes in lines on stdout. See `protocol`.
+
+`python -m tabrl_trainer.worker` reads its job from stdin. SIGTERM stops it after the update under way, with one more
+checkpoint. It dies with the service that started it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from tabrl_chassis.processes import die_with_parent
+
+if TYPE_CHECKING:
+    from tabrl.trainer.v1 import trainer_pb2
+    from tabrl_chassis.artifacts import ArtifactStore
+    from tabrl_simulation.checkpoint import Checkpoint
+    from tabrl_simulation.training import Metrics
+
+    from tabrl_trainer.protocol import Job
+
+CHECKPOINT_MEDIA_TYPE = "application/vnd.tabrl.checkpoint"
+_METRICS_EVERY_SECS = 1.0
+
+Say = Callable[["trainer_pb2.RunEvent"], None]
+
+
+@dataclass
+class _Stop:
+    """Whether SIGTERM came."""
+
+    asked: bool = False
+
+
+def main() -> None:
+    """Train the job on stdin; exits with 0 when the last line says how it ended."""
+    started = time.monotonic()
+    die_with_parent()
+    say = _take_stdout()
+    stop = _Stop()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: setattr(stop, "asked", True))
+    from tabrl_trainer.protocol import Job
+
+    job = Job.from_json(sys.stdin.read())
+    ending = _train_or_fail(job, say, stop, started)
+    if ending is not None:
+        say(ending)
+
+
+def _take_stdout() -> Say:
+    """Return what writes events to stdout, and send everything else that is printed to stderr."""
+    from tabrl_trainer.protocol import event_line
+
+    pipe = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    return lambda event: _write_all(pipe.fileno(), event_line(event))
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _train_or_fail(job: Job, say: Say, stop: _Stop, started: float) -> trainer_pb2.RunEvent | None:
+    """Train; return the last event, or None when stopped. Errors that trying again cannot mend become FAILED."""
+    from tabrl.trainer.v1 import trainer_pb2
+    from tabrl_chassis.errors import TabrlError
+    from tabrl_simulation.checkpoint import CheckpointError
+    from tabrl_simulation.environments import UnknownEnvironment
+    from tabrl_simulation.rewards.container import ProgramRefused
+    from tabrl_simulation.training import RewardMismatch, TrainingDiverged
+
+    reasons: dict[type[Exception], str] = {
+        TrainingDiverged: "TRAINING_DIVERGED",
+        CheckpointError: "CHECKPOINT_INCOMPATIBLE",
+        RewardMismatch: "REWARD_MISMATCH",
+        ProgramRefused: "REWARD_MISMATCH",
+        UnknownEnvironment: "ENVIRONMENT_NOT_FOUND",
+    }
+    try:
+        finished = _train(job, say, stop, started)
+    except TabrlError as error:
+        return _failed(error.reason, error.message)
+    except tuple(reasons) as error:
+        return _failed(next(reason for kind, reason in reasons.items() if isinstance(error, kind)), str(error))
+    if not finished:
+        return None
+    return trainer_pb2.RunEvent(state_changed=trainer_pb2.StateChanged(state=trainer_pb2.RUN_STATE_SUCCEEDED))
+
+
+def _train(job: Job, say: Say, stop: _Stop, started: float) -> bool:
+    """Train to the end or until stopped; return whether the end was reached."""
+    from tabrl.trainer.v1 import trainer_pb2
+    from tabrl_chassis.artifacts import ArtifactStore
+    from tabrl_simulation import environments
+    from tabrl_simulation.checkpoint import Checkpoint
+    from tabrl_simulation.training import default_settings, train
+
+    from tabrl_trainer.submission import settings_of
+
+    artifacts = ArtifactStore(job.artifacts_url)
+    resume = Checkpoint.from_bytes(artifacts.read(job.resume_sha256)) if job.resume_sha256 else None
+    reward = None
+    if job.spec.HasField("reward"):
+        from tabrl_simulation.rewards.program import RewardProgram
+
+        reward = RewardProgram.from_bytes(artifacts.read(job.spec.reward.program_sha256))
+    environment = environments.load(job.spec.environment_id)
+    loading_secs = time.monotonic() - started
+    learns = False
+
+    def on_metrics(metrics: Metrics) -> None:
+        nonlocal learns
+        if not learns:
+            learns = True
+            say(trainer_pb2.RunEvent(state_changed=trainer_pb2.StateChanged(state=trainer_pb2.RUN_STATE_RUNNING)))
+        say(trainer_pb2.RunEvent(metrics=_metrics_message(metrics, loading_secs)))
+
+    result = train(
+        environment,
+        settings_of(job.spec.settings, default_settings(environment.id)),
+        reward=reward,
+        weights=dict(job.spec.reward.weights),
+        resume=resume,
+        checkpoint_every_secs=job.checkpoint_secs,
+        metrics_every_secs=_METRICS_EVERY_SECS,
+        on_metrics=on_metrics,
+        on_checkpoint=lambda checkpoint: say(_keep(artifacts, checkpoint)),
+        should_stop=lambda: stop.asked,
+    )
+    return result.finished
+
+
+def _keep(artifacts: ArtifactStore, checkpoint: Checkpoint) -> trainer_pb2.RunEvent:
+    """Store a checkpoint and return the event that tells of it."""
+    from tabrl.trainer.v1 import trainer_pb2
+
+    message = trainer_pb2.Checkpoint(
+        env_steps=checkpoint.env_steps,
+        artifact=artifacts.put(checkpoint.to_bytes(), CHECKPOINT_MEDIA_TYPE),
+        episode_return=checkpoint.episode_return,
+        final=checkpoint.final,
+    )
+    return trainer_pb2.RunEvent(checkpoint=message)
+
+
+def _metrics_message(metrics: Metrics, loading_secs: float) -> trainer_pb2.TrainingMetrics:
+    """Return metrics as the contract has them, with the time since the process started."""
+    from tabrl.trainer.v1 import trainer_pb2
+
+    fields = asdict(metrics)
+    fields["elapsed_secs"] += loading_secs
+    return trainer_pb2.TrainingMetrics(**fields)
+
+
+def _failed(reason: str, message: str) -> trainer_pb2.RunEvent:
+    from tabrl.trainer.v1 import trainer_pb2
+
+    error = trainer_pb2.RunError(reason=reason, message=message)
+    changed = trainer_pb2.StateChanged(state=trainer_pb2.RUN_STATE_FAILED, error=error)
+    return trainer_pb2.RunEvent(state_changed=changed)
+
+
+if __name__ == "__main__":
+    main()

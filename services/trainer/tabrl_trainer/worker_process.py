@@ -1,0 +1,207 @@
+"""One worker process: starts it, puts what it says on record, and finds out how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from prometheus_client import Counter, Gauge
+from sqlalchemy.orm import Session
+from tabrl.trainer.v1 import trainer_pb2
+from tabrl_chassis.logs import get_logger
+from tabrl_chassis.processes import start_python, stop
+
+from tabrl_trainer import attempts
+from tabrl_trainer.models import CheckpointRow, RunRow
+from tabrl_trainer.protocol import Job, MalformedLine, parse_event
+from tabrl_trainer.record import PENDING, UNREACHABLE, Record, append, change_state, newest_checkpoint
+
+# CancelRun promises to stop a run within 5 s.
+_CANCEL_GRACE_SECS = 3.0
+_DRAIN_GRACE_SECS = 2.0
+_LONGEST_LINE_BYTES = 1 << 20
+_STDERR_LINES_KEPT = 20
+# XLA prints kilobytes of harmless lines otherwise, and looks for accelerators that the local executor does not use.
+_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+
+ENV_STEPS = Counter("tabrl_trainer_env_steps", "Control steps trained.", ["environment"])
+ENV_STEPS_PER_SEC = Gauge(
+    "tabrl_trainer_env_steps_per_second", "Control steps per second of the runs under way.", ["run"]
+)
+CHECKPOINTS = Counter("tabrl_trainer_checkpoints", "Checkpoints recorded.", ["environment"])
+
+_log = get_logger("tabrl_trainer.worker")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a worker ended: `finished`, `failed` (with `error`), `crashed`, or `interrupted` by us."""
+
+    outcome: str
+    detail: str = ""
+    error: trainer_pb2.RunError | None = None
+
+
+@dataclass
+class WorkerProcess:
+    """The process of one attempt."""
+
+    record: Record
+    run_id: str
+    attempt: int
+    _last: Ending | None = None
+    _startup_secs: float | None = None
+    _first_steps: int = 0
+    _counted_steps: int = 0
+    _stderr: deque[str] = field(default_factory=lambda: deque(maxlen=_STDERR_LINES_KEPT))
+
+    async def run(self, worker: Sequence[str], job: Job, *, niceness: int, cancelled: asyncio.Event) -> Ending:
+        """Run the worker to its end and return how it ended.
+
+        When `cancelled` is set, or this coroutine is cancelled, the worker is told to stop, then killed.
+        """
+        pipe = asyncio.subprocess.PIPE
+        process = await start_python(
+            worker,
+            niceness=niceness,
+            environment=_ENVIRONMENT | os.environ,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            limit=_LONGEST_LINE_BYTES,
+        )
+        said = asyncio.create_task(self._read_events(process, job))
+        complained = asyncio.create_task(self._read_complaints(process))
+        told_to_stop = asyncio.create_task(_stop_when(cancelled, process))
+        try:
+            await _send(process, job)
+            await asyncio.gather(said, complained)
+            status = await process.wait()
+        finally:
+            told_to_stop.cancel()
+            if process.returncode is None:
+                await stop(process, grace_secs=_DRAIN_GRACE_SECS)
+            said.cancel()
+            complained.cancel()
+            ENV_STEPS_PER_SEC.remove_by_labels({"run": self.run_id})
+        if cancelled.is_set():
+            return Ending("interrupted", "stopped on request")
+        if self._last is not None and (status == 0 or self._last.outcome == "failed"):
+            return self._last
+        return Ending("crashed", self._crash(status))
+
+    async def _read_events(self, process: asyncio.subprocess.Process, job: Job) -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            try:
+                event = parse_event(line)
+            except MalformedLine as error:
+                _log.warning("worker wrote no event", run=self.run_id, error=str(error))
+                continue
+            await self._put_on_record(event, job.spec.environment_id)
+
+    async def _read_complaints(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        async for line in process.stderr:
+            text = line.decode(errors="replace").rstrip()
+            if text:
+                self._stderr.append(text)
+                _log.info("worker", run=self.run_id, line=text[:2000])
+
+    async def _put_on_record(self, event: trainer_pb2.RunEvent, environment_id: str) -> None:
+        match event.WhichOneof("event"):
+            case "state_changed":
+                await self._state(event.state_changed)
+            case "metrics":
+                await self.record.write(self.run_id, lambda session, run: self._metrics(session, run, event))
+                made = event.metrics.env_steps - self._counted_steps
+                self._counted_steps = event.metrics.env_steps
+                ENV_STEPS.labels(environment_id).inc(max(made, 0))
+                ENV_STEPS_PER_SEC.labels(self.run_id).set(event.metrics.env_steps_per_sec)
+            case "checkpoint":
+                await self.record.write(self.run_id, lambda session, run: self._checkpoint(session, run, event))
+                CHECKPOINTS.labels(environment_id).inc()
+            case "log":
+                await self.record.write(self.run_id, lambda session, run: append(session, run, event))
+
+    async def _state(self, changed: trainer_pb2.StateChanged) -> None:
+        if changed.state == trainer_pb2.RUN_STATE_RUNNING:
+            await self.record.write(self.run_id, self._learns)
+        elif changed.state == trainer_pb2.RUN_STATE_SUCCEEDED:
+            self._last = Ending("finished")
+        elif changed.state == trainer_pb2.RUN_STATE_FAILED:
+            self._last = Ending("failed", changed.error.message, changed.error)
+
+    def _learns(self, session: Session, run: RunRow) -> None:
+        if self._may_write(session, run) and run.state == trainer_pb2.RUN_STATE_STARTING:
+            change_state(session, run, trainer_pb2.RUN_STATE_RUNNING)
+
+    def _metrics(self, session: Session, run: RunRow, event: trainer_pb2.RunEvent) -> None:
+        if not self._may_write(session, run):
+            return
+        metrics = event.metrics
+        if self._startup_secs is None:
+            # Throughput is measured from the first metrics on: before them lie loading and compiling.
+            self._startup_secs, self._first_steps = metrics.elapsed_secs, metrics.env_steps
+            self._counted_steps = metrics.env_steps
+        attempts.progress(
+            session,
+            self.run_id,
+            self.attempt,
+            startup_secs=self._startup_secs,
+            training_secs=metrics.elapsed_secs - self._startup_secs,
+            env_steps=metrics.env_steps - self._first_steps,
+        )
+        run.metrics = metrics.SerializeToString()
+        append(session, run, event)
+
+    def _checkpoint(self, session: Session, run: RunRow, event: trainer_pb2.RunEvent) -> None:
+        """Put a checkpoint on record, unless the record is further already."""
+        checkpoint = event.checkpoint
+        newest = newest_checkpoint(session, self.run_id)
+        if newest is not None and (newest.final or checkpoint.env_steps < newest.env_steps + (not checkpoint.final)):
+            return
+        if not self._may_write(session, run):
+            return
+        session.add(
+            CheckpointRow(
+                run_id=self.run_id,
+                env_steps=checkpoint.env_steps,
+                sha256=checkpoint.artifact.sha256,
+                size_bytes=checkpoint.artifact.size_bytes,
+                media_type=checkpoint.artifact.media_type,
+                episode_return=checkpoint.episode_return if checkpoint.HasField("episode_return") else None,
+                final=checkpoint.final,
+                policy_id="",
+                publication=PENDING,
+            )
+        )
+        if run.publishing != UNREACHABLE:
+            run.publishing = PENDING
+        append(session, run, event)
+
+    def _may_write(self, session: Session, run: RunRow) -> bool:
+        return attempts.is_current(session, run.run_id, self.attempt)
+
+    def _crash(self, status: int) -> str:
+        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        return f"{how}: {self._stderr[-1][:500]}" if self._stderr else how
+
+
+async def _send(process: asyncio.subprocess.Process, job: Job) -> None:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(job.to_json().encode())
+        await process.stdin.drain()
+        process.stdin.close()
+    except (BrokenPipeError, ConnectionResetError):
+        return  # it is gone already; its exit status tells
+
+
+async def _stop_when(cancelled: asyncio.Event, process: asyncio.subprocess.Process) -> None:
+    await cancelled.wait()
+    await stop(process, grace_secs=_CANCEL_GRACE_SECS)

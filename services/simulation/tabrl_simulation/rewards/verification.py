@@ -1,0 +1,116 @@
+"""Judges the two sealed forms of a reward without any Python of its author: what they hold, and that they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from tabrl_simulation.rewards.container import ProgramRefused
+from tabrl_simulation.rewards.diagnostics import WARNING, Diagnostic, RewardRejected
+from tabrl_simulation.rewards.onnx_gate import check_onnx
+from tabrl_simulation.rewards.program import RewardProgram
+from tabrl_simulation.rewards.robot import Robot
+from tabrl_simulation.rewards.samples import KINDS, sample_states
+
+__all__ = ["verify"]
+
+_STATES = 96
+_ABSOLUTE, _RELATIVE = 1e-5, 1e-4
+_STATES_ON_AN_EDGE = 2
+_LARGEST_SENSIBLE = 1e3
+
+Floats = NDArray[np.float32]
+Places = Mapping[str, tuple[int, int]]
+
+
+def verify(program: bytes, onnx: bytes, robot: Robot, places: Places) -> list[Diagnostic]:
+    """Return remarks that do not stop the reward.
+
+    Raises:
+        ProgramRefused: a form is malformed, holds what no reward needs, or is not for this robot.
+        RewardRejected: a term is not finite in a state a robot can be in, or the two forms differ.
+    """
+    loaded = RewardProgram.from_bytes(program)
+    _check_robot(loaded, robot)
+    model = check_onnx(onnx, loaded.header)
+    states, actions = sample_states(robot, _STATES)
+    values = _by_program(loaded, states, actions)
+    _check_finite(values, places)
+    _check_agreement(values, _by_onnx(model, loaded.terms, states, actions), places)
+    return _remarks(values, places)
+
+
+def _check_robot(program: RewardProgram, robot: Robot) -> None:
+    arrays = dict(robot.arrays)
+    if (program.environment_id, program.environment_fingerprint) != (robot.environment_id, robot.environment_fingerprint):
+        raise ProgramRefused("the program is for another environment")
+    if program.header.action_size != robot.action_size:
+        raise ProgramRefused("the program takes actions of another size")
+    for name, shape in program.inputs.items():
+        if arrays.get(name) != shape:
+            raise ProgramRefused(f"the program reads {name!r} with the shape {shape}, which this robot does not have")
+
+
+def _by_program(program: RewardProgram, states: Mapping[str, Floats], actions: Floats) -> dict[str, Floats]:
+    inputs = {name: states[name] for name in program.inputs}
+    computed = jax.jit(jax.vmap(program))(inputs, actions)
+    return {name: np.asarray(computed[name]) for name in program.terms}
+
+
+def _by_onnx(
+    model: Any, terms: tuple[str, ...], states: Mapping[str, Floats], actions: Floats
+) -> dict[str, Floats]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    given = {**states, "action": actions}
+    names = [value.name for value in session.get_inputs()]
+    rows = [session.run(None, {name: given[name][index] for name in names}) for index in range(len(actions))]
+    return {term: np.array([row[index] for row in rows], np.float32) for index, term in enumerate(terms)}
+
+
+def _check_finite(values: Mapping[str, Floats], places: Places) -> None:
+    remarks = []
+    for term, found in values.items():
+        broken = np.flatnonzero(~np.isfinite(found))
+        if broken.size:
+            kind = KINDS[min(int(broken[0]) * len(KINDS) // len(found), len(KINDS) - 1)]
+            what = "not a number" if np.isnan(found[broken[0]]) else "infinite"
+            message = f"the term {term!r} is {what} in {broken.size} of {len(found)} tried states, first {kind}"
+            remedy = "guard divisions, roots and logarithms: jnp.maximum(x, 1e-6), jnp.clip(x, -1.0, 1.0)"
+            remarks.append(Diagnostic("not-finite", *places.get(term, (0, 0)), message, remedy))
+    if remarks:
+        raise RewardRejected(remarks)
+
+
+def _check_agreement(values: Mapping[str, Floats], others: Mapping[str, Floats], places: Places) -> None:
+    remarks = []
+    for term, found in values.items():
+        differs = ~np.isclose(found, others[term], rtol=_RELATIVE, atol=_ABSOLUTE)
+        # A state that lies on the edge of a comparison may fall to either side, and does so rarely.
+        if np.count_nonzero(differs) > _STATES_ON_AN_EDGE:
+            worst = float(np.max(np.abs(found - others[term])))
+            message = f"the two sealed forms of the term {term!r} differ by up to {worst:.2g}"
+            remarks.append(Diagnostic("forms-differ", *places.get(term, (0, 0)), message, "use simpler jnp functions"))
+    if remarks:
+        raise RewardRejected(remarks)
+
+
+def _remarks(values: Mapping[str, Floats], places: Places) -> list[Diagnostic]:
+    remarks = []
+    for term, found in values.items():
+        place = places.get(term, (0, 0))
+        if np.ptp(found) == 0:
+            message = f"the term {term!r} is {found[0]:g} in every tried state, so it teaches nothing"
+            remarks.append(Diagnostic("constant-term", *place, message, "let it depend on the state", WARNING))
+        elif float(np.median(np.abs(found))) > _LARGEST_SENSIBLE:
+            message = f"the term {term!r} is about {float(np.median(np.abs(found))):.0f} in size"
+            remarks.append(Diagnostic("large-term", *place, message, "scale it to about 1 a step", WARNING))
+    return remarks

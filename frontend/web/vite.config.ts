@@ -2,7 +2,7 @@ import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
 // `npm run dev` serves the page itself and passes everything else on to a running gateway.
-const gateway = process.env["TABRL_GATEWAY"] ?? "http://127.0.0.1:8080";
+const gateway = process.env.TABRL_GATEWAY ?? "http://127.0.0.1:8080";
 const passedOn = ["/tabrl.", "/artifacts", "/api", "/healthz"];
 
 export default defineConfig({

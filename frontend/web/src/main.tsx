@@ -1,5 +1,15 @@
 import { createRoot } from "react-dom/client";
+import { App } from "./app/App";
+import { createSession, SessionProvider } from "./app/session";
+import { createClients, gatewayTransport } from "./rpc/clients";
+import "./styles/fonts.css";
+import "./styles/tokens.css";
+import "./styles/base.css";
 
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html lacks #root");
-createRoot(root).render(<p>TabRL</p>);
+createRoot(root).render(
+  <SessionProvider value={createSession(createClients(gatewayTransport()))}>
+    <App />
+  </SessionProvider>,
+);

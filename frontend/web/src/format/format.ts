@@ -1,0 +1,79 @@
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+
+const NARROW_SPACE = "\u202f";
+
+/** A count in at most three digits and a unit: 950, 12.5k, 3.2M. */
+export function formatCount(count: number | bigint): string {
+  const value = Number(count);
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  if (size < 1000) return String(Math.round(value));
+  const [divisor, unit] = size < 999_500 ? [1e3, "k"] : size < 999_500_000 ? [1e6, "M"] : [1e9, "B"];
+  const scaled = value / divisor;
+  return `${Math.abs(scaled) < 99.95 ? trimZero(scaled.toFixed(1)) : Math.round(scaled)}${unit}`;
+}
+
+/** A duration as a person says it: 0.4 s, 48 s, 2 min 5 s, 1 h 20 min. */
+export function formatDuration(secs: number): string {
+  if (!Number.isFinite(secs) || secs < 0) return "–";
+  if (secs < 1) return `${trimZero(secs.toFixed(1))}${NARROW_SPACE}s`;
+  const whole = Math.round(secs);
+  if (whole < 60) return `${whole}${NARROW_SPACE}s`;
+  const minutes = Math.floor(whole / 60);
+  const rest = whole % 60;
+  if (minutes < 60) return `${minutes}${NARROW_SPACE}min${rest ? ` ${rest}${NARROW_SPACE}s` : ""}`;
+  const restMinutes = Math.round((whole % 3600) / 60);
+  if (restMinutes === 60) return `${Math.floor(minutes / 60) + 1}${NARROW_SPACE}h`;
+  return `${Math.floor(minutes / 60)}${NARROW_SPACE}h${restMinutes ? ` ${restMinutes}${NARROW_SPACE}min` : ""}`;
+}
+
+/** An estimate without false precision: about 20 s, about 2 min. */
+export function formatEstimate(secs: number): string {
+  if (!Number.isFinite(secs) || secs < 0) return "–";
+  if (secs < 5) return "a few seconds";
+  const step = secs < 60 ? 5 : secs < 600 ? 10 : secs < 3600 ? 60 : 600;
+  return `about ${formatDuration(Math.round(secs / step) * step)}`;
+}
+
+/** A return or reward: three significant digits, no exponent for usual sizes. */
+export function formatReward(value: number): string {
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  if (size >= 99_950) return formatCount(value);
+  if (size >= 100) return String(Math.round(value));
+  if (size >= 10) return trimZero(value.toFixed(1));
+  if (size === 0) return "0";
+  return size < 0.005 ? value.toExponential(0) : trimZero(value.toFixed(2));
+}
+
+/** A share as whole percent, 100 only when it is whole. */
+export function formatPercent(share: number): string {
+  if (!Number.isFinite(share)) return "–";
+  const percent = share * 100;
+  return `${percent < 100 ? Math.min(99, Math.round(percent)) : 100}${NARROW_SPACE}%`;
+}
+
+/** How long ago, in words; the date when that is more than a week. */
+export function formatAgo(time: Timestamp | undefined, nowMs: number): string {
+  if (!time) return "";
+  const thenMs = Number(time.seconds) * 1000;
+  const secs = Math.max(0, (nowMs - thenMs) / 1000);
+  if (secs < 60) return "just now";
+  if (secs < 3600) return `${Math.floor(secs / 60)} min ago`;
+  if (secs < 86_400) return `${Math.floor(secs / 3600)} h ago`;
+  if (secs < 7 * 86_400) {
+    const days = Math.floor(secs / 86_400);
+    return days === 1 ? "yesterday" : `${days} days ago`;
+  }
+  return new Date(thenMs).toLocaleDateString("en", { day: "numeric", month: "short", year: "numeric" });
+}
+
+/** `upright_bonus` as words: Upright bonus. */
+export function formatName(name: string): string {
+  const words = name.replace(/[/_]+/g, " ").trim();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+function trimZero(text: string): string {
+  return text.replace(/\.?0+$/, "");
+}

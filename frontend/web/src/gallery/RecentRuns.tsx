@@ -1,0 +1,30 @@
+import { Link } from "../app/Link";
+import { ALL, useSession } from "../app/session";
+import { RunLine } from "../history/RunLine";
+import { useResource } from "../stores/resource";
+import styles from "./RecentRuns.module.css";
+
+const SHOWN = 3;
+
+/** The way back to earlier work, for those who have some. */
+export function RecentRuns() {
+  const { runLists } = useSession();
+  const { value: runs } = useResource(runLists, ALL);
+  if (!runs || runs.length === 0) return null;
+  return (
+    <section aria-labelledby="recent">
+      <h2 id="recent" className={styles.title}>
+        Where you left off
+      </h2>
+      <ul className={styles.list}>
+        {runs.slice(0, SHOWN).map((run) => (
+          <li key={run.runId}>
+            <Link to={{ environmentId: run.spec?.environmentId ?? "", runId: run.runId }} className={styles.run}>
+              <RunLine run={run} />
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

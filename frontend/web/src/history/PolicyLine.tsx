@@ -1,0 +1,28 @@
+import { ALL, useSession } from "../app/session";
+import { formatAgo, formatCount } from "../format/format";
+import { Thumbnail } from "../gallery/Thumbnail";
+import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
+import { useResource } from "../stores/resource";
+import styles from "./RunLine.module.css";
+
+/** A policy in two lines: what it was trained for, and how long. */
+export function PolicyLine({ policy }: { readonly policy: Policy }) {
+  const { gallery } = useSession();
+  const environments = useResource(gallery, ALL).value;
+  const environment = environments?.find((each) => each.environmentId === policy.environmentId);
+  return (
+    <div className={styles.line}>
+      <div className={styles.picture}>
+        <Thumbnail artifact={environment?.thumbnail} />
+      </div>
+      <div className={styles.text}>
+        <p className={styles.title}>{policy.title || "The task's own reward"}</p>
+        <p className={styles.facts}>
+          <span>{environment?.title ?? policy.environmentId}</span>
+          <span className="number">{formatCount(policy.envSteps)} steps</span>
+          <span>{formatAgo(policy.createTime, Date.now())}</span>
+        </p>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,176 @@
+import { type KeyboardEvent, useEffect, useId, useState } from "react";
+import { ALL, useSession } from "../app/session";
+import type { Model } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
+import { violationOf } from "../rpc/failure";
+import { MAX_PROMPT_CHARS, promptProblem } from "../stores/generation";
+import { LIBRARY, onlyLibrary } from "../stores/models";
+import { useResource } from "../stores/resource";
+import { useStore } from "../stores/store";
+import { Step } from "../studio/Step";
+import type { StudioState } from "../studio/useStudio";
+import { Button } from "../ui/Button";
+import fieldStyles from "../ui/Field.module.css";
+import { ArrowIcon } from "../ui/icons";
+import { FailureNotice } from "../ui/Notice";
+import styles from "./DescribeStep.module.css";
+import { GenerationProgress } from "./GenerationProgress";
+
+/** Step 1: the behaviour in the person's words. */
+export function DescribeStep({ studio }: { readonly studio: StudioState }) {
+  const { models, writer } = useSession();
+  const listed = useResource(models, ALL);
+  const generation = useStore(writer.generation);
+  const [prompt, setPrompt] = useState("");
+  const [model, setModel] = useState("");
+  const [problem, setProblem] = useState("");
+  const promptId = useId();
+  const working = generation.status === "working";
+  const summary = studio.environment.value?.summary;
+  const reward = studio.goal.kind === "reward" ? studio.goal.reward : undefined;
+
+  // A link to a reward brings the words along from which it was made.
+  useEffect(() => {
+    if (reward?.prompt) setPrompt((typed) => typed || reward.prompt);
+  }, [reward]);
+
+  const fieldProblem = problem || violationOf(generation.failure, "prompt")?.description || "";
+  const otherFailure =
+    generation.failure && !violationOf(generation.failure, "prompt") ? generation.failure : undefined;
+
+  async function generate() {
+    const found = promptProblem(prompt) ?? "";
+    setProblem(found);
+    if (found) return document.getElementById(promptId)?.focus();
+    const made = await writer.generate(studio.environmentId, prompt, model);
+    if (made) studio.adoptReward(made);
+  }
+
+  function onKeyDown(event: KeyboardEvent) {
+    if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) {
+      event.preventDefault();
+      if (!working) void generate();
+    }
+  }
+
+  const length = [...prompt.trim()].length;
+  return (
+    <Step
+      number={1}
+      title="Say what it should do"
+      state={studio.goal.kind === "none" ? "now" : "done"}
+      intro={summary?.description ? `Its own task: ${lowerFirst(summary.description)}` : undefined}
+    >
+      <div>
+        <label htmlFor={promptId} className="hidden-visually">
+          Behaviour in your words
+        </label>
+        <textarea
+          id={promptId}
+          className={fieldStyles.input}
+          placeholder={
+            summary?.examplePrompts[0] ? `For example: ${summary.examplePrompts[0]}` : "Describe a behaviour"
+          }
+          value={prompt}
+          rows={3}
+          aria-invalid={fieldProblem !== ""}
+          aria-describedby={`${promptId}-problem`}
+          onChange={(event) => {
+            setPrompt(event.target.value);
+            setProblem("");
+          }}
+          onKeyDown={onKeyDown}
+          data-testid="prompt"
+        />
+        <p id={`${promptId}-problem`} className={fieldStyles.problem} role="alert">
+          {fieldProblem && <span data-testid="error">{fieldProblem}</span>}
+          {!fieldProblem && length > MAX_PROMPT_CHARS * 0.9 && (
+            <span className={styles.count}>
+              {length.toLocaleString("en")} of {MAX_PROMPT_CHARS.toLocaleString("en")} characters
+            </span>
+          )}
+        </p>
+      </div>
+      {summary && summary.examplePrompts.length > 0 && (
+        <ul className={styles.examples} aria-label="Examples">
+          {summary.examplePrompts.map((example) => (
+            <li key={example}>
+              <button type="button" onClick={() => setPrompt(example)} data-testid="example-prompt">
+                {example}
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+      <div className={styles.actions}>
+        <Button variant="primary" onClick={() => void generate()} busy={working} data-testid="generate">
+          {working ? "Writing the reward" : reward ? "Write it anew" : "Write the reward"}
+          {!working && <ArrowIcon />}
+        </Button>
+        {working ? (
+          <Button variant="quiet" onClick={() => writer.cancel()}>
+            Cancel
+          </Button>
+        ) : (
+          <Button
+            variant="quiet"
+            onClick={() => studio.chooseOwnReward()}
+            disabled={studio.goal.kind === "own"}
+            title="Train for the score that this environment comes with"
+            data-testid="own-reward"
+          >
+            Use its own task
+          </Button>
+        )}
+      </div>
+      {listed.failure && <FailureNotice failure={listed.failure} onRetry={() => models.reload(ALL)} />}
+      {listed.value && <ModelChoice models={listed.value} chosen={model} onChoose={setModel} />}
+      {(working || generation.repairs.length > 0) && <GenerationProgress generation={generation} />}
+      {otherFailure && <FailureNotice failure={otherFailure} onRetry={() => void generate()} />}
+    </Step>
+  );
+}
+
+interface ModelChoiceProps {
+  readonly models: readonly Model[];
+  readonly chosen: string;
+  readonly onChoose: (name: string) => void;
+}
+
+/** Who writes the reward. Says plainly when that is the built-in library, which understands no free wording. */
+function ModelChoice({ models, chosen, onChoose }: ModelChoiceProps) {
+  const id = useId();
+  const model = models.find(({ name }) => name === chosen) ?? models[0];
+  if (!model) return null;
+  return (
+    <div className={styles.model}>
+      {onlyLibrary(models) ? (
+        <p data-testid="model" data-model={LIBRARY}>
+          <strong>Written by the built-in library, without an LLM.</strong> It knows a fixed set of behaviours per
+          robot. Set <code>TABRL_LLM_MODEL</code> and a key for free wording.
+        </p>
+      ) : (
+        <>
+          <label htmlFor={id}>Written by</label>
+          <select
+            id={id}
+            value={model.name}
+            onChange={(event) => onChoose(event.target.value)}
+            data-testid="model"
+            data-model={model.name}
+          >
+            {models.map(({ name, title }) => (
+              <option key={name} value={name}>
+                {title || name}
+              </option>
+            ))}
+          </select>
+          <p>{model.description}</p>
+        </>
+      )}
+    </div>
+  );
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

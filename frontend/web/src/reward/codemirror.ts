@@ -1,0 +1,142 @@
+import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
+import { python } from "@codemirror/lang-python";
+import { HighlightStyle, indentUnit, syntaxHighlighting } from "@codemirror/language";
+import { type Diagnostic, lintGutter, setDiagnostics } from "@codemirror/lint";
+import { Annotation, Compartment, EditorState, StateEffect, StateField, type Text } from "@codemirror/state";
+import { Decoration, type DecorationSet, EditorView, keymap, lineNumbers } from "@codemirror/view";
+import { tags } from "@lezer/highlight";
+import type { SourceProblem } from "../stores/generation";
+
+/** A source editor, told what to show and telling what was typed. */
+export interface Editor {
+  setSource(source: string): void;
+  setEditable(editable: boolean): void;
+  setProblems(problems: readonly SourceProblem[]): void;
+  markLine(line: number): void;
+  destroy(): void;
+}
+
+interface EditorHandlers {
+  readonly onChange: (source: string) => void;
+  readonly onSubmit: () => void;
+}
+
+const highlighting = HighlightStyle.define([
+  {
+    tag: [tags.keyword, tags.operatorKeyword, tags.controlKeyword, tags.definitionKeyword],
+    color: "var(--code-keyword)",
+  },
+  {
+    tag: [tags.function(tags.variableName), tags.function(tags.definition(tags.variableName))],
+    color: "var(--code-name)",
+  },
+  { tag: [tags.number, tags.bool, tags.null], color: "var(--code-number)" },
+  { tag: [tags.string, tags.docString], color: "var(--code-string)" },
+  { tag: tags.comment, color: "var(--code-comment)", fontStyle: "italic" },
+]);
+
+const look = EditorView.theme({
+  "&": { fontSize: "0.78rem", background: "transparent", color: "var(--ink)" },
+  "&.cm-focused": { outline: "none" },
+  ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.6" },
+  ".cm-content": { padding: "0.5rem 0", caretColor: "var(--ink)" },
+  ".cm-cursor": { borderLeftColor: "var(--ink)" },
+  ".cm-gutters": { background: "transparent", color: "var(--ink-faint)", border: "none" },
+  ".cm-lineNumbers .cm-gutterElement": { padding: "0 0.5rem 0 0.6rem", minWidth: "2rem" },
+  ".cm-gutter-lint": { width: "0.9rem" },
+  ".cm-selectionBackground, &.cm-focused .cm-selectionBackground": { background: "var(--live-soft) !important" },
+  ".cm-marked": { background: "var(--live-soft)" },
+  ".cm-tooltip": {
+    background: "var(--surface)",
+    color: "var(--ink)",
+    border: "1px solid var(--line)",
+    borderRadius: "var(--radius-s)",
+    boxShadow: "var(--shadow-high)",
+    fontFamily: "var(--sans)",
+    maxWidth: "26rem",
+  },
+});
+
+/** Set on changes that come from outside, which are not reported as typing. */
+const fromOutside = Annotation.define<boolean>();
+const markEffect = StateEffect.define<number>();
+
+const marked = StateField.define<DecorationSet>({
+  create: () => Decoration.none,
+  update(decorations, transaction) {
+    for (const effect of transaction.effects) {
+      if (!effect.is(markEffect)) continue;
+      const { doc } = transaction.state;
+      if (effect.value < 1 || effect.value > doc.lines) return Decoration.none;
+      return Decoration.set([Decoration.line({ class: "cm-marked" }).range(doc.line(effect.value).from)]);
+    }
+    return decorations.map(transaction.changes);
+  },
+  provide: (field) => EditorView.decorations.from(field),
+});
+
+export function createEditor(parent: HTMLElement, { onChange, onSubmit }: EditorHandlers): Editor {
+  const editing = new Compartment();
+  const access = (editable: boolean) => [EditorState.readOnly.of(!editable), EditorView.editable.of(editable)];
+  const submit = () => {
+    onSubmit();
+    return true;
+  };
+  const view = new EditorView({
+    parent,
+    state: EditorState.create({
+      extensions: [
+        lineNumbers(),
+        lintGutter(),
+        history(),
+        python(),
+        indentUnit.of("    "),
+        syntaxHighlighting(highlighting),
+        marked,
+        look,
+        EditorView.lineWrapping,
+        EditorView.contentAttributes.of({ "aria-label": "Reward source in Python" }),
+        keymap.of([{ key: "Mod-Enter", run: submit }, ...defaultKeymap, ...historyKeymap, indentWithTab]),
+        editing.of(access(false)),
+        EditorView.updateListener.of((update) => {
+          const typed = update.docChanged && !update.transactions.some((each) => each.annotation(fromOutside));
+          if (typed) onChange(update.state.doc.toString());
+        }),
+      ],
+    }),
+  });
+
+  return {
+    setSource(source) {
+      const present = view.state.doc.toString();
+      if (source === present) return;
+      // Source that is still being written grows at its end; only that part is inserted.
+      const appended = present !== "" && source.startsWith(present);
+      view.dispatch({
+        changes: appended
+          ? { from: present.length, insert: source.slice(present.length) }
+          : { from: 0, to: present.length, insert: source },
+        annotations: fromOutside.of(true),
+      });
+    },
+    setEditable: (editable) => view.dispatch({ effects: editing.reconfigure(access(editable)) }),
+    setProblems: (problems) =>
+      view.dispatch(
+        setDiagnostics(
+          view.state,
+          problems.flatMap((problem) => diagnosticsOf(view.state.doc, problem)),
+        ),
+      ),
+    markLine: (line) => view.dispatch({ effects: markEffect.of(line) }),
+    destroy: () => view.destroy(),
+  };
+}
+
+/** Underlines the word at the place that is to blame, or the whole line without a column. */
+function diagnosticsOf(doc: Text, { line, column, message, severity }: SourceProblem): Diagnostic[] {
+  if (line < 1 || line > doc.lines) return [];
+  const { from, to, text } = doc.line(line);
+  const start = column > 0 ? Math.min(from + column - 1, to) : from + (text.length - text.trimStart().length);
+  const word = /^\w+/.exec(doc.sliceString(start, to))?.[0].length ?? 1;
+  return [{ from: start, to: column > 0 ? Math.min(start + word, to) : to, message, severity }];
+}

@@ -1,0 +1,38 @@
+import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
+import { ExporterService } from "../gen/tabrl/exporter/v1/exporter_pb";
+import { InferenceService } from "../gen/tabrl/inference/v1/inference_pb";
+import { RewardService } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
+import { SceneService } from "../gen/tabrl/scene/v1/scene_pb";
+import { TrainerService } from "../gen/tabrl/trainer/v1/trainer_pb";
+import { retrying, UNARY_DEADLINE_MS } from "./reliability";
+
+/** A client of each service. */
+export interface Clients {
+  readonly scene: Client<typeof SceneService>;
+  readonly rewards: Client<typeof RewardService>;
+  readonly trainer: Client<typeof TrainerService>;
+  readonly exporter: Client<typeof ExporterService>;
+  readonly inference: Client<typeof InferenceService>;
+}
+
+/** Clients over any transport. */
+export function createClients(transport: Transport): Clients {
+  return {
+    scene: createClient(SceneService, transport),
+    rewards: createClient(RewardService, transport),
+    trainer: createClient(TrainerService, transport),
+    exporter: createClient(ExporterService, transport),
+    inference: createClient(InferenceService, transport),
+  };
+}
+
+/** Binary gRPC-web to the gateway that served the page. */
+export function gatewayTransport(baseUrl: string = window.location.origin): Transport {
+  return createGrpcWebTransport({
+    baseUrl,
+    useBinaryFormat: true,
+    defaultTimeoutMs: UNARY_DEADLINE_MS,
+    interceptors: [retrying()],
+  });
+}

@@ -1,0 +1,44 @@
+/** What a person can do about each reason of `tabrl.type.v1.ErrorReason`. */
+const REMEDIES: Readonly<Record<string, (metadata: Readonly<Record<string, string>>) => string>> = {
+  ENVIRONMENT_NOT_FOUND: ({ nearest }) =>
+    nearest ? `Did you mean ${nearest}?` : "Choose an environment from the gallery.",
+  REWARD_NOT_FOUND: () => "It may belong to another data folder. Write the reward again.",
+  RUN_NOT_FOUND: () => "It may belong to another data folder. Start a new run.",
+  POLICY_NOT_FOUND: () => "It may belong to another data folder. Choose another policy.",
+  ARTIFACT_NOT_FOUND: () => "A file is missing from the data folder. Make the reward or policy again.",
+  REWARD_MISMATCH: () => "Write the reward again for this environment.",
+  REWARD_REJECTED: () => "Correct the marked places and check again.",
+  JAIL_UNAVAILABLE: () => "This machine cannot run reward code safely. The environment's own reward still trains.",
+  MODEL_NOT_CONFIGURED: () => "Choose the built-in library, or set TABRL_LLM_MODEL and the provider's key and restart.",
+  PROVIDER_FAILED: () => "Try again in a moment, or choose the built-in library.",
+  PROVIDER_TIMEOUT: () => "Try again, or choose the built-in library.",
+  PROVIDER_RATE_LIMITED: () => "Wait a little, or choose the built-in library.",
+  PROVIDER_AUTHENTICATION: () => "Check the provider's API key and restart, or choose the built-in library.",
+  PROVIDER_ANSWER_UNUSABLE: () => "Reword the prompt more concretely, or choose another model.",
+  BEHAVIOUR_UNKNOWN: ({ nearest }) =>
+    nearest
+      ? `The built-in library knows something close: “${nearest}”. An LLM understands free wording.`
+      : "Start from one of the examples below. An LLM understands free wording.",
+  PARITY_FAILED: () => "The exported controller does not match its training. Train again or report it.",
+  SERVICE_UNAVAILABLE: ({ service }) =>
+    `${service ? `The ${service} service` : "A service"} is being restarted; try again.`,
+  TOO_MANY_REQUESTS: () => "Others are being served; try again in a moment.",
+  STORAGE_FULL: () => "Free some space on the disk that holds the data folder.",
+  STORAGE_UNAVAILABLE: () => "Check the data folder, then try again.",
+  RUN_ENDED: () => "The run is over already; nothing needs to be stopped.",
+  WORKER_CRASHED: () => "Train again; the newest checkpoint is kept.",
+  TRAINING_DIVERGED: () => "Soften terms that can grow without bound, or lower their weights, then train again.",
+  DRAINING: () => "The service is restarting; try again in a moment.",
+  INTERNAL: ({ incident }) =>
+    incident ? `This is a defect. The log names it ${incident}.` : "This is a defect; the log has details.",
+};
+
+/** The remedy for a reason, or for a bare status when there is no reason. */
+export function remedyFor(reason: string, status: string, metadata: Readonly<Record<string, string>>): string {
+  const remedy = REMEDIES[reason];
+  if (remedy) return remedy(metadata);
+  if (reason) return "";
+  if (status === "UNAVAILABLE" || status === "UNKNOWN") return "TabRL cannot be reached. Is `make up` still running?";
+  if (status === "DEADLINE_EXCEEDED") return "The answer took too long; try again.";
+  return "";
+}

@@ -1,0 +1,49 @@
+import { expect, test } from "vitest";
+import { createClients } from "../rpc/clients";
+import type { Failure } from "../rpc/failure";
+import { createBackend, SOURCE } from "../testing/backend";
+import { createRewardWriter, problemsOf, promptProblem } from "./generation";
+
+function writer() {
+  return createRewardWriter(createClients(createBackend().transport).rewards);
+}
+
+test("given a prompt, when a reward is written, then stages and source arrive and the sealed reward ends it", async () => {
+  const { generation, generate } = writer();
+  const messages = new Set<string>();
+  generation.subscribe(() => messages.add(generation.get().message));
+  const reward = await generate("CartpoleBalance", "stay upright", "");
+  expect(reward?.terms.map(({ name }) => name)).toEqual(["upright", "centred", "effort"]);
+  expect(generation.get()).toMatchObject({ status: "done", source: SOURCE });
+  expect([...messages]).toContain("tracing in the jail");
+});
+
+test("given an unknown behaviour, when the library refuses, then the remedy names the nearest one", async () => {
+  const { generation, generate } = writer();
+  expect(await generate("CartpoleBalance", "juggle", "")).toBeUndefined();
+  expect(generation.get().failure).toMatchObject({ reason: "BEHAVIOUR_UNKNOWN" });
+  expect(generation.get().failure?.remedy).toContain("balance");
+});
+
+test("given an empty prompt, when it is submitted, then it fails at the field without a call", async () => {
+  const { generation, generate } = writer();
+  await generate("CartpoleBalance", "  ", "");
+  expect(generation.get().failure?.fields[0]?.field).toBe("prompt");
+});
+
+test.each([
+  ["", "few words"],
+  ["x".repeat(4001), "4,001 characters"],
+])("given a prompt out of bounds, then the problem is said", (prompt, said) => {
+  expect(promptProblem(prompt)).toContain(said);
+});
+
+test("given 4000 characters beyond the basic plane, then they count as 4000", () => {
+  expect(promptProblem("🤖".repeat(4000))).toBeUndefined();
+});
+
+test("given refused source, when it is compiled, then the place is known by line and column", async () => {
+  const refused = writer().compile("CartpoleBalance", "import os\n", {}, "");
+  const failure = await refused.catch((thrown: Failure) => thrown);
+  expect(problemsOf(failure as Failure)).toMatchObject([{ line: 1, column: 1, severity: "error" }]);
+});

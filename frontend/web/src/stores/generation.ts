@@ -1,0 +1,150 @@
+import {
+  type Diagnostic,
+  type GenerateRewardResponse,
+  type GenerationPhase,
+  type GenerationRepair,
+  GenerationPhase as Phase,
+  type Reward,
+} from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
+import type { Clients } from "../rpc/clients";
+import { type Failure, failureFrom, localFailure } from "../rpc/failure";
+import { newRequestId } from "../rpc/requestId";
+import { createStore, type Store } from "./store";
+
+/** Longest prompt that the contract takes, in characters. */
+export const MAX_PROMPT_CHARS = 4000;
+/** Longest reward source that the contract takes, in bytes. */
+export const MAX_SOURCE_BYTES = 32_768;
+
+const GENERATE_DEADLINE_MS = 300_000;
+const COMPILE_DEADLINE_MS = 60_000;
+
+/** Where the writing of a reward stands. */
+export interface Generation {
+  readonly status: "idle" | "working" | "done" | "failed";
+  readonly phase: GenerationPhase;
+  /** The stage in the service's words. */
+  readonly message: string;
+  /** Source as far as it has been written. */
+  readonly source: string;
+  readonly repairs: readonly GenerationRepair[];
+  readonly failure?: Failure;
+}
+
+const IDLE: Generation = { status: "idle", phase: Phase.UNSPECIFIED, message: "", source: "", repairs: [] };
+
+/** Writes and checks rewards for one studio. */
+export interface RewardWriter {
+  readonly generation: Store<Generation>;
+  /** Writes a reward; undefined when it failed or was called off (the store says why). */
+  generate(environmentId: string, prompt: string, model: string): Promise<Reward | undefined>;
+  cancel(): void;
+  /** Seals edited source. Throws a Failure. */
+  compile(environmentId: string, source: string, weights: Record<string, number>, prompt: string): Promise<Reward>;
+}
+
+/** What is wrong with a prompt, before it is sent; undefined when nothing is. */
+export function promptProblem(prompt: string): string | undefined {
+  const length = [...prompt.trim()].length;
+  if (length === 0) return "Say in a few words what the robot should do.";
+  if (length > MAX_PROMPT_CHARS) {
+    return `That is ${length.toLocaleString("en")} characters; at most ${MAX_PROMPT_CHARS.toLocaleString("en")} fit. Keep to what matters.`;
+  }
+  return undefined;
+}
+
+/** A writer over the RewardGen service. */
+export function createRewardWriter(rewards: Clients["rewards"]): RewardWriter {
+  const generation = createStore<Generation>(IDLE);
+  let attempt: AbortController | undefined;
+
+  return {
+    generation,
+    async generate(environmentId, prompt, model) {
+      attempt?.abort();
+      const problem = promptProblem(prompt);
+      if (problem) {
+        generation.set({ ...IDLE, status: "failed", failure: localFailure("prompt", problem) });
+        return undefined;
+      }
+      const mine = new AbortController();
+      attempt = mine;
+      generation.set({ ...IDLE, status: "working", message: "Sending the prompt" });
+      try {
+        const request = { environmentId, prompt: prompt.trim(), model, requestId: newRequestId() };
+        const options = { signal: mine.signal, timeoutMs: GENERATE_DEADLINE_MS };
+        let reward: Reward | undefined;
+        for await (const response of rewards.generateReward(request, options)) {
+          if (response.event.case === "reward") reward = response.event.value;
+          else generation.set((now) => advanced(now, response));
+        }
+        if (mine.signal.aborted) return undefined;
+        if (!reward) throw new Error("the stream ended before the reward came");
+        generation.set((now) => ({ ...now, status: "done" }));
+        return reward;
+      } catch (thrown) {
+        if (attempt !== mine) return undefined;
+        const failure = failureFrom(thrown);
+        generation.set((now) => (mine.signal.aborted ? IDLE : { ...now, status: "failed", failure }));
+        return undefined;
+      }
+    },
+    cancel: () => attempt?.abort(),
+    async compile(environmentId, source, weights, prompt) {
+      if (source.trim() === "")
+        throw localFailure("source:1:1", "The reward needs a function `reward(state, action)`.");
+      if (new TextEncoder().encode(source).length > MAX_SOURCE_BYTES) {
+        throw localFailure("source", "The source is longer than 32 KiB; shorten it.");
+      }
+      try {
+        const request = { environmentId, source, weights, prompt, requestId: newRequestId() };
+        const { reward } = await rewards.compileReward(request, { timeoutMs: COMPILE_DEADLINE_MS });
+        if (!reward) throw new Error("the answer holds no reward");
+        return reward;
+      } catch (thrown) {
+        throw failureFrom(thrown);
+      }
+    },
+  };
+}
+
+function advanced(now: Generation, { event }: GenerateRewardResponse): Generation {
+  switch (event.case) {
+    case "stage": {
+      const { phase, message } = event.value;
+      return { ...now, phase, message };
+    }
+    case "sourceDelta":
+      return { ...now, source: now.source + event.value };
+    case "repair":
+      return { ...now, source: "", repairs: [...now.repairs, event.value] };
+    default:
+      return now;
+  }
+}
+
+/** A place in reward source that was found wrong. */
+export interface SourceProblem {
+  /** From 1; 0 when no single line is to blame. */
+  readonly line: number;
+  /** From 1; 0 when no single column is to blame. */
+  readonly column: number;
+  readonly message: string;
+  readonly severity: "error" | "warning";
+}
+
+/** The places that a refused CompileReward names, from violations `source:LINE:COLUMN`. */
+export function problemsOf(failure: Failure): SourceProblem[] {
+  return failure.fields.flatMap(({ field, description }) => {
+    const place = /^source(?::(\d+)(?::(\d+))?)?$/.exec(field);
+    if (!place) return [];
+    const [, line = "0", column = "0"] = place;
+    return [{ line: Number(line), column: Number(column), message: description, severity: "error" as const }];
+  });
+}
+
+/** A diagnostic as a place in the source. */
+export function problemOf({ line, column, message, suggestion }: Diagnostic): SourceProblem {
+  const text = suggestion ? `${message} ${suggestion}` : message;
+  return { line, column, message: text, severity: "warning" };
+}

@@ -1,0 +1,31 @@
+import { expect, test, vi } from "vitest";
+import { monitorHealth, parseHealth } from "./health";
+
+test.each([
+  [{ services: { scene: "serving", trainer: "not serving" } }, ["trainer"]],
+  [{ scene: "SERVING", exporter: "NOT_SERVING" }, ["exporter"]],
+  [{ services: { rewardgen: { status: "down" }, scene: true } }, ["rewardgen"]],
+  ["ok", []],
+])("given the body %o, then the services that are down are %o", (body, down) => {
+  expect(parseHealth(body)).toEqual(down);
+});
+
+test("given a service that was down, when it serves again, then recovery is told once", async () => {
+  const bodies = [{ services: { trainer: "not serving" } }, { services: { trainer: "serving" } }];
+  const onRecovery = vi.fn();
+  const answer = async () => Response.json(bodies.shift() ?? { services: { trainer: "serving" } });
+  const monitor = monitorHealth(answer, onRecovery, { wellMs: 1, illMs: 1, timeoutMs: 1000 });
+  await vi.waitFor(() => expect(onRecovery).toHaveBeenCalledTimes(1));
+  expect(monitor.store.get()).toEqual({ gateway: "reachable", down: [] });
+  monitor.stop();
+});
+
+test("given a gateway that does not answer, then it is unreachable", async () => {
+  const monitor = monitorHealth(() => Promise.reject(new TypeError("failed to fetch")), vi.fn(), {
+    wellMs: 1000,
+    illMs: 1000,
+    timeoutMs: 1000,
+  });
+  await vi.waitFor(() => expect(monitor.store.get().gateway).toBe("unreachable"));
+  monitor.stop();
+});

@@ -1,0 +1,72 @@
+import { useEffect, useSyncExternalStore } from "react";
+import { type Failure, failureFrom } from "../rpc/failure";
+import { createStore } from "./store";
+
+/** Something fetched once and kept. A failed reload keeps the value of the time before. */
+export interface Loaded<T> {
+  readonly value?: T;
+  readonly failure?: Failure;
+  readonly loading: boolean;
+}
+
+const NOTHING: Loaded<never> = { loading: false };
+
+/** Values by key, each loaded when first asked for. */
+export interface Resources<T> {
+  get(key: string): Loaded<T>;
+  /** Loads unless a value is there or on its way. */
+  ensure(key: string): void;
+  /** Loads anew; the old value stays until the new one is there. */
+  reload(key: string): void;
+  put(key: string, value: T): void;
+  /** Loads again whatever failed for a reason that passes. */
+  retryFailed(): void;
+  subscribe(listener: () => void): () => void;
+}
+
+/** Resources that `load` fetches. */
+export function createResources<T>(load: (key: string) => Promise<T>): Resources<T> {
+  const store = createStore<ReadonlyMap<string, Loaded<T>>>(new Map());
+  const newest = new Map<string, number>();
+  const write = (key: string, entry: Loaded<T>) => store.set((map) => new Map(map).set(key, entry));
+  const get = (key: string): Loaded<T> => store.get().get(key) ?? NOTHING;
+
+  async function fetchAnew(key: string): Promise<void> {
+    const ticket = (newest.get(key) ?? 0) + 1;
+    newest.set(key, ticket);
+    write(key, { ...get(key), loading: true });
+    try {
+      const value = await load(key);
+      if (newest.get(key) === ticket) write(key, { value, loading: false });
+    } catch (thrown) {
+      if (newest.get(key) !== ticket) return;
+      const { value } = get(key);
+      write(key, { ...(value === undefined ? {} : { value }), failure: failureFrom(thrown), loading: false });
+    }
+  }
+
+  return {
+    get,
+    ensure(key) {
+      const entry = get(key);
+      if (!entry.loading && entry.value === undefined && !entry.failure) void fetchAnew(key);
+    },
+    reload: (key) => void fetchAnew(key),
+    put(key, value) {
+      newest.set(key, (newest.get(key) ?? 0) + 1);
+      write(key, { value, loading: false });
+    },
+    retryFailed() {
+      for (const [key, entry] of store.get()) if (entry.failure?.transient && !entry.loading) void fetchAnew(key);
+    },
+    subscribe: store.subscribe,
+  };
+}
+
+/** The resource of `key`, loaded on first use; an empty key loads nothing. */
+export function useResource<T>(resources: Resources<T>, key: string): Loaded<T> {
+  useEffect(() => {
+    if (key) resources.ensure(key);
+  }, [resources, key]);
+  return useSyncExternalStore(resources.subscribe, () => resources.get(key));
+}

@@ -1,0 +1,85 @@
+import type { Checkpoint, LogLine, Run, RunEvent, TrainingMetrics } from "../gen/tabrl/trainer/v1/trainer_pb";
+import { RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
+
+/** All that the page knows of a run. */
+export interface RunRecord {
+  readonly run: Run;
+  /** Newest event folded in; where a broken watch goes on. */
+  readonly revision: bigint;
+  /** Metrics in the order of time; the curves. */
+  readonly history: readonly TrainingMetrics[];
+  readonly log: readonly LogLine[];
+  /** When the newest metrics arrived, by this page's clock, for a countdown that runs between messages. */
+  readonly metricsAtMs: number;
+}
+
+const ENDED = new Set([RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED]);
+
+/** Whether nothing more will happen in a run. */
+export function hasEnded(state: RunState): boolean {
+  return ENDED.has(state);
+}
+
+/** A record with the history told from its start. */
+export function recordOf(run: Run): RunRecord {
+  return { run, revision: 0n, history: [], log: [], metricsAtMs: 0 };
+}
+
+/** Takes a snapshot in: it rules the present, the history stays. */
+export function withSnapshot(record: RunRecord | undefined, run: Run): RunRecord {
+  return record ? { ...record, run } : recordOf(run);
+}
+
+/**
+ * Takes an event in. Events that a snapshot already holds (replayed after it) add to history and log only, so that a replay
+ * never turns the present back. Events seen before change nothing.
+ */
+export function withEvent(record: RunRecord, event: RunEvent, nowMs: number): RunRecord {
+  if (event.revision <= record.revision) return record;
+  const told = { ...record, revision: event.revision };
+  const replayed = event.revision <= record.run.revision;
+  const present = (change: Partial<Run>): Run =>
+    replayed ? record.run : { ...record.run, ...change, revision: event.revision };
+  switch (event.event.case) {
+    case "stateChanged": {
+      const { state, error } = event.event.value;
+      const time = event.time;
+      return {
+        ...told,
+        run: present({
+          state,
+          ...(error ? { error } : {}),
+          ...(state === RunState.STARTING && time ? { startTime: time } : {}),
+          ...(hasEnded(state) && time ? { endTime: time } : {}),
+        }),
+      };
+    }
+    case "metrics": {
+      const metrics = event.event.value;
+      return { ...told, run: present({ metrics }), history: [...record.history, metrics], metricsAtMs: nowMs };
+    }
+    case "checkpoint":
+      return { ...told, run: present({ checkpoints: withCheckpoint(record.run.checkpoints, event.event.value) }) };
+    case "policyPublished": {
+      const { checkpointSha256, policyId } = event.event.value;
+      const checkpoints = record.run.checkpoints.map((checkpoint) =>
+        checkpoint.artifact?.sha256 === checkpointSha256 ? { ...checkpoint, policyId } : checkpoint,
+      );
+      return { ...told, run: present({ checkpoints }) };
+    }
+    case "log":
+      return { ...told, run: present({}), log: [...record.log, event.event.value] };
+    default:
+      return { ...told, run: present({}) };
+  }
+}
+
+/** Checkpoints with a published controller, oldest first. */
+export function playable(run: Run): readonly Checkpoint[] {
+  return run.checkpoints.filter((checkpoint) => checkpoint.policyId !== "");
+}
+
+function withCheckpoint(checkpoints: readonly Checkpoint[], added: Checkpoint): Checkpoint[] {
+  const others = checkpoints.filter((checkpoint) => checkpoint.artifact?.sha256 !== added.artifact?.sha256);
+  return [...others, added].sort((a, b) => Number(a.envSteps - b.envSteps));
+}

@@ -1,0 +1,94 @@
+import { expect, test, vi } from "vitest";
+import { RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
+import { createClients } from "../rpc/clients";
+import { pause } from "../rpc/reliability";
+import { createBackend } from "../testing/backend";
+import { createRuns } from "./runs";
+
+const TIMING = { firstDelayMs: 1, largestDelayMs: 5, silenceMs: 60_000 };
+
+async function started(count: number) {
+  const backend = createBackend();
+  const { trainer } = createClients(backend.transport);
+  const runIds: string[] = [];
+  for (let index = 0; index < count; index++) {
+    const { run } = await trainer.createRun({ spec: { environmentId: "CartpoleBalance" } });
+    runIds.push(run?.runId ?? "");
+  }
+  const runs = createRuns(trainer, TIMING);
+  return { backend, runs, runIds };
+}
+
+test("given three runs, when all are followed, then one stream carries them", async () => {
+  const { backend, runs, runIds } = await started(3);
+  for (const runId of runIds) runs.follow(runId);
+  await vi.waitFor(() => expect(runs.records.get().size).toBe(3));
+  expect(backend.watches.open).toBe(1);
+  expect(backend.watches.requests.at(-1)?.cursors.map(({ runId }) => runId)).toEqual(runIds);
+  runs.stop();
+});
+
+test("given a followed run, when another is followed, then the stream is opened anew from the revisions seen", async () => {
+  const { backend, runs, runIds } = await started(2);
+  const [first = "", second = ""] = runIds;
+  runs.follow(first);
+  backend.append(first, { case: "stateChanged", value: { state: RunState.RUNNING } });
+  await vi.waitFor(() => expect(runs.records.get().get(first)?.revision).toBe(1n));
+  runs.follow(second);
+  await vi.waitFor(() => expect(runs.records.get().has(second)).toBe(true));
+  expect(backend.watches.open).toBe(1);
+  expect(backend.watches.requests.at(-1)?.cursors.map(({ afterRevision }) => afterRevision)).toEqual([1n, 0n]);
+  runs.stop();
+});
+
+test("given a broken stream, when the service returns, then no event is lost or told twice", async () => {
+  const { backend, runs, runIds } = await started(1);
+  const [runId = ""] = runIds;
+  runs.follow(runId);
+  backend.append(runId, { case: "metrics", value: { envSteps: 100n } });
+  await vi.waitFor(() => expect(runs.records.get().get(runId)?.history.length).toBe(1));
+
+  backend.setDown("trainer", true);
+  backend.breakWatches();
+  await vi.waitFor(() => expect(runs.connection.get()?.status).toBe("UNAVAILABLE"));
+  backend.append(runId, { case: "metrics", value: { envSteps: 200n } });
+  backend.append(runId, { case: "metrics", value: { envSteps: 300n } });
+  backend.setDown("trainer", false);
+
+  await vi.waitFor(() => {
+    const steps = runs.records
+      .get()
+      .get(runId)
+      ?.history.map(({ envSteps }) => envSteps);
+    expect(steps).toEqual([100n, 200n, 300n]);
+  });
+  expect(runs.connection.get()).toBeUndefined();
+  runs.stop();
+});
+
+test("given an ended run, when it is followed, then its history is replayed and the stream is not opened again", async () => {
+  const { backend, runs, runIds } = await started(1);
+  const [runId = ""] = runIds;
+  backend.append(runId, { case: "stateChanged", value: { state: RunState.RUNNING } });
+  backend.append(runId, { case: "metrics", value: { envSteps: 100n, episodeReturn: 7 } });
+  backend.append(runId, { case: "stateChanged", value: { state: RunState.SUCCEEDED } });
+  runs.follow(runId);
+  await vi.waitFor(() => expect(runs.records.get().get(runId)?.revision).toBe(3n));
+  const record = runs.records.get().get(runId);
+  expect(record?.run.state).toBe(RunState.SUCCEEDED);
+  expect(record?.history.map(({ episodeReturn }) => episodeReturn)).toEqual([7]);
+  await vi.waitFor(() => expect(backend.watches.open).toBe(0));
+  await pause(20);
+  expect(backend.watches.requests.length).toBe(1);
+});
+
+test("given an unknown run among others, when they are followed, then it is reported missing and the others go on", async () => {
+  const { backend, runs, runIds } = await started(1);
+  const [runId = ""] = runIds;
+  runs.follow(runId);
+  runs.follow("run-of-elsewhere");
+  await vi.waitFor(() => expect(runs.failures.get().get("run-of-elsewhere")?.reason).toBe("RUN_NOT_FOUND"));
+  backend.append(runId, { case: "stateChanged", value: { state: RunState.STARTING } });
+  await vi.waitFor(() => expect(runs.records.get().get(runId)?.run.state).toBe(RunState.STARTING));
+  runs.stop();
+});

@@ -1,0 +1,79 @@
+import { useRef } from "react";
+import { formatName, formatReward } from "../format/format";
+import type { PlayerTick } from "../player";
+import { type Store, useStore } from "../stores/store";
+import styles from "./LiveTerms.module.css";
+import { seriesColor } from "./seriesColor";
+
+interface LiveTermsProps {
+  readonly ticks: Store<PlayerTick | undefined>;
+  readonly termNames: readonly string[];
+  readonly driven: boolean;
+  readonly highlighted: string;
+  readonly onHighlight: (term: string) => void;
+}
+
+/** What the robot earns at this moment, term by term, and in this episode so far. */
+export function LiveTerms({ ticks, termNames, driven, highlighted, onHighlight }: LiveTermsProps) {
+  const tick = useStore(ticks);
+  const largest = useRef(new Map<string, number>());
+  if (!driven) return null;
+  const played = Object.keys(tick?.terms ?? {});
+  const names = [
+    ...termNames.filter((name) => played.includes(name)),
+    ...played.filter((name) => !termNames.includes(name)),
+  ];
+  // One scale for all terms, so that the lengths of their bars compare.
+  let scale = 1e-6;
+  for (const name of names) {
+    const size = Math.max(largest.current.get(name) ?? 0, Math.abs(tick?.terms[name] ?? 0));
+    largest.current.set(name, size);
+    scale = Math.max(scale, size);
+  }
+  return (
+    <section className={styles.terms} aria-label="Reward at this moment">
+      <dl className={styles.totals}>
+        <div>
+          <dt>This episode</dt>
+          <dd className="number" data-testid="episode-return">
+            {formatReward(tick?.episodeReturn ?? 0)}
+          </dd>
+        </div>
+        <div>
+          <dt>Each step</dt>
+          <dd className="number">{fixed(tick?.reward ?? 0)}</dd>
+        </div>
+      </dl>
+      <ul className={styles.list}>
+        {names.map((name) => {
+          const value = tick?.terms[name] ?? 0;
+          const share = Math.min(1, Math.abs(value) / scale);
+          return (
+            <li
+              key={name}
+              className={highlighted === name ? styles.highlighted : undefined}
+              onPointerEnter={() => onHighlight(name)}
+              onPointerLeave={() => onHighlight("")}
+            >
+              <span className={styles.name}>{formatName(name)}</span>
+              <span className={styles.bar} aria-hidden="true">
+                <span
+                  style={{
+                    transform: `scaleX(${share})`,
+                    background: value < 0 ? "var(--danger)" : seriesColor([...termNames], name),
+                  }}
+                />
+              </span>
+              <span className={`${styles.value} number`}>{fixed(value)}</span>
+            </li>
+          );
+        })}
+      </ul>
+    </section>
+  );
+}
+
+/** Two decimals always, so that nothing jumps while it changes fifteen times a second. */
+function fixed(value: number): string {
+  return (Math.abs(value) < 0.005 ? 0 : value).toFixed(2).replace("-", "−");
+}

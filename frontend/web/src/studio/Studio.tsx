@@ -1,0 +1,44 @@
+import { useEffect, useState } from "react";
+import { useSession } from "../app/session";
+import { ResultStep } from "../policies/ResultStep";
+import { DescribeStep } from "../reward/DescribeStep";
+import { RewardStep } from "../reward/RewardStep";
+import { TrainStep } from "../training/TrainStep";
+import { FailureNotice } from "../ui/Notice";
+import { EarlierWork } from "./EarlierWork";
+import { StagePanel } from "./StagePanel";
+import styles from "./Studio.module.css";
+import { useStudio } from "./useStudio";
+
+/** The studio of one robot: the stage on one side, the four steps from words to a policy on the other. */
+export function Studio({ environmentId }: { readonly environmentId: string }) {
+  const { environments } = useSession();
+  const studio = useStudio(environmentId);
+  const [highlighted, setHighlighted] = useState("");
+  const { value: environment, failure } = studio.environment;
+  const title = environment?.summary?.title ?? environmentId;
+
+  useEffect(() => {
+    document.title = `${title} · TabRL`;
+    return () => {
+      document.title = "TabRL";
+    };
+  }, [title]);
+
+  return (
+    <div className={styles.studio}>
+      <h1 className="hidden-visually">{title}</h1>
+      <StagePanel studio={studio} highlighted={highlighted} onHighlight={setHighlighted} />
+      <div className={styles.steps}>
+        {failure && !environment && (
+          <FailureNotice failure={failure} onRetry={() => environments.reload(environmentId)} />
+        )}
+        <DescribeStep studio={studio} />
+        <RewardStep studio={studio} highlighted={highlighted} onHighlight={setHighlighted} />
+        <TrainStep studio={studio} highlighted={highlighted} />
+        <ResultStep studio={studio} />
+        <EarlierWork studio={studio} />
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,357 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampNow } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError, createRouterTransport, type Transport } from "@connectrpc/connect";
+import { BadRequestSchema, ErrorInfoSchema } from "../gen/google/rpc/error_details_pb";
+import { ExporterService, type Policy, PolicySchema } from "../gen/tabrl/exporter/v1/exporter_pb";
+import { InferenceService } from "../gen/tabrl/inference/v1/inference_pb";
+import {
+  GenerationPhase,
+  type Reward,
+  RewardOrigin,
+  RewardSchema,
+  RewardService,
+} from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
+import {
+  EnvironmentSchema,
+  EnvironmentSummarySchema,
+  SceneBundleSchema,
+  SceneService,
+} from "../gen/tabrl/scene/v1/scene_pb";
+import {
+  type Run,
+  type RunEvent,
+  RunEventSchema,
+  RunSchema,
+  RunState,
+  TrainerService,
+  type TrainingSettings,
+  TrainingSettingsSchema,
+  type WatchRunsRequest,
+} from "../gen/tabrl/trainer/v1/trainer_pb";
+import { pause } from "../rpc/reliability";
+
+/**
+ * The services over their real contracts, in memory, for tests and for work on the page without a gateway. A run is a list of
+ * events that the test (or the script of `dev/`) appends; everything else follows from the contracts.
+ */
+export interface Backend {
+  readonly transport: Transport;
+  /** Appends to a run what happened and tells all who watch. */
+  append(runId: string, event: MessageInitShape<typeof RunEventSchema>["event"]): void;
+  /** Breaks all open watches as a gateway does whose service died. */
+  breakWatches(): void;
+  /** Until it is called off, calls of this service fail with UNAVAILABLE. */
+  setDown(service: ServiceKey, down: boolean): void;
+  putPolicy(policy: MessageInitShape<typeof PolicySchema>): void;
+  /** Requests of WatchRuns so far, in order, and how many of them are open. */
+  readonly watches: { readonly requests: WatchRunsRequest[]; open: number };
+  readonly runs: Map<string, Run>;
+  readonly rewards: Map<string, Reward>;
+}
+
+export type ServiceKey = "scene" | "rewardgen" | "trainer" | "exporter" | "inference";
+
+/** An error as the services give it. */
+export function typedError(
+  code: Code,
+  reason: string,
+  message: string,
+  fields: readonly (readonly [field: string, description: string])[] = [],
+  metadata: Record<string, string> = {},
+): ConnectError {
+  const details = [{ desc: ErrorInfoSchema, value: { reason, domain: "tabrl.dev", metadata } }];
+  const fieldViolations = fields.map(([field, description]) => ({ field, description }));
+  return new ConnectError(message, code, undefined, [
+    ...details,
+    ...(fields.length > 0 ? [{ desc: BadRequestSchema, value: { fieldViolations } }] : []),
+  ]);
+}
+
+function withSteps(settings: TrainingSettings | undefined, envSteps: bigint): TrainingSettings {
+  return { ...(settings ?? create(TrainingSettingsSchema)), envSteps };
+}
+
+export const SOURCE = `def reward(state, action):
+    pole = state.body("pole_1")
+    upright = (pole.up[2] + 1) / 2
+    cart = state.joint("slider").position
+    return {
+        "upright": upright,
+        "centred": jnp.exp(-4.0 * cart**2),
+        "effort": -0.05 * jnp.sum(action**2),
+    }
+`;
+
+const ENVIRONMENTS = [
+  {
+    id: "CartpoleBalance",
+    title: "Cartpole · Balance",
+    robot: "Cartpole",
+    task: "Keep the pole upright by moving the cart.",
+    nu: 1,
+  },
+  { id: "CheetahRun", title: "Cheetah · Run", robot: "Cheetah", task: "Run forward as fast as possible.", nu: 6 },
+  { id: "WalkerStand", title: "Walker · Stand", robot: "Walker", task: "Stand upright on two legs.", nu: 6 },
+  { id: "WalkerWalk", title: "Walker · Walk", robot: "Walker", task: "Walk forward at one metre per second.", nu: 6 },
+].map(({ id, title, robot, task, nu }) =>
+  create(EnvironmentSummarySchema, {
+    environmentId: id,
+    category: "dm_control_suite",
+    title,
+    robot,
+    description: task,
+    actuatorCount: nu,
+    dofCount: nu + 1,
+    examplePrompts: [
+      "keep the pole upright while swaying gently",
+      "stand still in the middle",
+      "swing the pole around",
+    ],
+  }),
+);
+
+export function createBackend({ stepMs = 0 }: { readonly stepMs?: number } = {}): Backend {
+  const runs = new Map<string, Run>();
+  const events = new Map<string, RunEvent[]>();
+  const rewards = new Map<string, Reward>();
+  const policies = new Map<string, Policy>();
+  const down = new Set<ServiceKey>();
+  const watches = { requests: [] as WatchRunsRequest[], open: 0 };
+  let changed = Promise.withResolvers<void>();
+  let broken = Promise.withResolvers<never>();
+  broken.promise.catch(() => undefined);
+
+  const guard = (service: ServiceKey) => {
+    if (down.has(service)) throw new ConnectError("no healthy upstream", Code.Unavailable);
+  };
+  const found = <T>(value: T | undefined, reason: string, what: string): T => {
+    if (value === undefined) throw typedError(Code.NotFound, reason, `there is no such ${what}`);
+    return value;
+  };
+  const seal = (environmentId: string, prompt: string, source: string, origin: RewardOrigin): Reward => {
+    const reward = create(RewardSchema, {
+      rewardId: `reward-${rewards.size + 1}`,
+      environmentId,
+      prompt,
+      origin,
+      model: origin === RewardOrigin.PERSON ? "" : "library",
+      source,
+      terms: [
+        { name: "upright", weight: 1, explanation: "Highest when the pole points straight up.", line: 6 },
+        { name: "centred", weight: 0.5, explanation: "Highest with the cart in the middle of the rail.", line: 7 },
+        { name: "effort", weight: 1, explanation: "A small price for strong pushes.", line: 8 },
+      ],
+      explanation: "The pole is to stay upright near the middle of the rail, without wasting force.",
+      leftOut: prompt.includes("swaying") ? ["swaying gently"] : [],
+      program: { sha256: "a".repeat(64) },
+      onnx: { sha256: "b".repeat(64) },
+      createTime: timestampNow(),
+    });
+    rewards.set(reward.rewardId, reward);
+    return reward;
+  };
+
+  const transport = createRouterTransport(({ service }) => {
+    service(SceneService, {
+      listEnvironments: () => {
+        guard("scene");
+        return { environments: ENVIRONMENTS, totalSize: ENVIRONMENTS.length };
+      },
+      getEnvironment: ({ environmentId }) => {
+        guard("scene");
+        const summary = ENVIRONMENTS.find((each) => each.environmentId === environmentId);
+        if (!summary) {
+          const metadata = { environment_id: environmentId, nearest: "CartpoleBalance" };
+          throw typedError(Code.NotFound, "ENVIRONMENT_NOT_FOUND", `no environment ${environmentId}`, [], metadata);
+        }
+        const timing = {
+          controlPeriodSecs: 0.01,
+          physicsTimestepSecs: 0.01,
+          physicsStepsPerControl: 1,
+          episodeLength: 1000,
+        };
+        return { environment: create(EnvironmentSchema, { summary, timing }) };
+      },
+      getSceneBundle: ({ environmentId }) => {
+        guard("scene");
+        return { bundle: create(SceneBundleSchema, { environmentId, xml: { sha256: "c".repeat(64) } }) };
+      },
+    });
+    service(RewardService, {
+      listModels: () => {
+        guard("rewardgen");
+        return { models: [{ name: "library", title: "Built-in library", description: "Needs no LLM." }] };
+      },
+      async *generateReward({ environmentId, prompt }) {
+        guard("rewardgen");
+        if (prompt.includes("juggle")) {
+          const metadata = { nearest: "balance" };
+          throw typedError(
+            Code.FailedPrecondition,
+            "BEHAVIOUR_UNKNOWN",
+            "the library does not know this behaviour",
+            [],
+            metadata,
+          );
+        }
+        const stage = (phase: GenerationPhase, message: string) => ({
+          event: { case: "stage" as const, value: { phase, message } },
+        });
+        yield stage(GenerationPhase.READING_ROBOT, "reading the robot");
+        await pause(stepMs);
+        yield stage(GenerationPhase.WRITING, "choosing from the library");
+        for (const line of SOURCE.match(/.*\n/g) ?? []) {
+          yield { event: { case: "sourceDelta" as const, value: line } };
+          await pause(stepMs / 4);
+        }
+        yield stage(GenerationPhase.CHECKING, "checking the source");
+        await pause(stepMs);
+        yield stage(GenerationPhase.SEALING, "tracing in the jail");
+        await pause(stepMs);
+        yield { event: { case: "reward" as const, value: seal(environmentId, prompt, SOURCE, RewardOrigin.LIBRARY) } };
+      },
+      compileReward: ({ environmentId, source, prompt }) => {
+        guard("rewardgen");
+        const line = source.split("\n").findIndex((text) => text.includes("import")) + 1;
+        if (line > 0) {
+          throw typedError(Code.InvalidArgument, "REWARD_REJECTED", "the source breaks a rule", [
+            [`source:${line}:1`, "import-forbidden: nothing can be imported; `jnp` and `state` are there already"],
+          ]);
+        }
+        return { reward: seal(environmentId, prompt, source, RewardOrigin.PERSON) };
+      },
+      getReward: ({ rewardId }) => ({ reward: found(rewards.get(rewardId), "REWARD_NOT_FOUND", "reward") }),
+      listRewards: () => ({ rewards: [...rewards.values()].reverse() }),
+    });
+    service(TrainerService, {
+      createRun: ({ spec }) => {
+        guard("trainer");
+        const envSteps = spec?.settings?.envSteps ?? 2_000_000n;
+        const run = create(RunSchema, {
+          runId: `run-${runs.size + 1}`,
+          spec: { ...spec, settings: withSteps(spec?.settings, envSteps) },
+          state: RunState.QUEUED,
+          createTime: timestampNow(),
+        } as MessageInitShape<typeof RunSchema>);
+        runs.set(run.runId, run);
+        events.set(run.runId, []);
+        return { run };
+      },
+      getRun: ({ runId }) => ({ run: found(runs.get(runId), "RUN_NOT_FOUND", "run") }),
+      listRuns: ({ environmentId }) => {
+        guard("trainer");
+        const listed = [...runs.values()].filter(({ spec }) => !environmentId || spec?.environmentId === environmentId);
+        return { runs: listed.reverse() };
+      },
+      cancelRun: ({ runId }) => {
+        const run = found(runs.get(runId), "RUN_NOT_FOUND", "run");
+        append(runId, { case: "stateChanged", value: { state: RunState.CANCELLED } });
+        return { run };
+      },
+      estimateRun: ({ spec }) => {
+        guard("trainer");
+        const envSteps = spec?.settings?.envSteps ?? 2_000_000n;
+        const settings = withSteps(spec?.settings, envSteps);
+        return {
+          durationSecs: 14 + Number(envSteps) / 25_000,
+          startupSecs: 14,
+          envStepsPerSec: 25_000,
+          measuredRuns: 2,
+          settings,
+        };
+      },
+      async *watchRuns(request, { signal }) {
+        guard("trainer");
+        watches.requests.push(request);
+        watches.open += 1;
+        const called = Promise.withResolvers<void>();
+        signal.addEventListener("abort", () => called.resolve());
+        try {
+          const told = new Map<string, bigint>();
+          for (const { runId, afterRevision } of request.cursors) {
+            if (!runs.has(runId))
+              throw typedError(Code.NotFound, "RUN_NOT_FOUND", "no such run", [], { run_id: runId });
+            told.set(runId, afterRevision);
+            yield { update: { case: "snapshot" as const, value: found(runs.get(runId), "", "") } };
+          }
+          while (!signal.aborted) {
+            const news = changed.promise;
+            for (const [runId, revision] of told) {
+              for (const event of events.get(runId) ?? []) {
+                if (event.revision <= revision) continue;
+                told.set(runId, event.revision);
+                yield { update: { case: "event" as const, value: event } };
+              }
+            }
+            if ([...told.keys()].every((runId) => (runs.get(runId)?.state ?? 0) >= RunState.SUCCEEDED)) return;
+            await Promise.race([news, broken.promise, called.promise]);
+          }
+        } finally {
+          watches.open -= 1;
+        }
+      },
+    });
+    service(ExporterService, {
+      getPolicy: ({ policyId }) => {
+        guard("exporter");
+        return { policy: found(policies.get(policyId), "POLICY_NOT_FOUND", "policy") };
+      },
+      listPolicies: () => ({ policies: [...policies.values()].reverse() }),
+    });
+    service(InferenceService, {
+      async *evaluate({ episodes }) {
+        guard("inference");
+        for (let index = 0; index < episodes; index++) {
+          await pause(stepMs);
+          const value = { index, episodeReturn: 900 + 10 * index, length: 1000, survived: 1 };
+          yield { update: { case: "episode" as const, value } };
+        }
+        const value = { episodes, meanReturn: 920, stdReturn: 14, meanSurvived: 1, controlLatencySecs: 0.0001 };
+        yield { update: { case: "summary" as const, value } };
+      },
+    });
+  });
+
+  function append(runId: string, event: MessageInitShape<typeof RunEventSchema>["event"]): void {
+    const run = found(runs.get(runId), "RUN_NOT_FOUND", "run");
+    const revision = run.revision + 1n;
+    const added = create(RunEventSchema, { runId, revision, time: timestampNow(), event });
+    events.get(runId)?.push(added);
+    const next: Run = { ...run, revision };
+    const { event: what } = added;
+    if (what.case === "stateChanged") {
+      next.state = what.value.state;
+      if (what.value.error) next.error = what.value.error;
+      if (added.time && what.value.state === RunState.STARTING) next.startTime = added.time;
+    }
+    if (what.case === "metrics") next.metrics = what.value;
+    if (what.case === "checkpoint") next.checkpoints = [...run.checkpoints, what.value];
+    if (what.case === "policyPublished") {
+      const { checkpointSha256, policyId } = what.value;
+      next.checkpoints = run.checkpoints.map((each) =>
+        each.artifact?.sha256 === checkpointSha256 ? { ...each, policyId } : each,
+      );
+    }
+    runs.set(runId, next);
+    changed.resolve();
+    changed = Promise.withResolvers<void>();
+  }
+
+  return {
+    transport,
+    append,
+    breakWatches() {
+      broken.reject(new ConnectError("connection lost", Code.Unavailable));
+      broken = Promise.withResolvers<never>();
+      broken.promise.catch(() => undefined);
+    },
+    setDown: (service, isDown) => (isDown ? down.add(service) : down.delete(service)),
+    putPolicy(policy) {
+      const made = create(PolicySchema, policy);
+      policies.set(made.policyId, made);
+    },
+    watches,
+    runs,
+    rewards,
+  };
+}

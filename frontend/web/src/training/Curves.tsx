@@ -1,0 +1,68 @@
+import { useMemo, useState } from "react";
+import { formatCount, formatName, formatReward } from "../format/format";
+import type { TrainingMetrics } from "../gen/tabrl/trainer/v1/trainer_pb";
+import { seriesColor } from "../studio/seriesColor";
+import styles from "./Curves.module.css";
+import { curveData } from "./curveData";
+import { LineChart, type LineSeries } from "./LineChart";
+
+interface CurvesProps {
+  readonly history: readonly TrainingMetrics[];
+  readonly termNames: readonly string[];
+  readonly highlighted: string;
+}
+
+/** How the score of an episode grows with practice, in total and by term, and how fast the practice goes. */
+export function Curves({ history, termNames, highlighted }: CurvesProps) {
+  const [hovered, setHovered] = useState<number | null>(null);
+  const data = useMemo(() => curveData(history, termNames), [history, termNames]);
+  const names = data.names;
+  const order = termNames.length > 0 ? termNames : names;
+  const series: LineSeries[] = useMemo(
+    () => [
+      { label: "Score", color: "var(--ink)", width: 2.2, values: data.returns },
+      { label: "Projected", color: "var(--line-strong)", width: 1.5, dashed: true, values: data.projected },
+      ...names.map((name, index) => ({
+        label: formatName(name),
+        color: seriesColor(order, name),
+        width: highlighted === name ? 2.6 : 1.3,
+        values: data.terms[index] ?? [],
+      })),
+    ],
+    [data, names, order, highlighted],
+  );
+  const speed: LineSeries[] = useMemo(
+    () => [{ label: "Steps per second", color: "var(--series-6)", width: 1.4, filled: true, values: data.speed }],
+    [data],
+  );
+  const shown = hovered ?? data.steps.length - 1;
+  const value = (each: LineSeries) => each.values[shown];
+
+  return (
+    <figure className={styles.curves} data-testid="curves">
+      <figcaption className={styles.caption}>
+        <span>Score of an episode</span>
+        <span className="number">
+          {data.steps.length > 0 ? `after ${formatCount(data.steps[shown] ?? 0)} steps` : ""}
+        </span>
+      </figcaption>
+      <LineChart steps={data.steps} series={series} height={168} format={formatReward} onHover={setHovered} />
+      <ul className={styles.legend}>
+        {series.map((each) => {
+          const at = value(each);
+          if (each.dashed && at == null) return null;
+          return (
+            <li key={each.label}>
+              <span style={{ background: each.color }} aria-hidden="true" />
+              {each.label} <b className="number">{at == null ? "–" : formatReward(at)}</b>
+            </li>
+          );
+        })}
+      </ul>
+      <div className={styles.speed}>
+        <span className={styles.caption}>Steps per second</span>
+        <LineChart steps={data.steps} series={speed} height={44} format={formatCount} bare onHover={setHovered} />
+      </div>
+    </figure>
+  );
+}

@@ -1,0 +1,159 @@
+import { lazy, Suspense, useEffect, useState } from "react";
+import { useSession } from "../app/session";
+import { formatCount, formatDuration, formatEstimate, formatReward } from "../format/format";
+import { LogLevel, RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
+import type { Failure } from "../rpc/failure";
+import { remedyFor } from "../rpc/remedies";
+import type { RunRecord } from "../stores/runRecord";
+import type { StudioState } from "../studio/useStudio";
+import { Button } from "../ui/Button";
+import { StopIcon } from "../ui/icons";
+import { FailureNotice, Notice } from "../ui/Notice";
+import styles from "./RunPanel.module.css";
+import { elapsedSecs, progressOf, remainingSecs } from "./remaining";
+
+const Curves = lazy(() => import("./Curves").then((module) => ({ default: module.Curves })));
+
+interface RunPanelProps {
+  readonly record: RunRecord;
+  readonly studio: StudioState;
+  readonly highlighted: string;
+}
+
+/** A run as it happens: how far it is, how long it still takes, and how the score grows. */
+export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
+  const { runs } = useSession();
+  const { run, history } = record;
+  const [stopping, setStopping] = useState(false);
+  const [failure, setFailure] = useState<Failure>();
+  useEverySecond(studio.running);
+  const progress = progressOf(record);
+  const elapsed = elapsedSecs(record, Date.now());
+  const metrics = run.metrics;
+  const score = metrics?.episodeReturn;
+
+  async function stop() {
+    setStopping(true);
+    setFailure(undefined);
+    try {
+      await runs.cancel(run.runId);
+    } catch (thrown) {
+      setFailure(thrown as Failure);
+    } finally {
+      setStopping(false);
+    }
+  }
+
+  return (
+    <div className={styles.panel} data-testid="run-panel" data-run-id={run.runId}>
+      <div className={styles.head}>
+        <p className={styles.now} role="status">
+          {statement(record)}
+        </p>
+        {studio.running && (
+          <Button size="small" icon={<StopIcon />} busy={stopping} onClick={() => void stop()} data-testid="cancel-run">
+            Stop
+          </Button>
+        )}
+      </div>
+      <div
+        className={`${styles.track} ${run.state === RunState.STARTING ? styles.starting : ""}`}
+        role="progressbar"
+        aria-label="Practice done"
+        aria-valuemin={0}
+        aria-valuemax={100}
+        aria-valuenow={Math.round(progress * 100)}
+        data-testid="run-progress"
+      >
+        <span style={{ transform: `scaleX(${progress})` }} />
+      </div>
+      <dl className={styles.facts}>
+        <Fact name="Score of an episode">
+          {score !== undefined ? formatReward(score) : metrics ? `≈ ${formatReward(metrics.projectedReturn)}` : "–"}
+        </Fact>
+        <Fact name="Practice">
+          {formatCount(metrics?.envSteps ?? 0n)}
+          <small> of {formatCount(run.spec?.settings?.envSteps ?? 0n)}</small>
+        </Fact>
+        <Fact name="Speed">
+          {metrics ? formatCount(metrics.envStepsPerSec) : "–"}
+          <small>/s</small>
+        </Fact>
+        <Fact name={studio.running ? "So far" : "Took"}>{elapsed === undefined ? "–" : formatDuration(elapsed)}</Fact>
+      </dl>
+      {run.error && (
+        <Notice tone="danger" testId="error" title={run.error.message}>
+          {remedyFor(run.error.reason, "", {}) && <p>{remedyFor(run.error.reason, "", {})}</p>}
+        </Notice>
+      )}
+      {failure && <FailureNotice failure={failure} />}
+      <Suspense fallback={<div className={styles.curvesSpace} />}>
+        <Curves history={history} termNames={studio.termNames} highlighted={highlighted} />
+      </Suspense>
+      <Log record={record} />
+    </div>
+  );
+}
+
+function Fact({ name, children }: { readonly name: string; readonly children: React.ReactNode }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd className="number">{children}</dd>
+    </div>
+  );
+}
+
+function statement(record: RunRecord): string {
+  const { run } = record;
+  switch (run.state) {
+    case RunState.QUEUED:
+      return "Waits for the run before it to finish.";
+    case RunState.STARTING:
+      return "Loading the robot and compiling the learner. Practice starts in a moment.";
+    case RunState.RUNNING: {
+      const left = remainingSecs(record, performance.now());
+      return left === undefined ? "Practice has begun." : `${sentence(formatEstimate(left))} to go.`;
+    }
+    case RunState.SUCCEEDED:
+      return "Done. The final policy drives the robot.";
+    case RunState.FAILED:
+      return "Training ended early; checkpoints so far are kept.";
+    case RunState.CANCELLED:
+      return "Stopped by you; checkpoints so far are kept.";
+    default:
+      return "";
+  }
+}
+
+function Log({ record }: { readonly record: RunRecord }) {
+  if (record.log.length === 0) return null;
+  return (
+    <details className={styles.log}>
+      <summary>
+        What the trainer says <span className="number">({record.log.length})</span>
+      </summary>
+      <ol>
+        {record.log.map(({ level, text }, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: lines are only ever appended
+          <li key={index} className={level === LogLevel.INFO ? undefined : styles.loud}>
+            {text}
+          </li>
+        ))}
+      </ol>
+    </details>
+  );
+}
+
+function useEverySecond(active: boolean): void {
+  const [, setTick] = useState(0);
+  useEffect(() => {
+    if (!active) return;
+    const timer = setInterval(() => setTick((tick) => tick + 1), 1000);
+    return () => clearInterval(timer);
+  }, [active]);
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

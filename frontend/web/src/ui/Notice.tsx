@@ -1,0 +1,89 @@
+import { type ReactNode, useEffect, useState } from "react";
+import type { Failure } from "../rpc/failure";
+import { Button } from "./Button";
+import { AlertIcon } from "./icons";
+import styles from "./Notice.module.css";
+
+interface NoticeProps {
+  readonly tone: "danger" | "warn" | "info";
+  readonly title?: string;
+  readonly children?: ReactNode;
+  readonly action?: ReactNode;
+  readonly testId?: string;
+}
+
+/** A boxed remark beside what it concerns. */
+export function Notice({ tone, title, children, action, testId }: NoticeProps) {
+  return (
+    <div
+      className={`${styles.notice} ${styles[tone]}`}
+      role={tone === "danger" ? "alert" : undefined}
+      data-testid={testId}
+    >
+      {tone !== "info" && (
+        <span className={styles.icon}>
+          <AlertIcon />
+        </span>
+      )}
+      <div className={styles.body}>
+        {title && <p className={styles.title}>{title}</p>}
+        {children}
+      </div>
+      {action && <div className={styles.action}>{action}</div>}
+    </div>
+  );
+}
+
+interface FailureNoticeProps {
+  readonly failure: Failure;
+  /** Offered as “Try again”; for a failure that passes, also a countdown when the service named a delay. */
+  readonly onRetry?: () => void;
+}
+
+/** A failed call: what happened in the service's words, then what to do. */
+export function FailureNotice({ failure, onRetry }: FailureNoticeProps) {
+  const waitSecs = useCountdown(failure);
+  const details = failure.fields.filter(({ description }) => !failure.message.includes(description));
+  return (
+    <Notice
+      tone="danger"
+      testId="error"
+      title={failure.message}
+      action={
+        onRetry && (
+          <Button size="small" onClick={onRetry} disabled={waitSecs > 0}>
+            {waitSecs > 0 ? `Try again in ${waitSecs} s` : "Try again"}
+          </Button>
+        )
+      }
+    >
+      {details.length > 0 && (
+        <ul className={styles.details}>
+          {details.map(({ field, description }) => (
+            <li key={`${field} ${description}`}>
+              <code>{field}</code> {description}
+            </li>
+          ))}
+        </ul>
+      )}
+      {failure.remedy && <p>{failure.remedy}</p>}
+      {failure.metadata.provider_error && <p className={styles.quote}>{failure.metadata.provider_error}</p>}
+    </Notice>
+  );
+}
+
+function useCountdown(failure: Failure): number {
+  const [left, setLeft] = useState(0);
+  useEffect(() => {
+    let secs = Math.ceil(failure.retryAfterSecs ?? 0);
+    setLeft(secs);
+    if (secs === 0) return;
+    const timer = setInterval(() => {
+      secs -= 1;
+      setLeft(secs);
+      if (secs <= 0) clearInterval(timer);
+    }, 1000);
+    return () => clearInterval(timer);
+  }, [failure]);
+  return Math.max(0, left);
+}

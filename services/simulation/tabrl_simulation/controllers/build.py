@@ -16,6 +16,7 @@ from tabrl_simulation.controllers import graph
 from tabrl_simulation.controllers.manifest import FileReference, GraphInput, InputSource, Manifest, ResetState, Term
 from tabrl_simulation.controllers.source import RewardTerms, Source, compose
 from tabrl_simulation.reset import Resetter
+from tabrl_simulation.rewards import onnx_gate
 from tabrl_simulation.split import SplitStep, split
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def build_controller(
         CheckpointError: the checkpoint is of another environment, or of another version of it.
         RewardMismatchError: the reward is not the checkpoint's, or not of this environment.
         UnsupportedStepError: the step has no ONNX form.
-        RewardGraphError: the reward's ONNX form does not fit.
+        ProgramRefused, RewardGraphError: the reward's ONNX form is none, or does not fit.
     """
     environment = workbench.environment
     checkpoint.require(environment)
@@ -157,7 +158,8 @@ def build(
         arrays = tuple(reward.program.inputs)
         source = composed(RewardTerms(reward.terms, arrays, reward.program))
         opened = composed(RewardTerms(reward.terms, arrays, None))
-        converted = graph.convert(opened, name=environment.id, reward_onnx=reward.onnx)
+        reward_graph = onnx_gate.check_onnx(reward.onnx, reward.program.header)
+        converted = graph.convert(opened, name=environment.id, reward_graph=reward_graph)
     manifest = Manifest(
         environment_id=environment.id,
         environment_fingerprint=environment.fingerprint,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tabrl_simulation import bundle, environments
 from tabrl_simulation.checkpoint import CheckpointError
 from tabrl_simulation.controllers import build, graph, manifest_json, parity, player
@@ -58,6 +59,7 @@ def test_every_environment_exports_a_controller_that_equals_its_source(environme
 def test_a_player_sees_what_training_sees(environment_id: str) -> None:
     # Given the same policy and starting states, on the one hand stepped as in training
     import jax
+
     from tabrl_simulation.physics import Simulations
 
     bench, made = workbench(environment_id), built(environment_id)
@@ -83,13 +85,17 @@ def test_a_player_sees_what_training_sees(environment_id: str) -> None:
         action = policy(expected.observation)
         np.testing.assert_allclose(tick.decision.action, action, rtol=0, atol=2e-5)
         ctrl, _ = before(action, {}, {})
-        simulations.hold(np.asarray(ctrl)[None])
+        np.testing.assert_allclose(tick.decision.ctrl, ctrl, rtol=0, atol=2e-5)
+        # A robot with contacts is chaotic: both go on with the very same numbers.
+        action = tick.decision.action
+        simulations.hold(tick.decision.ctrl[None])
         simulations.run(bench.environment.physics_steps_per_control)
 
 
-@pytest.mark.parametrize("environment_id", [CARTPOLE, "CheetahRun", "ReacherHard", "FishSwim"])
+@pytest.mark.parametrize("environment_id", [CARTPOLE, WALKER])
 def test_the_first_tick_shows_the_reset_and_no_reward(environment_id: str) -> None:
     import jax
+
     from tabrl_simulation.reset import Resetter
 
     bench, made = workbench(environment_id), built(environment_id)
@@ -176,7 +182,11 @@ class _Tampered:
 def _dropped_normalizer(bench: build.Workbench) -> Any:
     checkpoint = untrained_checkpoint(bench.environment)
     plain = {
-        path: np.zeros_like(value) if path.endswith("/mean") else np.ones_like(value) if path.endswith("/std") else value
+        path: np.zeros_like(value)
+        if path.endswith("/mean")
+        else np.ones_like(value)
+        if path.endswith("/std")
+        else value
         for path, value in checkpoint.arrays.items()
     }
     return replace(checkpoint, arrays=plain).policy(bench.environment), bench.step

@@ -14,7 +14,8 @@ from jax.extend import core
 
 from tabrl_simulation.controllers import lowering, merge
 from tabrl_simulation.controllers.manifest import CarryCopy, GraphInput, GraphOutput, InputSource, OutputRole, Tensor
-from tabrl_simulation.controllers.source import ACTION, Source, aval_of, open_term
+from tabrl_simulation.controllers.source import ACTION, Source, aval_of
+from tabrl_simulation.rewards import onnx_plugins
 
 __all__ = ["OPSET", "Graph", "convert"]
 
@@ -39,13 +40,13 @@ class Graph:
     copies: tuple[CarryCopy, ...]
 
 
-def convert(source: Source, *, name: str, reward_onnx: bytes | None = None) -> Graph:
+def convert(source: Source, *, name: str, reward_graph: Any = None) -> Graph:
     """Converts a controller; about a second for a small policy.
 
     Args:
-        source: the controller; with open terms if `reward_onnx` is given.
+        source: the controller; with open terms if `reward_graph` is given.
         name: name of the ONNX graph.
-        reward_onnx: the reward's graph, from mjData arrays and `action` to its terms, unbatched.
+        reward_graph: ONNX model of the reward, unbatched: mjData arrays and `action` to its terms, in their order.
 
     Raises:
         UnsupportedStepError: the step holds something that has no ONNX form here.
@@ -54,6 +55,7 @@ def convert(source: Source, *, name: str, reward_onnx: bytes | None = None) -> G
     import jax2onnx
     import onnx
 
+    onnx_plugins.load_lax_plugins()
     program = lowering.trace(source.function, source.avals)
     alive = _alive(program, source)
     plan = _plan(program, source, alive)
@@ -76,11 +78,10 @@ def convert(source: Source, *, name: str, reward_onnx: bytes | None = None) -> G
         raise lowering.UnsupportedStepError(f"The step cannot be converted to ONNX: {error}") from error
     for tensor, origin in plan.added:
         merge.add_output(model, tensor, origin)
-    if reward_onnx is not None:
+    if reward_graph is not None:
         by_field = {given.field: given.tensor for given in source.inputs if given.source is InputSource.DATA}
         by_field["action"] = next(given.tensor for given in source.inputs if given.field == ACTION)
-        joined = {tensor.name: tensor.name.removeprefix(open_term("")) for tensor in source.open_terms}
-        merge.join_reward(model, reward_onnx, arrays=by_field, terms=joined)
+        merge.join_reward(model, reward_graph, arrays=by_field, terms=[tensor.name for tensor in source.open_terms])
     onnx.checker.check_model(model)
     present = {value.name for value in model.graph.input}
     kept = {given.field for given in source.inputs if given.tensor.name in present}

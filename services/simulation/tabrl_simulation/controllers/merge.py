@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -38,43 +38,38 @@ def add_output(model: Any, tensor: Tensor, origin: str | np.ndarray[Any, Any]) -
     graph.output.append(_value_info(tensor))
 
 
-def join_reward(model: Any, reward_onnx: bytes, *, arrays: Mapping[str, Tensor], terms: Mapping[str, str]) -> None:
+def join_reward(model: Any, reward: Any, *, arrays: Mapping[str, Tensor], terms: Sequence[str]) -> None:
     """Feeds the terms that a reward's graph computes into the controller's open inputs.
 
     Args:
         model: the controller, changed in place.
-        reward_onnx: the reward's graph.
+        reward: the reward's ONNX model; of plain operations, as `tabrl_simulation.rewards.onnx_gate` lets through.
         arrays: for each input the reward may have, the controller's input of that meaning.
-        terms: for each open input of the controller, the reward's output that belongs there.
+        terms: the controller's open inputs, in the order of the reward's outputs.
 
     Raises:
-        RewardGraphError: the reward's graph is malformed, of another opset, or its inputs or outputs do not fit.
+        RewardGraphError: the reward's graph is of another opset, or its inputs or outputs do not fit.
     """
     import onnx
     from onnx import compose, helper
 
-    try:
-        reward = onnx.load_model_from_string(reward_onnx)
-        onnx.checker.check_model(reward)
-    except Exception as error:  # protobuf and the checker raise what they like on bytes from elsewhere
-        raise RewardGraphError(f"The reward's graph is no ONNX model: {error}") from error
     _refuse_misfit(model, reward, arrays, terms)
     reward = compose.add_prefix(reward, _PREFIX)
-
     graph, joined = model.graph, reward.graph
-    opened = [index for index, value in enumerate(graph.input) if value.name in terms]
-    for index in reversed(opened):
-        del graph.input[index]
+    kept = [value for value in graph.input if value.name not in terms]
+    del graph.input[:]
+    graph.input.extend(kept)
     nodes = []
     for value in joined.input:
         tensor = arrays[value.name.removeprefix(_PREFIX)]
         _ensure_input(model, tensor)
         nodes.append(helper.make_node("Identity", [tensor.name], [value.name]))
     nodes.extend(joined.node)
-    scalar = "reward/shape/scalar"
+    scalar = _PREFIX + _PREFIX + "scalar"  # no prefixed name begins with the prefix twice
     graph.initializer.append(helper.make_tensor(scalar, onnx.TensorProto.INT64, [0], []))
     # The Reshape takes a term of shape (1,) as well as a scalar.
-    nodes.extend(helper.make_node("Reshape", [_PREFIX + term, scalar], [name]) for name, term in terms.items())
+    for value, name in zip(joined.output, terms, strict=True):
+        nodes.append(helper.make_node("Reshape", [value.name, scalar], [name]))
     nodes.extend(graph.node)
     del graph.node[:]
     graph.node.extend(nodes)
@@ -82,29 +77,24 @@ def join_reward(model: Any, reward_onnx: bytes, *, arrays: Mapping[str, Tensor],
     graph.value_info.extend(joined.value_info)
 
 
-def _refuse_misfit(model: Any, reward: Any, arrays: Mapping[str, Tensor], terms: Mapping[str, str]) -> None:
-    import onnx
-
+def _refuse_misfit(model: Any, reward: Any, arrays: Mapping[str, Tensor], terms: Sequence[str]) -> None:
     versions = {entry.domain: entry.version for entry in reward.opset_import}
     ours = {entry.domain: entry.version for entry in model.opset_import}
     if versions.get("") != ours.get(""):
         raise RewardGraphError(
             f"The reward's graph is of opset {versions.get('')}, the controller's of {ours.get('')}."
         )
-    if reward.functions or any(node.domain not in ("", "ai.onnx") for node in reward.graph.node):
-        raise RewardGraphError("The reward's graph holds operations outside the default ONNX domain.")
     for value in reward.graph.input:
         tensor = arrays.get(value.name)
         if tensor is None:
             raise RewardGraphError(f"The reward's graph asks for {value.name!r}, which is no array it may read.")
         shape = tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim)
-        if shape != tensor.shape or value.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
+        if shape != tensor.shape:
             raise RewardGraphError(
                 f"The reward's graph wants {value.name!r} of shape {shape}; here it has {tensor.shape}."
             )
-    missing = sorted(set(terms.values()) - {value.name for value in reward.graph.output})
-    if missing:
-        raise RewardGraphError(f"The reward's graph has no output {', '.join(missing)}.")
+    if len(reward.graph.output) != len(terms):
+        raise RewardGraphError(f"The reward's graph has {len(reward.graph.output)} outputs for {len(terms)} terms.")
 
 
 def _ensure_input(model: Any, tensor: Tensor) -> None:

@@ -1,0 +1,59 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tabrl.scene.v1 import scene_pb2
+
+from tabrl_scene import catalogue
+from tabrl_scene.catalogue import BakedEnvironment
+
+
+def _environment(environment_id: str, assets: dict[str, bytes] | None = None) -> BakedEnvironment:
+    message = scene_pb2.Environment(summary=scene_pb2.EnvironmentSummary(environment_id=environment_id))
+    message.timing.control_period_secs = 1 / 3
+    return BakedEnvironment(message, b"<mujoco/>", assets or {})
+
+
+def test_a_catalogue_reads_as_it_was_written(tmp_path: Path) -> None:
+    environments = [_environment("Walker"), _environment("Arm", {"meshes/hand.stl": b"\x00solid", "skin.png": b"\x89"})]
+    path = tmp_path / "scene" / "catalogues" / "1"
+
+    catalogue.write_catalogue(path, environments)
+
+    assert catalogue.read_catalogue(path) == {"Arm": environments[1], "Walker": environments[0]}
+
+
+def test_nothing_is_left_of_a_bake_that_failed(tmp_path: Path) -> None:
+    def failing() -> Iterator[BakedEnvironment]:
+        yield _environment("Walker")
+        raise RuntimeError("out of memory")
+
+    path = tmp_path / "1"
+    with pytest.raises(RuntimeError, match="out of memory"):
+        catalogue.write_catalogue(path, failing())
+
+    assert catalogue.read_catalogue(path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_newer_catalogue_takes_the_place_of_older_ones(tmp_path: Path) -> None:
+    catalogue.write_catalogue(tmp_path / "1", [_environment("Walker")])
+    catalogue.write_catalogue(tmp_path / "2", [_environment("Arm")])
+    assert [path.name for path in tmp_path.iterdir()] == ["2"]
+
+
+def test_baking_the_same_catalogue_twice_at_once_keeps_one(tmp_path: Path) -> None:
+    catalogue.write_catalogue(tmp_path / "1", [_environment("Walker")])
+    catalogue.write_catalogue(tmp_path / "1", [_environment("Walker")])
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+
+
+@pytest.mark.parametrize("damage", ["{", '{"summary": 7}'])
+def test_a_damaged_catalogue_counts_as_none(tmp_path: Path, damage: str) -> None:
+    catalogue.write_catalogue(tmp_path / "1", [_environment("Walker")])
+    (tmp_path / "1" / "Walker" / "environment.json").write_text(damage)
+    assert catalogue.read_catalogue(tmp_path / "1") is None
+
+
+def test_a_missing_catalogue_is_none(tmp_path: Path) -> None:
+    assert catalogue.read_catalogue(tmp_path / "none") is None

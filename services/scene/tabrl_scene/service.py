@@ -1,0 +1,35 @@
+"""The Scene service as a process."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import grpc
+from tabrl.scene.v1 import scene_pb2_grpc
+from tabrl_chassis.config import ServiceConfig
+from tabrl_chassis.service import Context, Service
+
+from tabrl_scene.servicer import SceneServicer
+from tabrl_scene.shelf import Shelf
+
+__all__ = ["SERVICE"]
+
+
+@contextlib.asynccontextmanager
+async def _serve(server: grpc.aio.Server, context: Context[ServiceConfig]) -> AsyncIterator[None]:
+    shelf = Shelf(context)
+    context.ready_when("environments", shelf.check)
+    if not await shelf.load():
+        context.background(shelf.prepare(), "preparing the environments")
+    scene_pb2_grpc.add_SceneServiceServicer_to_server(SceneServicer(context, shelf), server)
+    yield
+
+
+SERVICE = Service(
+    "scene",
+    ServiceConfig,
+    ("tabrl.scene.v1.SceneService",),
+    _serve,
+    description="Which environments exist and what their robots are made of.",
+)

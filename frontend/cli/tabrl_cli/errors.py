@@ -1,0 +1,131 @@
+"""Errors that a person can act on, and the exit status each ends the program with."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+
+EXIT_FAILED = 1
+EXIT_BAD_INPUT = 2
+EXIT_NOT_FOUND = 3
+EXIT_UNAVAILABLE = 4
+EXIT_NOT_POSSIBLE = 5
+EXIT_BUSY = 6
+EXIT_INTERRUPTED = 130
+
+_EXIT_BY_CODE = {
+    "INVALID_ARGUMENT": EXIT_BAD_INPUT,
+    "OUT_OF_RANGE": EXIT_BAD_INPUT,
+    "NOT_FOUND": EXIT_NOT_FOUND,
+    "UNAVAILABLE": EXIT_UNAVAILABLE,
+    "DEADLINE_EXCEEDED": EXIT_UNAVAILABLE,
+    "FAILED_PRECONDITION": EXIT_NOT_POSSIBLE,
+    "ALREADY_EXISTS": EXIT_NOT_POSSIBLE,
+    "ABORTED": EXIT_NOT_POSSIBLE,
+    "RESOURCE_EXHAUSTED": EXIT_BUSY,
+}
+
+_REMEDIES = {
+    "GATEWAY_UNREACHABLE": "Start TabRL with `make up`, or name its address: --gateway URL (or TABRL_GATEWAY).",
+    "ENVIRONMENT_NOT_FOUND": "`tabrl envs` lists the environments.",
+    "POLICY_NOT_FOUND": "`tabrl policies` lists the policies.",
+    "RUN_NOT_FOUND": "`tabrl runs` lists the runs.",
+    "RUN_ENDED": "A run that has ended cannot be stopped; `tabrl runs` shows how it ended.",
+    "MODEL_NOT_CONFIGURED": "`tabrl models` lists the models that can be asked; --model library needs no key.",
+    "PROVIDER_AUTHENTICATION": "Check the provider's key in the environment of `make up`, or use --model library.",
+    "PROVIDER_FAILED": "Try again in a moment, or use --model library.",
+    "PROVIDER_TIMEOUT": "Try again in a moment, or use --model library.",
+    "PROVIDER_RATE_LIMITED": "Wait a little, or use --model library.",
+    "PROVIDER_ANSWER_UNUSABLE": "Say it in other words, or choose another model: `tabrl models`.",
+    "BEHAVIOUR_UNKNOWN": "Say it in other words, or configure an LLM (README.md).",
+    "SERVICE_UNAVAILABLE": "It is started again by itself; try again in a few seconds.",
+    "DRAINING": "Try again in a few seconds.",
+    "TOO_MANY_REQUESTS": "Try again when the other calls are done.",
+    "STORAGE_FULL": "Free some space on the disk that holds the data folder.",
+    "INTERNAL": "This is a defect; the log in DATA/logs has the incident.",
+}
+
+
+@dataclass
+class CallError(Exception):
+    """A call that failed: gRPC's code, TabRL's reason, and what the service said."""
+
+    code: str
+    reason: str
+    message: str
+    fields: tuple[tuple[str, str], ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    retry_after_secs: float | None = None
+
+    @property
+    def exit_status(self) -> int:
+        """Status to end the program with."""
+        return _EXIT_BY_CODE.get(self.code, EXIT_FAILED)
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it; empty when the message says all there is."""
+        nearest = self.metadata.get("nearest")
+        if nearest:
+            return f"Did you mean {nearest}? {_REMEDIES.get(self.reason, '')}".rstrip()
+        return _REMEDIES.get(self.reason, "")
+
+    def to_json(self) -> dict[str, object]:
+        """The error for programs."""
+        return {
+            "code": self.code,
+            "reason": self.reason,
+            "message": self.message,
+            "fields": [{"field": name, "description": text} for name, text in self.fields],
+            "metadata": dict(self.metadata),
+            "retry_after_secs": self.retry_after_secs,
+            "remedy": self.remedy,
+        }
+
+
+def call_error(error: grpc.RpcError, gateway: str) -> CallError:
+    """Reads a failed call; `gateway` is where it went."""
+    assert isinstance(error, grpc.Call)
+    code = error.code().name
+    status = _rich_status(error)
+    if status is None:
+        if code == "UNAVAILABLE":
+            return CallError(code, "GATEWAY_UNREACHABLE", f"No TabRL answers at {gateway}.")
+        if code == "DEADLINE_EXCEEDED":
+            return CallError(code, "DEADLINE_EXCEEDED", "The answer did not come in time.")
+        return CallError(code, code, error.details() or code.lower().replace("_", " "))
+    info, bad_request, retry = (
+        error_details_pb2.ErrorInfo(),
+        error_details_pb2.BadRequest(),
+        error_details_pb2.RetryInfo(),
+    )
+    retry_after_secs = None
+    for detail in status.details:
+        if detail.Is(info.DESCRIPTOR):
+            detail.Unpack(info)
+        elif detail.Is(bad_request.DESCRIPTOR):
+            detail.Unpack(bad_request)
+        elif detail.Is(retry.DESCRIPTOR):
+            detail.Unpack(retry)
+            retry_after_secs = retry.retry_delay.ToTimedelta().total_seconds()
+    return CallError(
+        code,
+        info.reason or code,
+        status.message,
+        tuple((violation.field, violation.description) for violation in bad_request.field_violations),
+        dict(info.metadata),
+        retry_after_secs,
+    )
+
+
+def _rich_status(error: grpc.Call) -> status_pb2.Status | None:
+    """The `google.rpc.Status` that came with an error, if one did."""
+    for key, value in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin":
+            encoded = value if isinstance(value, bytes) else base64.b64decode(value)
+            return status_pb2.Status.FromString(encoded)
+    return None

@@ -1,0 +1,242 @@
+"""`tabrl`: the same API as the page, from a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from tabrl.exporter.v1 import exporter_pb2
+from tabrl.inference.v1 import inference_pb2
+from tabrl.rewardgen.v1 import rewardgen_pb2
+from tabrl.scene.v1 import scene_pb2
+from tabrl.trainer.v1 import trainer_pb2
+
+from tabrl_cli import evaluation
+from tabrl_cli.connection import DEFAULT_GATEWAY, Connection
+from tabrl_cli.console import Output, count
+from tabrl_cli.errors import EXIT_INTERRUPTED, CallError
+from tabrl_cli.progress import reached_return
+from tabrl_cli.reward import generate_reward
+from tabrl_cli.training import run_spec, start_run, watch_to_the_end
+
+app = typer.Typer(
+    help="TabRL: type a behaviour, train a policy, see it drive the robot.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Gateway = Annotated[str, typer.Option(envvar="TABRL_GATEWAY", help="URL of the gateway.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, one document a line.")]
+Limit = Annotated[int, typer.Option(min=1, max=500, help="How many to list at most.")]
+EnvironmentFilter = Annotated[str, typer.Option("--env", help="Only this environment.")]
+
+
+@dataclass(frozen=True)
+class _Session:
+    connection: Connection
+    output: Output
+
+
+@contextlib.contextmanager
+def _session(gateway: str, as_json: bool) -> Iterator[_Session]:
+    """Opens a connection, and ends the program with a typed message when a call fails."""
+    output = Output(as_json=as_json)
+    try:
+        connection = Connection(gateway)
+        try:
+            yield _Session(connection, output)
+        finally:
+            connection.close()
+    except CallError as error:
+        output.error(error)
+        raise typer.Exit(error.exit_status) from error
+
+
+@app.command("try")
+def try_prompt(  # noqa: PLR0917
+    prompt: Annotated[str, typer.Argument(help="The behaviour in plain words.")],
+    environment_id: Annotated[str, typer.Option("--env", help="Environment, such as CartpoleBalance.")],
+    steps: Annotated[int | None, typer.Option(min=1000, help="Control steps to train for.")] = None,
+    model: Annotated[str, typer.Option(help="Who writes the reward; `tabrl models` lists them.")] = "",
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random draw.")] = None,
+    gateway: Gateway = DEFAULT_GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """Turn a prompt into a reward, train for it, and say where to see the policy."""
+    with _session(gateway, as_json) as session:
+        reward = generate_reward(
+            session.connection, session.output, prompt=prompt, environment_id=environment_id, model=model
+        )
+        spec = run_spec(reward, title=prompt, env_steps=steps, seed=seed)
+        run = start_run(session.connection, session.output, spec)
+        _watch(session, run)
+
+
+@app.command("watch")
+def watch(
+    run_id: Annotated[str, typer.Argument(help="Id of the run.")],
+    gateway: Gateway = DEFAULT_GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """Follow a run to its end."""
+    with _session(gateway, as_json) as session:
+        request = trainer_pb2.GetRunRequest(run_id=run_id)
+        _watch(session, session.connection.call(session.connection.trainer.GetRun, request).run)
+
+
+def _watch(session: _Session, run: trainer_pb2.Run) -> None:
+    try:
+        watch_to_the_end(session.connection, session.output, run)
+    except KeyboardInterrupt:
+        session.output.line()
+        session.output.line(
+            f"The run goes on: `tabrl watch {run.run_id}` follows it, `tabrl cancel {run.run_id}` stops it."
+        )
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+@app.command("cancel")
+def cancel(
+    run_id: Annotated[str, typer.Argument(help="Id of the run.")],
+    gateway: Gateway = DEFAULT_GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """Stop a run; its newest checkpoint stays."""
+    with _session(gateway, as_json) as session:
+        request = trainer_pb2.CancelRunRequest(run_id=run_id)
+        answer = session.connection.call(session.connection.trainer.CancelRun, request)
+        if as_json:
+            session.output.document(answer)
+        else:
+            session.output.line(f"run {answer.run.run_id}: {_state(answer.run.state)}")
+
+
+@app.command("envs")
+def environments(
+    query: Annotated[str, typer.Option(help="Only those whose id, title or description holds this.")] = "",
+    category: Annotated[str, typer.Option(help="Only this category.")] = "",
+    gateway: Gateway = DEFAULT_GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """List the environments."""
+    with _session(gateway, as_json) as session:
+        request = scene_pb2.ListEnvironmentsRequest(query=query, category=category, page_size=1000)
+        answer = session.connection.call(session.connection.scene.ListEnvironments, request)
+        if as_json:
+            session.output.document(answer)
+            return
+        session.output.table(
+            ("environment", "robot", "degrees of freedom", "actuators", "its own task"),
+            (
+                (item.environment_id, item.robot, str(item.dof_count), str(item.actuator_count), item.description)
+                for item in answer.environments
+            ),
+            empty="No environment matches.",
+        )
+
+
+@app.command("runs")
+def runs(
+    environment_id: EnvironmentFilter = "",
+    limit: Limit = 20,
+    gateway: Gateway = DEFAULT_GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs, newest first."""
+    with _session(gateway, as_json) as session:
+        request = trainer_pb2.ListRunsRequest(environment_id=environment_id, page_size=limit)
+        answer = session.connection.call(session.connection.trainer.ListRuns, request)
+        if as_json:
+            session.output.document(answer)
+            return
+        session.output.table(
+            ("run", "environment", "state", "steps", "return", "prompt"),
+            (
+                (
+                    run.run_id,
+                    run.spec.environment_id,
+                    _state(run.state) + (f" ({run.error.reason})" if run.HasField("error") else ""),
+                    count(run.metrics.env_steps) if run.HasField("metrics") else "",
+                    reached_return(run.metrics) if run.HasField("metrics") else "",
+                    run.spec.title,
+                )
+                for run in answer.runs
+            ),
+            empty="No runs yet: tabrl try PROMPT --env ENVIRONMENT starts one.",
+        )
+
+
+@app.command("policies")
+def policies(
+    environment_id: EnvironmentFilter = "",
+    run_id: Annotated[str, typer.Option("--run", help="Only policies of this run.")] = "",
+    limit: Limit = 20,
+    gateway: Gateway = DEFAULT_GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """List the policies, newest first."""
+    with _session(gateway, as_json) as session:
+        request = exporter_pb2.ListPoliciesRequest(environment_id=environment_id, run_id=run_id, page_size=limit)
+        answer = session.connection.call(session.connection.exporter.ListPolicies, request)
+        if as_json:
+            session.output.document(answer)
+            return
+        session.output.table(
+            ("policy", "environment", "steps", "run", "prompt"),
+            (
+                (policy.policy_id, policy.environment_id, count(policy.env_steps), policy.run_id, policy.title)
+                for policy in answer.policies
+            ),
+            empty="No policies yet: tabrl try PROMPT --env ENVIRONMENT makes one.",
+        )
+
+
+@app.command("models")
+def models(gateway: Gateway = DEFAULT_GATEWAY, as_json: AsJson = False) -> None:
+    """List who can write rewards here; the first is the default."""
+    with _session(gateway, as_json) as session:
+        answer = session.connection.call(session.connection.rewards.ListModels, rewardgen_pb2.ListModelsRequest())
+        if as_json:
+            session.output.document(answer)
+            return
+        session.output.table(
+            ("model", "name", "what it is"),
+            ((model.name, model.title, model.description) for model in answer.models),
+            empty="No model answers.",
+        )
+
+
+@app.command("evaluate")
+def evaluate(
+    policy_id: Annotated[str, typer.Argument(help="Id of the policy.")],
+    episodes: Annotated[int, typer.Option(min=1, max=100, help="How many episodes to play.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Seed that chooses the starting states.")] = 0,
+    gateway: Gateway = DEFAULT_GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """Play whole episodes on the server and measure them."""
+    with _session(gateway, as_json) as session:
+        request = inference_pb2.EvaluateRequest(policy_id=policy_id, episodes=episodes, seed=seed)
+        evaluation.evaluate(session.connection, session.output, request)
+
+
+def _state(state: trainer_pb2.RunState.ValueType) -> str:
+    return trainer_pb2.RunState.Name(state).removeprefix("RUN_STATE_").lower()
+
+
+def main() -> None:
+    """Runs the program."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

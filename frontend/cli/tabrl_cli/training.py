@@ -1,0 +1,83 @@
+"""Starting a run, and saying how it ended."""
+
+from __future__ import annotations
+
+import uuid
+
+from rich.markup import escape
+from tabrl.rewardgen.v1 import rewardgen_pb2
+from tabrl.trainer.v1 import trainer_pb2
+
+from tabrl_cli.connection import Connection
+from tabrl_cli.console import Output, count, duration
+from tabrl_cli.errors import CallError
+from tabrl_cli.progress import follow_run, reached_return
+
+
+def run_spec(
+    reward: rewardgen_pb2.Reward, *, title: str, env_steps: int | None, seed: int | None
+) -> trainer_pb2.RunSpec:
+    """What to train for a reward; what is not given takes the environment's defaults."""
+    settings = trainer_pb2.TrainingSettings()
+    if env_steps is not None:
+        settings.env_steps = env_steps
+    if seed is not None:
+        settings.seed = seed
+    return trainer_pb2.RunSpec(
+        environment_id=reward.environment_id,
+        reward=trainer_pb2.RewardRef(
+            reward_id=reward.reward_id,
+            program_sha256=reward.program.sha256,
+            onnx_sha256=reward.onnx.sha256,
+            weights={term.name: term.weight for term in reward.terms},
+        ),
+        settings=settings,
+        title=title,
+    )
+
+
+def start_run(connection: Connection, output: Output, spec: trainer_pb2.RunSpec) -> trainer_pb2.Run:
+    """Says how long it will take and starts it. Raises CallError."""
+    estimate = connection.call(connection.trainer.EstimateRun, trainer_pb2.EstimateRunRequest(spec=spec))
+    output.event("estimate", estimate=estimate)
+    basis = (
+        f"measured on {estimate.measured_runs} runs here"
+        if estimate.measured_runs
+        else "a guess until a run has been measured here"
+    )
+    output.line(
+        f"Training takes about [bold]{duration(estimate.duration_secs)}[/bold] for "
+        f"{count(estimate.settings.env_steps)} steps [dim]({count(estimate.env_steps_per_sec)} steps/s, {basis})[/dim]"
+    )
+    if estimate.queue_secs >= 1:
+        output.note(f"about {duration(estimate.queue_secs)} in the queue before that")
+    request = trainer_pb2.CreateRunRequest(spec=spec, request_id=str(uuid.uuid4()))
+    run = connection.call(connection.trainer.CreateRun, request).run
+    output.event("run", run=run)
+    output.note(f"run {run.run_id}")
+    return run
+
+
+def watch_to_the_end(connection: Connection, output: Output, run: trainer_pb2.Run) -> str:
+    """Follows a run and returns the id of its policy. Raises CallError when it ends without one."""
+    ended, policy_id = follow_run(connection, output, run.run_id, total_steps=run.spec.settings.env_steps)
+    reward_id = ended.spec.reward.reward_id
+    url = connection.page(env=ended.spec.environment_id, reward=reward_id, run=ended.run_id, policy=policy_id)
+    state = trainer_pb2.RunState.Name(ended.state)
+    output.event("result", state=state, run_id=ended.run_id, policy_id=policy_id, url=url, metrics=ended.metrics)
+    if ended.state == trainer_pb2.RUN_STATE_FAILED:
+        raise CallError("INTERNAL", ended.error.reason or "INTERNAL", f"The run failed: {ended.error.message}")
+    if ended.state == trainer_pb2.RUN_STATE_CANCELLED:
+        raise CallError("CANCELLED", "RUN_CANCELLED", f"The run {ended.run_id} was cancelled.")
+    if not policy_id:
+        raise CallError(
+            "UNAVAILABLE",
+            "SERVICE_UNAVAILABLE",
+            "The run has ended, but the Exporter has not published its policy yet; it will appear in `tabrl policies`.",
+        )
+    output.line()
+    if ended.HasField("metrics"):
+        output.line(f"return {reached_return(ended.metrics)} after {count(ended.metrics.env_steps)} steps")
+    output.line(f"policy [bold]{escape(policy_id)}[/bold]")
+    output.line(f"see it at [bold blue]{escape(url)}[/bold blue]")
+    return policy_id

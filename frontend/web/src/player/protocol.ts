@@ -25,7 +25,7 @@ export type Draws = "none" | "random";
 
 /**
  * A fixed course of events in a simulation of its own, for measurements; what is on screen is not touched.
- * `physics` writes each row of `ctrls` and takes one physics step; `controller` takes `ticks` control ticks from reset `reset`.
+ * `physics` writes each row of `ctrls` and takes `stepsPerCtrl` physics steps; `controller` takes `ticks` control ticks from reset `reset`.
  */
 export type RolloutSpec =
   | {
@@ -34,6 +34,7 @@ export type RolloutSpec =
       readonly qpos: readonly number[];
       readonly qvel: readonly number[];
       readonly ctrls: readonly (readonly number[])[];
+      readonly stepsPerCtrl: number;
     }
   | {
       readonly kind: "controller";
@@ -42,7 +43,7 @@ export type RolloutSpec =
       readonly ticks: number;
     };
 
-/** What a rollout recorded: the state after each step or tick. */
+/** What a rollout recorded: the state after each row of `ctrls` or each tick. */
 export interface Rollout {
   readonly qpos: readonly (readonly number[])[];
   readonly qvel: readonly (readonly number[])[];

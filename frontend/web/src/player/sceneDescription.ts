@@ -79,6 +79,8 @@ export interface SceneDescription {
   readonly textures: readonly TextureData[];
   /** Direction in which the model's first camera looks; absent without a camera. */
   readonly cameraDirection: readonly [number, number, number] | undefined;
+  /** How far limited slide joints let the robot go from the middle of their range, in metres; 0 without any. */
+  readonly slideReach: number;
   /** Poses at the model's reference state, laid out as a snapshot's. */
   readonly referencePoses: Float32Array<ArrayBuffer>;
 }

@@ -51,8 +51,18 @@ export function describeScene(environmentId: string, simulation: Simulation): Sc
     heightFields: Array.from({ length: model.nhfield }, (_, i) => heightField(model, i)),
     textures: textures.collected,
     cameraDirection: model.ncam > 0 ? cameraDirection(data.cam_xmat) : undefined,
+    slideReach: slideReach(model),
     referencePoses,
   };
+}
+
+function slideReach(model: MjModel): number {
+  const slide = 2;
+  const reaches = Array.from({ length: model.njnt }, (_, i) => {
+    const limited = model.jnt_type[i] === slide && Boolean(model.jnt(i).limited);
+    return limited ? (model.jnt_range[2 * i + 1] - model.jnt_range[2 * i]) / 2 : 0;
+  });
+  return Math.max(0, ...reaches);
 }
 
 function geom(model: MjModel, i: number, textures: Textures): Shape {

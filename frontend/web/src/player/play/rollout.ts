@@ -37,7 +37,7 @@ function physics(simulation: Simulation, spec: Extract<RolloutSpec, { kind: "phy
   const recorder = new Recorder(simulation);
   for (const ctrl of spec.ctrls) {
     simulation.setCtrl(ctrl);
-    simulation.step(1);
+    simulation.step(spec.stepsPerCtrl);
     recorder.state();
   }
   return recorder.finish();

@@ -29,7 +29,7 @@ export function frameScene(description: SceneDescription): Framing {
   const surroundings = distance(robot.center, everything.center) + everything.radius;
   return {
     center: robot.center,
-    radius: Math.max(0.05, Math.min(surroundings, widestView * robot.radius)),
+    radius: Math.max(0.05, 0.8 * description.slideReach, Math.min(surroundings, widestView * robot.radius)),
     direction: viewDirection(description.cameraDirection),
     focus: pointAt(poses, snapshotOffsets(layout).focus),
   };
@@ -43,7 +43,8 @@ export function viewDirection(direction: Point | undefined): Point {
   const [x, y, z] = direction ?? [0, 1, 0];
   const level = Math.hypot(x, y);
   const azimuth = (level < 0.2 ? Math.PI / 2 : Math.atan2(y, x)) + 0.32;
-  const down = Math.min(1.05, Math.max(0.24, Math.atan2(-z, level)));
+  const steepness = Math.atan2(-z, level);
+  const down = steepness > 1.1 ? 1 : Math.min(0.36, Math.max(0.2, steepness));
   return [Math.cos(down) * Math.cos(azimuth), Math.cos(down) * Math.sin(azimuth), -Math.sin(down)];
 }
 

@@ -30,7 +30,7 @@ export function readPalette(container: Element, theme: "dark" | "light"): Palett
     floorLine: property("--stage-floor-line", fallback.line),
     sky: new Color(theme === "dark" ? "#cfe0ff" : "#ffffff"),
     ground: new Color(theme === "dark" ? "#3a3630" : "#b9b2a6"),
-    skyStrength: theme === "dark" ? 1.1 : 1.5,
-    sunStrength: theme === "dark" ? 2.2 : 2.0,
+    skyStrength: theme === "dark" ? 1.7 : 2.0,
+    sunStrength: theme === "dark" ? 2.1 : 1.9,
   };
 }

@@ -1,4 +1,4 @@
-import { NeutralToneMapping, PCFShadowMap, Scene, WebGLRenderer } from "three";
+import { PCFShadowMap, Scene, WebGLRenderer } from "three";
 import { PlayerError } from "../errors";
 import { type SceneDescription, snapshotOffsets } from "../sceneDescription";
 import { CameraRig } from "./cameraRig";
@@ -46,7 +46,6 @@ export class Stage {
     } catch (error) {
       throw PlayerError.from(error, "WEBGL_FAILED", "This browser gives no 3D drawing; turn hardware acceleration on");
     }
-    this.#renderer.toneMapping = NeutralToneMapping;
     this.#renderer.shadowMap.enabled = true;
     this.#renderer.shadowMap.type = PCFShadowMap;
     this.#renderer.setPixelRatio(this.#quality.pixelRatio);

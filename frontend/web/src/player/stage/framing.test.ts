@@ -1,0 +1,71 @@
+import { describe, expect, it } from "vitest";
+import { followStep, viewDirection } from "./framing";
+import { roundLength } from "./ground";
+import { Quality } from "./quality";
+
+describe("viewDirection", () => {
+  it("looks a little down from a level camera and keeps its side", () => {
+    const [x, y, z] = viewDirection([0, 1, 0]);
+
+    expect(Math.hypot(x, y, z)).toBeCloseTo(1, 6);
+    expect(y).toBeGreaterThan(0.8);
+    expect(z).toBeLessThan(-0.1);
+  });
+
+  it("tilts a camera that looks straight down", () => {
+    const [x, y, z] = viewDirection([0, 0, -1]);
+
+    expect(Math.hypot(x, y)).toBeGreaterThan(0.4);
+    expect(z).toBeLessThan(-0.7);
+  });
+});
+
+describe("followStep", () => {
+  it("stays while the robot moves within the dead band", () => {
+    expect(followStep([0, 0, 1], [0.2, 0, 1.3], 1, 0.016)).toEqual([0, 0, 1]);
+  });
+
+  it("comes after a robot that walks away, and keeps the band's distance", () => {
+    let target: readonly [number, number, number] = [0, 0, 0];
+    for (let i = 0; i < 600; i += 1) target = followStep(target, [1.5, 0, 0], 1, 0.016);
+
+    expect(target[0]).toBeCloseTo(1.2, 2);
+  });
+
+  it("jumps with the robot from one episode to the next", () => {
+    expect(followStep([40, 0, 0], [0, 0, 0], 1, 0.016)).toEqual([0, 0, 0]);
+  });
+});
+
+describe("roundLength", () => {
+  it.each([
+    [0.9, 1],
+    [0.17, 0.2],
+    [3.2, 2],
+    [4.1, 5],
+    [80, 100],
+  ])("rounds %f to %f", (length, expected) => {
+    expect(roundLength(length)).toBeCloseTo(expected, 9);
+  });
+});
+
+describe("Quality", () => {
+  it("lowers the resolution where drawing stays slow, step by step, and no further than the last step", () => {
+    const quality = new Quality(2);
+    const seen = new Set([quality.pixelRatio]);
+    for (let i = 0; i < 500; i += 1) {
+      quality.frameTook(100);
+      seen.add(quality.pixelRatio);
+    }
+
+    expect([...seen]).toEqual([2, 1, 0.75, 0.55]);
+  });
+
+  it("forgives single slow frames and hidden tabs", () => {
+    const quality = new Quality(1);
+    for (let i = 0; i < 500; i += 1) quality.frameTook(i % 10 === 0 ? 100 : 16);
+    for (let i = 0; i < 50; i += 1) quality.frameTook(30_000);
+
+    expect(quality.pixelRatio).toBe(1);
+  });
+});

@@ -1,15 +1,18 @@
-import { lazy, Suspense, useEffect, useState } from "react";
+import { Suspense, useEffect, useState } from "react";
 import { Gallery } from "../gallery/Gallery";
 import { useResource } from "../stores/resource";
 import { useStore } from "../stores/store";
+import { Boundary } from "../ui/Boundary";
 import { FailureNotice } from "../ui/Notice";
 import styles from "./App.module.css";
 import { Header } from "./Header";
-import { ServiceBanner } from "./ServiceBanner";
+import { loadLater, whenIdle } from "./loadLater";
 import { useSession } from "./session";
 
-const Studio = lazy(() => import("../studio/Studio").then((module) => ({ default: module.Studio })));
-const History = lazy(() => import("../history/History").then((module) => ({ default: module.History })));
+const { Component: Studio, prefetch: prefetchStudio } = loadLater(
+  async () => (await import("../studio/Studio")).Studio,
+);
+const { Component: History } = loadLater(async () => (await import("../history/History")).History);
 
 /** The page: the gallery, or the studio of the environment that the URL names. */
 export function App() {
@@ -17,6 +20,8 @@ export function App() {
   const place = useStore(navigation.place);
   const [historyOpen, setHistoryOpen] = useState(false);
   const inStudio = Boolean(place.environmentId || place.runId || place.policyId || place.rewardId);
+
+  useEffect(() => whenIdle(prefetchStudio), []);
 
   // The old place's scroll position means nothing in the new one.
   // biome-ignore lint/correctness/useExhaustiveDependencies: the place is what triggers it
@@ -31,22 +36,25 @@ export function App() {
         Skip to content
       </a>
       <Header onHistory={() => setHistoryOpen(true)} />
-      <ServiceBanner />
       <main id="main" className={styles.main} tabIndex={-1}>
-        <Suspense fallback={<div className={styles.waiting} />}>
-          {place.environmentId ? (
-            <Studio key={place.environmentId} environmentId={place.environmentId} />
-          ) : inStudio ? (
-            <FindEnvironment />
-          ) : (
-            <Gallery />
-          )}
-        </Suspense>
+        <Boundary what="This page">
+          <Suspense fallback={<div className={styles.waiting} />}>
+            {place.environmentId ? (
+              <Studio key={place.environmentId} environmentId={place.environmentId} />
+            ) : inStudio ? (
+              <FindEnvironment />
+            ) : (
+              <Gallery />
+            )}
+          </Suspense>
+        </Boundary>
       </main>
       {historyOpen && (
-        <Suspense>
-          <History onClose={() => setHistoryOpen(false)} />
-        </Suspense>
+        <Boundary what="Your work">
+          <Suspense>
+            <History onClose={() => setHistoryOpen(false)} />
+          </Suspense>
+        </Boundary>
       )}
     </div>
   );

@@ -5,6 +5,7 @@ import { BackIcon, HistoryIcon } from "../ui/icons";
 import styles from "./Header.module.css";
 import { Link } from "./Link";
 import { GALLERY } from "./location";
+import { ServiceBanner } from "./ServiceBanner";
 import { useSession } from "./session";
 
 /** The bar at the top: where one is, and the way to earlier work. */
@@ -42,6 +43,7 @@ export function Header({ onHistory }: { readonly onHistory: () => void }) {
           </span>
         </nav>
       )}
+      <ServiceBanner />
       <div className={styles.end}>
         <Button variant="quiet" size="small" icon={<HistoryIcon />} onClick={onHistory} data-testid="history">
           Your work

@@ -1,48 +1,72 @@
-import type { ServiceName } from "../stores/health";
+import type { Health, ServiceName } from "../stores/health";
 import { useStore } from "../stores/store";
 import { AlertIcon } from "../ui/icons";
 import styles from "./ServiceBanner.module.css";
 import { useSession } from "./session";
 
-const CONSEQUENCES: Readonly<Record<ServiceName, readonly [name: string, consequence: string]>> = {
-  scene: ["The Scene service", "New robots cannot be opened; what is open goes on."],
-  rewardgen: ["The RewardGen service", "New rewards cannot be written; training and playing go on."],
-  trainer: ["The Trainer service", "Runs cannot be started or followed; policies still play, and no run is lost."],
-  exporter: ["The Exporter service", "New checkpoints wait to be published; training goes on."],
-  inference: ["The Inference service", "Policies cannot be measured on the server; they still play here."],
+const SERVICES: Readonly<Record<ServiceName, readonly [name: string, consequence: string]>> = {
+  scene: ["Scene", "New robots cannot be opened; what is open goes on."],
+  rewardgen: ["RewardGen", "New rewards cannot be written; training and playing go on."],
+  trainer: ["Trainer", "Runs cannot be started or followed; policies still play, and no run is lost."],
+  exporter: ["Exporter", "New checkpoints wait to be published; training goes on."],
+  inference: ["Inference", "Policies cannot be measured on the server; they still play here."],
 };
+
+interface Trouble {
+  readonly what: string;
+  readonly consequences: readonly string[];
+}
 
 /** Says which service is down and what still works; goes away by itself. */
 export function ServiceBanner() {
   const { health, runs } = useSession();
-  const { gateway, down } = useStore(health.store);
-  const connection = useStore(runs.connection);
-
-  let lines: readonly (readonly [string, string])[] = [];
-  if (gateway === "unreachable") {
-    lines = [
-      ["TabRL does not answer.", "Is `make up` still running? What is open stays, and this page reconnects by itself."],
-    ];
-  } else if (down.length > 0) {
-    lines = down.map((service) => [`${CONSEQUENCES[service][0]} does not answer.`, CONSEQUENCES[service][1]]);
-  } else if (connection) {
-    lines = [["The connection to your runs broke.", "Reconnecting; nothing is lost."]];
-  }
+  const trouble = troubleOf(useStore(health.store), useStore(runs.connection) !== undefined);
   return (
-    <div role="status" aria-live="polite">
-      {lines.length > 0 && (
+    <div role="status" aria-live="polite" className={styles.place}>
+      {trouble && (
         <div className={styles.banner} data-testid="banner">
           <AlertIcon />
-          <div>
-            {lines.map(([what, consequence]) => (
-              <p key={what}>
-                <strong>{what}</strong> {consequence}
-              </p>
-            ))}
-          </div>
+          <Words {...trouble} />
           <span className={styles.pulse} aria-hidden="true" />
         </div>
       )}
     </div>
   );
+}
+
+function Words({ what, consequences }: Trouble) {
+  if (consequences.length === 1) {
+    return (
+      <p>
+        <strong>{what}</strong> <span className={styles.consequence}>{consequences[0]}</span>
+      </p>
+    );
+  }
+  return (
+    <details>
+      <summary>
+        <strong>{what}</strong> <span>What still works</span>
+      </summary>
+      <ul>
+        {consequences.map((consequence) => (
+          <li key={consequence}>{consequence}</li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
+function troubleOf({ gateway, down }: Health, disconnected: boolean): Trouble | undefined {
+  if (gateway === "unreachable") {
+    const consequence = "Is `make up` still running? What is open stays, and this page reconnects by itself.";
+    return { what: "TabRL does not answer.", consequences: [consequence] };
+  }
+  if (down.length > 0) {
+    const names = new Intl.ListFormat("en").format(down.map((service) => SERVICES[service][0]));
+    const what = down.length === 1 ? `The ${names} service does not answer.` : `${names} do not answer.`;
+    return { what, consequences: down.map((service) => SERVICES[service][1]) };
+  }
+  if (disconnected)
+    return { what: "The connection to your runs broke.", consequences: ["Reconnecting; nothing is lost."] };
+  return undefined;
 }

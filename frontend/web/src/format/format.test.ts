@@ -9,7 +9,7 @@ import {
   formatReward,
 } from "./format";
 
-const plain = (text: string) => text.replaceAll("\u202f", " ");
+const plain = (text: string) => text.replaceAll("\u00a0", " ");
 
 test.each([
   [0, "0"],

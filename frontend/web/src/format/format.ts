@@ -1,6 +1,6 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 
-const NARROW_SPACE = "\u202f";
+const FIXED_SPACE = "\u00a0";
 
 /** A count in at most three digits and a unit: 950, 12.5k, 3.2M. */
 export function formatCount(count: number | bigint): string {
@@ -16,15 +16,15 @@ export function formatCount(count: number | bigint): string {
 /** A duration as a person says it: 0.4 s, 48 s, 2 min 5 s, 1 h 20 min. */
 export function formatDuration(secs: number): string {
   if (!Number.isFinite(secs) || secs < 0) return "–";
-  if (secs < 1) return `${trimZero(secs.toFixed(1))}${NARROW_SPACE}s`;
+  if (secs < 1) return `${trimZero(secs.toFixed(1))}${FIXED_SPACE}s`;
   const whole = Math.round(secs);
-  if (whole < 60) return `${whole}${NARROW_SPACE}s`;
+  if (whole < 60) return `${whole}${FIXED_SPACE}s`;
   const minutes = Math.floor(whole / 60);
   const rest = whole % 60;
-  if (minutes < 60) return `${minutes}${NARROW_SPACE}min${rest ? ` ${rest}${NARROW_SPACE}s` : ""}`;
+  if (minutes < 60) return `${minutes}${FIXED_SPACE}min${rest ? ` ${rest}${FIXED_SPACE}s` : ""}`;
   const restMinutes = Math.round((whole % 3600) / 60);
-  if (restMinutes === 60) return `${Math.floor(minutes / 60) + 1}${NARROW_SPACE}h`;
-  return `${Math.floor(minutes / 60)}${NARROW_SPACE}h${restMinutes ? ` ${restMinutes}${NARROW_SPACE}min` : ""}`;
+  if (restMinutes === 60) return `${Math.floor(minutes / 60) + 1}${FIXED_SPACE}h`;
+  return `${Math.floor(minutes / 60)}${FIXED_SPACE}h${restMinutes ? ` ${restMinutes}${FIXED_SPACE}min` : ""}`;
 }
 
 /** An estimate without false precision: about 20 s, about 2 min. */
@@ -50,7 +50,7 @@ export function formatReward(value: number): string {
 export function formatPercent(share: number): string {
   if (!Number.isFinite(share)) return "–";
   const percent = share * 100;
-  return `${percent < 100 ? Math.min(99, Math.round(percent)) : 100}${NARROW_SPACE}%`;
+  return `${percent < 100 ? Math.min(99, Math.round(percent)) : 100}${FIXED_SPACE}%`;
 }
 
 /** How long ago, in words; the date when that is more than a week. */

@@ -74,7 +74,7 @@ function EvaluationResult({ evaluation: { status, episodes, summary } }: { reado
       <ol className={styles.episodes} aria-label="Score of each episode">
         {slots.map((episode, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: an episode is its number
-          <li key={index} title={episode && `${Math.round(episode.survived * 100)} % of the episode`}>
+          <li key={index} title={episode && `${formatPercent(episode.survived)} of the episode`}>
             <span className={styles.column} aria-hidden="true">
               <span style={{ transform: `scaleY(${episode ? Math.abs(episode.episodeReturn) / best : 0})` }} />
             </span>

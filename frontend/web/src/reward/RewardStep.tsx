@@ -26,6 +26,7 @@ export function RewardStep({ studio, highlighted, onHighlight }: RewardStepProps
 
   return (
     <Step
+      reveal={writing ? "writing" : generation.status === "done" ? "done" : ""}
       number={2}
       title="Read the reward"
       state={state}

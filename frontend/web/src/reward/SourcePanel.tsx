@@ -1,14 +1,19 @@
-import { lazy, Suspense, useMemo, useState } from "react";
+import { Suspense, useMemo, useState } from "react";
+import { loadLater } from "../app/loadLater";
 import { useSession } from "../app/session";
 import type { Reward } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import type { Failure } from "../rpc/failure";
 import { problemOf, problemsOf, type SourceProblem } from "../stores/generation";
 import type { StudioState } from "../studio/useStudio";
+import { Boundary } from "../ui/Boundary";
 import { Button } from "../ui/Button";
 import { FailureNotice } from "../ui/Notice";
 import styles from "./SourcePanel.module.css";
 
-const SourceEditor = lazy(() => import("./SourceEditor").then((module) => ({ default: module.SourceEditor })));
+const { Component: SourceEditor, prefetch } = loadLater(async () => (await import("./SourceEditor")).SourceEditor);
+
+/** Fetches the editor before it is needed. */
+export const prefetchEditor = prefetch;
 
 interface SourcePanelProps {
   readonly source: string;
@@ -50,19 +55,21 @@ export function SourcePanel({ source, reward, studio, highlighted = "" }: Source
   return (
     <div className={styles.panel}>
       <div className={styles.source} data-testid="reward-source">
-        <Suspense fallback={<pre className={styles.plain}>{text}</pre>}>
-          <SourceEditor
-            source={text}
-            editable={reward !== undefined && !checking}
-            problems={problems}
-            markedLine={markedLine}
-            onChange={(next) => {
-              setEdited(next);
-              setFailure(undefined);
-            }}
-            onSubmit={() => void compile()}
-          />
-        </Suspense>
+        <Boundary what="The editor">
+          <Suspense fallback={<pre className={styles.plain}>{text}</pre>}>
+            <SourceEditor
+              source={text}
+              editable={reward !== undefined && !checking}
+              problems={problems}
+              markedLine={markedLine}
+              onChange={(next) => {
+                setEdited(next);
+                setFailure(undefined);
+              }}
+              onSubmit={() => void compile()}
+            />
+          </Suspense>
+        </Boundary>
       </div>
       {problems.length > 0 && (
         <ul

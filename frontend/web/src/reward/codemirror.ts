@@ -1,7 +1,7 @@
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
 import { python } from "@codemirror/lang-python";
 import { HighlightStyle, indentUnit, syntaxHighlighting } from "@codemirror/language";
-import { type Diagnostic, lintGutter, setDiagnostics } from "@codemirror/lint";
+import { type Diagnostic, setDiagnostics } from "@codemirror/lint";
 import { Annotation, Compartment, EditorState, StateEffect, StateField, type Text } from "@codemirror/state";
 import { Decoration, type DecorationSet, EditorView, keymap, lineNumbers } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
@@ -43,7 +43,6 @@ const look = EditorView.theme({
   ".cm-cursor": { borderLeftColor: "var(--ink)" },
   ".cm-gutters": { background: "transparent", color: "var(--ink-faint)", border: "none" },
   ".cm-lineNumbers .cm-gutterElement": { padding: "0 0.5rem 0 0.6rem", minWidth: "2rem" },
-  ".cm-gutter-lint": { width: "0.9rem" },
   ".cm-selectionBackground, &.cm-focused .cm-selectionBackground": { background: "var(--live-soft) !important" },
   ".cm-marked": { background: "var(--live-soft)" },
   ".cm-tooltip": {
@@ -87,7 +86,6 @@ export function createEditor(parent: HTMLElement, { onChange, onSubmit }: Editor
     state: EditorState.create({
       extensions: [
         lineNumbers(),
-        lintGutter(),
         history(),
         python(),
         indentUnit.of("    "),

@@ -1,8 +1,10 @@
-import { lazy, Suspense, useCallback, useMemo, useState } from "react";
+import { Suspense, useCallback, useMemo, useState } from "react";
+import { loadLater } from "../app/loadLater";
 import { formatCount } from "../format/format";
 import type { PlayerTick } from "../player";
 import { Checkpoints } from "../policies/Checkpoints";
 import { createStore } from "../stores/store";
+import { Boundary } from "../ui/Boundary";
 import { Button } from "../ui/Button";
 import { PauseIcon, PlayIcon, RestartIcon } from "../ui/icons";
 import { FailureNotice, Notice } from "../ui/Notice";
@@ -11,7 +13,7 @@ import { LiveTerms } from "./LiveTerms";
 import styles from "./StagePanel.module.css";
 import type { StudioState } from "./useStudio";
 
-const RobotStage = lazy(() => import("../player").then((module) => ({ default: module.RobotStage })));
+const { Component: RobotStage } = loadLater(async () => (await import("../player")).RobotStage);
 
 const SPEEDS = [0.25, 0.5, 1, 2];
 
@@ -44,24 +46,26 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
     <section className={styles.panel} aria-label="The robot">
       <div className={styles.stage} data-testid="stage">
         {bundle.value && (
-          <Suspense>
-            <RobotStage
-              key={attempt}
-              bundle={bundle.value}
-              policy={policy.value ?? null}
-              playing={playing}
-              speed={speed}
-              episode={episode}
-              onTick={onTick}
-              onReady={() => setReady(true)}
-              onPolicy={({ controllerSha256 }) => {
-                setDrivingSha256(controllerSha256);
-                setPolicyProblem("");
-              }}
-              onPolicyError={({ message }) => setPolicyProblem(message)}
-              onError={setError}
-            />
-          </Suspense>
+          <Boundary what="The simulation">
+            <Suspense>
+              <RobotStage
+                key={attempt}
+                bundle={bundle.value}
+                policy={policy.value ?? null}
+                playing={playing}
+                speed={speed}
+                episode={episode}
+                onTick={onTick}
+                onReady={() => setReady(true)}
+                onPolicy={({ controllerSha256 }) => {
+                  setDrivingSha256(controllerSha256);
+                  setPolicyProblem("");
+                }}
+                onPolicyError={({ message }) => setPolicyProblem(message)}
+                onError={setError}
+              />
+            </Suspense>
+          </Boundary>
         )}
         {!ready && !error && !bundle.failure && (
           <p className={styles.loading}>

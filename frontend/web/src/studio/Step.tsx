@@ -1,4 +1,4 @@
-import { type ReactNode, useId } from "react";
+import { type ReactNode, useEffect, useId, useRef } from "react";
 import { CheckIcon } from "../ui/icons";
 import styles from "./Step.module.css";
 
@@ -12,14 +12,24 @@ interface StepProps {
   /** One or two sentences for someone who has never heard of it. */
   readonly intro?: ReactNode;
   readonly aside?: ReactNode;
+  /** The step comes into view when this changes, except at first. */
+  readonly reveal?: string;
   readonly children?: ReactNode;
 }
 
 /** One of the four steps, on the line that joins them. */
-export function Step({ number, title, state, intro, aside, children }: StepProps) {
+export function Step({ number, title, state, intro, aside, reveal = "", children }: StepProps) {
   const id = useId();
+  const section = useRef<HTMLElement>(null);
+  const seen = useRef(reveal);
+  useEffect(() => {
+    if (seen.current === reveal) return;
+    seen.current = reveal;
+    if (reveal) section.current?.scrollIntoView({ behavior: "smooth", block: "start" });
+  }, [reveal]);
+
   return (
-    <section className={`${styles.step} ${styles[state]}`} aria-labelledby={id}>
+    <section ref={section} className={`${styles.step} ${styles[state]}`} aria-labelledby={id}>
       <span className={styles.mark} aria-hidden="true">
         {state === "done" ? <CheckIcon /> : number}
       </span>

@@ -1,8 +1,11 @@
 import { useEffect, useState } from "react";
+import { whenIdle } from "../app/loadLater";
 import { useSession } from "../app/session";
 import { ResultStep } from "../policies/ResultStep";
 import { DescribeStep } from "../reward/DescribeStep";
 import { RewardStep } from "../reward/RewardStep";
+import { prefetchEditor } from "../reward/SourcePanel";
+import { prefetchCurves } from "../training/RunPanel";
 import { TrainStep } from "../training/TrainStep";
 import { FailureNotice } from "../ui/Notice";
 import { EarlierWork } from "./EarlierWork";
@@ -17,6 +20,15 @@ export function Studio({ environmentId }: { readonly environmentId: string }) {
   const [highlighted, setHighlighted] = useState("");
   const { value: environment, failure } = studio.environment;
   const title = environment?.summary?.title ?? environmentId;
+
+  useEffect(
+    () =>
+      whenIdle(() => {
+        prefetchEditor();
+        prefetchCurves();
+      }),
+    [],
+  );
 
   useEffect(() => {
     document.title = `${title} · TabRL`;

@@ -10,10 +10,12 @@ interface CurvesProps {
   readonly history: readonly TrainingMetrics[];
   readonly termNames: readonly string[];
   readonly highlighted: string;
+  /** Steps that are to be practised in all. */
+  readonly untilSteps: number;
 }
 
 /** How the score of an episode grows with practice, in total and by term, and how fast the practice goes. */
-export function Curves({ history, termNames, highlighted }: CurvesProps) {
+export function Curves({ history, termNames, highlighted, untilSteps }: CurvesProps) {
   const [hovered, setHovered] = useState<number | null>(null);
   const data = useMemo(() => curveData(history, termNames), [history, termNames]);
   const names = data.names;
@@ -46,7 +48,14 @@ export function Curves({ history, termNames, highlighted }: CurvesProps) {
           {data.steps.length > 0 ? `after ${formatCount(data.steps[shown] ?? 0)} steps` : ""}
         </span>
       </figcaption>
-      <LineChart steps={data.steps} series={series} height={168} format={formatReward} onHover={setHovered} />
+      <LineChart
+        steps={data.steps}
+        series={series}
+        height={168}
+        format={formatReward}
+        untilSteps={untilSteps}
+        onHover={setHovered}
+      />
       <ul className={styles.legend}>
         {series.map((each) => {
           const at = value(each);
@@ -61,7 +70,15 @@ export function Curves({ history, termNames, highlighted }: CurvesProps) {
       </ul>
       <div className={styles.speed}>
         <span className={styles.caption}>Steps per second</span>
-        <LineChart steps={data.steps} series={speed} height={44} format={formatCount} bare onHover={setHovered} />
+        <LineChart
+          steps={data.steps}
+          series={speed}
+          height={44}
+          format={formatCount}
+          untilSteps={untilSteps}
+          bare
+          onHover={setHovered}
+        />
       </div>
     </figure>
   );

@@ -18,27 +18,29 @@ interface LineChartProps {
   readonly series: readonly LineSeries[];
   readonly height: number;
   readonly format: (value: number) => string;
-  /** Without axes. */
+  /** Steps at the right edge, at least. */
+  readonly untilSteps: number;
+  /** Without axes, and from zero up. */
   readonly bare?: boolean;
   /** Told the index under the pointer, null when it leaves. */
   readonly onHover: (index: number | null) => void;
 }
 
 /** Lines over environment steps. The chart is drawn anew only when its series change; new points are appended in place. */
-export function LineChart({ steps, series, height, format, bare = false, onHover }: LineChartProps) {
+export function LineChart({ steps, series, height, format, untilSteps, bare = false, onHover }: LineChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const chart = useRef<uPlot>(undefined);
   const theme = useTheme();
   const data = [steps, ...series.map(({ values }) => values)] as uPlot.AlignedData;
   const newest = useRef(data);
   newest.current = data;
-  const look = JSON.stringify([series.map(({ values: _, ...rest }) => rest), height, bare, theme]);
+  const look = JSON.stringify([series.map(({ values: _, ...rest }) => rest), height, bare, untilSteps, theme]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: `look` stands for everything that shapes the chart
   useEffect(() => {
     const element = box.current;
     if (!element) return;
-    const options = chartOptions(element, { series, height, format, bare, onHover });
+    const options = chartOptions(element, { series, height, format, untilSteps, bare, onHover });
     const created = new uPlot(options, newest.current, element);
     chart.current = created;
     const observer = new ResizeObserver(() => created.setSize({ width: element.clientWidth, height }));
@@ -55,9 +57,14 @@ export function LineChart({ steps, series, height, format, bare = false, onHover
   return <div ref={box} style={{ height, minWidth: 0 }} aria-hidden="true" />;
 }
 
-type Look = Pick<LineChartProps, "series" | "height" | "format" | "onHover"> & { readonly bare: boolean };
+type Look = Pick<LineChartProps, "series" | "height" | "format" | "untilSteps" | "onHover"> & {
+  readonly bare: boolean;
+};
 
-function chartOptions(element: HTMLElement, { series, height, format, bare, onHover }: Look): uPlot.Options {
+function chartOptions(
+  element: HTMLElement,
+  { series, height, format, untilSteps, bare, onHover }: Look,
+): uPlot.Options {
   const style = getComputedStyle(element);
   const resolve = (color: string) => style.getPropertyValue(/^var\((.+)\)$/.exec(color)?.[1] ?? "").trim() || color;
   const line = resolve("var(--line)");
@@ -72,10 +79,15 @@ function chartOptions(element: HTMLElement, { series, height, format, bare, onHo
   return {
     width: element.clientWidth,
     height,
-    padding: bare ? [4, 0, 4, 0] : [8, 4, 0, 0],
+    padding: bare ? [4, 0, 4, 0] : [8, 16, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
-    scales: { x: { time: false } },
+    scales: {
+      x: { time: false, range: (_, _low, high) => [0, Math.max(high ?? 0, untilSteps)] },
+      ...(bare
+        ? { y: { range: (_: uPlot, _low: number, high: number) => [0, (high || 1) * 1.15] as uPlot.Range.MinMax } }
+        : {}),
+    },
     axes: [
       { ...axis, size: bare ? 0 : 24, grid: { show: false }, values: (_, ticks) => ticks.map(formatCount) },
       { ...axis, size: bare ? 0 : 40, values: (_, ticks) => ticks.map(format) },

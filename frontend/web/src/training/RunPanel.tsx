@@ -1,4 +1,5 @@
-import { lazy, Suspense, useEffect, useState } from "react";
+import { Suspense, useEffect, useState } from "react";
+import { loadLater } from "../app/loadLater";
 import { useSession } from "../app/session";
 import { formatCount, formatDuration, formatEstimate, formatReward } from "../format/format";
 import { LogLevel, RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
@@ -6,13 +7,17 @@ import type { Failure } from "../rpc/failure";
 import { remedyFor } from "../rpc/remedies";
 import type { RunRecord } from "../stores/runRecord";
 import type { StudioState } from "../studio/useStudio";
+import { Boundary } from "../ui/Boundary";
 import { Button } from "../ui/Button";
 import { StopIcon } from "../ui/icons";
 import { FailureNotice, Notice } from "../ui/Notice";
 import styles from "./RunPanel.module.css";
 import { elapsedSecs, progressOf, remainingSecs } from "./remaining";
 
-const Curves = lazy(() => import("./Curves").then((module) => ({ default: module.Curves })));
+const { Component: Curves, prefetch } = loadLater(async () => (await import("./Curves")).Curves);
+
+/** Fetches the curves before they are needed. */
+export const prefetchCurves = prefetch;
 
 interface RunPanelProps {
   readonly record: RunRecord;
@@ -68,7 +73,7 @@ export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
         <span style={{ transform: `scaleX(${progress})` }} />
       </div>
       <dl className={styles.facts}>
-        <Fact name="Score of an episode">
+        <Fact name="Score">
           {score !== undefined ? formatReward(score) : metrics ? `≈ ${formatReward(metrics.projectedReturn)}` : "–"}
         </Fact>
         <Fact name="Practice">
@@ -87,9 +92,16 @@ export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
         </Notice>
       )}
       {failure && <FailureNotice failure={failure} />}
-      <Suspense fallback={<div className={styles.curvesSpace} />}>
-        <Curves history={history} termNames={studio.termNames} highlighted={highlighted} />
-      </Suspense>
+      <Boundary what="The curves">
+        <Suspense fallback={<div className={styles.curvesSpace} />}>
+          <Curves
+            history={history}
+            termNames={studio.termNames}
+            highlighted={highlighted}
+            untilSteps={studio.running ? Number(run.spec?.settings?.envSteps ?? 0n) : 0}
+          />
+        </Suspense>
+      </Boundary>
       <Log record={record} />
     </div>
   );

@@ -32,6 +32,7 @@ export function TrainStep({ studio, highlighted }: TrainStepProps) {
   const [standardSteps, setStandardSteps] = useState<bigint>();
   const [starting, setStarting] = useState(false);
   const [failure, setFailure] = useState<Failure>();
+  const [revealed, setRevealed] = useState("");
   const spec = specOf(studio, choice, standardSteps);
   const estimate = useEstimate(spec);
   const { run, runFailure, running } = studio;
@@ -53,6 +54,7 @@ export function TrainStep({ studio, highlighted }: TrainStepProps) {
       if (!created) throw new Error("the answer holds no run");
       runs.put(created);
       studio.openRun(created.runId);
+      setRevealed(created.runId);
     } catch (thrown) {
       setFailure(failureFrom(thrown));
       health.check();
@@ -63,6 +65,7 @@ export function TrainStep({ studio, highlighted }: TrainStepProps) {
 
   return (
     <Step
+      reveal={revealed}
       number={3}
       title="Train"
       state={state}
@@ -72,7 +75,7 @@ export function TrainStep({ studio, highlighted }: TrainStepProps) {
       {runFailure && <FailureNotice failure={runFailure} />}
       {run && <RunPanel record={run} studio={studio} highlighted={highlighted} />}
       {offered && (
-        <div className={styles.start}>
+        <div className={`${styles.start} ${run ? styles.again : ""}`}>
           <fieldset className={styles.lengths}>
             <legend className="hidden-visually">How long to practise</legend>
             {LENGTHS.map(({ name }) => (
@@ -94,7 +97,7 @@ export function TrainStep({ studio, highlighted }: TrainStepProps) {
           {estimate.failure && <FailureNotice failure={estimate.failure} onRetry={estimate.retry} />}
           <div className={styles.actions}>
             <Button
-              variant={running ? "secondary" : "primary"}
+              variant={run ? "secondary" : "primary"}
               busy={starting}
               disabled={down.includes("trainer")}
               onClick={() => void train()}

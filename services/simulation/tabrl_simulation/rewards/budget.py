@@ -37,7 +37,9 @@ def check_budget(closed: Any) -> None:
         name = equation.primitive.name
         if name not in _PRIMITIVES:
             message = f"the operation {name} is not part of the language"
-            raise RewardRejected([Diagnostic("operation-forbidden", source_line(equation), 0, message, "write it simply")])
+            raise RewardRejected(
+                [Diagnostic("operation-forbidden", source_line(equation), 0, message, "write it simply")]
+            )
         for variable in equation.outvars:
             _check_size(math.prod(variable.aval.shape), name, source_line(equation))
     if count > _MOST_EQUATIONS:

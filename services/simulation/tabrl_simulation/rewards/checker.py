@@ -1,7 +1,7 @@
 """The gate of the reward language: source passes only if every construct in it is on the list.
 
-This is the first of four gates (checker, jail, budget of the traced program, operations of the loaded program) and the one
-that explains itself: each refusal names rule, line, column and a remedy. It never runs the source.
+This is the first of four gates (checker, jail, budget of the traced program, operations of the loaded program) and the
+one that explains itself: each refusal names rule, line, column and a remedy. It never runs the source.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""A throwaway process that serves one request from inside the jail: `python -m tabrl_simulation.rewards.child trace|verify`.
+"""A throwaway process that serves one request from inside the jail: `python -m tabrl_simulation.rewards.child
+trace|verify`.
 
-It imports and tries everything it will need, enters the jail, writes one byte to say so, reads one request from its standard
-input, answers on its standard output, and ends. `trace` runs reward source; `verify` never does.
+It imports and tries everything it will need, enters the jail, writes one byte to say so, reads one request from its
+standard input, answers on its standard output, and ends. `trace` runs reward source; `verify` never does.
 """
 
 from __future__ import annotations

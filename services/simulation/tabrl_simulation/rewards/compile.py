@@ -1,7 +1,8 @@
-"""From source to a sealed reward: check here, trace in one throwaway jail, verify in another, keep what both forms agree on.
+"""From source to a sealed reward: check here, trace in one throwaway jail, verify in another, keep what both forms
+agree on.
 
-The calling process never imports jax and never runs the source. Jails can be kept warm, as starting one takes seconds and
-using one a fraction of a second; each is used once.
+The calling process never imports jax and never runs the source. Jails can be kept warm, as starting one takes seconds
+and using one a fraction of a second; each is used once.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ class CompiledReward:
 
 
 def compile_reward(source: str, robot: Robot) -> CompiledReward:
-    """Return the sealed reward of source, in a process without an event loop. Errors are those of `compile_reward_with`."""
+    """Return the sealed reward of source, in a process without an event loop.
+
+    Errors are those of `compile_reward_with`.
+    """
 
     async def once() -> CompiledReward:
         async with JailPool() as pool:
@@ -83,10 +87,14 @@ async def _traced(pool: JailPool, checked: CheckedSource, robot: Robot) -> tuple
         unpack(pack(header, exported))
     except ChildTooSlow as e:
         message = f"tracing took longer than {e.limit_secs:g} s"
-        raise RewardRejected([Diagnostic("too-slow", 0, 0, message, "write it with fewer and simpler operations")]) from e
+        raise RewardRejected(
+            [Diagnostic("too-slow", 0, 0, message, "write it with fewer and simpler operations")]
+        ) from e
     except ChildDied as e:
         message = "tracing was stopped: it used more memory or time than a reward may"
-        raise RewardRejected([Diagnostic("too-much", 0, 0, message, "write it with fewer and simpler operations")]) from e
+        raise RewardRejected(
+            [Diagnostic("too-much", 0, 0, message, "write it with fewer and simpler operations")]
+        ) from e
     except (MessageRefused, ProgramRefused, ValueError, KeyError, TypeError) as e:
         raise RewardRejected([_unusable(str(e))]) from e
     return header, exported, onnx
@@ -120,4 +128,6 @@ async def _verified(
 
 
 def _unusable(reason: str) -> Diagnostic:
-    return Diagnostic("program-refused", 0, 0, f"the sealed program was refused: {reason}", "write the reward more simply")
+    return Diagnostic(
+        "program-refused", 0, 0, f"the sealed program was refused: {reason}", "write the reward more simply"
+    )

@@ -40,8 +40,31 @@ _LARGEST_NUMBER = 1e12
 _LARGEST_EXPONENT = 64
 _LONGEST_STRING = 200
 _HARMLESS = (
-    *(ast.Load, ast.Store, ast.Pass, ast.Tuple, ast.List, ast.Slice, ast.Subscript, ast.UnaryOp, ast.Compare, ast.keyword),
-    *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult, ast.BitAnd, ast.BitOr, ast.BitXor),
+    *(
+        ast.Load,
+        ast.Store,
+        ast.Pass,
+        ast.Tuple,
+        ast.List,
+        ast.Slice,
+        ast.Subscript,
+        ast.UnaryOp,
+        ast.Compare,
+        ast.keyword,
+    ),
+    *(
+        ast.Add,
+        ast.Sub,
+        ast.Mult,
+        ast.Div,
+        ast.FloorDiv,
+        ast.Mod,
+        ast.Pow,
+        ast.MatMult,
+        ast.BitAnd,
+        ast.BitOr,
+        ast.BitXor,
+    ),
     *(ast.USub, ast.UAdd, ast.Invert, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.JoinedStr, ast.Dict),
     *(ast.ListComp, ast.GeneratorExp, ast.DictComp, ast.arguments, ast.arg, ast.AnnAssign, ast.Return),
 )
@@ -182,7 +205,9 @@ class Grammar(ast.NodeVisitor):
         self._check_target(node.target)
         self._check_loop(node.iter)
         if node.ifs or node.is_async:
-            self._refuse(node.iter, "if-forbidden", "a comprehension with a condition", "use jnp.where(condition, a, b)")
+            self._refuse(
+                node.iter, "if-forbidden", "a comprehension with a condition", "use jnp.where(condition, a, b)"
+            )
 
     def _check_loop(self, iterable: ast.expr) -> None:
         inner = iterable
@@ -207,7 +232,9 @@ class Grammar(ast.NodeVisitor):
         elif name in _MODULES or name in SHAPING or name in (BUILTINS - {"float", "int"}):
             self._refuse(node, "function-value", f"{name} cannot be used as a value", f"call it: {name}(...)")
         elif name in self._functions and name not in self._locals:
-            self._refuse(node, "function-value", f"the function {name} cannot be used as a value", f"call it: {name}(...)")
+            self._refuse(
+                node, "function-value", f"the function {name} cannot be used as a value", f"call it: {name}(...)"
+            )
         elif name.startswith("__"):
             self._refuse(node, "underscore-name", f"{name} is not part of the language", "use a plain name")
         elif name not in self._locals and name not in self._globals and name not in {"float", "int"}:
@@ -250,7 +277,10 @@ class Grammar(ast.NodeVisitor):
         elif name in self._locals or not (name in BUILTINS or name in SHAPING or name in self._functions):
             like = nearest(name, [*BUILTINS, *SHAPING, *self._functions, *(f"jnp.{each}" for each in JNP_FUNCTIONS)])
             self._refuse(
-                callee, "call-forbidden", f"{name} cannot be called", f"did you mean {like}?" if like else "use jnp functions"
+                callee,
+                "call-forbidden",
+                f"{name} cannot be called",
+                f"did you mean {like}?" if like else "use jnp functions",
             )
 
     def _check_method(self, node: ast.Call, callee: ast.Attribute) -> None:
@@ -285,7 +315,9 @@ class Grammar(ast.NodeVisitor):
             if path not in _CONSTANTS:
                 known = path in _FUNCTIONS
                 message = f"{path} is a function, not a value" if known else f"{path} is not part of the language"
-                self._refuse(node, "attribute-forbidden", message, f"call it: {path}(...)" if known else "use listed names")
+                self._refuse(
+                    node, "attribute-forbidden", message, f"call it: {path}(...)" if known else "use listed names"
+                )
         elif path == f"state.{node.attr}":
             if node.attr not in self._arrays:
                 self._refuse_member(node)
@@ -305,9 +337,13 @@ class Grammar(ast.NodeVisitor):
         if name.startswith("_"):
             self._refuse(node, "underscore-name", f"state.{name} is not part of the language", "use a listed name")
         elif called:
-            self._refuse(node, "call-forbidden", f"state.{name} is an array, not a function", f"read it: state.{name}[i]")
+            self._refuse(
+                node, "call-forbidden", f"state.{name} is an array, not a function", f"read it: state.{name}[i]"
+            )
         elif name in HELPERS:
-            self._refuse(node, "function-value", f"state.{name} is a function", f"call it: state.{HELPERS[name].signature}")
+            self._refuse(
+                node, "function-value", f"state.{name} is a function", f"call it: state.{HELPERS[name].signature}"
+            )
         elif name in self._robot.arrays:
             self._refuse(node, "empty-array", f"this robot's {name} is empty", "use another array")
         else:
@@ -345,7 +381,9 @@ class Grammar(ast.NodeVisitor):
             if len(value) > _LONGEST_STRING:
                 self._refuse(node, "constant-too-large", "this string is too long", "names are short")
         elif isinstance(value, bytes | complex):
-            self._refuse(node, "constant-forbidden", f"{type(value).__name__} is not part of the language", "use a float")
+            self._refuse(
+                node, "constant-forbidden", f"{type(value).__name__} is not part of the language", "use a float"
+            )
         elif isinstance(value, int | float) and not abs(value) <= _LARGEST_NUMBER:
             self._refuse(node, "constant-too-large", "this number is too large", f"stay below {_LARGEST_NUMBER:g}")
 

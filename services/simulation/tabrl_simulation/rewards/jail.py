@@ -1,7 +1,8 @@
 """The jail: what this process gives up, for good, before it touches source that nobody has vouched for.
 
-Three layers of the Linux kernel, none of which needs root or a container: Landlock takes the file system away but for reading
-Python's own library; seccomp leaves only the system calls that computing needs (no sockets, no exec, no new process, no
+Three layers of the Linux kernel, none of which needs root or a container: Landlock takes the file system away but for
+reading Python's own library; seccomp leaves only the system calls that computing needs (no sockets, no exec, no new
+process, no
 signals to others, no change of limits); rlimits bound processor time, memory and file size. Capabilities are dropped
 too, for when the caller is root. Whatever is missing makes `enter` raise: it fails closed.
 """
@@ -31,12 +32,13 @@ _CLONE_THREAD = 0x00010000
 _PROCESSOR_SECS = 20
 _MEMORY_ABOVE_PRESENT = 1 << 30
 
-# What an interpreter with jax needs once everything is imported: memory, threads, clocks, its pipes, reading its library.
+# What an interpreter with jax needs once everything is imported: memory, threads, clocks, its pipes, reading its
+# library.
 _ALLOWED_CALLS = """read readv write writev close fstat newfstatat stat lstat statx lseek pread64 openat open access faccessat
 faccessat2 readlink readlinkat getdents64 fcntl dup poll ppoll select pselect6 epoll_wait epoll_pwait eventfd2
 mmap mprotect munmap mremap madvise brk membarrier
-futex set_robust_list get_robust_list rseq sched_yield sched_getaffinity sched_getparam sched_getscheduler set_tid_address
-arch_prctl sigaltstack rt_sigaction rt_sigprocmask rt_sigreturn rt_sigtimedwait restart_syscall
+futex set_robust_list get_robust_list rseq sched_yield sched_getaffinity sched_getparam sched_getscheduler
+set_tid_address arch_prctl sigaltstack rt_sigaction rt_sigprocmask rt_sigreturn rt_sigtimedwait restart_syscall
 clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time times
 getpid gettid getppid getuid geteuid getgid getegid getcwd uname sysinfo getrusage getcpu getrlimit getrandom
 exit exit_group"""

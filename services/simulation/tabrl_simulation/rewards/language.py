@@ -26,10 +26,13 @@ __all__ = [
 _JNP = """abs absolute add all any append arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin array
 asarray atleast_1d average bitwise_and bitwise_not bitwise_or cbrt ceil clip concatenate cos cosh cross cumsum deg2rad
 degrees diff divide dot einsum equal exp exp2 expm1 fabs flip float_power floor fmax fmin full full_like greater
-greater_equal heaviside hypot inner interp isclose isfinite isnan less less_equal linspace log log10 log1p log2 logaddexp
-logical_and logical_not logical_or logical_xor matmul max maximum mean median min minimum mod multiply nan_to_num negative
-not_equal ones ones_like outer power prod ptp rad2deg radians ravel remainder reshape round sign sin sinc sinh sqrt square
-squeeze stack std subtract sum take tan tanh tile trace transpose true_divide trunc var vdot where zeros zeros_like"""
+greater_equal heaviside hypot inner interp isclose isfinite isnan less less_equal linspace log log10 log1p log2
+logaddexp logical_and logical_not logical_or logical_xor matmul max maximum mean median min minimum mod multiply
+nan_to_num
+negative not_equal ones ones_like outer power prod ptp rad2deg radians ravel remainder reshape round sign sin sinc sinh
+sqrt
+square squeeze stack std subtract sum take tan tanh tile trace transpose true_divide trunc var vdot where zeros
+zeros_like"""
 
 JNP_FUNCTIONS = frozenset(_JNP.split())
 """Functions that may be called as `jnp.NAME(...)`."""
@@ -37,7 +40,9 @@ JNP_CONSTANTS = frozenset({"pi", "e", "inf", "newaxis", "float32", "int32", "boo
 """Values that may be read as `jnp.NAME`."""
 LINALG_FUNCTIONS = frozenset({"norm"})
 """Functions that may be called as `jnp.linalg.NAME(...)`."""
-NN_FUNCTIONS = frozenset({"elu", "hard_tanh", "leaky_relu", "log_sigmoid", "relu", "sigmoid", "softmax", "softplus", "silu"})
+NN_FUNCTIONS = frozenset(
+    {"elu", "hard_tanh", "leaky_relu", "log_sigmoid", "relu", "sigmoid", "softmax", "softplus", "silu"}
+)
 """Functions that may be called as `jax.nn.NAME(...)`."""
 ARRAY_MEMBERS = frozenset(
     {"T", "all", "any", "astype", "clip", "dot", "flatten", "max", "mean", "min", "ndim", "prod", "ravel", "reshape"}
@@ -47,7 +52,22 @@ ARRAY_MEMBERS = frozenset(
 CONTAINER_METHODS = frozenset({"append", "items", "keys", "values"})
 """Methods of the lists and dicts that source builds itself."""
 BUILTINS = frozenset(
-    {"abs", "dict", "enumerate", "float", "int", "len", "list", "max", "min", "range", "reversed", "round", "sum", "tuple"}
+    {
+        "abs",
+        "dict",
+        "enumerate",
+        "float",
+        "int",
+        "len",
+        "list",
+        "max",
+        "min",
+        "range",
+        "reversed",
+        "round",
+        "sum",
+        "tuple",
+    }
     | {"zip"}
 )
 """Python's own functions that source may call."""
@@ -68,7 +88,9 @@ SHAPING: dict[str, Helper] = {
         "1 while x is between the bounds; outside it falls to 0.1 (gaussian, long_tail) or 0 (linear) at a distance of margin",
     ),
     "near": Helper("near(x, target, margin)", "1 at the target, 0.1 at a distance of margin, with a long tail beyond"),
-    "at_least": Helper("at_least(x, bound, margin)", "1 from the bound upwards, falling in a line to 0 at bound - margin"),
+    "at_least": Helper(
+        "at_least(x, bound, margin)", "1 from the bound upwards, falling in a line to 0 at bound - margin"
+    ),
     "at_most": Helper("at_most(x, bound, margin)", "1 up to the bound, falling in a line to 0 at bound + margin"),
 }
 """Functions that turn a quantity into a reward between 0 and 1."""
@@ -79,7 +101,9 @@ HELPERS: dict[str, Helper] = {
     "body_rotation": Helper(
         "body_rotation(body)", "(3, 3) rotation matrix, its columns are the body's axes in the world", "body"
     ),
-    "up": Helper("up(body)", "scalar, cosine between the body's z axis and the world's: 1 upright, -1 upside down", "body"),
+    "up": Helper(
+        "up(body)", "scalar, cosine between the body's z axis and the world's: 1 upright, -1 upside down", "body"
+    ),
     "body_linear_velocity": Helper(
         "body_linear_velocity(body)", "(3,) velocity of the body's frame in the world, m/s", "body"
     ),

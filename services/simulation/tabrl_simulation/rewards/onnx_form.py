@@ -57,15 +57,22 @@ def to_onnx(program: Any, inputs: Sequence[str], terms: Sequence[str]) -> bytes:
 
 
 def _named(model: Any, read: Sequence[str], abstract: dict[str, Any], terms: Sequence[str]) -> bytes:
-    """Give inputs and outputs their names. jax2onnx refuses one value under two names and renames constants; nodes do not."""
+    """Give inputs and outputs their names.
+
+    Jax2onnx refuses one value under two names and renames constants; nodes do not.
+    """
     import onnx
     from onnx import helper
 
     graph = model.graph
     produced = [output.name for output in graph.output]
     if len(produced) != len(terms):
-        raise RewardRejected([Diagnostic("no-onnx-form", 0, 0, "the ONNX form lost a term", "use simpler jnp functions")])
-    taken = {name for node in graph.node for name in (*node.input, *node.output)} | {each.name for each in graph.initializer}
+        raise RewardRejected(
+            [Diagnostic("no-onnx-form", 0, 0, "the ONNX form lost a term", "use simpler jnp functions")]
+        )
+    taken = {name for node in graph.node for name in (*node.input, *node.output)} | {
+        each.name for each in graph.initializer
+    }
     renamed = {f"in_{name}": name for name in read}
     for name in (*read, *terms):
         if name in taken:

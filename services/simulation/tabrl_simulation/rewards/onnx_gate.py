@@ -15,7 +15,8 @@ LONGEST_ONNX = 4 << 20
 _MOST_NODES = 20_000
 _LARGEST_VALUE = 65_536
 
-# Elementwise, reduction, indexing and shape operators of the default domain; no control flow, no functions, no randomness.
+# Elementwise, reduction, indexing and shape operators of the default domain; no control flow, no functions, no
+# randomness.
 _OPERATORS = frozenset(
     "Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast Ceil "  # noqa: SIM905
     "Clip Concat Constant ConstantOfShape Cos Cosh CumSum Div Einsum Elu Equal Erf Exp Expand Flatten Floor Gather "

@@ -1,7 +1,8 @@
 """Loads only those parts of jax2onnx that convert plain jax operations.
 
 On first use jax2onnx imports every converter it has, examples for Equinox, Flax and others included, and some of those
-compile models while they are imported: 8 s of processor time. Operations that are already lowered to `lax` need none of them.
+compile models while they are imported: 8 s of processor time. Operations that are already lowered to `lax` need none
+of them.
 """
 
 from __future__ import annotations

@@ -44,10 +44,16 @@ class ChildTooSlow(Exception):
 
 
 class JailPool:
-    """One warm jail for each role at most, for as long as rewards are being written; use as an async context manager."""
+    """One warm jail for each role at most, for as long as rewards are being written.
+
+    Use as an async context manager.
+    """
 
     def __init__(self, stay_warm_secs: float = _STAY_WARM_SECS, answer_secs: float = _ANSWER_SECS) -> None:
-        """Start nothing yet. Warm jails end `stay_warm_secs` after the last request; answers are awaited `answer_secs`."""
+        """Start nothing yet. Warm jails end `stay_warm_secs` after the last request.
+
+        Answers are awaited `answer_secs`.
+        """
         self._stay_warm_secs = stay_warm_secs
         self._answer_secs = answer_secs
         self._warm: dict[str, asyncio.Task[Child]] = {}

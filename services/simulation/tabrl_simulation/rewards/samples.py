@@ -20,8 +20,9 @@ Floats = NDArray[np.float32]
 def sample_states(robot: Robot, count: int, seed: int = 0) -> tuple[dict[str, Floats], Floats]:
     """Return `count` states `{array: [count, ...]}` and actions `[count, action_size]`, all float32.
 
-    The first third is at rest with untouched orientation, the second moves moderately, the last wildly. Joints stay within
-    their ranges, quaternions are units, rotation matrices are rotations and agree with the quaternions of `xquat`.
+    The first third is at rest with untouched orientation, the second moves moderately, the last wildly. Joints stay
+    within their ranges, quaternions are units, rotation matrices are rotations and agree with the quaternions of
+    `xquat`.
     """
     draw = np.random.default_rng(seed)
     third = count // 3

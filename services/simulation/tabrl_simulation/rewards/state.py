@@ -1,13 +1,13 @@
 """What reward source sees of the robot while it is traced: raw arrays, and helpers that resolve names to constants.
 
-Rotations and velocities follow MuJoCo's conventions: `cvel[i]` is the spatial velocity (angular, then linear) of body i,
-expressed in world axes at the centre of mass of the tree the body belongs to (`mj_comVel` in engine_core_smooth.c).
+Rotations and velocities follow MuJoCo's conventions: `cvel[i]` is the spatial velocity (angular, then linear) of body
+i, expressed in world axes at the centre of mass of the tree the body belongs to (`mj_comVel` in engine_core_smooth.c).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -88,7 +88,10 @@ class TracedState:
         return jnp.linalg.norm(self.body_position(body) - self.body_position(other_body))
 
     def joint_position(self, joint: str) -> Array:
-        """Return a joint's coordinates: a scalar (hinge in rad, slide in m), `[4]` for a ball, `[7]` for a free joint."""
+        """Return a joint's coordinates.
+
+        A scalar (hinge in rad, slide in m), `[4]` for a ball, `[7]` for a free joint.
+        """
         found = self._robot.joints[self._index("joint", joint, [each.name for each in self._robot.joints])]
         return _numbers(self._arrays["qpos"], found.qpos_address, {"free": 7, "ball": 4}.get(found.kind, 1))
 

@@ -32,7 +32,10 @@ _MOST_TERMS = 32
 
 @dataclass(frozen=True)
 class Traced:
-    """A reward as two programs: `exported` (`jax.export`, batched) and `onnx` (one environment), with what goes in and out."""
+    """A reward as two programs.
+
+    `exported` (`jax.export`, batched) and `onnx` (one environment), with what goes in and out.
+    """
 
     inputs: tuple[str, ...]
     uses_action: bool
@@ -87,7 +90,9 @@ def _terms(returned: Any, checked: CheckedSource) -> dict[str, Any]:
     line, column = checked.return_place
     if not isinstance(returned, Mapping) or not returned:
         message = f"reward returned {type(returned).__name__}, not a dict with at least one term"
-        raise RewardRejected([Diagnostic("bad-return", line, column, message, 'return {"upright": ..., "effort": ...}')])
+        raise RewardRejected(
+            [Diagnostic("bad-return", line, column, message, 'return {"upright": ..., "effort": ...}')]
+        )
     if len(returned) > _MOST_TERMS:
         message = f"reward returned {len(returned)} terms; {_MOST_TERMS} are allowed"
         raise RewardRejected([Diagnostic("bad-return", line, column, message, "put terms together")])

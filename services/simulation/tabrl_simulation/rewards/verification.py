@@ -46,7 +46,10 @@ def verify(program: bytes, onnx: bytes, robot: Robot, places: Places) -> list[Di
 
 def _check_robot(program: RewardProgram, robot: Robot) -> None:
     arrays = dict(robot.arrays)
-    if (program.environment_id, program.environment_fingerprint) != (robot.environment_id, robot.environment_fingerprint):
+    if (program.environment_id, program.environment_fingerprint) != (
+        robot.environment_id,
+        robot.environment_fingerprint,
+    ):
         raise ProgramRefused("the program is for another environment")
     if program.header.action_size != robot.action_size:
         raise ProgramRefused("the program takes actions of another size")
@@ -61,9 +64,7 @@ def _by_program(program: RewardProgram, states: Mapping[str, Floats], actions: F
     return {name: np.asarray(computed[name]) for name in program.terms}
 
 
-def _by_onnx(
-    model: Any, terms: tuple[str, ...], states: Mapping[str, Floats], actions: Floats
-) -> dict[str, Floats]:
+def _by_onnx(model: Any, terms: tuple[str, ...], states: Mapping[str, Floats], actions: Floats) -> dict[str, Floats]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,0 +1,137 @@
+"""What a model answers: read leniently where the meaning is plain, checked strictly where it matters."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tabrl_simulation.rewards.diagnostics import Diagnostic, RewardRejected
+from tabrl_simulation.rewards.repair import repaired
+
+__all__ = ["Answer", "SourceStream", "parse_answer"]
+
+_LONGEST_TEXT = 2000
+_LARGEST_WEIGHT = 1000.0
+_SOURCE_KEY = re.compile(r'"source"\s*:\s*"')
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", '"': '"', "\\": "\\", "/": "/"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A reward as a model wrote it."""
+
+    source: str
+    explanation: str
+    weights: Mapping[str, float]
+    term_explanations: Mapping[str, str]
+    left_out: tuple[str, ...]
+
+
+def parse_answer(text: str) -> Answer:
+    """Return the answer in a model's text: a JSON object, alone or among other words, or bare source.
+
+    Raises:
+        RewardRejected: there is no source in it; the diagnostic says what was found instead.
+    """
+    fields = _object_in(text)
+    if fields is None and "def reward" in text and '"source"' not in text:
+        return Answer(repaired(text).source, "", {}, {}, ())
+    if fields is None:
+        cut = text.lstrip().startswith("{")
+        found = "the JSON object is cut short or malformed" if cut else "the answer holds no JSON object"
+        raise RewardRejected([Diagnostic("answer-unreadable", 0, 0, found, 'answer with {"source": ..., ...} alone')])
+    source = fields.get("source")
+    if not isinstance(source, str) or not source.strip():
+        raise RewardRejected([Diagnostic("answer-unreadable", 0, 0, 'there is no "source" in the answer', "add it")])
+    weights, explanations = _terms(fields.get("terms"))
+    return Answer(repaired(source).source, _text(fields.get("explanation")), weights, explanations, _list(fields))
+
+
+def _object_in(text: str) -> dict[str, Any] | None:
+    """Return the first JSON object with a source in the text."""
+    decoder = json.JSONDecoder(strict=False)
+    for found in re.finditer(r"\{", text):
+        try:
+            value, _ = decoder.raw_decode(text, found.start())
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict) and "source" in value:
+            return value
+    return None
+
+
+def _terms(terms: object) -> tuple[dict[str, float], dict[str, str]]:
+    weights: dict[str, float] = {}
+    explanations: dict[str, str] = {}
+    for term in terms if isinstance(terms, list) else []:
+        if not isinstance(term, dict) or not isinstance(term.get("name"), str):
+            continue
+        weight = term.get("weight", 1.0)
+        if isinstance(weight, int | float) and math.isfinite(weight) and abs(weight) <= _LARGEST_WEIGHT:
+            weights[term["name"]] = float(weight)
+        explanations[term["name"]] = _text(term.get("explanation"))
+    return weights, explanations
+
+
+def _list(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    values = fields.get("left_out")
+    return tuple(_text(value) for value in values[:20] if value) if isinstance(values, list) else ()
+
+
+def _text(value: object) -> str:
+    return value.strip()[:_LONGEST_TEXT] if isinstance(value, str) else ""
+
+
+class SourceStream:
+    """Finds the source in an answer that is still being written, and gives it out piece by piece."""
+
+    def __init__(self) -> None:
+        """Start with nothing read."""
+        self._text = ""
+        self._position: int | None = None
+        self._done = False
+
+    def feed(self, piece: str) -> str:
+        """Return the source that has become known with this piece of the answer; empty when there is none yet."""
+        self._text += piece
+        if self._done:
+            return ""
+        if self._position is None:
+            found = _SOURCE_KEY.search(self._text)
+            if found is None:
+                return ""
+            self._position = found.end()
+        return self._decoded()
+
+    def _decoded(self) -> str:
+        assert self._position is not None
+        text, position, letters = self._text, self._position, []
+        while position < len(text):
+            letter = text[position]
+            if letter == '"':
+                self._done = True
+                break
+            if letter != "\\":
+                letters.append(letter)
+                position += 1
+                continue
+            length = 6 if text[position + 1 : position + 2] == "u" else 2
+            if position + length > len(text):
+                break
+            letters.append(_unescaped(text[position : position + length]))
+            position += length
+        self._position = position
+        return "".join(letters)
+
+
+def _unescaped(escape: str) -> str:
+    if escape[1] != "u":
+        return _ESCAPES.get(escape[1], escape[1])
+    try:
+        return chr(int(escape[2:], 16))
+    except ValueError:
+        return ""

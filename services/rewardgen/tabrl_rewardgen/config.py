@@ -1,0 +1,29 @@
+"""What RewardGen can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tabrl_chassis.config import ServiceConfig, option, peer
+
+__all__ = ["LIBRARY", "Config"]
+
+LIBRARY = "library"
+"""Name of the built-in library among the models."""
+
+
+@dataclass(frozen=True)
+class Config(ServiceConfig):
+    """Flags of RewardGen beside the common ones."""
+
+    scene_address: str = peer("scene")
+    llm_model: str = option("LiteLLM names of the models to offer, comma-separated; empty for the library alone", "")
+    llm_api_base: str = option("address of an OpenAI-compatible endpoint; empty for each provider's own", "")
+    llm_timeout_secs: float = option("how long one answer of a model may take", 120.0)
+    llm_attempts: int = option("how often a model may try, repairs included", 4)
+    generations: int = option("how many rewards are written at once", 4)
+
+    @property
+    def llm_models(self) -> tuple[str, ...]:
+        """The configured models, in order."""
+        return tuple(dict.fromkeys(name.strip() for name in self.llm_model.split(",") if name.strip()))

@@ -1,0 +1,182 @@
+"""Writes a reward: by the library or by a model, checked, repaired and sealed, with an event for each step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import grpc
+from tabrl.rewardgen.v1 import rewardgen_pb2
+from tabrl_chassis.errors import TabrlError
+from tabrl_simulation.rewards.compile import CompiledReward, compile_reward_with
+from tabrl_simulation.rewards.diagnostics import Diagnostic, JailUnavailable, RewardRejected
+from tabrl_simulation.rewards.pool import JailPool
+from tabrl_simulation.rewards.robot import Robot
+
+from tabrl_rewardgen import library, llm
+from tabrl_rewardgen.answers import Answer, SourceStream, parse_answer
+from tabrl_rewardgen.config import LIBRARY, Config
+from tabrl_rewardgen.metrics import LLM_COST, LLM_TOKENS, REWARDS
+from tabrl_rewardgen.prompting import first_messages, repair_message
+
+__all__ = ["Event", "Written", "jail_unavailable", "rejected", "stage", "write_reward"]
+
+_PHASES = rewardgen_pb2.GenerationPhase
+
+
+@dataclass(frozen=True)
+class Written:
+    """A finished reward with what its author said about it."""
+
+    compiled: CompiledReward
+    weights: Mapping[str, float]
+    term_explanations: Mapping[str, str]
+    explanation: str
+    left_out: tuple[str, ...]
+    usage: llm.Usage | None = None
+
+
+Event = rewardgen_pb2.GenerateRewardResponse | Written
+
+
+def stage(phase: rewardgen_pb2.GenerationPhase.ValueType, message: str) -> rewardgen_pb2.GenerateRewardResponse:
+    """Return the event that a stage began."""
+    return rewardgen_pb2.GenerateRewardResponse(stage=rewardgen_pb2.GenerationStage(phase=phase, message=message))
+
+
+async def write_reward(config: Config, pool: JailPool, prompt: str, robot: Robot, model: str) -> AsyncIterator[Event]:
+    """Yield events, `Written` last.
+
+    Raises:
+        TabrlError: BEHAVIOUR_UNKNOWN, PROVIDER_*, JAIL_UNAVAILABLE.
+    """
+    writer = _by_library(pool, prompt, robot) if model == LIBRARY else _by_model(config, pool, prompt, robot, model)
+    try:
+        async for event in writer:
+            yield event
+    except TabrlError as e:
+        REWARDS.labels(model, e.reason).inc()
+        raise
+    except JailUnavailable as e:
+        REWARDS.labels(model, "JAIL_UNAVAILABLE").inc()
+        raise jail_unavailable(e) from e
+    REWARDS.labels(model, "OK").inc()
+
+
+async def _by_library(pool: JailPool, prompt: str, robot: Robot) -> AsyncIterator[Event]:
+    yield stage(_PHASES.GENERATION_PHASE_WRITING, "looking the behaviour up in the built-in library")
+    try:
+        found = library.write(prompt, robot)
+    except library.BehaviourUnknown as e:
+        raise _unknown(e) from e
+    yield rewardgen_pb2.GenerateRewardResponse(source_delta=found.source)
+    yield stage(_PHASES.GENERATION_PHASE_SEALING, "checking, tracing and sealing the reward")
+    compiled = await compile_reward_with(pool, found.source, robot)
+    yield Written(compiled, found.weights, found.term_explanations, found.explanation, found.left_out)
+
+
+async def _by_model(config: Config, pool: JailPool, prompt: str, robot: Robot, model: str) -> AsyncIterator[Event]:
+    messages = first_messages(prompt, robot)
+    usage = llm.Usage()
+    remarks: Sequence[Diagnostic] = ()
+    for attempt in range(1, config.llm_attempts + 1):
+        again = f" (attempt {attempt})" if attempt > 1 else ""
+        yield stage(_PHASES.GENERATION_PHASE_WRITING, f"asking {model}{again}")
+        source = SourceStream()
+        text = ""
+        async for piece in llm.ask(config, model, messages):
+            if isinstance(piece, llm.Completion):
+                text = piece.text
+                usage = usage.plus(piece.usage)
+                _count(model, piece.usage)
+            elif delta := source.feed(piece):
+                yield rewardgen_pb2.GenerateRewardResponse(source_delta=delta)
+        answer: Answer | None = None
+        try:
+            yield stage(_PHASES.GENERATION_PHASE_CHECKING, "checking the source against the reward language")
+            answer = await asyncio.to_thread(parse_answer, text)
+            yield stage(_PHASES.GENERATION_PHASE_SEALING, "tracing and sealing the reward")
+            pool.warm()
+            compiled = await compile_reward_with(pool, answer.source, robot)
+        except RewardRejected as e:
+            remarks = e.diagnostics
+        else:
+            weights = {term: answer.weights.get(term, 1.0) for term in compiled.terms}
+            yield Written(compiled, weights, answer.term_explanations, answer.explanation, answer.left_out, usage)
+            return
+        if attempt < config.llm_attempts:
+            repair = rewardgen_pb2.GenerationRepair(attempt=attempt, diagnostics=map(diagnostic_proto, remarks))
+            yield rewardgen_pb2.GenerateRewardResponse(repair=repair)
+            refused = repair_message(remarks, answer.source if answer else "")
+            # Only the last attempt stays in the conversation: it grows no longer with each repair.
+            messages = [*messages[:2], {"role": "assistant", "content": text[:20_000] or "(nothing)"}, refused]
+    raise _unusable(config, model, remarks)
+
+
+def _count(model: str, usage: llm.Usage) -> None:
+    LLM_TOKENS.labels(model, "prompt").inc(usage.prompt_tokens)
+    LLM_TOKENS.labels(model, "completion").inc(usage.completion_tokens)
+    LLM_COST.labels(model).inc(usage.cost_usd or 0.0)
+
+
+def diagnostic_proto(remark: Diagnostic) -> rewardgen_pb2.Diagnostic:
+    """Return the contract's message of a remark."""
+    severity = rewardgen_pb2.SEVERITY_WARNING if remark.severity == "warning" else rewardgen_pb2.SEVERITY_ERROR
+    return rewardgen_pb2.Diagnostic(
+        severity=severity,
+        rule=remark.rule,
+        line=remark.line,
+        column=remark.column,
+        message=remark.message,
+        suggestion=remark.suggestion,
+    )
+
+
+def rejected(remarks: Sequence[Diagnostic], lines_above: int = 0) -> TabrlError:
+    """Return REWARD_REJECTED; each field is `source:LINE:COLUMN` in the text as it was sent."""
+    moved = [remark.moved(lines_above) for remark in remarks]
+    return TabrlError(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "REWARD_REJECTED",
+        f"The reward source was refused: {moved[0] if moved else 'no reason was given'}",
+        fields=_fields(moved),
+        metadata={"violations": str(len(moved))},
+    )
+
+
+def jail_unavailable(error: JailUnavailable) -> TabrlError:
+    """Return JAIL_UNAVAILABLE."""
+    message = f"No reward source can be compiled on this machine, as its kernel lacks what the jail needs: {error}"
+    return TabrlError(grpc.StatusCode.UNAVAILABLE, "JAIL_UNAVAILABLE", message)
+
+
+def _fields(remarks: Sequence[Diagnostic]) -> list[tuple[str, str]]:
+    return [
+        (
+            f"source:{remark.line}:{remark.column}",
+            f"{remark.rule}: {remark.message}" + (f"; {remark.suggestion}" if remark.suggestion else ""),
+        )
+        for remark in remarks
+    ]
+
+
+def _unknown(error: library.BehaviourUnknown) -> TabrlError:
+    remedy = f" The nearest is: {error.nearest}." if error.nearest else ""
+    return TabrlError(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "BEHAVIOUR_UNKNOWN",
+        f"{error}{remedy} Reword the prompt, or configure an LLM.",
+        metadata={"nearest": error.nearest, "known": ", ".join(error.known)},
+    )
+
+
+def _unusable(config: Config, model: str, remarks: Sequence[Diagnostic]) -> TabrlError:
+    return TabrlError(
+        grpc.StatusCode.ABORTED,
+        "PROVIDER_ANSWER_UNUSABLE",
+        f"{model} gave no usable reward in {config.llm_attempts} attempts; reword the prompt or choose another model. "
+        f"Last: {remarks[0] if remarks else 'nothing'}",
+        fields=_fields(remarks),
+        metadata={"model": model, "attempts": str(config.llm_attempts)},
+    )

@@ -1,0 +1,132 @@
+"""Reads a prompt: which behaviours it names, where to, how fast, how gently, and which of its wishes are not
+understood."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from tabrl_rewardgen.library.lexicon import CONCEPTS, FILLERS, SIMILE, TITLES
+
+__all__ = ["Wish", "read"]
+
+_NUMBER_WORDS = {
+    **{"zero": 0.0, "quarter": 0.25, "half": 0.5, "one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0},
+    **{"six": 6.0, "seven": 7.0, "eight": 8.0, "nine": 9.0, "ten": 10.0, "twenty": 20.0, "thirty": 30.0},
+    **{"forty": 40.0, "fifty": 50.0, "hundred": 100.0, "a": 1.0, "an": 1.0},
+}
+_AMOUNT = rf"(?P<number>\d+(?:\.\d+)?|{'|'.join(_NUMBER_WORDS)})(?:\s+and\s+a\s+(?P<half>half))?(?:\s+an?)?"
+_METRES = r"(?P<unit>metres?|meters?|m|centimet(?:re|er)s?|cm)"
+_SPEED = re.compile(rf"\b{_AMOUNT}\s*{_METRES}\s*(?:per|/|a|each)\s*(?:second|sec|s)\b")
+_DISTANCE = re.compile(rf"\b{_AMOUNT}\s*{_METRES}\b")
+_CLAUSE = re.compile(r"[,;.!?:]+|\b(?:and|then|while|whilst|but|before|after|until|so that|without)\b")
+_SEQUENCE = re.compile(r"\b(?:then|afterwards|after that|before|after|first)\b")
+_RHYTHM = re.compile(r"\b(?:beat|music|rhythm|song|dance|dancing)\b")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a prompt asks for, as far as it is understood.
+
+    `distance_m` and `speed_mps` are None when the prompt gives no number. `left_out` holds phrases that no concept
+    covers.
+    """
+
+    text: str
+    concepts: frozenset[str]
+    distance_m: float | None
+    speed_mps: float | None
+    left_out: tuple[str, ...]
+
+    def has(self, *concepts: str) -> bool:
+        """Whether any of these concepts is in the prompt."""
+        return any(concept in self.concepts for concept in concepts)
+
+    @property
+    def heading(self) -> float:
+        """-1 for backward, otherwise 1."""
+        return -1.0 if self.has("backward") and not self.has("forward") else 1.0
+
+    @property
+    def side(self) -> float:
+        """-1 for left, 1 for right, 0 when the prompt names neither or both."""
+        return float(self.has("right")) - float(self.has("left"))
+
+    @property
+    def effort_weight(self) -> float:
+        """How much control costs: more for gentle, smooth and slow."""
+        return -0.3 if self.has("gentle") else -0.1 if self.has("slow", "still", "hang") else -0.03
+
+
+def read(prompt: str) -> Wish:
+    """Return what a prompt asks for."""
+    text = " ".join(prompt.lower().replace("\u2019", "'").split())
+    speed = _SPEED.search(text)
+    rest = text[: speed.start()] + text[speed.end() :] if speed else text
+    distance = _DISTANCE.search(rest)
+    concepts = frozenset(name for name, pattern in CONCEPTS.items() if pattern.search(text))
+    # "like a propeller" is a behaviour said in pictures; "like a ninja" is a style the library cannot give.
+    similes = [found[0] for found in SIMILE.finditer(_before_clauses(text)) if not _is_behaviour(found[0])]
+    return Wish(
+        text=text,
+        concepts=_settled(concepts, text),
+        distance_m=_metres(distance) if distance else None,
+        speed_mps=_metres(speed) if speed else None,
+        left_out=tuple(_left_out(text, similes)),
+    )
+
+
+def _is_behaviour(simile: str) -> bool:
+    return any(CONCEPTS[name].search(simile) for name in TITLES)
+
+
+def _settled(concepts: frozenset[str], text: str) -> frozenset[str]:
+    """Let the more specific of two concepts win where one phrase speaks for both."""
+    found = set(concepts)
+    if re.search(r"\bleft and right\b|\bside[- ]to[- ]side\b", text):
+        found -= {"left", "right"}
+    if re.search(r"\bback[- ]and[- ]forth\b|\bbackflips?\b", text):
+        found.discard("backward")
+    if "swing_up" in found and not re.search(r"\bsway|side[- ]to[- ]side", text):
+        found.discard("sway")
+    if re.search(r"\bstand(s|ing)? still\b|\bhang(s|ing)? still\b", text):
+        found.add("still")
+    if re.search(r"\b(not|n't|without) mov(e|ing)\b", text):
+        found.discard("walk")
+    if "flip" in found and "spin" in found and "somersault" not in text:
+        found.discard("spin")
+    return frozenset(found)
+
+
+def _metres(found: re.Match[str]) -> float:
+    number = found["number"]
+    value = _NUMBER_WORDS.get(number)
+    value = float(number) if value is None else value
+    value += 0.5 if found["half"] else 0.0
+    return value / 100 if found["unit"].startswith("c") else value
+
+
+def _before_clauses(text: str) -> str:
+    return _CLAUSE.sub(" | ", text)
+
+
+def _left_out(text: str, similes: list[str]) -> list[str]:
+    """Return wishes no concept covers: clauses with unknown words, comparisons, and order in time."""
+    wishes = []
+    if found := _SEQUENCE.search(text):
+        if re.search(r"\bthen\b|\bafter|\bbefore\b", text):
+            wishes.append(f"one thing after another ({found[0]!r}): a reward sees one moment at a time")
+    if found := _RHYTHM.search(text):
+        wishes.append(f"{found[0]!r}: the library has no rhythm")
+    wishes += [f"the style {simile.strip()!r}" for simile in similes]
+    covered = text
+    for simile in similes:
+        covered = covered.replace(simile.strip(), " ")
+    for pattern in (_SPEED, _DISTANCE, _RHYTHM, *CONCEPTS.values()):
+        covered = pattern.sub(" ", covered)
+    for clause in _CLAUSE.split(covered):
+        words = re.findall(r"[a-z']+", clause or "")
+        unknown = [word for word in words if word not in FILLERS and len(word) > 2]
+        if unknown:
+            wishes.append(" ".join(f"{word}" for word in unknown))
+    return list(dict.fromkeys(wishes))

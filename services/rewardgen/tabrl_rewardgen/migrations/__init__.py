@@ -1,0 +1,1 @@
+"""Alembic revisions of RewardGen's database."""

@@ -1,0 +1,78 @@
+"""Rewards on record: one row each, holding the contract's own message."""
+
+from __future__ import annotations
+
+import datetime
+
+import grpc
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from tabrl.rewardgen.v1 import rewardgen_pb2
+from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.idempotency import request_ids_table
+from tabrl_chassis.pagination import Page
+
+__all__ = ["Base", "RewardRow", "add_reward", "find_reward", "page_of_rewards"]
+
+
+class Base(DeclarativeBase):
+    """The models of RewardGen's database."""
+
+
+request_ids_table(Base.metadata)
+
+
+class RewardRow(Base):
+    """A sealed reward. `sequence` orders them by when they were made; `message` is the `Reward`, serialized."""
+
+    __tablename__ = "rewards"
+
+    sequence: Mapped[int] = mapped_column(sa.Integer, primary_key=True, autoincrement=True)
+    reward_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    environment_id: Mapped[str] = mapped_column(sa.String(100), index=True)
+    create_time: Mapped[datetime.datetime] = mapped_column(sa.DateTime(timezone=True))
+    message: Mapped[bytes] = mapped_column(sa.LargeBinary)
+
+
+def add_reward(session: Session, reward: rewardgen_pb2.Reward) -> str:
+    """Keep a reward and return its id."""
+    session.add(
+        RewardRow(
+            reward_id=reward.reward_id,
+            environment_id=reward.environment_id,
+            create_time=reward.create_time.ToDatetime(datetime.UTC),
+            message=reward.SerializeToString(deterministic=True),
+        )
+    )
+    return reward.reward_id
+
+
+def find_reward(session: Session, reward_id: str) -> rewardgen_pb2.Reward:
+    """Return a reward.
+
+    Raises:
+        TabrlError: REWARD_NOT_FOUND.
+    """
+    row = session.scalar(sa.select(RewardRow).where(RewardRow.reward_id == reward_id))
+    if row is None:
+        raise TabrlError(
+            grpc.StatusCode.NOT_FOUND,
+            "REWARD_NOT_FOUND",
+            f"There is no reward {reward_id!r}.",
+            metadata={"reward_id": reward_id},
+        )
+    return rewardgen_pb2.Reward.FromString(row.message)
+
+
+def page_of_rewards(session: Session, environment_id: str, page: Page) -> tuple[list[rewardgen_pb2.Reward], str]:
+    """Return a page of rewards, newest first, and the token of the next page (empty on the last)."""
+    query = sa.select(RewardRow).order_by(RewardRow.sequence.desc()).limit(page.size + 1)
+    if environment_id:
+        query = query.where(RewardRow.environment_id == environment_id)
+    if page.after is not None:
+        query = query.where(RewardRow.sequence < int(page.after))
+    rows = list(session.scalars(query))
+    more = len(rows) > page.size
+    rows = rows[: page.size]
+    token = page.token(str(rows[-1].sequence)) if more else ""
+    return [rewardgen_pb2.Reward.FromString(row.message) for row in rows], token

@@ -151,7 +151,7 @@ def _spec_from(message: Json) -> Tensor:
 def _arrays_to(arrays: Mapping[str, Array]) -> Json:
     return {
         name: {"shape": list(np.shape(value)), "values": [_number(x) for x in np.ravel(value)]}
-        for name, value in arrays.items()
+        for name, value in sorted(arrays.items())
     }
 
 

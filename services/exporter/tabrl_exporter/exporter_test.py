@@ -1,0 +1,295 @@
+"""The Exporter over a real socket, with its real export process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+import pytest_asyncio
+from google.protobuf import json_format
+from prometheus_client import REGISTRY
+from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc, manifest_pb2
+from tabrl_chassis.artifacts import ArtifactStore
+from tabrl_chassis.client import open_channel
+from tabrl_chassis.database import Database, schema_differences
+from tabrl_chassis.errors import TabrlError, error_from
+from tabrl_chassis.service import Running, started
+from tabrl_simulation import bundle, environments
+from tabrl_simulation.controllers import manifest_json, player
+from tabrl_simulation.controllers.untrained import untrained_checkpoint
+
+from tabrl_exporter import exchange, policies
+from tabrl_exporter.service import SERVICE, ExporterConfig, exporter_service
+
+in_one_loop = pytest.mark.asyncio(loop_scope="module")
+
+CARTPOLE = "CartpoleBalance"
+Stub = exporter_pb2_grpc.ExporterServiceStub
+
+# An export process whose controllers see only half of each observation.
+_BROKEN_WORKER = """
+from tabrl_simulation.controllers import build, parity
+from tabrl_exporter import worker
+right = build.build_controller
+def halved(bench, checkpoint, reward, **options):
+    made = right(bench, checkpoint, reward, **options)
+    policy = checkpoint.policy(bench.environment)
+    wrong = build.build(bench, lambda observation: policy(0.5 * observation), reward)
+    return build.BuiltController(wrong.onnx, wrong.manifest, wrong.scene, made.source)
+build.build_controller = halved
+worker.main()
+"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running[ExporterConfig]]:
+    async with started(SERVICE, ExporterConfig(data=tmp_path_factory.mktemp("data"))) as service:
+        yield service
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stub(running: Running[ExporterConfig]) -> AsyncIterator[Stub]:
+    async with open_channel(running.address) as channel:
+        yield Stub(channel)
+
+
+def checkpoint_in(store: ArtifactStore, *, seed: int = 0, environment_id: str = CARTPOLE) -> str:
+    environment = environments.load(environment_id)
+    return store.put(untrained_checkpoint(environment, seed=seed).to_bytes()).sha256
+
+
+def ask(checkpoint: str, **fields: object) -> exporter_pb2.CreatePolicyRequest:
+    return exporter_pb2.CreatePolicyRequest(
+        **{"environment_id": CARTPOLE, "checkpoint_sha256": checkpoint, **fields}  # type: ignore[arg-type]
+    )
+
+
+async def refused(stub: Stub, request: exporter_pb2.CreatePolicyRequest) -> TabrlError:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.CreatePolicy(request)
+    return error_from(caught.value)
+
+
+def exports(outcome: str = "published") -> float:
+    return REGISTRY.get_sample_value("tabrl_exporter_export_seconds_count", {"outcome": outcome}) or 0.0
+
+
+@in_one_loop
+async def test_a_checkpoint_becomes_a_policy_that_plays(stub: Stub, running: Running[ExporterConfig]) -> None:
+    # Given a checkpoint, when it is exported
+    store = running.context.artifacts
+    checkpoint = checkpoint_in(store)
+    policy = (await stub.CreatePolicy(ask(checkpoint, run_id="run-1", title="sway"))).policy
+
+    # then the policy says what it is and how it was measured
+    assert policy.policy_id == policies.policy_id_of(ask(checkpoint))
+    assert (policy.environment_id, policy.run_id, policy.title) == (CARTPOLE, "run-1", "sway")
+    assert policy.checkpoint_sha256 == checkpoint
+    assert not policy.HasField("reward")
+    assert policy.parity.passed
+    assert policy.parity.states >= 200
+    assert max(output.max_difference for output in policy.parity.outputs) <= policy.parity.tolerance == 1e-5
+    assert (await stub.GetPolicy(exporter_pb2.GetPolicyRequest(policy_id=policy.policy_id))).policy == policy
+
+    # the manifest is the contract's, and says the same with and without protobuf
+    text = store.read(policy.manifest.sha256)
+    message = json_format.Parse(text, manifest_pb2.ControllerManifest())
+    manifest = manifest_json.loads(text)
+    assert manifest_json.dumps(manifest_json.loads(json_format.MessageToJson(message))) == manifest_json.dumps(manifest)
+    assert message.controller_sha256 == policy.controller.sha256
+    assert message.checkpoint_sha256 == checkpoint
+    assert len(message.resets) == 16
+    assert len(message.resets[0].data["qpos"].values) == 2
+    assert policy.manifest.media_type == "application/json"
+    assert store.describe(message.scene_xml.sha256) == message.scene_xml
+
+    # and the stored files are enough to play it
+    files = bundle.SceneFiles(store.read(message.scene_xml.sha256).decode(), {})
+    controller = player.Controller(store.read(policy.controller.sha256), manifest)
+    ticks = [
+        tick for tick, _ in zip(player.Player(controller, bundle.load_scene(files)).episode(), range(20), strict=False)
+    ]
+    assert np.isfinite(ticks[-1].decision.reward)
+
+
+@in_one_loop
+async def test_the_same_call_gives_the_same_policy_by_one_export(stub: Stub, running: Running[ExporterConfig]) -> None:
+    request = ask(checkpoint_in(running.context.artifacts, seed=1))
+    before = exports()
+
+    answers = await asyncio.gather(*(stub.CreatePolicy(request) for _ in range(4)))
+    request.title = "another title decides nothing"
+    answers.append(await stub.CreatePolicy(request))
+
+    assert len({answer.policy.SerializeToString() for answer in answers}) == 1
+    assert exports() - before == 1
+
+
+@in_one_loop
+async def test_an_export_outlives_the_caller_that_asked_first(stub: Stub, running: Running[ExporterConfig]) -> None:
+    request = ask(checkpoint_in(running.context.artifacts, seed=2))
+    before = exports()
+    with pytest.raises(grpc.aio.AioRpcError):
+        await stub.CreatePolicy(request, timeout=0.05)
+    assert (await stub.CreatePolicy(request)).policy.parity.passed
+    assert exports() - before == 1
+
+
+@in_one_loop
+async def test_policies_are_listed_newest_first_by_run_and_environment(
+    stub: Stub, running: Running[ExporterConfig]
+) -> None:
+    def publish(session: object) -> None:
+        for number in range(5):
+            policy = exporter_pb2.Policy(
+                policy_id=f"listed-{number}", environment_id="WalkerRun", run_id=f"r{number % 2}"
+            )
+            policies.publish(session, policy)  # type: ignore[arg-type]
+
+    await running.context.database.write(publish)
+
+    async def listed(**query: object) -> exporter_pb2.ListPoliciesResponse:
+        request = exporter_pb2.ListPoliciesRequest(environment_id="WalkerRun", **query)  # type: ignore[arg-type]
+        answer: exporter_pb2.ListPoliciesResponse = await stub.ListPolicies(request)
+        return answer
+
+    first = await listed(page_size=3)
+    rest = await listed(page_size=3, page_token=first.next_page_token)
+    of_run = await listed(run_id="r1")
+
+    assert [policy.policy_id for policy in first.policies] == ["listed-4", "listed-3", "listed-2"]
+    assert [policy.policy_id for policy in rest.policies] == ["listed-1", "listed-0"]
+    assert rest.next_page_token == ""
+    assert [policy.policy_id for policy in of_run.policies] == ["listed-3", "listed-1"]
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await listed(run_id="r1", page_token=first.next_page_token)
+    assert error_from(caught.value).reason == "INVALID_PAGE_TOKEN"
+
+
+@in_one_loop
+async def test_bad_orders_are_refused_by_name(stub: Stub, running: Running[ExporterConfig]) -> None:
+    store = running.context.artifacts
+    checkpoint = checkpoint_in(store)
+
+    error = await refused(stub, ask(checkpoint, environment_id="CartpoleBalanc"))
+    assert (error.code, error.reason) == (grpc.StatusCode.NOT_FOUND, "ENVIRONMENT_NOT_FOUND")
+    assert error.metadata["nearest"] == CARTPOLE
+
+    error = await refused(stub, ask("0" * 64))
+    assert (error.code, error.reason) == (grpc.StatusCode.NOT_FOUND, "ARTIFACT_NOT_FOUND")
+    assert error.metadata["sha256"] == "0" * 64
+
+    error = await refused(stub, ask(store.put(b"no checkpoint").sha256))
+    assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "CHECKPOINT_INCOMPATIBLE")
+
+    error = await refused(stub, ask(checkpoint, environment_id="PendulumSwingup"))
+    assert error.reason == "CHECKPOINT_INCOMPATIBLE"
+    assert CARTPOLE in error.message
+
+    garbage = store.put(b"no program").sha256
+    reward = exporter_pb2.PolicyReward(program_sha256=garbage, onnx_sha256=garbage)
+    error = await refused(stub, ask(checkpoint, reward=reward))
+    assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REWARD_MISMATCH")
+
+    error = await refused(stub, ask("not a digest"))
+    assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.GetPolicy(exporter_pb2.GetPolicyRequest(policy_id="none"))
+    assert error_from(caught.value).reason == "POLICY_NOT_FOUND"
+
+
+@in_one_loop
+async def test_a_killed_export_process_is_replaced(stub: Stub, running: Running[ExporterConfig]) -> None:
+    request = ask(checkpoint_in(running.context.artifacts, seed=3))
+    export = asyncio.ensure_future(stub.CreatePolicy(request))
+    victim = await _worker_of(os.getpid())
+    os.kill(victim, signal.SIGKILL)
+    assert (await export).policy.parity.passed
+    assert await _worker_of(os.getpid()) != victim
+
+
+@in_one_loop
+async def test_a_controller_that_differs_from_its_source_is_not_published(tmp_path: Path) -> None:
+    service = exporter_service(worker=("-c", _BROKEN_WORKER))
+    async with started(service, ExporterConfig(data=tmp_path)) as running, open_channel(running.address) as channel:
+        request = ask(checkpoint_in(running.context.artifacts))
+        error = await refused(Stub(channel), request)
+        assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "PARITY_FAILED")
+        assert {name for name, _ in error.fields} >= {"action", "ctrl"}
+        assert not (await Stub(channel).ListPolicies(exporter_pb2.ListPoliciesRequest())).policies
+
+
+@pytest.mark.parametrize(
+    ("worker", "told"),
+    [("raise SystemExit(3)", "exit status 3"), ("import time; time.sleep(60)", "no answer within 0.5 s")],
+)
+@in_one_loop
+async def test_an_export_process_that_fails_again_is_an_error_and_no_hang(
+    tmp_path: Path, worker: str, told: str
+) -> None:
+    service = exporter_service(worker=("-c", worker))
+    config = ExporterConfig(data=tmp_path, export_timeout_secs=0.5)
+    async with started(service, config) as running, open_channel(running.address) as channel:
+        error = await refused(Stub(channel), ask(checkpoint_in(running.context.artifacts)))
+    assert (error.code, error.reason) == (grpc.StatusCode.INTERNAL, "WORKER_CRASHED")
+    assert told in error.metadata["exit"]
+
+
+@in_one_loop
+async def test_an_idle_export_process_ends(tmp_path: Path) -> None:
+    # Given a service whose export process answers every order with a defect
+    reply = exchange.to_line(exchange.Refusal("INTERNAL", "", {})).decode()
+    worker = f"import sys\nfor _ in sys.stdin:\n    print({reply!r}, end='', flush=True)"
+    config = ExporterConfig(data=tmp_path, worker_idle_secs=0.2)
+    service = exporter_service(worker=("-c", worker))
+    async with started(service, config) as running, open_channel(running.address) as channel:
+        error = await refused(Stub(channel), ask(checkpoint_in(running.context.artifacts)))
+        assert (error.code, error.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
+        # when nothing more is asked, then it goes
+        async with asyncio.timeout(30):
+            while REGISTRY.get_sample_value("tabrl_exporter_worker_running"):
+                await asyncio.sleep(0.05)
+
+
+def test_what_decides_a_controller_decides_its_id() -> None:
+    digest = "a" * 64
+    reward = exporter_pb2.PolicyReward(program_sha256=digest, onnx_sha256=digest, weights={"upright": 1.0})
+    unweighted = exporter_pb2.PolicyReward(reward_id="r", program_sha256=digest, onnx_sha256=digest)
+    heavier = exporter_pb2.PolicyReward(program_sha256=digest, onnx_sha256=digest, weights={"upright": 2.0})
+    ids = [policies.policy_id_of(ask(digest, **given)) for given in ({}, {"reward": reward}, {"reward": heavier})]
+    assert len(set(ids)) == 3
+    assert policies.policy_id_of(ask(digest, reward=unweighted, title="t", run_id="r")) == ids[1]
+    assert policies.policy_id_of(ask(digest)) == ids[0]
+    assert all(len(each) <= 20 for each in ids)
+
+
+def test_the_migrations_make_the_models(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/exporter.db")
+    database.migrate("tabrl_exporter.migrations")
+    assert schema_differences(database, policies.Base.metadata) == []
+    database.close()
+
+
+def test_the_service_itself_imports_neither_jax_nor_onnx() -> None:
+    code = "import sys, tabrl_exporter.__main__; print({'jax', 'onnx', 'mujoco', 'onnxruntime'} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert result.stdout.strip() == "set()"
+
+
+async def _worker_of(parent: int) -> int:
+    """Returns the process id of the export process, waiting until there is one."""
+    async with asyncio.timeout(60):
+        while True:
+            for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+                if b"tabrl_exporter.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return int(child)
+            await asyncio.sleep(0.01)

@@ -1,0 +1,146 @@
+"""From a request to a published policy: artifacts in, the export process, artifacts and a row out."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+
+import grpc
+from google.protobuf import timestamp_pb2
+from prometheus_client import Histogram
+from tabrl.exporter.v1 import exporter_pb2
+from tabrl_chassis.artifacts import ArtifactStore
+from tabrl_chassis.errors import TabrlError
+
+from tabrl_exporter import exchange
+from tabrl_exporter.export_process import ExportProcess
+
+__all__ = ["export_policy"]
+
+_SECONDS = Histogram(
+    "tabrl_exporter_export_seconds",
+    "Time of an export, waiting for its turn included.",
+    ["outcome"],
+    buckets=(0.25, 0.5, 1, 2, 3, 5, 10, 20, 40, 80, 160),
+)
+_PARITY = Histogram(
+    "tabrl_exporter_parity_max",
+    "Largest difference between a controller and its source, relative to the larger of 1 and the value.",
+    buckets=(1e-8, 1e-7, 3e-7, 1e-6, 3e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1),
+)
+
+_CODES = {
+    "CHECKPOINT_INCOMPATIBLE": grpc.StatusCode.FAILED_PRECONDITION,
+    "PARITY_FAILED": grpc.StatusCode.FAILED_PRECONDITION,
+    "REWARD_MISMATCH": grpc.StatusCode.INVALID_ARGUMENT,
+}
+_ONNX_TYPE = "application/octet-stream"
+_ASSET_TYPE = "application/octet-stream"
+_XML_TYPE = "application/xml"
+_JSON_TYPE = "application/json"
+
+
+async def export_policy(
+    request: exporter_pb2.CreatePolicyRequest,
+    policy_id: str,
+    *,
+    artifacts: ArtifactStore,
+    process: ExportProcess,
+    work_folder: Path,
+) -> exporter_pb2.Policy:
+    """Exports a checkpoint, stores its controller and returns the policy, which is not on record yet.
+
+    Raises:
+        TabrlError: as CreatePolicy says.
+    """
+    begin = time.perf_counter()
+    outcome = "failed"
+    try:
+        order_inputs = await asyncio.to_thread(_inputs, request, artifacts)
+        await asyncio.to_thread(work_folder.mkdir, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=work_folder) as folder:
+            order = exchange.Export(
+                environment_id=request.environment_id,
+                checkpoint=order_inputs[0],
+                checkpoint_sha256=request.checkpoint_sha256,
+                reward=order_inputs[1],
+                folder=folder,
+            )
+            reply = await process.export(order)
+            if isinstance(reply, exchange.Refusal):
+                outcome = reply.reason.lower()
+                raise _error(reply)
+            policy = await asyncio.to_thread(_stored, request, policy_id, Path(folder), reply, artifacts)
+        _PARITY.observe(max(reply.parity.outputs.values(), default=0.0))
+        outcome = "published"
+        return policy
+    finally:
+        _SECONDS.labels(outcome).observe(time.perf_counter() - begin)
+
+
+def _inputs(
+    request: exporter_pb2.CreatePolicyRequest, artifacts: ArtifactStore
+) -> tuple[str, exchange.RewardFiles | None]:
+    checkpoint = str(artifacts.local_path(request.checkpoint_sha256))
+    if not request.HasField("reward"):
+        return checkpoint, None
+    reward = request.reward
+    return checkpoint, exchange.RewardFiles(
+        program=str(artifacts.local_path(reward.program_sha256)),
+        onnx=str(artifacts.local_path(reward.onnx_sha256)),
+        program_sha256=reward.program_sha256,
+        weights=dict(reward.weights),
+    )
+
+
+def _stored(
+    request: exporter_pb2.CreatePolicyRequest,
+    policy_id: str,
+    folder: Path,
+    exported: exchange.Exported,
+    artifacts: ArtifactStore,
+) -> exporter_pb2.Policy:
+    # The manifest names the others, so it goes last: whoever finds it finds them.
+    artifacts.put_file(folder / "scene.xml", _XML_TYPE)
+    for name in exported.assets:
+        artifacts.put_file(folder / name, _ASSET_TYPE)
+    controller = artifacts.put_file(folder / "controller.onnx", _ONNX_TYPE)
+    manifest = artifacts.put_file(folder / "manifest.json", _JSON_TYPE)
+    now = timestamp_pb2.Timestamp()
+    now.GetCurrentTime()
+    parity = exported.parity
+    policy = exporter_pb2.Policy(
+        policy_id=policy_id,
+        environment_id=request.environment_id,
+        title=request.title,
+        run_id=request.run_id,
+        env_steps=exported.env_steps,
+        checkpoint_sha256=request.checkpoint_sha256,
+        controller=controller,
+        manifest=manifest,
+        parity=exporter_pb2.ParityReport(
+            states=parity.states,
+            tolerance=parity.tolerance,
+            outputs=[
+                exporter_pb2.OutputDifference(name=name, max_difference=difference)
+                for name, difference in parity.outputs.items()
+            ],
+            passed=True,
+            onnxruntime_version=parity.onnxruntime_version,
+            jax_version=parity.jax_version,
+        ),
+        create_time=now,
+    )
+    if request.HasField("reward"):
+        policy.reward.CopyFrom(request.reward)
+    return policy
+
+
+def _error(refusal: exchange.Refusal) -> Exception:
+    code = _CODES.get(refusal.reason)
+    if code is None:
+        # A defect: the chassis logs the traceback under an incident and answers INTERNAL.
+        return RuntimeError(f"the export process failed:\n{refusal.message}")
+    return TabrlError(code, refusal.reason, refusal.message, fields=list(refusal.fields.items()))

@@ -1,0 +1,85 @@
+"""The registry of policies: one row each, newest last."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from tabrl.exporter.v1 import exporter_pb2
+from tabrl_chassis.pagination import Page
+
+__all__ = ["Base", "PolicyRow", "find", "page", "policy_id_of", "publish"]
+
+_ID_BYTES = 10
+
+
+class Base(DeclarativeBase):
+    """The Exporter's models."""
+
+
+class PolicyRow(Base):
+    """A published policy: the message itself, and the columns that lists are filtered by."""
+
+    __tablename__ = "policies"
+
+    number: Mapped[int] = mapped_column(sa.Integer, primary_key=True, autoincrement=True)
+    policy_id: Mapped[str] = mapped_column(sa.String(100), unique=True)
+    environment_id: Mapped[str] = mapped_column(sa.String(100), index=True)
+    run_id: Mapped[str] = mapped_column(sa.String(100), index=True)
+    policy: Mapped[bytes] = mapped_column(sa.LargeBinary)
+
+    def message(self) -> exporter_pb2.Policy:
+        """Returns the policy."""
+        return exporter_pb2.Policy.FromString(self.policy)
+
+
+def policy_id_of(request: exporter_pb2.CreatePolicyRequest) -> str:
+    """Returns the id of the policy that a request asks for.
+
+    It follows from what decides the controller: environment, checkpoint, and the reward with its weights. A weight of 1
+    is the same as none; title, run and the reward's own id decide nothing.
+    """
+    decisive: list[Any] = [request.environment_id, request.checkpoint_sha256]
+    if request.HasField("reward"):
+        weights = sorted((name, weight) for name, weight in request.reward.weights.items() if weight != 1.0)
+        decisive += [request.reward.program_sha256, request.reward.onnx_sha256, weights]
+    digest = hashlib.sha256(json.dumps(decisive).encode()).digest()
+    return "p" + base64.b32encode(digest[:_ID_BYTES]).decode().lower()
+
+
+def find(session: Session, policy_id: str) -> exporter_pb2.Policy | None:
+    """Returns a policy, or None."""
+    row = session.scalar(sa.select(PolicyRow).where(PolicyRow.policy_id == policy_id))
+    return None if row is None else row.message()
+
+
+def publish(session: Session, policy: exporter_pb2.Policy) -> None:
+    """Puts a policy on record, in place of an earlier one of the same id."""
+    body = policy.SerializeToString(deterministic=True)
+    row = session.scalar(sa.select(PolicyRow).where(PolicyRow.policy_id == policy.policy_id))
+    if row is not None:
+        row.policy = body
+        return
+    session.add(
+        PolicyRow(policy_id=policy.policy_id, environment_id=policy.environment_id, run_id=policy.run_id, policy=body)
+    )
+
+
+def page(session: Session, request: exporter_pb2.ListPoliciesRequest, asked: Page) -> exporter_pb2.ListPoliciesResponse:
+    """Returns one page of policies, newest first."""
+    query = sa.select(PolicyRow).order_by(PolicyRow.number.desc()).limit(asked.size + 1)
+    if request.environment_id:
+        query = query.where(PolicyRow.environment_id == request.environment_id)
+    if request.run_id:
+        query = query.where(PolicyRow.run_id == request.run_id)
+    if asked.after is not None and asked.after.isdecimal():
+        query = query.where(PolicyRow.number < int(asked.after))
+    rows = session.scalars(query).all()
+    response = exporter_pb2.ListPoliciesResponse(policies=[row.message() for row in rows[: asked.size]])
+    if len(rows) > asked.size:
+        response.next_page_token = asked.token(str(rows[asked.size - 1].number))
+    return response

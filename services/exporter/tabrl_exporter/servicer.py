@@ -1,0 +1,113 @@
+"""The Exporter's calls."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import grpc
+from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
+from tabrl_chassis.artifacts import ArtifactStore
+from tabrl_chassis.database import Database
+from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.limits import ConcurrencyLimit
+from tabrl_chassis.pagination import page_of
+from tabrl_simulation import environments
+
+from tabrl_exporter import policies
+from tabrl_exporter.export_process import ExportProcess
+from tabrl_exporter.exporting import export_policy
+
+__all__ = ["ExporterServicer"]
+
+_WAITING_EXPORTS = 16
+
+
+class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
+    """Exports, and the registry of what was exported."""
+
+    def __init__(self, database: Database, artifacts: ArtifactStore, process: ExportProcess, work_folder: Path) -> None:
+        """Serves from these stores, and exports in `process` with room for files in `work_folder`."""
+        self._database = database
+        self._artifacts = artifacts
+        self._process = process
+        self._work_folder = work_folder
+        self._under_way: dict[str, asyncio.Task[exporter_pb2.Policy]] = {}
+        self._limit = ConcurrencyLimit("exports", _WAITING_EXPORTS)
+
+    async def CreatePolicy(  # noqa: D102
+        self, request: exporter_pb2.CreatePolicyRequest, _context: Any
+    ) -> exporter_pb2.CreatePolicyResponse:
+        _require_environment(request.environment_id)
+        policy_id = policies.policy_id_of(request)
+        policy = await self._database.read(lambda session: policies.find(session, policy_id))
+        if policy is None or not await asyncio.to_thread(self._is_stored, policy):
+            policy = await self._exported_once(request, policy_id)
+        return exporter_pb2.CreatePolicyResponse(policy=policy)
+
+    async def GetPolicy(  # noqa: D102
+        self, request: exporter_pb2.GetPolicyRequest, _context: Any
+    ) -> exporter_pb2.GetPolicyResponse:
+        policy = await self._database.read(lambda session: policies.find(session, request.policy_id))
+        if policy is None:
+            raise TabrlError(
+                grpc.StatusCode.NOT_FOUND,
+                "POLICY_NOT_FOUND",
+                f"There is no policy {request.policy_id!r}.",
+                metadata={"policy_id": request.policy_id},
+            )
+        return exporter_pb2.GetPolicyResponse(policy=policy)
+
+    async def ListPolicies(  # noqa: D102
+        self, request: exporter_pb2.ListPoliciesRequest, _context: Any
+    ) -> exporter_pb2.ListPoliciesResponse:
+        asked = page_of(request, default_size=50, maximum_size=500)
+        return await self._database.read(lambda session: policies.page(session, request, asked))
+
+    async def stop(self) -> None:
+        """Ends the exports under way."""
+        for task in self._under_way.values():
+            task.cancel()
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+
+    async def _exported_once(self, request: exporter_pb2.CreatePolicyRequest, policy_id: str) -> exporter_pb2.Policy:
+        """Joins the export of this policy if one is under way; a caller that goes away does not end it."""
+        task = self._under_way.get(policy_id)
+        if task is None:
+            task = asyncio.create_task(self._export(request, policy_id), name=f"export {policy_id}")
+            self._under_way[policy_id] = task
+            task.add_done_callback(lambda done: self._ended(policy_id, done))
+        return await asyncio.shield(task)
+
+    async def _export(self, request: exporter_pb2.CreatePolicyRequest, policy_id: str) -> exporter_pb2.Policy:
+        async with self._limit:
+            policy = await export_policy(
+                request,
+                policy_id,
+                artifacts=self._artifacts,
+                process=self._process,
+                work_folder=self._work_folder,
+            )
+        await self._database.write(lambda session: policies.publish(session, policy))
+        return policy
+
+    def _ended(self, policy_id: str, task: asyncio.Task[exporter_pb2.Policy]) -> None:
+        del self._under_way[policy_id]
+        if not task.cancelled():
+            task.exception()  # all callers may be gone; that is no lost error then
+
+    def _is_stored(self, policy: exporter_pb2.Policy) -> bool:
+        return all(self._artifacts.exists(file.sha256) for file in (policy.controller, policy.manifest))
+
+
+def _require_environment(environment_id: str) -> None:
+    try:
+        environments.check(environment_id)
+    except environments.UnknownEnvironment as error:
+        raise TabrlError(
+            grpc.StatusCode.NOT_FOUND,
+            "ENVIRONMENT_NOT_FOUND",
+            str(error),
+            metadata={"environment_id": environment_id, "nearest": error.nearest},
+        ) from error

@@ -1,0 +1,124 @@
+"""The export process: takes orders on stdin, one line each, and answers on stdout. Not for people to start.
+
+It alone imports jax. It keeps what all controllers of an environment share, so that the next checkpoint of a run is
+exported in about a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tabrl_chassis.processes import die_with_parent
+
+from tabrl_exporter import exchange
+
+if TYPE_CHECKING:
+    from tabrl_simulation.controllers.build import BuiltController, Reward, Workbench
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Carry out orders until stdin ends."""
+    die_with_parent()
+    # What libraries print must not mix with the answers.
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    # XLA tells at length of harmless differences between processors, the ONNX writer of values without a type.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("onnx_ir").setLevel(logging.ERROR)
+    benches: dict[str, Workbench] = {}
+    for line in sys.stdin.buffer:
+        answers.write(exchange.to_line(_answer(line, benches)))
+
+
+def _answer(line: bytes, benches: dict[str, Workbench]) -> exchange.Exported | exchange.Refusal:
+    try:
+        return _carry_out(exchange.parse_export(line), benches)
+    except Exception:  # a defect of ours: the service logs it and answers INTERNAL
+        return exchange.Refusal("INTERNAL", traceback.format_exc(), {})
+
+
+def _carry_out(order: exchange.Export, benches: dict[str, Workbench]) -> exchange.Exported | exchange.Refusal:
+    from tabrl_simulation import training
+    from tabrl_simulation.checkpoint import Checkpoint, CheckpointError
+    from tabrl_simulation.controllers import build
+    from tabrl_simulation.controllers.merge import RewardGraphError
+    from tabrl_simulation.rewards.container import ProgramRefused
+
+    training.use_compilation_cache()
+    try:
+        checkpoint = Checkpoint.from_bytes(Path(order.checkpoint).read_bytes())
+        if order.environment_id not in benches:
+            benches[order.environment_id] = build.prepare(order.environment_id)
+        bench = benches[order.environment_id]
+        reward = _reward(order.reward)
+        made = build.build_controller(bench, checkpoint, reward, checkpoint_sha256=order.checkpoint_sha256)
+    except CheckpointError as error:
+        return exchange.Refusal("CHECKPOINT_INCOMPATIBLE", str(error), {})
+    except (build.RewardMismatchError, ProgramRefused, RewardGraphError) as error:
+        return exchange.Refusal("REWARD_MISMATCH", str(error), {})
+    return _published(order, made, checkpoint.env_steps)
+
+
+def _reward(files: exchange.RewardFiles | None) -> Reward | None:
+    if files is None:
+        return None
+    from tabrl_simulation.controllers.build import Reward
+    from tabrl_simulation.rewards.program import RewardProgram
+
+    return Reward(
+        program=RewardProgram.from_bytes(Path(files.program).read_bytes()),
+        onnx=Path(files.onnx).read_bytes(),
+        program_sha256=files.program_sha256,
+        weights=files.weights,
+    )
+
+
+def _published(order: exchange.Export, made: BuiltController, env_steps: int) -> exchange.Exported | exchange.Refusal:
+    """Compares the controller with its source, and writes its files if they agree."""
+    from tabrl_simulation.bundle import load_scene
+    from tabrl_simulation.controllers import manifest_json, parity
+    from tabrl_simulation.controllers.player import Controller
+
+    report = parity.measure_parity(made.source, Controller(made.onnx, made.manifest), load_scene(made.scene))
+    if not report.passed:
+        furthest = report.moved[0]
+        return exchange.Refusal(
+            "PARITY_FAILED",
+            f"The controller differs from its source: {furthest.name} by {furthest.max_difference:.2g}, where "
+            f"{report.tolerance:g} is allowed, over {report.states} states. Nothing was published.",
+            {
+                output.name: f"differs by {output.max_difference:.2g}, allowed {report.tolerance:g}"
+                for output in report.moved
+            },
+        )
+    folder = Path(order.folder)
+    (folder / "controller.onnx").write_bytes(made.onnx)
+    (folder / "manifest.json").write_text(manifest_json.dumps(made.manifest))
+    (folder / "scene.xml").write_text(made.scene.xml)
+    names = []
+    for number, content in enumerate(made.scene.assets.values()):
+        names.append(f"asset-{number}")
+        (folder / names[-1]).write_bytes(content)
+    return exchange.Exported(
+        parity=exchange.Parity(
+            states=report.states,
+            tolerance=report.tolerance,
+            outputs={output.name: output.max_difference for output in report.outputs},
+            onnxruntime_version=report.onnxruntime_version,
+            jax_version=report.jax_version,
+        ),
+        env_steps=env_steps,
+        assets=tuple(names),
+    )
+
+
+if __name__ == "__main__":
+    main()

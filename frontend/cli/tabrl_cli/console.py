@@ -17,13 +17,17 @@ from rich.text import Text
 from tabrl_cli.errors import CallError
 
 
+PIPE_COLUMNS = 400
+
+
 class Output:
     """Where a command writes: tables and lines for people, or JSON, one document a line."""
 
     def __init__(self, *, as_json: bool) -> None:
         """Colours and moving bars appear on a terminal alone."""
         self.as_json = as_json
-        self.console = Console(highlight=False, soft_wrap=True)
+        # a pipe has no width; rich would fold everything at 80 columns
+        self.console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
         self.errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
     @property
@@ -52,9 +56,10 @@ class Output:
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
         """Writes a table, or `empty` when it has no rows."""
         table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-        for column in columns:
+        for index, column in enumerate(columns):
             numeric = column in ("steps", "return", "degrees of freedom", "actuators")
-            table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+            # ids are there to be copied: they stay in one piece
+            table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=index == 0)
         count = 0
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))

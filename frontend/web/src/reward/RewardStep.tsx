@@ -26,7 +26,7 @@ export function RewardStep({ studio, highlighted, onHighlight }: RewardStepProps
 
   return (
     <Step
-      reveal={writing ? "writing" : generation.status === "done" ? "done" : ""}
+      reveal={writing ? "writing" : generation.status === "done" ? studio.rewardId : ""}
       number={2}
       title="Read the reward"
       state={state}

@@ -29,8 +29,7 @@ const REMEDIES: Readonly<Record<string, (metadata: Readonly<Record<string, strin
   WORKER_CRASHED: () => "Train again; the newest checkpoint is kept.",
   TRAINING_DIVERGED: () => "Soften terms that can grow without bound, or lower their weights, then train again.",
   DRAINING: () => "The service is restarting; try again in a moment.",
-  INTERNAL: ({ incident }) =>
-    incident ? `This is a defect. The log names it ${incident}.` : "This is a defect; the log has details.",
+  INTERNAL: () => "This is a defect of TabRL. Trying again may help; the log has the details.",
 };
 
 /** The remedy for a reason, or for a bare status when there is no reason. */

@@ -81,7 +81,7 @@ export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
           <small> of {formatCount(run.spec?.settings?.envSteps ?? 0n)}</small>
         </Fact>
         <Fact name="Speed">
-          {metrics ? formatCount(metrics.envStepsPerSec) : "–"}
+          {metrics && metrics.envStepsPerSec >= 1 ? formatCount(metrics.envStepsPerSec) : "–"}
           <small>/s</small>
         </Fact>
         <Fact name={studio.running ? "So far" : "Took"}>{elapsed === undefined ? "–" : formatDuration(elapsed)}</Fact>

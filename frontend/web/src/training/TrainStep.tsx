@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { useSession } from "../app/session";
 import { formatCount, formatEstimate } from "../format/format";
-import type { EstimateRunResponse } from "../gen/tabrl/trainer/v1/trainer_pb";
+import { type EstimateRunResponse, RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { type Failure, failureFrom } from "../rpc/failure";
 import { newRequestId } from "../rpc/requestId";
 import { useStore } from "../stores/store";
@@ -42,7 +42,8 @@ export function TrainStep({ studio, highlighted }: TrainStepProps) {
 
   // While a run trains just this, there is nothing to start; another goal may be queued behind it.
   const offered = spec !== undefined && !(running && trainsSame(spec, run?.run.spec));
-  const state = running ? "now" : run ? "done" : offered ? "now" : "later";
+  const trained = run?.run.state === RunState.SUCCEEDED;
+  const state = trained && !running ? "done" : run || offered ? "now" : "later";
 
   async function train() {
     if (!spec) return;

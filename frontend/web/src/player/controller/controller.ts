@@ -64,7 +64,7 @@ export class Controller {
    *
    * @param read the arrays straight after the last physics step (after a reset: after `mj_forward`)
    * @param readBefore the arrays as they were before the last control period's physics
-   * @throws PlayerError GRAPH_FAILED when the graph fails or its ctrl is not finite
+   * @throws PlayerError GRAPH_FAILED; MANIFEST_INVALID when the scene has other sizes than the graph
    */
   async decide(read: ReadArray, readBefore: ReadArray, draws: Draws): Promise<Decision> {
     const { wiring } = this;
@@ -88,10 +88,6 @@ export class Controller {
     };
     const scalar = (name: string | undefined): number => (name === undefined ? 0 : (output(name)[0] ?? Number.NaN));
 
-    const ctrl = output(wiring.ctrl.output);
-    if (!ctrl.every(Number.isFinite)) {
-      throw new PlayerError("GRAPH_FAILED", "The controller's output is not finite: its policy has diverged.");
-    }
     const next = new Map(this.#carry);
     for (const { field, output: name } of wiring.carryOutputs) next.set(field, output(name));
     for (const { field, input } of wiring.carryCopies) {
@@ -100,10 +96,10 @@ export class Controller {
     }
     this.#carry = next;
     return {
-      ctrl,
+      ctrl: output(wiring.ctrl.output),
       reward: scalar(wiring.reward),
       terms: Object.fromEntries(wiring.terms.map(({ name, output: tensor }) => [name, scalar(tensor)])),
-      done: scalar(wiring.done) >= 0.5,
+      done: scalar(wiring.done) !== 0,
     };
   }
 

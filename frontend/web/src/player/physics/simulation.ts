@@ -25,6 +25,8 @@ export class Simulation {
   private constructor(mujoco: Mujoco, model: MjModel) {
     this.#mujoco = mujoco;
     this.model = model;
+    // As in training: a state that diverges stays so, and the environment ends the episode; MuJoCo would start over in silence.
+    model.opt.disableflags |= mujoco.module.mjtDisableBit.mjDSBL_AUTORESET.value;
     this.data = new mujoco.module.MjData(model);
   }
 

@@ -1,5 +1,6 @@
 import type { ResetState } from "../../gen/tabrl/exporter/v1/manifest_pb";
 import type { Controller } from "../controller/controller";
+import { PlayerError } from "../errors";
 import { idleCtrl, idleEpisodeSecs } from "../physics/idle";
 import type { Simulation } from "../physics/simulation";
 import type { Draws } from "../protocol";
@@ -95,14 +96,18 @@ export class DrivenEpisode implements Episode {
     this.#reward = decision.reward;
     this.#terms = decision.terms;
     this.#return += decision.reward;
+    // Where the environment itself ends an episode that diverged, that is the end, and no failure.
+    if (!decision.done) {
+      this.#simulation.checkFinite();
+      checkCtrl(decision.ctrl);
+    }
     return decision.done || this.#step >= this.controller.wiring.episodeLength;
   }
 
   advance(): void {
-    this.#simulation.setCtrl(this.#ctrl);
     this.#keepBefore();
+    this.#simulation.setCtrl(this.#ctrl);
     this.#simulation.step(this.controller.wiring.physicsStepsPerControl);
-    this.#simulation.checkFinite();
     this.#step += 1;
   }
 
@@ -113,6 +118,11 @@ export class DrivenEpisode implements Episode {
   #keep(field: string): void {
     this.#before.set(field, Float64Array.from(this.#simulation.read(field)));
   }
+}
+
+function checkCtrl(ctrl: ArrayLike<number>): void {
+  if (Array.from(ctrl).every(Number.isFinite)) return;
+  throw new PlayerError("GRAPH_FAILED", "The controller's output is not finite: its policy has diverged.");
 }
 
 /** Length of a tick without a controller, in seconds, about. */

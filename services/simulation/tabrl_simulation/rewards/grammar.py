@@ -229,7 +229,7 @@ class Grammar(ast.NodeVisitor):
         name = node.id
         if isinstance(node.ctx, ast.Store):
             self._check_target(node)
-        elif name in _MODULES or name in SHAPING or name in (BUILTINS - {"float", "int"}):
+        elif name in _MODULES or name in SHAPING or name in BUILTINS:
             self._refuse(node, "function-value", f"{name} cannot be used as a value", f"call it: {name}(...)")
         elif name in self._functions and name not in self._locals:
             self._refuse(
@@ -237,7 +237,7 @@ class Grammar(ast.NodeVisitor):
             )
         elif name.startswith("__"):
             self._refuse(node, "underscore-name", f"{name} is not part of the language", "use a plain name")
-        elif name not in self._locals and name not in self._globals and name not in {"float", "int"}:
+        elif name not in self._locals and name not in self._globals:
             self._refuse_unknown(node, name)
 
     def _refuse_unknown(self, node: ast.AST, name: str) -> None:

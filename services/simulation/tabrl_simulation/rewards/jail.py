@@ -34,7 +34,8 @@ _MEMORY_ABOVE_PRESENT = 1 << 30
 
 # What an interpreter with jax needs once everything is imported: memory, threads, clocks, its pipes, reading its
 # library.
-_ALLOWED_CALLS = """read readv write writev close fstat newfstatat stat lstat statx lseek pread64 openat open access faccessat
+_ALLOWED_CALLS = """
+read readv write writev close fstat newfstatat stat lstat statx lseek pread64 openat open access faccessat
 faccessat2 readlink readlinkat getdents64 fcntl dup poll ppoll select pselect6 epoll_wait epoll_pwait eventfd2
 mmap mprotect munmap mremap madvise brk membarrier
 futex set_robust_list get_robust_list rseq sched_yield sched_getaffinity sched_getparam sched_getscheduler

@@ -23,13 +23,14 @@ __all__ = [
     "names_of_kind",
 ]
 
-_JNP = """abs absolute add all any append arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin array
-asarray atleast_1d average bitwise_and bitwise_not bitwise_or cbrt ceil clip concatenate cos cosh cross cumsum deg2rad
+_JNP = """
+abs absolute add all any append arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin array asarray
+atleast_1d average bitwise_and bitwise_not bitwise_or cbrt ceil clip concatenate cos cosh cross cumsum deg2rad
 degrees diff divide dot einsum equal exp exp2 expm1 fabs flip float_power floor fmax fmin full full_like greater
-greater_equal heaviside hypot inner interp isclose isfinite isnan less less_equal linspace log log10 log1p log2
+greater_equal heaviside hypot inner isclose isfinite isnan less less_equal linspace log log10 log1p log2
 logaddexp logical_and logical_not logical_or logical_xor matmul max maximum mean median min minimum mod multiply
 nan_to_num
-negative not_equal ones ones_like outer power prod ptp rad2deg radians ravel remainder reshape round sign sin sinc sinh
+negative not_equal ones ones_like outer power prod ptp rad2deg radians ravel remainder reshape round select sign sin sinc sinh
 sqrt
 square squeeze stack std subtract sum take tan tanh tile trace transpose true_divide trunc var vdot where zeros
 zeros_like"""
@@ -85,7 +86,7 @@ class Helper:
 SHAPING: dict[str, Helper] = {
     "tolerance": Helper(
         'tolerance(x, lower, upper, margin=0.0, sigmoid="gaussian")',
-        "1 while x is between the bounds; outside it falls to 0.1 (gaussian, long_tail) or 0 (linear) at a distance of margin",
+        "1 between the bounds; outside it falls to 0.1 (gaussian, long_tail) or 0 (linear) at a distance of margin",
     ),
     "near": Helper("near(x, target, margin)", "1 at the target, 0.1 at a distance of margin, with a long tail beyond"),
     "at_least": Helper(

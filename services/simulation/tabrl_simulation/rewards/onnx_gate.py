@@ -17,22 +17,22 @@ _LARGEST_VALUE = 65_536
 
 # Elementwise, reduction, indexing and shape operators of the default domain; no control flow, no functions, no
 # randomness.
-_OPERATORS = frozenset(
-    "Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast Ceil "  # noqa: SIM905
-    "Clip Concat Constant ConstantOfShape Cos Cosh CumSum Div Einsum Elu Equal Erf Exp Expand Flatten Floor Gather "
-    "GatherElements GatherND Gemm Greater GreaterOrEqual Identity IsInf IsNaN LeakyRelu Less LessOrEqual Log MatMul Max "
-    "Mean Min Mod Mul Neg Not Or Pad Pow Range Reciprocal ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMean "
-    "ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Round ScatterND Shape Sigmoid Sign Sin Sinh Slice Softmax "
-    "Softplus Split Sqrt Squeeze Sub Sum Tan Tanh Tile TopK Transpose Trilu Unsqueeze Where Xor".split()
-)
+_WORDS = """
+Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast Ceil Clip Concat
+Constant ConstantOfShape Cos Cosh CumSum Div Einsum Elu Equal Erf Exp Expand Flatten Floor Gather GatherElements GatherND
+Gemm Greater GreaterOrEqual Identity IsInf IsNaN LeakyRelu Less LessOrEqual Log MatMul Max Mean Min Mod Mul Neg Not Or Pad
+Pow Range Reciprocal ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare
+Relu Reshape Round ScatterND Shape Sigmoid Sign Sin Sinh Slice Softmax Softplus Split Sqrt Squeeze Sub Sum Tan Tanh Tile
+TopK Transpose Trilu Unsqueeze Where Xor"""
+_OPERATORS = frozenset(_WORDS.split())
 
 
 def check_onnx(data: bytes, header: ProgramHeader) -> Any:
     """Return the parsed model of an ONNX reward whose outputs are the header's terms, in their order.
 
     Raises:
-        ProgramRefused: it is too long, no ONNX, has other inputs or outputs than the header names, keeps data outside itself, or
-            holds an operator that no reward needs.
+        ProgramRefused: it is too long, no ONNX, has other inputs or outputs than the header names, keeps data outside
+            itself, or holds an operator that no reward needs.
     """
     import onnx
 

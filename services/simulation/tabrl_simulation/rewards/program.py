@@ -24,18 +24,16 @@ LARGEST_VALUE = 65_536
 
 _MOST_OPERATIONS = 20_000
 _PLUMBING = frozenset({"builtin.module", "func.func", "func.return", "func.call", "stablehlo.return"})
-_OPERATION_WORDS = """abs add and atan2 broadcast_in_dim broadcast cbrt ceil clamp compare concatenate constant convert cosine divide dot
-    dot_general dynamic_broadcast_in_dim dynamic_concatenate dynamic_gather dynamic_iota dynamic_pad dynamic_reshape
-    dynamic_slice exponential exponential_minus_one floor gather get_dimension_size iota is_finite log log_plus_one
-    logistic maximum minimum multiply negate not or pad popcount power real_dynamic_slice reduce remainder reshape
-    reverse
-    round_nearest_afz
-    round_nearest_even rsqrt select shift_left shift_right_arithmetic shift_right_logical sign sine slice sort sqrt
-    subtract tan tanh transpose tuple xor"""
-_SPECIAL_WORDS = """acos acosh asin asinh atan atan2 atanh cosh erf erf_inv erfc sinh square tan broadcast_add broadcast_and
-    broadcast_divide
-    broadcast_maximum broadcast_minimum broadcast_multiply broadcast_or broadcast_power
-    broadcast_subtract top_k constant"""
+_OPERATION_WORDS = """
+abs add and atan2 broadcast_in_dim broadcast case cbrt ceil clamp compare concatenate constant convert cosine divide dot
+dot_general dynamic_broadcast_in_dim dynamic_concatenate dynamic_gather dynamic_iota dynamic_pad dynamic_reshape
+dynamic_slice exponential exponential_minus_one floor gather get_dimension_size iota is_finite log log_plus_one logistic
+maximum minimum multiply negate not or pad popcount power real_dynamic_slice reduce reduce_window remainder reshape
+reverse round_nearest_afz round_nearest_even rsqrt select shift_left shift_right_arithmetic shift_right_logical sign sine
+slice sort sqrt subtract tan tanh transpose tuple xor"""
+_SPECIAL_WORDS = """
+acos acosh asin asinh atan atan2 atanh cosh erf erf_inv erfc sinh square tan broadcast_add broadcast_and broadcast_divide
+broadcast_maximum broadcast_minimum broadcast_multiply broadcast_or broadcast_power broadcast_subtract top_k constant"""
 _OPERATIONS = frozenset(_OPERATION_WORDS.split())
 _SPECIAL_FUNCTIONS = frozenset(_SPECIAL_WORDS.split())
 

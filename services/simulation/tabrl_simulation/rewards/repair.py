@@ -14,6 +14,7 @@ _IMPORT = re.compile(
 )
 _FROM_IMPORT = re.compile(r"^from\s+jax\s+import\s+numpy\s+as\s+(?P<alias>[A-Za-z]\w*)\s*(?:#.*)?$")
 _NOISE_IMPORT = re.compile(r"^from\s+(?:__future__|typing|jax\.typing)\s+import\s+[\w, ]+(?:#.*)?$")
+_PLAIN_TYPES = {"float": "jnp.float32", "int": "jnp.int32", "bool": "jnp.bool_"}
 _DECORATOR = re.compile(r"^@(?:jax\.)?jit\s*$")
 
 
@@ -50,6 +51,8 @@ def repaired(text: str) -> Repaired:
             notes.append(f"removed `{line.strip()}`: rewards are compiled anyway")
     blank = next((index for index, line in enumerate(kept) if line.strip()), 0)
     source = "\n".join(line.rstrip() for line in kept[blank:]).rstrip("\n") + "\n"
+    for written, meant in _PLAIN_TYPES.items():
+        source = re.sub(rf"(\.astype\(|dtype=){written}\b", rf"\g<1>{meant}", source)
     for alias, target in aliases.items():
         source = re.sub(rf"(?<![\w.\"']){alias}(?=\.)", target, source)
         notes.append(f"wrote `{target}` for `{alias}`")

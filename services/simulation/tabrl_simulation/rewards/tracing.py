@@ -143,4 +143,16 @@ def _jnp() -> SimpleNamespace:
 
 
 def _members(module: Any, names: frozenset[str]) -> SimpleNamespace:
-    return SimpleNamespace(**{name: getattr(module, name) for name in names if hasattr(module, name)})
+    return SimpleNamespace(**{name: _behind_python(getattr(module, name)) for name in names})
+
+
+def _behind_python(member: Any) -> Any:
+    """Put a Python frame between traced source and compiled functions: those import modules in their caller's frame."""
+    if not callable(member) or isinstance(member, type) or not hasattr(member, "__wrapped__"):
+        return member
+    function: Callable[..., Any] = member
+
+    def called(*values: Any, **options: Any) -> Any:
+        return function(*values, **options)
+
+    return called

@@ -73,7 +73,7 @@ def _by_onnx(model: Any, terms: tuple[str, ...], states: Mapping[str, Floats], a
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     given = {**states, "action": actions}
     names = [value.name for value in session.get_inputs()]
-    rows = [session.run(None, {name: given[name][index] for name in names}) for index in range(len(actions))]
+    rows = [session.run(None, {name: np.asarray(given[name][index]) for name in names}) for index in range(len(actions))]
     return {term: np.array([row[index] for row in rows], np.float32) for index, term in enumerate(terms)}
 
 

@@ -1,0 +1,209 @@
+"""The launcher's parts with real processes, sockets and files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from tabrl_local import preflight
+from tabrl_local.errors import LaunchError
+from tabrl_local.gateway import render
+from tabrl_local.health import Health
+from tabrl_local.logs import ProcessLog, Terminal
+from tabrl_local.supervisor import SupervisedProcess
+from tabrl_local.topology import HOST, SERVICE_NAMES, Command, Topology, service_commands
+
+
+def python(name: str, code: str) -> Command:
+    return Command(name, (sys.executable, "-u", "-c", textwrap.dedent(code)), dict(os.environ))
+
+
+@contextlib.asynccontextmanager
+async def running(command: Command, folder: Path) -> AsyncIterator[tuple[SupervisedProcess, Path]]:
+    """A supervised process and its log file."""
+    log = ProcessLog(command.name, folder, Terminal(open(os.devnull, "w")))  # noqa: SIM115
+    process = SupervisedProcess(command, log)
+    task = asyncio.create_task(process.keep_running())
+    try:
+        yield process, folder / f"{command.name}.log"
+    finally:
+        await process.stop(patience_secs=5)
+        await task
+        log.close()
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("did not come about")
+
+
+class TestTopology:
+    def test_every_port_has_one_user(self) -> None:
+        ports = [port for port, _ in Topology(8080).ports()]
+        assert len(set(ports)) == len(ports) == 13
+        assert (min(ports), max(ports)) == (8080, 8101)
+
+    def test_services_know_each_other_and_keep_their_bytecode(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        commands = service_commands(Topology(9000), tmp_path)
+        assert [command.name for command in commands] == list(SERVICE_NAMES)
+        for command in commands:
+            assert command.environment["TABRL_EXPORTER_ADDRESS"] == "127.0.0.1:9004"
+            assert "PYTHONDONTWRITEBYTECODE" not in command.environment
+
+
+class TestPreflight:
+    def test_creates_the_data_folder(self, tmp_path: Path) -> None:
+        preflight.prepare_data_folder(tmp_path / "a" / "b")
+        assert (tmp_path / "a" / "b" / "logs").is_dir()
+
+    def test_a_data_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(LaunchError, match="cannot be written") as raised:
+            preflight.prepare_data_folder(tmp_path / "file" / "data")
+        assert raised.value.reason == "DATA_NOT_WRITABLE"
+        assert "make up DATA=<folder>" in str(raised.value)
+
+    def test_a_data_folder_has_one_launcher(self, tmp_path: Path) -> None:
+        with preflight.data_folder_lock(tmp_path, Topology(8080)):
+            with (
+                pytest.raises(LaunchError, match=r"another TabRL at http://127\.0\.0\.1:8080") as raised,
+                preflight.data_folder_lock(tmp_path, Topology(9080)),
+            ):
+                pass
+            assert raised.value.reason == "DATA_IN_USE"
+            assert f"process {os.getpid()}" in raised.value.message
+        # released: the next one may have it
+        with preflight.data_folder_lock(tmp_path, Topology(9080)):
+            pass
+
+    def test_a_port_that_is_taken_is_named(self) -> None:
+        with socket.socket() as other:
+            other.bind((HOST, 0))
+            other.listen()
+            port = other.getsockname()[1]
+            with pytest.raises(LaunchError, match=f"Port {port}, which the scene") as raised:
+                preflight.check_ports(Topology(port - 1))
+        assert raised.value.reason == "PORT_IN_USE"
+
+    @pytest.mark.parametrize("port", [0, -1, 65530])
+    def test_a_port_that_leaves_no_room(self, port: int) -> None:
+        with pytest.raises(LaunchError) as raised:
+            preflight.check_ports(Topology(port))
+        assert raised.value.reason == "PORT_INVALID"
+
+    def test_a_front_end_that_was_not_built(self, tmp_path: Path) -> None:
+        with pytest.raises(LaunchError, match=r"index\.html is missing") as raised:
+            render(Topology(8080), tmp_path)
+        assert raised.value.reason == "NOT_INSTALLED"
+
+
+class TestSupervisor:
+    async def test_starts_again_what_was_killed(self, tmp_path: Path) -> None:
+        async with running(python("sleeper", "import time; print('up'); time.sleep(60)"), tmp_path) as (process, log):
+            await eventually(lambda: log.read_text().count("up") == 1)
+            first = process.pid
+            assert first
+            os.kill(first, signal.SIGKILL)
+            await eventually(lambda: log.read_text().count("up") == 2)
+            assert process.pid not in (None, first)
+            assert process.restarts == 1
+            assert "was ended by SIGKILL; starts again in 0.25 s" in log.read_text()
+
+    async def test_waits_longer_each_time(self, tmp_path: Path) -> None:
+        async with running(python("fails", "raise SystemExit(3)"), tmp_path) as (process, log):
+            await eventually(lambda: process.restarts >= 3)
+            text = log.read_text()
+        pauses = [text.index(f"exit status 3; starts again in {pause} s") for pause in ("0.25", "0.5", "1")]
+        assert pauses == sorted(pauses)
+
+    async def test_stops_a_process_that_does_not_listen(self, tmp_path: Path) -> None:
+        code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf'); time.sleep(60)"
+        async with running(python("deaf", code), tmp_path) as (process, log):
+            await eventually(lambda: "deaf" in log.read_text())
+            await process.stop(patience_secs=0.2)
+            assert process.pid is None
+            assert "did not stop within 0.2 s" in log.read_text()
+
+    async def test_takes_the_workers_of_a_process_along(self, tmp_path: Path) -> None:
+        code = """
+            import subprocess, sys, time
+            print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid)
+            time.sleep(60)
+        """
+        async with running(python("parent", code), tmp_path) as (process, log):
+            await eventually(lambda: log.read_text().strip().isdigit())
+            worker = int(log.read_text())
+            await process.stop(patience_secs=5)
+            await eventually(lambda: not alive(worker))
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+    async def test_children_end_with_a_launcher_that_is_killed(self, tmp_path: Path) -> None:
+        code = f"""
+            import asyncio, pathlib, sys
+            from tabrl_local.logs import ProcessLog, Terminal
+            from tabrl_local.supervisor import SupervisedProcess
+            from tabrl_local.topology import Command
+            command = Command('child', (sys.executable, '-c', 'import time; time.sleep(60)'), {{}})
+            child = SupervisedProcess(command, ProcessLog('child', pathlib.Path({str(tmp_path)!r}), Terminal()))
+            async def main():
+                running = asyncio.create_task(child.keep_running())
+                while child.pid is None:
+                    await asyncio.sleep(0.01)
+                print(child.pid, flush=True)
+                await running
+            asyncio.run(main())
+        """
+        launcher = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
+        assert launcher.stdout
+        child = int(launcher.stdout.readline())
+        launcher.kill()
+        launcher.wait()
+        await eventually(lambda: not alive(child))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits for its parent does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_very_long_lines_are_broken(tmp_path: Path) -> None:
+    async def follow() -> None:
+        log = ProcessLog("wordy", tmp_path, Terminal(open(os.devnull, "w")))  # noqa: SIM115
+        stream = asyncio.StreamReader()
+        stream.feed_data(b"x" * 200_000 + b"\nnext\nlast")
+        stream.feed_eof()
+        await log.follow(stream)
+        log.close()
+
+    asyncio.run(follow())
+    *broken, following, last = (tmp_path / "wordy.log").read_text().splitlines()
+    assert sum(map(len, broken)) == 200_000
+    assert (following, last) == ("next", "last")
+
+
+def test_health_is_degraded_while_one_service_is() -> None:
+    health = Health({"scene": "serving", "trainer": "starting"}, {"scene": 0, "trainer": 1})
+    assert health.to_json() == {
+        "status": "degraded",
+        "services": {"scene": "serving", "trainer": "starting"},
+        "restarts": {"scene": 0, "trainer": 1},
+    }

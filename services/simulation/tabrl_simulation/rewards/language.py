@@ -32,7 +32,7 @@ logaddexp logical_and logical_not logical_or logical_xor matmul max maximum mean
 nan_to_num
 negative not_equal ones ones_like outer power prod ptp rad2deg radians ravel remainder reshape round select sign sin sinc sinh
 sqrt
-square squeeze stack std subtract sum take tan tanh tile trace transpose true_divide trunc var vdot where zeros
+square squeeze stack std subtract sum take tan tanh trace transpose true_divide trunc var vdot where zeros
 zeros_like"""
 
 JNP_FUNCTIONS = frozenset(_JNP.split())

@@ -136,12 +136,6 @@ def _dot(equation: Any, operands: list[Any]) -> Any:
     return _bound(equation, [jnp.asarray(operand, dtype) for operand in operands])
 
 
-def _asin(_: Any, operands: list[Any]) -> Any:
-    """Compute asin as XLA does: near 1 another formula differs in the fourth digit."""
-    x = operands[0]
-    return 2.0 * jnp.arctan(x / (1.0 + jnp.sqrt((1.0 - x) * (1.0 + x))))
-
-
 def _atan2(_: Any, operands: list[Any]) -> Any:
     """Build atan2 from atan by quadrant: ONNX has no such operator, and jax2onnx 0.17.1 builds one with wrong quadrants."""
     y, x = operands
@@ -159,7 +153,6 @@ def _same(_: Any, operands: list[Any]) -> Any:
 
 _REPLACED: dict[str, Callable[[Any, list[Any]], Any]] = {
     "select_n": _select,
-    "asin": _asin,
     "atan2": _atan2,
     "dot_general": _dot,
     "stop_gradient": _same,

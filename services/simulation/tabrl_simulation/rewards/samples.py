@@ -31,7 +31,8 @@ def sample_states(robot: Robot, count: int, seed: int = 0) -> tuple[dict[str, Fl
     if "xmat" in arrays and "xquat" in arrays:
         arrays["xmat"] = _matrices(arrays["xquat"])
     actions = np.tanh(draw.normal(size=(count, robot.action_size)) * pace[:, None])
-    return {name: np.asarray(values, np.float32) for name, values in arrays.items()}, actions.astype(np.float32)
+    # Adding 0 turns -0 into 0: angles such as atan2(0, -0) would otherwise depend on a sign nothing gives a meaning to.
+    return {name: np.asarray(values, np.float32) + 0.0 for name, values in arrays.items()}, actions.astype(np.float32)
 
 
 def _array(robot: Robot, name: str, shape: tuple[int, ...], pace: Floats, draw: np.random.Generator) -> Any:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -76,4 +75,4 @@ def _quieten() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

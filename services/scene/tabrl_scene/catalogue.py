@@ -7,7 +7,6 @@ place whole, so a catalogue that is there is complete.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -49,9 +48,8 @@ class BakedEnvironment:
     """Files that the MJCF names, by path."""
 
 
-@functools.cache
 def version() -> str:
-    """Returns the version of the catalogue that this installation bakes."""
+    """Returns the version of the catalogue that this installation bakes; read anew each time, for it may be updated."""
     digest = hashlib.sha256()
     for package in _PACKAGES:
         digest.update(f"{package} {importlib.metadata.version(package)}\n".encode())

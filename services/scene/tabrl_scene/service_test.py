@@ -38,8 +38,9 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[_Scen
         stub = scene_pb2_grpc.SceneServiceStub(channel)
         with pytest.raises(TabrlError) as before:
             await call(stub.ListEnvironments, scene_pb2.ListEnvironmentsRequest(), service="scene")
-        while not running.context.health.serving:
-            await asyncio.sleep(0.2)
+        async with asyncio.timeout(300):
+            while not running.context.health.serving:
+                await asyncio.sleep(0.2)
         yield _Scene(running, stub, before.value)
         await channel.close()
 

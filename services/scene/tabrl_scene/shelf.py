@@ -46,13 +46,12 @@ class Shelf:
     def __init__(self, context: Context[ServiceConfig]) -> None:
         """Starts empty; `load` or `prepare` fills it."""
         self._context = context
-        self._path = catalogue_path(context.config.data)
         self._progress = "Preparing the environments"
         self._environments: dict[str, ShelvedEnvironment] | None = None
 
     async def load(self) -> bool:
         """Fills the shelf from the data folder's catalogue; returns whether there is one of this version."""
-        baked = await asyncio.to_thread(read_catalogue, self._path)
+        baked = await asyncio.to_thread(read_catalogue, catalogue_path(self._context.config.data))
         if not baked:
             return False
         self._environments = await asyncio.to_thread(_shelved, baked, self._context.artifacts)

@@ -31,29 +31,18 @@ def test_every_environment_has_a_shot(environment_id: str) -> None:
     assert 0.3 < shot.fill < 1.0
 
 
-def test_rendering_again_gives_the_committed_pictures(tmp_path: Path) -> None:
+def test_rendering_again_gives_the_committed_picture(tmp_path: Path) -> None:
     from PIL import Image
 
     backend = _open_gl()
     if backend is None:
         pytest.skip("no off-screen OpenGL here")
-    environment_ids = ("HopperHop", "ReacherEasy")
-    command = [
-        sys.executable,
-        "-m",
-        "tabrl_scene.thumbnails",
-        *environment_ids,
-        "--samples",
-        "3",
-        "--to",
-        str(tmp_path),
-    ]
+    command = [sys.executable, "-m", "tabrl_scene.thumbnails", "HopperHop", "--samples", "3", "--to", str(tmp_path)]
 
     subprocess.run(command, env={**os.environ, "MUJOCO_GL": backend}, check=True, capture_output=True)
 
-    for environment_id in environment_ids:
-        pictures = []
-        for content in ((tmp_path / f"{environment_id}.webp").read_bytes(), picture(environment_id)):
-            with Image.open(io.BytesIO(content)) as image:
-                pictures.append(np.asarray(image.convert("RGB"), np.float64))
-        assert np.abs(pictures[0] - pictures[1]).mean() < _MEAN_DIFFERENCE, environment_id
+    pictures = []
+    for content in ((tmp_path / "HopperHop.webp").read_bytes(), picture("HopperHop")):
+        with Image.open(io.BytesIO(content)) as image:
+            pictures.append(np.asarray(image.convert("RGB"), np.float64))
+    assert np.abs(pictures[0] - pictures[1]).mean() < _MEAN_DIFFERENCE

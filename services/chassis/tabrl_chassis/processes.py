@@ -52,7 +52,8 @@ async def stop(process: asyncio.subprocess.Process, *, grace_secs: float) -> int
     if process.returncode is None:
         _signal(process, signal.SIGTERM)
         try:
-            return await asyncio.wait_for(process.wait(), grace_secs)
+            async with asyncio.timeout(grace_secs):
+                return await process.wait()
         except TimeoutError:
             _signal(process, signal.SIGKILL)
     return await process.wait()

@@ -30,6 +30,7 @@ from tabrl_chassis.validation import validation_interceptor
 C = TypeVar("C", bound=ServiceConfig)
 
 _FORCED_EXIT_STATUS = 130
+_CANCEL_AGAIN_SECS = 5.0
 
 
 @dataclass
@@ -246,10 +247,11 @@ async def _drain(server: grpc.aio.Server, context: Context[Any]) -> None:
 
 
 async def _cancel_background(context: Context[Any]) -> None:
-    tasks = list(context._tasks)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    """Cancel the background tasks until each has ended: code under way may swallow one cancellation."""
+    while tasks := [task for task in context._tasks if not task.done()]:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=_CANCEL_AGAIN_SECS)
 
 
 async def _close_channels(context: Context[Any]) -> None:

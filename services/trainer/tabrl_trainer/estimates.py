@@ -11,7 +11,7 @@ from tabrl.trainer.v1 import trainer_pb2
 
 from tabrl_trainer.models import AttemptRow, RunRow
 from tabrl_trainer.record import ENDED
-from tabrl_trainer.speeds import DEFAULT_SPEEDS, Speed
+from tabrl_trainer.speeds import Speed, default_speed
 
 _RUNS_LOOKED_AT = 50
 _RUNS_USED = 5
@@ -55,7 +55,7 @@ def _measure(session: Session, spec: trainer_pb2.RunSpec) -> Measured:
     alike = [row for row, kept in rows if _shape(trainer_pb2.RunSpec.FromString(kept)) == _shape(spec)]
     attempts = (alike or [row for row, _ in rows])[:_RUNS_USED]
     if not attempts:
-        return Measured(DEFAULT_SPEEDS[spec.environment_id], 0)
+        return Measured(default_speed(spec.environment_id), 0)
     return Measured(_mean_speed(attempts), len({row.run_id for row in attempts}))
 
 

@@ -65,21 +65,18 @@ class Publisher:
     async def run(self) -> None:
         """Publish checkpoints until the service stops."""
         last_run = ""
-        while True:
-            candidate = await self._record.read(lambda session, last=last_run: _next(session, last))
-            if candidate is None:
-                await self._until_something_changed()
-                continue
-            last_run = candidate.run_id
-            await self._publish(candidate)
-
-    async def _until_something_changed(self) -> None:
         with self._record.subscribed_to_all() as changed:
-            # A checkpoint may have come between the look and the subscription: look again soon in any case.
-            try:
-                await asyncio.wait_for(changed.wait(), 1.0)
-            except TimeoutError:
-                return
+            while True:
+                changed.clear()
+                candidate = await self._candidate(last_run)
+                if candidate is None:
+                    await changed.wait()
+                    continue
+                last_run = candidate.run_id
+                await self._publish(candidate)
+
+    async def _candidate(self, last_run: str) -> Candidate | None:
+        return await self._record.read(lambda session: _next(session, last_run))
 
     async def _publish(self, candidate: Candidate) -> None:
         request = exporter_pb2.CreatePolicyRequest(

@@ -71,7 +71,8 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
             state = await self._record.write(request.run_id, _request_cancel)
             self._executor.stop(request.run_id)
             while state not in ENDED:
-                await asyncio.wait_for(changed.wait(), _CANCEL_TIMEOUT_SECS)
+                async with asyncio.timeout(_CANCEL_TIMEOUT_SECS):
+                    await changed.wait()
                 changed.clear()
                 state = (await self._read(request.run_id)).state
         return trainer_pb2.CancelRunResponse(run=await self._read(request.run_id))

@@ -51,8 +51,9 @@ async def watch(
             if all(cursor.told for cursor in cursors):
                 return
             try:
-                if not await until_stopping(context, asyncio.wait_for(changed.wait(), _HEARTBEAT_SECS)):
-                    return
+                async with asyncio.timeout(_HEARTBEAT_SECS):
+                    if not await until_stopping(context, changed.wait()):
+                        return
             except TimeoutError:
                 heartbeat = trainer_pb2.Heartbeat(time=timestamp(now()))
                 yield trainer_pb2.WatchRunsResponse(heartbeat=heartbeat)
@@ -64,7 +65,7 @@ def _snapshot(session: Session, cursor: _Cursor) -> trainer_pb2.Run:
         raise TabrlError(
             grpc.StatusCode.OUT_OF_RANGE,
             "REVISION_OUT_OF_RANGE",
-            f"Run {cursor.run_id} has {run.revision} revisions, so nothing comes after {cursor.revision}; watch from 0.",
+            f"Run {cursor.run_id} has {run.revision} revisions, nothing comes after {cursor.revision}; watch from 0.",
             metadata={"run_id": cursor.run_id, "revision": str(run.revision)},
         )
     return run

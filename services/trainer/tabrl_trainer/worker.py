@@ -50,6 +50,9 @@ def main() -> None:
     ending = _train_or_fail(job, say, stop, started)
     if ending is not None:
         say(ending)
+    # Everything is said and stored; taking jax and its threads down in good order would cost seconds.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _take_stdout() -> Say:

@@ -42,7 +42,7 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(64), nullable=False),
         sa.Column("size_bytes", sa.BigInteger, nullable=False),
         sa.Column("media_type", sa.String(100), nullable=False),
-        sa.Column("episode_return", sa.Float),
+        sa.Column("episode_return", sa.Double),
         sa.Column("final", sa.Boolean, nullable=False),
         sa.Column("policy_id", sa.String(100), nullable=False),
         sa.Column("publication", sa.String(20), nullable=False, index=True),
@@ -54,8 +54,8 @@ def upgrade() -> None:
         sa.Column("outcome", sa.String(20), nullable=False),
         sa.Column("start_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("end_time", sa.DateTime(timezone=True)),
-        sa.Column("startup_secs", sa.Float),
-        sa.Column("training_secs", sa.Float, nullable=False),
+        sa.Column("startup_secs", sa.Double),
+        sa.Column("training_secs", sa.Double, nullable=False),
         sa.Column("env_steps", sa.BigInteger, nullable=False),
     )
     op.create_table("request_ids", *request_id_columns())

@@ -55,6 +55,13 @@ export function failureFrom(thrown: unknown): Failure {
   };
 }
 
+const PATIENCE_SECS = 3;
+
+/** In how many milliseconds to ask again unasked; undefined when that would not help. */
+export function askAgainMs(failure: Failure): number | undefined {
+  return failure.transient ? 1000 * Math.max(failure.retryAfterSecs ?? 0, PATIENCE_SECS) : undefined;
+}
+
 /** A Failure that the page itself found, before any call. */
 export function localFailure(field: string, description: string): Failure {
   return {

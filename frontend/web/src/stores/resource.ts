@@ -1,5 +1,5 @@
 import { useEffect, useSyncExternalStore } from "react";
-import { type Failure, failureFrom } from "../rpc/failure";
+import { askAgainMs, type Failure, failureFrom } from "../rpc/failure";
 import { createStore } from "./store";
 
 /** Something fetched once and kept. A failed reload keeps the value of the time before. */
@@ -11,7 +11,7 @@ export interface Loaded<T> {
 
 const NOTHING: Loaded<never> = { loading: false };
 
-/** Values by key, each loaded when first asked for. */
+/** Values by key, each loaded when first asked for, and again by itself after a failure that passes. */
 export interface Resources<T> {
   get(key: string): Loaded<T>;
   /** Loads unless a value is there or on its way. */
@@ -41,7 +41,10 @@ export function createResources<T>(load: (key: string) => Promise<T>): Resources
     } catch (thrown) {
       if (newest.get(key) !== ticket) return;
       const { value } = get(key);
-      write(key, { ...(value === undefined ? {} : { value }), failure: failureFrom(thrown), loading: false });
+      const failure = failureFrom(thrown);
+      write(key, { ...(value === undefined ? {} : { value }), failure, loading: false });
+      const delayMs = askAgainMs(failure);
+      if (delayMs !== undefined) setTimeout(() => newest.get(key) === ticket && void fetchAnew(key), delayMs);
     }
   }
 

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "react";
 import { useSession } from "../app/session";
 import type { EstimateRunResponse } from "../gen/tabrl/trainer/v1/trainer_pb";
-import { type Failure, failureFrom } from "../rpc/failure";
+import { askAgainMs, type Failure, failureFrom } from "../rpc/failure";
 import type { RunSpecInit } from "./spec";
 
 const SETTLE_MS = 250;
@@ -24,14 +24,19 @@ export function useEstimate(spec: RunSpecInit | undefined): EstimateState {
   useEffect(() => {
     if (!spec) return;
     const controller = new AbortController();
-    const timer = setTimeout(async () => {
+    let timer = setTimeout(ask, SETTLE_MS);
+    async function ask() {
       try {
-        setValue(await clients.trainer.estimateRun({ spec }, { signal: controller.signal }));
+        setValue(await clients.trainer.estimateRun(spec ? { spec } : {}, { signal: controller.signal }));
         setFailure(undefined);
       } catch (thrown) {
-        if (!controller.signal.aborted) setFailure(failureFrom(thrown));
+        if (controller.signal.aborted) return;
+        const problem = failureFrom(thrown);
+        setFailure(problem);
+        const delayMs = askAgainMs(problem);
+        if (delayMs !== undefined) timer = setTimeout(ask, delayMs);
       }
-    }, SETTLE_MS);
+    }
     return () => {
       clearTimeout(timer);
       controller.abort();

@@ -1,0 +1,65 @@
+"""One running TabRL and one Chromium for all tests of this folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.e2e.browser_tab import CHROMIUM, Tab, chromium, tab
+from tests.stack.running_stack import RunningStack, running_stack
+
+_ROOT = Path(__file__).parents[2]
+_FRONT_END = Path(os.environ.get("TABRL_FRONT_END", _ROOT / "frontend" / "web" / "dist"))
+
+
+@pytest.fixture(scope="package")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """All of TabRL with the built page, its environments baked."""
+    if not (_FRONT_END / "index.html").is_file():
+        pytest.fail(f"{_FRONT_END} holds no built page; run `make install`")
+    folder = tmp_path_factory.mktemp("e2e")
+    (folder / "dist").symlink_to(_FRONT_END, target_is_directory=True)
+    _bake(folder / "data")
+    with running_stack(folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Chromium, drawing on the CPU."""
+    if not Path(CHROMIUM).is_file():
+        pytest.fail(f"{CHROMIUM} is missing; run `make chromium`")
+    with sync_playwright() as playwright, chromium(playwright) as started:
+        yield started
+
+
+@pytest.fixture
+def person(stack: RunningStack, browser: Browser) -> Iterator[Tab]:
+    """A fresh tab."""
+    with tab(browser, stack.url) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def laboratory(stack: RunningStack, browser: Browser) -> Iterator[Tab]:
+    """A tab with a robot in it, whose physics engine and ONNX runtime many measurements share."""
+    with tab(browser, stack.url) as opened:
+        opened.open("/?env=PendulumSwingup")
+        opened.until_alive()
+        opened.click("play-pause")
+        yield opened
+
+
+def _bake(data: Path) -> None:
+    """Prepares the environments, from what `make up` has prepared where it is of this version."""
+    baked = _ROOT / ".data" / "scene"
+    if baked.is_dir():
+        shutil.copytree(baked, data / "scene", ignore=shutil.ignore_patterns("*.db*"))
+    subprocess.run([sys.executable, "-m", "tabrl_scene.bake", "--data", str(data)], check=True)

@@ -16,7 +16,6 @@ from rich.text import Text
 
 from tabrl_cli.errors import CallError
 
-
 PIPE_COLUMNS = 400
 
 

@@ -1,7 +1,7 @@
 """Measures the table in `speeds`: the processor time of one control step of each environment in MuJoCo C.
 
-`python -m tabrl_trainer.measure_speeds [ENVIRONMENT …]` prints its lines. Processor time, unlike time on the clock, hardly
-depends on what else the machine does.
+`python -m tabrl_trainer.measure_speeds [ENVIRONMENT …]` prints its lines. Processor time, unlike time on the clock,
+hardly depends on what else the machine does.
 """
 
 from __future__ import annotations

@@ -46,8 +46,8 @@ _PHYSICS_USECS: Final[dict[str, float]] = {
     "WalkerWalk": 109,
 }
 _PROCESSORS: Final = 2
-# Everything else in a step: policy, observation, reward, learning. CartpoleBalance trained at 100,000 steps per second on
-# such a machine, 1.3 microseconds of each step being physics; the networks are alike in all environments.
+# Everything else in a step: policy, observation, reward, learning. CartpoleBalance trained at 100,000 steps per second
+# on such a machine, 1.3 microseconds of each step being physics; the networks are alike in all environments.
 _OTHER_USECS: Final = 8.7
 # Importing and compiling took 9 s with a warm compilation cache and 14 s with a cold one.
 _STARTUP_SECS: Final = 12.0

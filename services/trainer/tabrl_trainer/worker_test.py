@@ -1,0 +1,87 @@
+"""The real worker: a real training of a few updates, and jobs that cannot be done."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tabrl.trainer.v1 import trainer_pb2
+from tabrl_chassis.artifacts import ArtifactStore
+from tabrl_simulation.checkpoint import Checkpoint
+
+from tabrl_trainer.protocol import Job, MalformedLine, event_line, parse_event
+
+
+def work(tmp_path: Path, *, resume_sha256: str = "", environment_id: str = "CartpoleBalance", **spec):
+    settings = trainer_pb2.TrainingSettings(env_steps=2000, num_envs=16, unroll_length=20, num_minibatches=2)
+    job = Job(
+        spec=trainer_pb2.RunSpec(environment_id=environment_id, settings=settings, **spec),
+        resume_sha256=resume_sha256,
+        artifacts_url=str(tmp_path / "artifacts"),
+        checkpoint_secs=0.0,
+    )
+    command = [sys.executable, "-m", "tabrl_trainer.worker"]
+    done = subprocess.run(command, input=job.to_json().encode(), capture_output=True, check=False)
+    return done, [parse_event(line) for line in done.stdout.splitlines()]
+
+
+def test_a_worker_trains_to_the_end_and_resumes(tmp_path):
+    done, events = work(tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    assert events[0].state_changed.state == trainer_pb2.RUN_STATE_RUNNING
+    assert events[-1].state_changed.state == trainer_pb2.RUN_STATE_SUCCEEDED
+    metrics = [event.metrics for event in events if event.HasField("metrics")]
+    assert metrics[-1].env_steps >= 2000
+    assert metrics[-1].remaining_secs == 0
+    assert metrics[0].elapsed_secs > 0
+    checkpoints = [event.checkpoint for event in events if event.HasField("checkpoint")]
+    assert [checkpoint.final for checkpoint in checkpoints] == [False] * (len(checkpoints) - 1) + [True]
+    steps = [checkpoint.env_steps for checkpoint in checkpoints]
+    assert steps == sorted(set(steps))
+    store = ArtifactStore(tmp_path / "artifacts")
+    assert Checkpoint.from_bytes(store.read(checkpoints[-1].artifact.sha256)).env_steps == steps[-1]
+    # From the checkpoint in the middle on, the rest is trained, and no more.
+    done, events = work(tmp_path, resume_sha256=checkpoints[2].artifact.sha256)
+    resumed = [event.checkpoint.env_steps for event in events if event.HasField("checkpoint")]
+    assert resumed == steps[3:]
+
+
+@pytest.mark.parametrize(
+    ("stored", "reward", "reason"),
+    [
+        (b"no checkpoint", False, "CHECKPOINT_INCOMPATIBLE"),
+        (b"no reward", True, "REWARD_MISMATCH"),
+        (None, False, "ARTIFACT_NOT_FOUND"),
+    ],
+)
+def test_a_job_that_cannot_be_done_says_why(tmp_path, stored, reward, reason):
+    store = ArtifactStore(tmp_path / "artifacts")
+    sha256 = "0" * 64 if stored is None else store.put(stored).sha256
+    if reward:
+        done, events = work(tmp_path, reward=trainer_pb2.RewardRef(program_sha256=sha256, onnx_sha256=sha256))
+    else:
+        done, events = work(tmp_path, resume_sha256=sha256)
+    assert done.returncode == 0, done.stderr.decode()
+    (event,) = events
+    assert event.state_changed.state == trainer_pb2.RUN_STATE_FAILED
+    assert (event.state_changed.error.reason, bool(event.state_changed.error.message)) == (reason, True)
+
+
+def test_a_job_survives_its_text():
+    spec = trainer_pb2.RunSpec(environment_id="CartpoleBalance", title="keep “upright”\n", settings={"seed": 3})
+    spec.reward.weights["upright"] = 0.1
+    job = Job(spec=spec, resume_sha256="", artifacts_url="/data/artifacts", checkpoint_secs=1.5)
+    assert Job.from_json(job.to_json()) == job
+
+
+def test_an_event_survives_its_line():
+    event = trainer_pb2.RunEvent(metrics={"env_steps": 2**40, "kl": float("inf"), "term_returns": {"upright": 0.1}})
+    line = event_line(event)
+    assert line.count(b"\n") == 1
+    assert parse_event(line) == event
+
+
+@pytest.mark.parametrize("line", [b"", b"hello\n", b'{"nonsense": 1}\n', b"\xff\n"])
+def test_what_is_no_event_is_refused(line):
+    with pytest.raises(MalformedLine):
+        parse_event(line)

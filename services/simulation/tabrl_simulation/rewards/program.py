@@ -6,6 +6,7 @@ reward's author is in it. Before a program is used, every operation in it must b
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -46,9 +47,11 @@ class RewardProgram:
     """A sealed reward: mjData arrays and an action in, one number per named term out.
 
     Attributes:
+        sha256: Digest of the artifact, in lower-case hexadecimal; the program's identity.
         header: What it is for: environment, fingerprint, inputs with shapes, size of the action, terms.
     """
 
+    sha256: str
     header: ProgramHeader
     _call: Callable[..., Values] = field(repr=False, compare=False)
 
@@ -67,7 +70,7 @@ class RewardProgram:
             raise ProgramRefused(f"the program inside the container cannot be read: {type(e).__name__}: {e}") from e
         _refuse_other_signature(header, exported)
         _refuse_other_operations(exported)
-        return cls(header, _vectorized(exported, len(header.terms)))
+        return cls(hashlib.sha256(data).hexdigest(), header, _vectorized(exported, len(header.terms)))
 
     @property
     def environment_id(self) -> str:

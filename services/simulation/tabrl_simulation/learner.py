@@ -30,9 +30,11 @@ GAE_LAMBDA: Final = 0.95
 CLIPPING: Final = 0.2
 MAX_GRADIENT_NORM: Final = 1.0
 KL_TARGET: Final = 0.01
+KL_TARGET_LAST: Final = 0.1
 STEP_SIZE_RANGE: Final = (1e-5, 1e-2)
 REWARD_LIMIT: Final = 10.0
 OBSERVATION_STD_MIN: Final = 1e-3
+OBSERVATION_LIMIT: Final = 10.0
 
 
 class ReturnScale(NamedTuple):
@@ -102,12 +104,15 @@ class Learner:
     Attributes:
         networks: Brax's policy and value network.
         init: makes a first state from a key.
-        update: takes a state, `T` rollouts and the observation after them, [N, O]; returns the next state and a report.
+        observe: takes a state and `T` rollouts; returns the state with their observations and returns in its statistics.
+        update: takes a state, `T` rollouts, the observation after them, [N, O], and the share of training done, [];
+            returns the next state and a report.
     """
 
     networks: ppo_networks.PPONetworks
     init: Callable[[jax.Array], LearnerState]
-    update: Callable[[LearnerState, list[Rollout], jax.Array], tuple[LearnerState, Report]]
+    observe: Callable[[LearnerState, list[Rollout]], LearnerState]
+    update: Callable[[LearnerState, list[Rollout], jax.Array, jax.Array], tuple[LearnerState, Report]]
 
 
 def make_networks(
@@ -117,7 +122,7 @@ def make_networks(
     return ppo_networks.make_ppo_networks(
         observation_size,
         action_size,
-        preprocess_observations_fn=running_statistics.normalize,
+        preprocess_observations_fn=_normalize,
         policy_hidden_layer_sizes=hidden_layer_sizes,
         value_hidden_layer_sizes=hidden_layer_sizes,
     )
@@ -176,29 +181,32 @@ def make_learner(settings: Settings, *, observation_size: int, action_size: int)
         updates, opt_state = optimizer.update(gradient, opt_state, params)
         return (optax.apply_updates(params, updates), opt_state, normalizer, key), metrics
 
-    def one_pass(carry: Any, batch: Transition) -> tuple[Any, dict[str, jax.Array]]:
+    def one_pass(carry: Any, batch: Transition, progress: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
         params, opt_state, normalizer, key = carry
         key, shuffle_key = jax.random.split(key)
         minibatches = _shuffled(batch, shuffle_key, settings.num_minibatches)
         (params, opt_state, normalizer, key), metrics = jax.lax.scan(
             minibatch_step, (params, opt_state, normalizer, key), minibatches
         )
-        step_size = _follow_kl(opt_state.hyperparams["learning_rate"], metrics["kl_mean"].mean())
+        step_size = _follow_kl(opt_state.hyperparams["learning_rate"], metrics["kl_mean"].mean(), progress)
         opt_state = opt_state._replace(hyperparams={**opt_state.hyperparams, "learning_rate": step_size})
         return (params, opt_state, normalizer, key), metrics
 
+    def observe(state: LearnerState, rollouts: list[Rollout]) -> LearnerState:
+        return _observed(state, _stacked(rollouts))
+
     def update(
-        state: LearnerState, rollouts: list[Rollout], last_observation: jax.Array
+        state: LearnerState, rollouts: list[Rollout], last_observation: jax.Array, progress: jax.Array
     ) -> tuple[LearnerState, Report]:
-        rollout: Rollout = jax.tree.map(lambda *steps: jnp.stack(steps), *rollouts)
-        return_scale = _observe_returns(state.return_scale, rollout.discounted_return)
-        normalizer = running_statistics.update(
-            state.normalizer, rollout.observation, std_min_value=OBSERVATION_STD_MIN
-        )
-        batch = _transitions(rollout, last_observation, settings.reward_scaling / _deviation(return_scale))
+        rollout = _stacked(rollouts)
+        # Learning sees observations normalized as the policy saw them, so that the ratios start at one.
+        normalizer = state.normalizer
+        state = _observed(state, rollout)
+        factor = settings.reward_scaling / _deviation(state.return_scale)
+        batch = _transitions(rollout, last_observation, factor)
 
         def another_pass(carry: Any, _: None) -> tuple[Any, dict[str, jax.Array]]:
-            return one_pass(carry, batch)
+            return one_pass(carry, batch, progress)
 
         carry = (state.params, state.optimizer, normalizer, state.key)
         (params, opt_state, _, key), metrics = jax.lax.scan(
@@ -211,19 +219,42 @@ def make_learner(settings: Settings, *, observation_size: int, action_size: int)
             kl=metrics["kl_mean"][-1].mean(),
             step_size=opt_state.hyperparams["learning_rate"],
         )
-        return LearnerState(params, normalizer, return_scale, opt_state, key), report
+        return LearnerState(params, state.normalizer, state.return_scale, opt_state, key), report
 
-    return Learner(networks=networks, init=init, update=update)
+    return Learner(networks=networks, init=init, observe=observe, update=update)
+
+
+def _normalize(observation: jax.Array, statistics: running_statistics.RunningStatisticsState) -> jax.Array:
+    normalized: jax.Array = running_statistics.normalize(observation, statistics, max_abs_value=OBSERVATION_LIMIT)
+    return normalized
 
 
 def _adam(learning_rate: float) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(MAX_GRADIENT_NORM), optax.adam(learning_rate, eps=1e-5))
 
 
-def _follow_kl(step_size: jax.Array, kl: jax.Array) -> jax.Array:
-    """Shortens the step where the policy changed too much in a pass, lengthens it where it hardly changed."""
-    factor = jnp.where(kl > 2 * KL_TARGET, 1 / 1.5, jnp.where(kl < KL_TARGET / 2, 1.5, 1.0))
+def _follow_kl(step_size: jax.Array, kl: jax.Array, progress: jax.Array) -> jax.Array:
+    """Shortens the step where the policy changed too much in a pass, lengthens it where it hardly changed.
+
+    What counts as much shrinks towards the end: once little is left to gain, advantages are mostly noise, and a policy
+    that keeps moving wanders off.
+    """
+    target = KL_TARGET * jnp.maximum(1.0 - progress, KL_TARGET_LAST)
+    factor = jnp.where(kl > 2 * target, 1 / 1.5, jnp.where(kl < target / 2, 1.5, 1.0))
     return jnp.clip(step_size * factor, *STEP_SIZE_RANGE)
+
+
+def _stacked(rollouts: list[Rollout]) -> Rollout:
+    stacked: Rollout = jax.tree.map(lambda *steps: jnp.stack(steps), *rollouts)
+    return stacked
+
+
+def _observed(state: LearnerState, rollout: Rollout) -> LearnerState:
+    """Adds a batch, each [T, N, ...], to the statistics of observations and returns."""
+    return state._replace(
+        normalizer=running_statistics.update(state.normalizer, rollout.observation, std_min_value=OBSERVATION_STD_MIN),
+        return_scale=_observe_returns(state.return_scale, rollout.discounted_return),
+    )
 
 
 def _observe_returns(scale: ReturnScale, returns: jax.Array) -> ReturnScale:

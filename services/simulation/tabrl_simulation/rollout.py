@@ -26,6 +26,12 @@ __all__ = ["OWN_REWARD", "EpisodeTally", "Reward", "RolloutState", "Rollouts"]
 OWN_REWARD: Final = "reward"
 """Name of the only term of an environment that reports none."""
 
+# In this share of the environments episodes are cut off early, at about SHORT of their length, and are not reported.
+# Most environments never end an episode, so the others spend nearly all their steps in whatever the policy of the moment
+# ends up in; these keep showing it where episodes begin.
+SHORT_SHARE: Final = 0.5
+SHORT: Final = 0.15
+
 # Saved with a checkpoint: besides these and ctrl, nothing of a simulation outlives a control step.
 _SIMULATION_STATE: Final = (*(name for name in arrays.STATE if name != "ctrl"), "qacc_warmstart", "time")
 
@@ -289,11 +295,11 @@ class Rollouts:
     def _begun(
         self, policy: Any, normalizer: Any, starts: _Starts, key: jax.Array
     ) -> tuple[RolloutState, jax.Array]:
-        count = self._settings.num_envs
+        count, length = self._settings.num_envs, self._environment.episode_length
         first: _Starts = jax.tree.map(lambda x: x[:count], starts)
         key, stagger_key = jax.random.split(key)
         # First episodes are cut off at different lengths, so that later ones end evenly spread over time.
-        limit = 1 + jax.random.permutation(stagger_key, count) * self._environment.episode_length // count
+        limit = 1 + jax.random.permutation(stagger_key, count) * jnp.where(self._is_short(), SHORT, 1.0) * length // count
         raw_action, log_prob, logits, key = self._act(policy, normalizer, first.observation, key)
         zeros = jnp.zeros(count)
         ctrl = self._ctrl(raw_action, first.carry, first.data)
@@ -360,7 +366,9 @@ class Rollouts:
             bad_terms={name: state.tally.bad_terms[name] + bad_terms[name] for name in self.terms},
         )
 
-        key, start_key = jax.random.split(state.key)
+        key, start_key, limit_key = jax.random.split(state.key, 3)
+        length = self._environment.episode_length
+        short = jax.random.uniform(limit_key, ended.shape, minval=0.5 * SHORT, maxval=1.5 * SHORT) * length
         start = jax.random.randint(start_key, ended.shape, 0, starts.observation.shape[0], jnp.int32)
 
         def fresh(new: jax.Array, old: jax.Array) -> jax.Array:
@@ -384,8 +392,8 @@ class Rollouts:
             carry=carry,
             before={name: now[name] for name in self._split.after_reads_before},
             steps=unless_ended(steps),
-            limit=jnp.where(ended, self._environment.episode_length, state.limit),
-            counted=state.counted | ended,
+            limit=jnp.where(ended, jnp.where(self._is_short(), short, length).astype(jnp.int32), state.limit),
+            counted=(state.counted | ended) & ~self._is_short(),
             episode_return=unless_ended(episode_return),
             episode_terms=jax.tree.map(unless_ended, episode_terms),
             discounted_return=unless_ended(rollout.discounted_return),
@@ -393,6 +401,11 @@ class Rollouts:
             key=key,
         )
         return following, rollout, orders
+
+    def _is_short(self) -> jax.Array:
+        """Returns which environments cut their episodes off early, [N], bool."""
+        count = self._settings.num_envs
+        return jnp.arange(count) >= count - int(count * SHORT_SHARE)
 
     def _act(
         self, policy: Any, normalizer: Any, observation: jax.Array, key: jax.Array

@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 _EPISODES_REPORTED: Final = 32
+_WARMUP_ROLLOUTS: Final = 3
 _DIVERGED_SHARE_LIMIT: Final = 0.5
 
 
@@ -274,9 +275,15 @@ class _Run:
     def _begin(self) -> None:
         import jax
 
-        key, rollout_key = jax.random.split(self._state.key)
+        key, warmup_key, rollout_key = jax.random.split(self._state.key, 3)
         self._state = self._state._replace(key=key)
-        self._rollouts.begin(self._state, rollout_key)
+        self._rollouts.begin(self._state, warmup_key)
+        if not int(self._state.normalizer.count):
+            # Without any statistics yet, the first update would turn the policy into another one.
+            observe = jax.jit(self._learner.observe)
+            for _ in range(_WARMUP_ROLLOUTS):
+                self._state = observe(self._state, self._rollouts.collect(self._state))
+            self._rollouts.begin(self._state, rollout_key)
 
     def _continues(self, resume: Checkpoint) -> bool:
         from dataclasses import replace
@@ -292,7 +299,8 @@ class _Run:
         import jax
 
         rollouts = self._rollouts.collect(self._state)
-        state, report = self._update(self._state, rollouts, self._rollouts.state.observation)
+        progress = min(1.0, self.env_steps / self._settings.env_steps)
+        state, report = self._update(self._state, rollouts, self._rollouts.state.observation, progress)
         tally = self._rollouts.take_tally()
         self._report = jax.device_get(report)
         self._refuse_bad_numbers(tally)

@@ -1,0 +1,53 @@
+import subprocess
+import sys
+
+import pytest
+
+from tabrl_simulation import environments
+
+
+def test_an_environment_knows_its_sizes_and_timing() -> None:
+    environment = environments.load("CartpoleBalance")
+
+    assert environment.id == "CartpoleBalance"
+    assert (environment.action_size, environment.observation_size) == (1, 5)
+    assert (environment.physics_steps_per_control, environment.control_period_secs) == (1, 0.01)
+    assert (environment.episode_length, environment.action_repeat) == (1000, 1)
+
+
+def test_the_catalogue_is_playgrounds() -> None:
+    from mujoco_playground import registry
+
+    assert sorted(registry.dm_control_suite.ALL_ENVS) == list(environments.DM_CONTROL)
+
+
+def test_a_fingerprint_tells_environments_apart_and_is_the_same_each_time() -> None:
+    # Cartpole's model is the same in all four of its environments; their rewards and starting states are not.
+    names = ("CartpoleBalance", "CartpoleSwingup", "ReacherEasy", "ReacherHard")
+
+    fingerprints = [environments.load(name).fingerprint for name in names]
+
+    assert fingerprints == [environments.load(name).fingerprint for name in names]
+    assert len(set(fingerprints)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("asked", "nearest"),
+    [("CartPoleBalance", "CartpoleBalance"), ("walker", "WalkerRun"), ("x" * 100_000, None), ("", None)],
+)
+def test_an_unknown_environment_is_refused_with_a_neighbour(asked: str, nearest: str | None) -> None:
+    with pytest.raises(environments.UnknownEnvironment) as refusal:
+        environments.load(asked)
+
+    assert refusal.value.nearest in environments.DM_CONTROL
+    assert nearest is None or refusal.value.nearest == nearest
+    assert len(str(refusal.value)) < 300
+
+
+def test_listing_needs_nothing_heavy() -> None:
+    code = (
+        "import sys; from tabrl_simulation import checkpoint, environments, settings, training;"
+        "environments.DM_CONTROL; settings.default_settings('FishSwim');"
+        "print([m for m in ('jax', 'mujoco', 'mujoco_playground', 'brax') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"

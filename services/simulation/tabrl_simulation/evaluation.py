@@ -1,0 +1,91 @@
+"""What a checkpoint's policy is worth: whole episodes on MuJoCo C, without exploration noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from tabrl_simulation import physics, reset, split
+from tabrl_simulation.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from tabrl_simulation.environments import Environment
+
+__all__ = ["Evaluation", "evaluate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Episodes under the environment's own reward.
+
+    Attributes:
+        returns: of each episode, [N], float64.
+        lengths: control steps of each episode, [N], int64.
+    """
+
+    returns: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+
+    @property
+    def mean_return(self) -> float:
+        """Mean over the episodes."""
+        return float(self.returns.mean())
+
+
+def evaluate(
+    environment: Environment, checkpoint: Checkpoint, *, episodes: int = 64, seed: int = 1_000_003
+) -> Evaluation:
+    """Plays whole episodes, side by side, with the most likely action at every step.
+
+    Args:
+        environment: where the checkpoint was trained.
+        checkpoint: whose policy to play.
+        episodes: how many, `N`.
+        seed: of the starting states; far from those that training draws from small seeds.
+
+    Raises:
+        CheckpointError: the checkpoint was not trained in this environment.
+    """
+    policy = checkpoint.policy(environment)
+    halves = split.split(environment)
+    threads = physics.cores()
+    starts = reset.Resetter(environment, threads=threads).sample(jax.random.split(jax.random.PRNGKey(seed), episodes))
+    simulations = physics.Simulations(environment.model, count=episodes, threads=threads, reads=halves.reads)
+
+    @jax.jit
+    def choose(
+        observation: jax.Array, carry: dict[str, jax.Array], data: Mapping[str, jax.Array]
+    ) -> tuple[jax.Array, jax.Array]:
+        action = policy(observation)
+        ctrl: jax.Array = jax.vmap(halves.before)(action, carry, {name: data[name] for name in halves.before_arrays})[0]
+        return action, ctrl
+
+    look: Any = jax.jit(jax.vmap(halves.after))
+    simulations.write(starts.state)
+    data = {name: starts.data[name] for name in halves.reads}
+    carry = {name: jnp.asarray(starts.carry[name]) for name in halves.carry}
+    observation = jnp.asarray(starts.observation)
+    returns, lengths = np.zeros(episodes), np.zeros(episodes, np.int64)
+    alive = np.ones(episodes, bool)
+    for _ in range(environment.episode_length):
+        action, ctrl = choose(observation, carry, data)
+        simulations.hold(np.asarray(ctrl))
+        simulations.run(environment.physics_steps_per_control)
+        earlier = {f"before.{name}": data[name] for name in halves.after_reads_before}
+        data = simulations.read()
+        after: split.After = look({**data, **earlier}, action, carry)
+        observation, carry = after.observation, after.carry
+        returns += np.where(alive, np.asarray(after.reward), 0.0)
+        lengths += alive
+        alive &= np.asarray(after.done) == 0
+        if not alive.any():
+            break
+    return Evaluation(returns=returns, lengths=lengths)
+
+

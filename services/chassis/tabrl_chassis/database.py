@@ -124,7 +124,7 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",
-        "synchronous=NORMAL",
+        "synchronous=FULL",  # what a caller was told survives a machine that loses power
         "foreign_keys=ON",
         f"busy_timeout={_BUSY_TIMEOUT_SECS * 1000}",
     ):

@@ -21,6 +21,7 @@ from tabrl_chassis.client import open_channel
 from tabrl_chassis.config import ServiceConfig, loggable, parse_config
 from tabrl_chassis.database import Database
 from tabrl_chassis.error_mapping import error_interceptor
+from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.health import Check, Health
 from tabrl_chassis.http import http_application
 from tabrl_chassis.logs import Logger, configure_logs, get_logger
@@ -123,7 +124,7 @@ class Running(Generic[C]):
 async def started(service: Service[C], config: C) -> AsyncIterator[Running[C]]:
     """Run a service in this event loop; leaving the block drains it.
 
-    Raises `OSError` when a port is taken, and whatever opening the stores raises.
+    Raises `OSError` when a port is taken or the database cannot be used, `TabrlError` when the artifact store cannot.
     """
     log = get_logger(service.name)
     failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -132,7 +133,7 @@ async def started(service: Service[C], config: C) -> AsyncIterator[Running[C]]:
         database = _open_database(service, config)
         if database is not None and service.migrations is not None:
             stack.callback(database.close)
-            await asyncio.to_thread(database.migrate, service.migrations)
+            await _migrate(database, service.migrations)
             health.add_check("database", database.ping)
         artifacts = ArtifactStore(config.artifacts_url or config.data / "artifacts")
         health.add_check("artifacts", lambda: asyncio.to_thread(artifacts.check))
@@ -166,7 +167,7 @@ def main(service: Service[C], arguments: Sequence[str] | None = None) -> None:
     log = configure_logs(service.name, log_format=config.log_format, log_level=config.log_level)
     try:
         asyncio.run(_run(service, config, log, begin))
-    except OSError as error:
+    except (OSError, TabrlError) as error:
         log.error("cannot start", error=str(error))  # noqa: TRY400  a taken port needs no traceback
         raise SystemExit(1) from error
 
@@ -202,6 +203,17 @@ def _open_database(service: Service[Any], config: ServiceConfig) -> Database | N
         return None
     file = (config.data / service.name / f"{service.name}.db").absolute()
     return Database(config.database_url or f"sqlite:///{file}")
+
+
+async def _migrate(database: Database, migrations: str) -> None:
+    from alembic.util import CommandError
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        await asyncio.to_thread(database.migrate, migrations)
+    except (DBAPIError, CommandError) as error:
+        place = database.url.render_as_string(hide_password=True)
+        raise OSError(f"cannot use the database {place}: {getattr(error, 'orig', None) or error}") from error
 
 
 def _grpc_server(health: Health) -> grpc.aio.Server:

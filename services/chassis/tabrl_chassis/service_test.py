@@ -274,5 +274,14 @@ async def test_a_taken_port_is_told_plainly(running, tmp_path):
             pass
 
 
+async def test_a_database_that_cannot_be_used_is_told_plainly(tmp_path):
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "tiny.db").write_bytes(b"this is no database, but long enough to be looked at" * 10)
+    service = Service("tiny", ServiceConfig, (EXPORTER, TRAINER), serve, migrations="tabrl_chassis")
+    with pytest.raises(OSError, match=r"cannot use the database .*tiny\.db: file is not a database"):
+        async with started(service, ServiceConfig(data=tmp_path)):
+            pass
+
+
 if __name__ == "__main__":
     main(TINY)

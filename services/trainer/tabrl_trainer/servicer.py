@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc
@@ -34,6 +35,7 @@ from tabrl_trainer.submission import Submission, check_spec
 from tabrl_trainer.watching import watch
 
 _CANCEL_TIMEOUT_SECS = 10.0
+_LARGEST_PAGE_BYTES = 1 << 20
 
 
 class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
@@ -132,11 +134,16 @@ def _list(session: Session, request: trainer_pb2.ListRunsRequest, page: Page) ->
     if page.after is not None:
         wanted = wanted.where(RunRow.number < int(page.after))
     rows = session.scalars(wanted).all()
-    shown = rows[: page.size]
+    runs = _fitting(run_messages(session, rows[: page.size]))
     return trainer_pb2.ListRunsResponse(
-        runs=run_messages(session, shown),
-        next_page_token=page.token(str(shown[-1].number)) if len(rows) > page.size else "",
+        runs=runs, next_page_token=page.token(str(rows[len(runs) - 1].number)) if len(rows) > len(runs) else ""
     )
+
+
+def _fitting(runs: Sequence[trainer_pb2.Run]) -> list[trainer_pb2.Run]:
+    """Return the first runs, at least one, that fit in a message: long runs have thousands of checkpoints."""
+    sizes = itertools.accumulate(run.ByteSize() for run in runs)
+    return [run for run, size in zip(runs, sizes, strict=True) if size <= _LARGEST_PAGE_BYTES or run is runs[0]]
 
 
 def _request_cancel(session: Session, run: RunRow) -> int:

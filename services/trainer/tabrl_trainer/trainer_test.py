@@ -507,6 +507,16 @@ async def test_runs_are_listed_newest_first_in_pages(rig):
     assert page.runs[0].checkpoints
 
 
+async def test_a_page_of_long_runs_is_cut_to_what_fits_in_a_message(rig, monkeypatch):
+    monkeypatch.setattr("tabrl_trainer.servicer._LARGEST_PAGE_BYTES", 1)
+    runs = [await rig.create("final:1") for _ in range(2)]
+    page = await call(rig.stub.ListRuns, trainer_pb2.ListRunsRequest(), service="trainer")
+    assert [run.run_id for run in page.runs] == [runs[1]]
+    request = trainer_pb2.ListRunsRequest(page_token=page.next_page_token)
+    page = await call(rig.stub.ListRuns, request, service="trainer")
+    assert ([run.run_id for run in page.runs], page.next_page_token) == ([runs[0]], "")
+
+
 async def estimate(rig, **spec) -> trainer_pb2.EstimateRunResponse:
     spec = trainer_pb2.RunSpec(**{"environment_id": "CartpoleBalance", **spec})
     return await call(rig.stub.EstimateRun, trainer_pb2.EstimateRunRequest(spec=spec), service="trainer")

@@ -33,11 +33,11 @@ class Export:
 
 @dataclass(frozen=True)
 class Parity:
-    """How far the controller is from its source; `outputs` maps each output to its largest difference."""
+    """How far the controller is from its source; `outputs` maps each output to (largest difference, allowed)."""
 
     states: int
     tolerance: float
-    outputs: Mapping[str, float]
+    outputs: Mapping[str, tuple[float, float]]
     onnxruntime_version: str
     jax_version: str
 

@@ -73,7 +73,7 @@ async def export_policy(
                 outcome = reply.reason.lower()
                 raise _error(reply)
             policy = await asyncio.to_thread(_stored, request, policy_id, Path(folder), reply, artifacts)
-        _PARITY.observe(max(reply.parity.outputs.values(), default=0.0))
+        _PARITY.observe(max((difference for difference, _ in reply.parity.outputs.values()), default=0.0))
         outcome = "published"
         return policy
     finally:
@@ -124,8 +124,8 @@ def _stored(
             states=parity.states,
             tolerance=parity.tolerance,
             outputs=[
-                exporter_pb2.OutputDifference(name=name, max_difference=difference)
-                for name, difference in parity.outputs.items()
+                exporter_pb2.OutputDifference(name=name, max_difference=difference, tolerance=allowed)
+                for name, (difference, allowed) in parity.outputs.items()
             ],
             passed=True,
             onnxruntime_version=parity.onnxruntime_version,

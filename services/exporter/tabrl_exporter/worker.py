@@ -93,9 +93,9 @@ def _published(order: exchange.Export, made: BuiltController, env_steps: int) ->
         return exchange.Refusal(
             "PARITY_FAILED",
             f"The controller differs from its source: {furthest.name} by {furthest.max_difference:.2g}, where "
-            f"{report.tolerance:g} is allowed, over {report.states} states. Nothing was published.",
+            f"{furthest.tolerance:.2g} is allowed, over {report.states} states. Nothing was published.",
             {
-                output.name: f"differs by {output.max_difference:.2g}, allowed {report.tolerance:g}"
+                output.name: f"differs by {output.max_difference:.2g}, allowed {output.tolerance:.2g}"
                 for output in report.moved
             },
         )
@@ -111,7 +111,7 @@ def _published(order: exchange.Export, made: BuiltController, env_steps: int) ->
         parity=exchange.Parity(
             states=report.states,
             tolerance=report.tolerance,
-            outputs={output.name: output.max_difference for output in report.outputs},
+            outputs={output.name: (output.max_difference, output.tolerance) for output in report.outputs},
             onnxruntime_version=report.onnxruntime_version,
             jax_version=report.jax_version,
         ),

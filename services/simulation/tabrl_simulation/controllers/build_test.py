@@ -234,6 +234,28 @@ def test_a_broken_export_fails_parity_and_the_report_names_what_moved(name: str,
     assert {output.name for output in report.moved} == moved
 
 
+def test_a_policy_that_amplifies_rounding_passes_and_a_broken_export_of_it_does_not() -> None:
+    # Given a policy with such weights that float32 rounding alone moves its actions by more than the tolerance
+    bench = workbench(WALKER)
+    checkpoint = untrained_checkpoint(bench.environment, hidden_layer_sizes=(64, 64, 64))
+    large = replace(
+        checkpoint,
+        arrays={path: 6 * value if "policy" in path else value for path, value in checkpoint.arrays.items()},
+    )
+    made = build.build_controller(bench, large, None, checkpoint_sha256="")
+    model = bundle.load_scene(made.scene)
+
+    report = parity.measure_parity(made.source, controller_of(made), model)
+    by_name = {output.name: output for output in report.outputs}
+    assert report.passed, report.moved
+    assert 1e-5 < by_name["action"].max_difference <= by_name["action"].tolerance <= 1e-3
+    assert by_name["reward"].tolerance == by_name["observation"].tolerance == report.tolerance == 1e-5
+
+    _, step = _tampered(lambda after: after._replace(observation=after.observation * 1.01))(bench)
+    wrong = build.build(replace(bench, step=step), large.policy(bench.environment), None)
+    assert not parity.measure_parity(made.source, controller_of(wrong), model).passed
+
+
 def test_a_missing_output_fails_parity() -> None:
     made = built(WALKER)
     outputs = tuple(output for output in made.manifest.outputs if output.field != "upright")

@@ -66,6 +66,7 @@ class Source:
         outputs: what comes out, in order.
         terms: the reward terms among them.
         function: the function itself.
+        policy: the policy in it, from an observation to an action.
     """
 
     inputs: tuple[GraphInput, ...]
@@ -73,6 +74,7 @@ class Source:
     outputs: tuple[GraphOutput, ...]
     terms: tuple[Term, ...]
     function: Callable[..., Sequence[Any]]
+    policy: Callable[[Any], Any]
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -146,6 +148,7 @@ def compose(
         ),
         terms=terms,
         function=flat,
+        policy=policy,
     )
 
 

@@ -9,6 +9,8 @@ export type GeomShape = "plane" | "hfield" | "sphere" | "capsule" | "ellipsoid" 
 
 /** How a surface looks. */
 export interface Surface {
+  /** Name of its material; empty without one. */
+  readonly material: string;
   /** Linear red, green, blue as MuJoCo gives them (sRGB values), and opacity. */
   readonly rgba: readonly [number, number, number, number];
   readonly specular: number;

@@ -20,8 +20,7 @@ const REMEDIES: Readonly<Record<string, (metadata: Readonly<Record<string, strin
       ? `The built-in library knows something close: “${nearest}”. An LLM understands free wording.`
       : "Start from one of the examples below. An LLM understands free wording.",
   PARITY_FAILED: () => "The exported controller does not match its training. Train again or report it.",
-  SERVICE_UNAVAILABLE: ({ service }) =>
-    `${service ? `The ${service} service` : "A service"} is being restarted; try again.`,
+  SERVICE_UNAVAILABLE: () => "It comes back by itself; this page tries again.",
   TOO_MANY_REQUESTS: () => "Others are being served; try again in a moment.",
   STORAGE_FULL: () => "Free some space on the disk that holds the data folder.",
   STORAGE_UNAVAILABLE: () => "Check the data folder, then try again.",

@@ -1,5 +1,5 @@
 import type { Checkpoint, LogLine, Run, RunEvent, TrainingMetrics } from "../gen/tabrl/trainer/v1/trainer_pb";
-import { RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
+import { LogLevel, RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
 
 /** All that the page knows of a run. */
 export interface RunRecord {
@@ -9,6 +9,8 @@ export interface RunRecord {
   /** Metrics in the order of time; the curves. */
   readonly history: readonly TrainingMetrics[];
   readonly log: readonly LogLine[];
+  /** Newest warning or error of the log that no published policy has overtaken. */
+  readonly remark?: LogLine;
   /** When the newest metrics arrived, by this page's clock, for a countdown that runs between messages. */
   readonly metricsAtMs: number;
 }
@@ -65,10 +67,14 @@ export function withEvent(record: RunRecord, event: RunEvent, nowMs: number): Ru
       const checkpoints = record.run.checkpoints.map((checkpoint) =>
         checkpoint.artifact?.sha256 === checkpointSha256 ? { ...checkpoint, policyId } : checkpoint,
       );
-      return { ...told, run: present({ checkpoints }) };
+      const { remark: _, ...rest } = told;
+      return { ...rest, run: present({ checkpoints }) };
     }
-    case "log":
-      return { ...told, run: present({}), log: [...record.log, event.event.value] };
+    case "log": {
+      const line = event.event.value;
+      const remark = line.level === LogLevel.INFO ? {} : { remark: line };
+      return { ...told, ...remark, run: present({}), log: [...record.log, line] };
+    }
     default:
       return { ...told, run: present({}) };
   }

@@ -36,6 +36,8 @@ export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
   const elapsed = elapsedSecs(record, Date.now());
   const metrics = run.metrics;
   const score = metrics?.episodeReturn;
+  // What went wrong last, unless a policy has been published since or the run says it all itself.
+  const remark = run.error ? undefined : record.remark;
 
   async function stop() {
     setStopping(true);
@@ -91,6 +93,11 @@ export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
           {remedyFor(run.error.reason, "", {}) && <p>{remedyFor(run.error.reason, "", {})}</p>}
         </Notice>
       )}
+      {remark && (
+        <Notice tone="warn">
+          <p>{remark.text}</p>
+        </Notice>
+      )}
       {failure && <FailureNotice failure={failure} />}
       <Boundary what="The curves">
         <Suspense fallback={<div className={styles.curvesSpace} />}>
@@ -128,7 +135,9 @@ function statement(record: RunRecord): string {
       return left === undefined ? "Practice has begun." : `${sentence(formatEstimate(left))} to go.`;
     }
     case RunState.SUCCEEDED:
-      return "Done. The final policy drives the robot.";
+      return run.checkpoints.some(({ final, policyId }) => final && policyId)
+        ? "Done. The final policy drives the robot."
+        : "Done. The final policy is not published yet.";
     case RunState.FAILED:
       return "Training ended early; checkpoints so far are kept.";
     case RunState.CANCELLED:

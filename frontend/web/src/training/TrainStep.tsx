@@ -34,8 +34,9 @@ export function TrainStep({ studio, highlighted }: TrainStepProps) {
   const [failure, setFailure] = useState<Failure>();
   const [revealed, setRevealed] = useState("");
   const spec = specOf(studio, choice, standardSteps);
-  const estimate = useEstimate(spec);
   const { run, runFailure, running } = studio;
+  // A run that ended is one more measurement to reckon with.
+  const estimate = useEstimate(spec, running ? "" : (run?.run.runId ?? ""));
 
   const told = estimate.value?.settings?.envSteps;
   if (told !== undefined && choice.length === "Standard" && told !== standardSteps) setStandardSteps(told);

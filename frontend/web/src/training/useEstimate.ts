@@ -12,15 +12,15 @@ export interface EstimateState {
   retry(): void;
 }
 
-/** The estimate for a run, asked for again a moment after it changes. The last one stays until the next is there. */
-export function useEstimate(spec: RunSpecInit | undefined): EstimateState {
+/** The estimate for a run, asked for again a moment after it or the occasion changes. The last one stays until the next is there. */
+export function useEstimate(spec: RunSpecInit | undefined, occasion: string): EstimateState {
   const { clients } = useSession();
   const [value, setValue] = useState<EstimateRunResponse>();
   const [failure, setFailure] = useState<Failure>();
   const [attempt, setAttempt] = useState(0);
   const key = spec ? JSON.stringify(spec, (_, part) => (typeof part === "bigint" ? String(part) : part)) : "";
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the key stands for the spec
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the key stands for the spec, the occasion and the attempt are what triggers it
   useEffect(() => {
     if (!spec) return;
     const controller = new AbortController();
@@ -41,7 +41,7 @@ export function useEstimate(spec: RunSpecInit | undefined): EstimateState {
       clearTimeout(timer);
       controller.abort();
     };
-  }, [clients, key, attempt]);
+  }, [clients, key, occasion, attempt]);
 
   return { ...(value ? { value } : {}), ...(failure ? { failure } : {}), retry: () => setAttempt(attempt + 1) };
 }

@@ -103,6 +103,7 @@ function surface(
 ): Surface {
   if (material < 0) {
     return {
+      material: "",
       rgba,
       specular: 0.5,
       shininess: 0.5,
@@ -113,6 +114,7 @@ function surface(
     };
   }
   return {
+    material: model.mat(material).name,
     rgba: quadruple(model.mat_rgba, material),
     specular: model.mat_specular[material],
     shininess: model.mat_shininess[material],

@@ -2,7 +2,7 @@ import { PerspectiveCamera, Vector3 } from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 import { type Framing, followStep, type Point } from "./framing";
 
-const fieldOfViewDegrees = 32;
+const fieldOfViewDegrees = 28;
 
 /** The camera: framed on the robot, turned by the pointer, following where the robot goes. */
 export class CameraRig {
@@ -94,6 +94,6 @@ export class CameraRig {
   #fittingDistance(radius: number): number {
     const vertical = ((fieldOfViewDegrees / 2) * Math.PI) / 180;
     const horizontal = Math.atan(Math.tan(vertical) * this.camera.aspect);
-    return (1.08 * radius) / Math.sin(Math.min(vertical, horizontal));
+    return (1.2 * radius) / Math.sin(Math.min(vertical, horizontal));
   }
 }

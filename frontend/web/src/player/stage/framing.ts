@@ -14,8 +14,9 @@ export interface Framing {
 
 /** The surroundings may widen the view by at most this factor: a long rail or a wide arena must not make the robot tiny. */
 const widestView = 2.1;
-/** Geoms that MuJoCo's viewers show. */
-export const isShown = (shape: Shape): boolean => shape.group <= 2 && shape.surface.rgba[3] > 0.01;
+/** What MuJoCo's viewers show; and marks of where to go, which some scenes keep in a hidden group. */
+export const isShown = ({ group, surface }: Shape): boolean =>
+  (group <= 2 || surface.material === "target") && surface.rgba[3] > 0.01;
 
 /** Frames a scene in its reference state. */
 export function frameScene(description: SceneDescription): Framing {
@@ -53,7 +54,7 @@ export function viewDirection(direction: Point | undefined): Point {
  * jumps, as between two episodes, are taken at once.
  */
 export function followStep(target: Point, wanted: Point, radius: number, elapsedSecs: number): Point {
-  const band = [0.3 * radius, 0.3 * radius, 0.45 * radius] as const;
+  const band = [0.15 * radius, 0.15 * radius, 0.3 * radius] as const;
   const part = 1 - Math.exp(-4 * elapsedSecs);
   const excess = wanted.map((value, i) => {
     const offset = value - (target[i] ?? 0);

@@ -10,19 +10,27 @@ import {
   type Texture,
 } from "three";
 import type { Shape, Surface, TextureData } from "../sceneDescription";
+import type { Paint, Paints } from "./paint";
 
 /** Makes the materials of one scene and frees them and their textures together. */
 export class Materials {
   readonly #textures: readonly TextureData[];
   readonly #materials = new Map<string, MeshStandardMaterial>();
+  readonly #painted = new Map<MeshStandardMaterial, Paint>();
   readonly #maps: Texture[] = [];
 
   constructor(textures: readonly TextureData[]) {
     this.#textures = textures;
   }
 
-  /** Returns the material for a shape; shapes that look alike share one. */
-  of(shape: Shape): MeshStandardMaterial {
+  /** Gives everything that wears a paint its colour. */
+  setPaints(paints: Paints): void {
+    for (const [material, paint] of this.#painted) material.color.copy(paints[paint]);
+  }
+
+  /** Returns the material for a shape; shapes that look alike share one. A painted shape loses its texture. */
+  of(shape: Shape, paint?: Paint): MeshStandardMaterial {
+    if (paint) return this.#paint(paint, shape.surface.rgba[3]);
     const { surface } = shape;
     const textured = surface.texture >= 0;
     const key = JSON.stringify([surface, textured ? shape.size : 0, shape.shape === "plane"]);
@@ -38,6 +46,16 @@ export class Materials {
     for (const map of this.#maps) map.dispose();
   }
 
+  #paint(paint: Paint, opacity: number): MeshStandardMaterial {
+    const key = `${paint} ${opacity}`;
+    const known = this.#materials.get(key);
+    if (known) return known;
+    const made = new MeshStandardMaterial({ roughness: 0.55, metalness: 0, side: DoubleSide, ...translucent(opacity) });
+    this.#materials.set(key, made);
+    this.#painted.set(made, paint);
+    return made;
+  }
+
   #make(shape: Shape, surface: Surface): MeshStandardMaterial {
     const [red, green, blue, opacity] = surface.rgba;
     const color = new Color().setRGB(red, green, blue, SRGBColorSpace);
@@ -47,9 +65,7 @@ export class Materials {
       emissive: color.clone().multiplyScalar(surface.emission),
       roughness: 0.85 - 0.45 * Math.min(1, surface.shininess * surface.specular * 2),
       metalness: 0.02,
-      opacity,
-      transparent: opacity < 0.999,
-      depthWrite: opacity >= 0.999,
+      ...translucent(opacity),
       ...(map ? { map } : {}),
       ...(shape.shape === "plane" ? { side: DoubleSide } : {}),
     });
@@ -67,6 +83,11 @@ export class Materials {
     this.#maps.push(map);
     return map;
   }
+}
+
+function translucent(opacity: number) {
+  const solid = opacity > 0.999;
+  return { opacity, transparent: !solid, depthWrite: solid };
 }
 
 function pictureTexture({ width, height, channels, pixels }: TextureData): DataTexture {

@@ -1,11 +1,13 @@
 import { Color } from "three";
+import { type Paints, paintsFor } from "./paint";
 
 /** Colours of everything that is not the robot. */
 export interface Palette {
   /** What the floor fades into: the middle of the page's own background. */
   readonly haze: Color;
-  readonly floor: Color;
   readonly floorLine: Color;
+  readonly shadowStrength: number;
+  readonly paints: Paints;
   /** Light from above and from below. */
   readonly sky: Color;
   readonly ground: Color;
@@ -14,8 +16,8 @@ export interface Palette {
 }
 
 const fallbacks = {
-  dark: { top: "#20262f", bottom: "#12151a", floor: "#1b2027", line: "#2a313b" },
-  light: { top: "#eef2f6", bottom: "#dfe5ec", floor: "#e6ebf0", line: "#ccd5de" },
+  dark: { top: "#0f1512", bottom: "#1d2621", line: "#31403a" },
+  light: { top: "#a9b5ac", bottom: "#d3dad2", line: "#8b988f" },
 } as const;
 
 /** Reads the palette from the CSS custom properties of the stage's container, where they are set. */
@@ -26,11 +28,12 @@ export function readPalette(container: Element, theme: "dark" | "light"): Palett
   const [top, bottom] = [property("--stage-top", fallback.top), property("--stage-bottom", fallback.bottom)];
   return {
     haze: top.clone().lerp(bottom, 0.5),
-    floor: property("--stage-floor", fallback.floor),
     floorLine: property("--stage-floor-line", fallback.line),
-    sky: new Color(theme === "dark" ? "#cfe0ff" : "#ffffff"),
-    ground: new Color(theme === "dark" ? "#3a3630" : "#b9b2a6"),
-    skyStrength: theme === "dark" ? 1.7 : 2.0,
-    sunStrength: theme === "dark" ? 2.1 : 1.9,
+    sky: new Color(theme === "dark" ? "#dfe9e3" : "#ffffff"),
+    ground: new Color(theme === "dark" ? "#4a544e" : "#8f9a92"),
+    skyStrength: theme === "dark" ? 1.3 : 1.5,
+    sunStrength: theme === "dark" ? 1.9 : 1.9,
+    shadowStrength: theme === "dark" ? 0.5 : 0.32,
+    paints: paintsFor(theme),
   };
 }

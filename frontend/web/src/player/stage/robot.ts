@@ -16,6 +16,7 @@ import { type SceneDescription, type Shape, snapshotOffsets } from "../sceneDesc
 import { isShown, pointAt } from "./framing";
 import { shapeGeometry } from "./geometry";
 import { Materials } from "./materials";
+import { type Paints, paintOf } from "./paint";
 
 /** Everything of a scene that has a pose: geoms, sites and tendons. The floor is not among them. */
 export class Robot {
@@ -40,6 +41,11 @@ export class Robot {
     this.pose(description.referencePoses);
   }
 
+  setPaints(paints: Paints): void {
+    this.#materials.setPaints(paints);
+    this.#tendons.setPaints(paints);
+  }
+
   pose(poses: Float32Array): void {
     for (const { mesh, at } of this.#posed) {
       mesh.position.fromArray(poses, at);
@@ -59,7 +65,7 @@ export class Robot {
     const geometry = shapeGeometry(shape, description);
     if (!geometry) return;
     this.#geometries.push(geometry);
-    const material = this.#materials.of(shape);
+    const material = this.#materials.of(shape, paintOf(shape, description.environmentId));
     const mesh = new Mesh(geometry, material);
     mesh.castShadow = !material.transparent && shape.shape !== "plane";
     mesh.receiveShadow = !material.transparent;
@@ -76,8 +82,11 @@ class TendonBundle {
   readonly #at: number;
   readonly #radii: readonly number[];
 
-  constructor({ tendons }: SceneDescription, at: number) {
+  readonly #painted: boolean;
+
+  constructor({ tendons, geoms, environmentId }: SceneDescription, at: number) {
     this.#at = at;
+    this.#painted = geoms.some((shape) => paintOf(shape, environmentId) !== undefined);
     const pieces = tendons.flatMap(
       ({ radius, rgba, segments }) => Array(segments).fill({ radius, rgba }) as typeof tendons,
     );
@@ -91,6 +100,15 @@ class TendonBundle {
     pieces.forEach(({ rgba }, i) => {
       this.object.setColorAt(i, new Color().setRGB(rgba[0], rgba[1], rgba[2], SRGBColorSpace));
     });
+  }
+
+  /** Tendons are drawn in ink in scenes that wear our paints, which are those whose robots do. */
+  setPaints({ ink }: Paints): void {
+    if (!this.#painted) return;
+    this.#radii.forEach((_, i) => {
+      this.object.setColorAt(i, ink);
+    });
+    if (this.object.instanceColor) this.object.instanceColor.needsUpdate = true;
   }
 
   pose(poses: Float32Array): void {

@@ -83,6 +83,7 @@ export class Stage {
     const palette = readPalette(this.#container, theme);
     this.#set?.lighting.setPalette(palette);
     this.#set?.ground?.setPalette(palette);
+    this.#set?.robot.setPaints(palette.paints);
     this.#schedule();
   }
 

@@ -116,7 +116,7 @@ def test_the_gateway_knows_every_service() -> None:
     routes = manager["route_config"]["virtual_hosts"][0]["routes"]
     prefixes = [route["match"]["prefix"] for route in routes if "prefix" in route["match"]]
     for service in services():
-        assert f"{service.rsplit('.', 1)[0]}." in prefixes
+        assert f"/{service.rsplit('.', 1)[0]}." in prefixes
     known = {f"/{rpc.service}/{rpc.descriptor.name}" for rpc in rpcs()}
     for route in routes:
         path = route["match"].get("path", "")

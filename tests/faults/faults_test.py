@@ -25,8 +25,14 @@ ENV_STEPS = 2_000_000_000
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with running_stack(tmp_path_factory.mktemp("faults")) as running:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One data folder for the module, so that the catalogue is prepared once."""
+    return tmp_path_factory.mktemp("faults")
+
+
+@pytest.fixture
+def stack(folder: Path) -> Iterator[RunningStack]:
+    with running_stack(folder) as running:
         yield running
 
 
@@ -132,15 +138,14 @@ def test_every_process_may_be_killed_while_a_run_trains(stack: RunningStack) -> 
     eventually(policies, report=stack.tail)
 
 
-def test_a_second_start_finds_the_earlier_runs(tmp_path: Path) -> None:
-    with running_stack(tmp_path) as first:
+def test_a_second_start_finds_the_earlier_runs(folder: Path) -> None:
+    with running_stack(folder) as first:
         connection = Connection(first.url)
-        settings = trainer_pb2.TrainingSettings(env_steps=1000, num_envs=1)
-        spec = trainer_pb2.RunSpec(environment_id="CartpoleBalance", settings=settings, title="the first")
+        spec = trainer_pb2.RunSpec(environment_id="CartpoleBalance", title="the first")
         run_id = connection.call(connection.trainer.CreateRun, trainer_pb2.CreateRunRequest(spec=spec)).run.run_id
         connection.call(connection.trainer.CancelRun, trainer_pb2.CancelRunRequest(run_id=run_id))
     assert first.launcher.returncode == 0
-    with running_stack(tmp_path) as second:
+    with running_stack(folder) as second:
         connection = Connection(second.url)
         run = connection.call(connection.trainer.GetRun, trainer_pb2.GetRunRequest(run_id=run_id)).run
         assert run.spec.title == "the first"

@@ -1,15 +1,18 @@
 // @vitest-environment jsdom
-import { cleanup, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
+import { cleanup, configure, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { createClients } from "../rpc/clients";
 import { type Backend, createBackend } from "../testing/backend";
+import { PATIENCE_MS } from "../testing/eventually";
 import { App } from "./App";
 import { createSession, type Session, SessionProvider } from "./session";
 
 // jsdom has neither WebGL nor canvas; the browser tests in tests/e2e show both for real.
 vi.mock("../player", () => ({ RobotStage: () => null }));
 vi.mock("../training/LineChart", () => ({ LineChart: () => null }));
+
+configure({ asyncUtilTimeout: PATIENCE_MS });
 
 let backend: Backend;
 let session: Session;

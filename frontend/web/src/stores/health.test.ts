@@ -1,4 +1,5 @@
 import { expect, test, vi } from "vitest";
+import { eventually } from "../testing/eventually";
 import { monitorHealth, parseHealth } from "./health";
 
 test.each([
@@ -15,7 +16,7 @@ test("given a service that was down, when it serves again, then recovery is told
   const onRecovery = vi.fn();
   const answer = async () => Response.json(bodies.shift() ?? { services: { trainer: "serving" } });
   const monitor = monitorHealth(answer, onRecovery, { wellMs: 1, illMs: 1, timeoutMs: 1000 });
-  await vi.waitFor(() => expect(onRecovery).toHaveBeenCalledTimes(1));
+  await eventually(() => expect(onRecovery).toHaveBeenCalledTimes(1));
   expect(monitor.store.get()).toEqual({ gateway: "reachable", down: [] });
   monitor.stop();
 });
@@ -26,6 +27,6 @@ test("given a gateway that does not answer, then it is unreachable", async () =>
     illMs: 1000,
     timeoutMs: 1000,
   });
-  await vi.waitFor(() => expect(monitor.store.get().gateway).toBe("unreachable"));
+  await eventually(() => expect(monitor.store.get().gateway).toBe("unreachable"));
   monitor.stop();
 });

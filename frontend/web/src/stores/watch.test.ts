@@ -1,8 +1,9 @@
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { createClients } from "../rpc/clients";
 import { pause } from "../rpc/reliability";
 import { createBackend } from "../testing/backend";
+import { eventually } from "../testing/eventually";
 import { createRuns } from "./runs";
 
 const TIMING = { firstDelayMs: 1, largestDelayMs: 5, silenceMs: 60_000 };
@@ -22,7 +23,7 @@ async function started(count: number) {
 test("given three runs, when all are followed, then one stream carries them", async () => {
   const { backend, runs, runIds } = await started(3);
   for (const runId of runIds) runs.follow(runId);
-  await vi.waitFor(() => expect(runs.records.get().size).toBe(3));
+  await eventually(() => expect(runs.records.get().size).toBe(3));
   expect(backend.watches.open).toBe(1);
   expect(backend.watches.requests.at(-1)?.cursors.map(({ runId }) => runId)).toEqual(runIds);
   runs.stop();
@@ -33,9 +34,9 @@ test("given a followed run, when another is followed, then the stream is opened 
   const [first = "", second = ""] = runIds;
   runs.follow(first);
   backend.append(first, { case: "stateChanged", value: { state: RunState.RUNNING } });
-  await vi.waitFor(() => expect(runs.records.get().get(first)?.revision).toBe(1n));
+  await eventually(() => expect(runs.records.get().get(first)?.revision).toBe(1n));
   runs.follow(second);
-  await vi.waitFor(() => expect(runs.records.get().has(second)).toBe(true));
+  await eventually(() => expect(runs.records.get().has(second)).toBe(true));
   expect(backend.watches.open).toBe(1);
   expect(backend.watches.requests.at(-1)?.cursors.map(({ afterRevision }) => afterRevision)).toEqual([1n, 0n]);
   runs.stop();
@@ -46,16 +47,16 @@ test("given a broken stream, when the service returns, then no event is lost or 
   const [runId = ""] = runIds;
   runs.follow(runId);
   backend.append(runId, { case: "metrics", value: { envSteps: 100n } });
-  await vi.waitFor(() => expect(runs.records.get().get(runId)?.history.length).toBe(1));
+  await eventually(() => expect(runs.records.get().get(runId)?.history.length).toBe(1));
 
   backend.setDown("trainer", true);
   backend.breakWatches();
-  await vi.waitFor(() => expect(runs.connection.get()?.status).toBe("UNAVAILABLE"));
+  await eventually(() => expect(runs.connection.get()?.status).toBe("UNAVAILABLE"));
   backend.append(runId, { case: "metrics", value: { envSteps: 200n } });
   backend.append(runId, { case: "metrics", value: { envSteps: 300n } });
   backend.setDown("trainer", false);
 
-  await vi.waitFor(() => {
+  await eventually(() => {
     const steps = runs.records
       .get()
       .get(runId)
@@ -73,11 +74,11 @@ test("given an ended run, when it is followed, then its history is replayed and 
   backend.append(runId, { case: "metrics", value: { envSteps: 100n, episodeReturn: 7 } });
   backend.append(runId, { case: "stateChanged", value: { state: RunState.SUCCEEDED } });
   runs.follow(runId);
-  await vi.waitFor(() => expect(runs.records.get().get(runId)?.revision).toBe(3n));
+  await eventually(() => expect(runs.records.get().get(runId)?.revision).toBe(3n));
   const record = runs.records.get().get(runId);
   expect(record?.run.state).toBe(RunState.SUCCEEDED);
   expect(record?.history.map(({ episodeReturn }) => episodeReturn)).toEqual([7]);
-  await vi.waitFor(() => expect(backend.watches.open).toBe(0));
+  await eventually(() => expect(backend.watches.open).toBe(0));
   await pause(20);
   expect(backend.watches.requests.length).toBe(1);
 });
@@ -87,8 +88,8 @@ test("given an unknown run among others, when they are followed, then it is repo
   const [runId = ""] = runIds;
   runs.follow(runId);
   runs.follow("run-of-elsewhere");
-  await vi.waitFor(() => expect(runs.failures.get().get("run-of-elsewhere")?.reason).toBe("RUN_NOT_FOUND"));
+  await eventually(() => expect(runs.failures.get().get("run-of-elsewhere")?.reason).toBe("RUN_NOT_FOUND"));
   backend.append(runId, { case: "stateChanged", value: { state: RunState.STARTING } });
-  await vi.waitFor(() => expect(runs.records.get().get(runId)?.run.state).toBe(RunState.STARTING));
+  await eventually(() => expect(runs.records.get().get(runId)?.run.state).toBe(RunState.STARTING));
   runs.stop();
 });

@@ -22,13 +22,14 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", '"': '"', "\\
 
 @dataclass(frozen=True)
 class Answer:
-    """A reward as a model wrote it."""
+    """A reward as a model wrote it; `lines_above` lines stood above the source that is kept."""
 
     source: str
     explanation: str
     weights: Mapping[str, float]
     term_explanations: Mapping[str, str]
     left_out: tuple[str, ...]
+    lines_above: int = 0
 
 
 def parse_answer(text: str) -> Answer:
@@ -39,7 +40,8 @@ def parse_answer(text: str) -> Answer:
     """
     fields = _object_in(text)
     if fields is None and "def reward" in text and '"source"' not in text:
-        return Answer(repaired(text).source, "", {}, {}, ())
+        fixed = repaired(text)
+        return Answer(fixed.source, "", {}, {}, (), fixed.lines_above)
     if fields is None:
         cut = text.lstrip().startswith("{")
         found = "the JSON object is cut short or malformed" if cut else "the answer holds no JSON object"
@@ -48,7 +50,9 @@ def parse_answer(text: str) -> Answer:
     if not isinstance(source, str) or not source.strip():
         raise RewardRejected([Diagnostic("answer-unreadable", 0, 0, 'there is no "source" in the answer', "add it")])
     weights, explanations = _terms(fields.get("terms"))
-    return Answer(repaired(source).source, _text(fields.get("explanation")), weights, explanations, _list(fields))
+    fixed = repaired(source)
+    explanation = _text(fields.get("explanation"))
+    return Answer(fixed.source, explanation, weights, explanations, _list(fields), fixed.lines_above)
 
 
 def _object_in(text: str) -> dict[str, Any] | None:

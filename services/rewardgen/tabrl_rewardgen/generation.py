@@ -106,7 +106,9 @@ async def _by_model(config: Config, pool: JailPool, prompt: str, robot: Robot, m
             yield Written(compiled, weights, answer.term_explanations, answer.explanation, answer.left_out, usage)
             return
         if attempt < config.llm_attempts:
-            repair = rewardgen_pb2.GenerationRepair(attempt=attempt, diagnostics=map(diagnostic_proto, remarks))
+            # The person saw the source as it came, with what the repairs took away above it.
+            seen = [remark.moved(answer.lines_above if answer else 0) for remark in remarks]
+            repair = rewardgen_pb2.GenerationRepair(attempt=attempt, diagnostics=map(diagnostic_proto, seen))
             yield rewardgen_pb2.GenerateRewardResponse(repair=repair)
             refused = repair_message(remarks, answer.source if answer else "")
             # Only the last attempt stays in the conversation: it grows no longer with each repair.

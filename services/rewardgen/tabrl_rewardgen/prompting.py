@@ -51,16 +51,16 @@ _LANGUAGE = """The reward language is a small part of Python:
 - Define `def reward(state, action):` that ends with `return {"term": value, ...}`: 1 to 8 named terms, each a scalar.
   Names are lower-case. Helper functions and constants at the top level are allowed.
 - `jnp` and `jax.nn` are there already. No imports, no if/and/or/not, no chained comparisons (a < x < b), no while,
-lambda, try,
-  classes, decorators, prints, no assignment into arrays. Use jnp.where(condition, a, b), & | ~ with parentheses.
-- Loops only over literal tuples, literal lists and range(n). Indices are constants. No state is kept between steps,
-there is no
-  previous state and no randomness. `action` has the shape ({action_size},) and lies in [-1, 1].
+  lambda, try, classes, decorators, prints, no assignment into arrays. Use jnp.where(condition, a, b), and & | ~ with
+  parentheses.
+- Loops only over literal tuples, literal lists and range(n). Indices are constants. There is no previous state and no
+  randomness. `action` has the shape ({action_size},) and lies in [-1, 1].
 - Guard divisions and roots: every term must be finite in every state.
 - Keep each term between 0 and 1 (costs positive, with a negative weight), dense, and rising steadily towards the goal,
-so that a
-  random policy already sees a difference. Put what must hold first (such as being upright) as a factor into what
+  so that a random policy already sees a difference. Make what must hold first (such as being upright) a factor of what
   depends on it.
+- The policy sees the robot's positions and velocities, but not the time: reward periodic motion through position and
+  velocity together rather than through state.time.
 - A robot that falls, freezes or trembles must not score well on a behaviour that asks for motion.
 """
 
@@ -92,7 +92,8 @@ def repair_message(diagnostics: Sequence[Diagnostic], source: str) -> Message:
     listed = "\n".join(f"- {diagnostic}" for diagnostic in diagnostics[:12])
     numbered = "\n".join(f"{number:3} {line}" for number, line in enumerate(source.split("\n")[:200], 1))
     shown = f"\nYour source, with line numbers:\n{numbered}\n" if source.strip() else ""
-    text = f"The answer was refused:\n{listed}\n{shown}\nAnswer again with the whole corrected JSON object and nothing else."
+    again = "Answer again with the whole corrected JSON object and nothing else."
+    text = f"The answer was refused:\n{listed}\n{shown}\n{again}"
     return {"role": "user", "content": text}
 
 
@@ -114,11 +115,12 @@ def _robot(robot: Robot) -> str:
     lines = [
         f"The robot: {robot.name or robot.environment_id} in the environment {robot.environment_id}.",
         f"The environment's own task: {robot.task}" if robot.task else "",
-        f"World axes: x forward or to the right, z up; SI units. One control step lasts {robot.control_period_secs:g} s.",
+        "World axes: x forward or to the right, z up; SI units.",
+        f"One control step lasts {robot.control_period_secs:g} s.",
         f"bodies (name < parent): {_some(_body_names(robot))}",
         f"joints: {_some([_joint(joint) for joint in robot.joints if joint.name])}",
         f"actuators (in the order of action): {_some([each.name or '(unnamed)' for each in robot.actuators])}",
-        f"sensors: {_some([f'{sensor.name} ({sensor.type}, {sensor.dim})' for sensor in robot.sensors if sensor.name])}",
+        f"sensors: {_some([f'{each.name} ({each.type}, {each.dim})' for each in robot.sensors if each.name])}",
         f"sites: {_some(names_of_kind(robot, 'site'))}",
         f"geoms: {_some(names_of_kind(robot, 'geom'))}",
         f"raw arrays with their shapes: {arrays}",

@@ -116,6 +116,8 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
         self, request: rewardgen_pb2.ListModelsRequest, context: Any
     ) -> rewardgen_pb2.ListModelsResponse:
         """Return what can write rewards here, the default first."""
+        # Whoever asks this is about to ask for a reward: by the time they have typed it, the jails are warm.
+        self._pool.warm()
         at = f" at {self._context.config.llm_api_base}" if self._context.config.llm_api_base else ""
         models = [
             rewardgen_pb2.Model(name=name, title=name, description=f"The language model {name}{at}, through LiteLLM.")

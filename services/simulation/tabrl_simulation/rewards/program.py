@@ -42,7 +42,7 @@ Arrays = Mapping[str, Any]
 Values = tuple[Any, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # equal only to itself, and so hashable, as `jit` wants functions to be
 class RewardProgram:
     """A sealed reward: mjData arrays and an action in, one number per named term out.
 

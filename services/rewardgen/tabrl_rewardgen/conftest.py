@@ -1,0 +1,169 @@
+"""A RewardGen over real sockets, beside a Scene that answers with the real robots, and a model whose answers are recorded."""
+
+import asyncio
+import contextlib
+import functools
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import grpc
+import pytest
+import pytest_asyncio
+from tabrl.rewardgen.v1 import rewardgen_pb2_grpc
+from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
+from tabrl.type.v1 import tensor_pb2
+from tabrl_chassis.service import started
+from tabrl_simulation import environments
+from tabrl_simulation.rewards.from_model import robot_of
+
+from tabrl_rewardgen.config import Config
+from tabrl_rewardgen.service import SERVICE
+
+TESTDATA = Path(__file__).parent / "testdata"
+
+
+@functools.cache
+def robot_named(environment_id):
+    return robot_of(environments.load(environment_id))
+
+
+@pytest.fixture(scope="session")
+def robot():
+    """Return the robot of an environment id."""
+    return robot_named
+
+
+def environment_message(environment_id):
+    """Return the Scene contract's description of an environment."""
+    robot = robot_named(environment_id)
+    structure = scene_pb2.RobotStructure(
+        bodies=[scene_pb2.Body(name=body.name, parent=body.parent) for body in robot.bodies],
+        actuators=[scene_pb2.Actuator(name=each.name, target=each.target, gear=each.gear) for each in robot.actuators],
+        sensors=[
+            scene_pb2.Sensor(name=each.name, type=each.type, address=each.address, dim=each.dim, target=each.target)
+            for each in robot.sensors
+        ],
+        sites=robot.sites,
+        geoms=robot.geoms,
+    )
+    for joint in robot.joints:
+        structure.joints.add(
+            name=joint.name,
+            type=f"JOINT_TYPE_{joint.kind.upper()}",
+            body=joint.body,
+            qpos_address=joint.qpos_address,
+            qvel_address=joint.qvel_address,
+            range_low=joint.range_low,
+            range_high=joint.range_high,
+        )
+    return scene_pb2.Environment(
+        summary=scene_pb2.EnvironmentSummary(environment_id=environment_id, robot=environment_id),
+        fingerprint=robot.environment_fingerprint,
+        structure=structure,
+        timing=scene_pb2.Timing(control_period_secs=robot.control_period_secs),
+        action_size=robot.action_size,
+        arrays=[tensor_pb2.TensorSpec(name=name, shape=shape) for name, shape in robot.arrays.items()],
+    )
+
+
+class Scene(scene_pb2_grpc.SceneServiceServicer):
+    """The one method of Scene that RewardGen calls."""
+
+    async def GetEnvironment(self, request, context):  # noqa: N802
+        """Describe a real environment."""
+        try:
+            environment = await asyncio.to_thread(environment_message, request.environment_id)
+        except environments.UnknownEnvironment:
+            from google.protobuf import any_pb2
+            from google.rpc import error_details_pb2, status_pb2
+            from grpc_status import rpc_status
+
+            detail = any_pb2.Any()
+            detail.Pack(error_details_pb2.ErrorInfo(reason="ENVIRONMENT_NOT_FOUND", domain="tabrl.dev"))
+            status = status_pb2.Status(code=5, message="There is no such environment.", details=[detail])
+            await context.abort_with_status(rpc_status.to_status(status))
+        return scene_pb2.GetEnvironmentResponse(environment=environment)
+
+
+@contextlib.asynccontextmanager
+async def rewardgen(data, **options):
+    """Run RewardGen and its Scene; yield a stub."""
+    scene = grpc.aio.server()
+    scene_pb2_grpc.add_SceneServiceServicer_to_server(Scene(), scene)
+    port = scene.add_insecure_port("127.0.0.1:0")
+    await scene.start()
+    config = Config(data=data, scene_address=f"127.0.0.1:{port}", drain_secs=0.1, **options)
+    try:
+        async with started(SERVICE, config) as running, grpc.aio.insecure_channel(running.address) as channel:
+            stub = rewardgen_pb2_grpc.RewardServiceStub(channel)
+            stub.artifacts = running.context.artifacts
+            yield stub
+    finally:
+        await scene.stop(None)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(tmp_path_factory):
+    """A RewardGen without any model, shared by a module's tests."""
+    async with rewardgen(tmp_path_factory.mktemp("data")) as stub:
+        yield stub
+
+
+class ModelServer(ThreadingHTTPServer):
+    """An OpenAI-compatible endpoint that plays recorded answers in order and keeps the requests it got."""
+
+    def __init__(self):
+        """Listen on a free port of the loopback address."""
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers = []
+        self.requests = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def base(self):
+        """The address LiteLLM is pointed at."""
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    def play(self, *answers):
+        """Answer the next requests with these texts, or with (status, body) pairs."""
+        self.answers, self.requests = list(answers), []
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        """Say nothing."""
+
+    def do_POST(self):  # noqa: N802
+        """Stream the next answer as server-sent events, 24 characters at a time, as the relay that recorded it did."""
+        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.requests.append(request)
+        answer = self.server.answers.pop(0) if len(self.server.answers) > 1 else self.server.answers[0]
+        if isinstance(answer, tuple):
+            status, body = answer
+            data = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+            return
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": request["model"]}
+        pieces = [answer[start : start + 24] for start in range(0, len(answer), 24)]
+        for piece in pieces:
+            self._event({**head, "choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]})
+        usage = {"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200}
+        self._event({**head, "usage": usage, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+        self.wfile.write(b"data: [DONE]\n\n")
+
+    def _event(self, body):
+        self.wfile.write(b"data: " + json.dumps(body).encode() + b"\n\n")
+
+
+def recorded(name):
+    """Return the exchanges of a recorded conversation: a list of {request, answer}."""
+    return json.loads((TESTDATA / f"{name}.json").read_text())

@@ -1,0 +1,167 @@
+"""The library: what it makes of prompts, and that what it writes is a reward."""
+
+import asyncio
+
+import pytest
+from tabrl_simulation.environments import DM_CONTROL
+from tabrl_simulation.rewards.checker import check
+from tabrl_simulation.rewards.container import ProgramHeader, pack
+
+from tabrl_rewardgen.library import BehaviourUnknown, write
+from tabrl_rewardgen.library.families import FAMILIES, family_of
+from tabrl_rewardgen.library.reading import read
+
+# environment, prompt, terms that must be there, a piece of the explanation
+UNDERSTOOD = [
+    ("CartpoleBalance", "Keep the pole upright and stay near the middle of the track", {"upright", "place"}, "middle"),
+    ("CartpoleBalance", "Balance the pole while swaying the cart gently from side to side", {"sway", "moving"}, "sways"),
+    ("CartpoleBalance", "keep the pole upright while swaying gently", {"upright", "sway", "moving"}, "sways 0.5 m"),
+    ("CartpoleBalance", "Hold the pole up and park the cart one metre to the left", {"upright", "place"}, "1 m to the left"),
+    ("CartpoleBalance", "park half a metre to the right", {"place"}, "0.5 m to the right"),
+    ("CartpoleBalance", "go 80 cm left and balance", {"place"}, "0.8 m to the left"),
+    ("CartpoleSwingup", "Swing the pole up", {"upright"}, "Swing the pole up"),
+    ("CartpoleBalance", "let the pole hang down", {"down", "pole_still"}, "hang"),
+    ("CartpoleBalance", "spin the pole", {"turning"}, "Spin"),
+    ("PendulumSwingup", "Swing the pendulum up and hold it there", {"height", "hold"}, "upright"),
+    ("PendulumSwingup", "Make the pendulum spin round and round like a propeller", {"spin"}, "round and round"),
+    ("PendulumSwingup", "Let the pendulum hang still at the bottom", {"down", "still"}, "hang still"),
+    ("CheetahRun", "Run forward as fast as you can", {"speed"}, "forward at 10 m/s"),
+    ("CheetahRun", "Run backwards", {"speed"}, "backward"),
+    ("CheetahRun", "Stand still on all fours without falling over", {"still", "upright"}, "on the spot"),
+    ("CheetahRun", "Do somersaults", {"turning"}, "somersaults"),
+    ("WalkerStand", "Stand up tall and do not move", {"height", "still"}, "on the spot"),
+    ("WalkerWalk", "Walk forward at a relaxed human pace", {"speed", "height"}, "forward at 1.2 m/s"),
+    ("WalkerWalk", "Walk backwards", {"speed"}, "backward"),
+    ("WalkerWalk", "walk at 1.5 m/s", {"speed"}, "1.5 m/s"),
+    ("WalkerWalk", "move forward at half a metre per second", {"speed"}, "0.5 m/s"),
+    ("WalkerStand", "Crouch down low but do not fall over", {"low", "upright"}, "crouch"),
+    ("HopperHop", "Hop forward like a kangaroo", {"bounce", "speed"}, "hop forward"),
+    ("HopperHop", "hop in place", {"bounce", "place"}, "on the spot"),
+    ("HopperStand", "Balance on your leg, standing tall", {"height", "still"}, "on the spot"),
+    ("ReacherEasy", "Touch the target with your fingertip and stay there", {"approach", "touch"}, "fingertip"),
+    ("PointMass", "Go to the centre and stay there", {"approach", "arrive"}, "the centre"),
+    ("PointMass", "go to the top left corner", {"arrive"}, "-0.27 m to the right and 0.27 m up"),
+    ("SwimmerSwimmer6", "Swim forward as fast as possible", {"speed"}, "Swim forward"),
+    ("FingerSpin", "Flick the spinner so that it keeps turning fast", {"spin"}, "Flick"),
+    ("FingerTurnHard", "turn the spinner to the target", {"approach", "hold"}, "target"),
+    ("FishSwim", "Swim upright to the target", {"upright", "approach"}, "target"),
+    ("BallInCup", "Catch the ball in the cup and keep it in", {"approach", "caught"}, "Catch"),
+    ("AcrobotSwingup", "Swing up and balance with the tip as high as possible", {"height", "hold"}, "high"),
+    ("HumanoidStand", "Stand up straight", {"height", "upright"}, "stand"),
+    ("HumanoidRun", "run!", {"speed"}, "forward"),
+]
+
+
+@pytest.mark.parametrize(("environment_id", "prompt", "terms", "piece"), UNDERSTOOD)
+def test_a_known_behaviour_becomes_a_checked_reward(environment_id, prompt, terms, piece, robot):
+    found = write(prompt, robot(environment_id))
+    check(found.source, robot(environment_id))
+    assert terms <= set(found.weights)
+    assert piece in found.explanation
+    assert found.left_out == ()
+    assert set(found.term_explanations) == set(found.weights)
+    assert all(found.term_explanations.values())
+
+
+@pytest.mark.parametrize(
+    ("environment_id", "prompt", "left_out"),
+    [
+        ("CartpoleBalance", "balance the pole while juggling bananas", "juggling bananas"),
+        ("CartpoleSwingup", "swing up the pole, then sing", "one thing after another"),
+        ("HumanoidRun", "run like a ninja", "like a ninja"),
+        ("WalkerWalk", "walk to the beat", "beat"),
+        ("CartpoleBalance", "balance the pole and hop", "hop"),
+    ],
+)
+def test_what_is_not_understood_is_said(environment_id, prompt, left_out, robot):
+    assert left_out in " ".join(write(prompt, robot(environment_id)).left_out)
+
+
+@pytest.mark.parametrize(
+    ("environment_id", "prompt"),
+    [
+        ("CartpoleBalance", "juggle three bananas"),
+        ("CartpoleBalance", "schlaf gut"),
+        ("CheetahRun", "recite a poem"),
+        ("PendulumSwingup", "walk to the shop"),
+        ("ReacherEasy", "crouch"),
+        ("CartpoleBalance", "gently"),
+        ("CartpoleBalance", "!!!"),
+    ],
+)
+def test_an_unknown_behaviour_is_refused_with_the_nearest_known(environment_id, prompt, robot):
+    with pytest.raises(BehaviourUnknown) as unknown:
+        write(prompt, robot(environment_id))
+    assert unknown.value.nearest in unknown.value.known
+
+
+def test_the_nearest_is_near(robot):
+    with pytest.raises(BehaviourUnknown) as unknown:
+        write("spinny", robot("PendulumSwingup"))
+    assert unknown.value.nearest == "spin round"
+
+
+def test_every_environment_has_a_family(robot):
+    for environment_id in DM_CONTROL:
+        assert family_of(robot(environment_id)) is not None, environment_id
+
+
+def test_every_behaviour_of_every_family_is_a_reward(robot):
+    # given each family's own list, when each behaviour is asked for in its title's words, then a checked reward comes
+    from tabrl_rewardgen.library.lexicon import TITLES
+
+    seen = set()
+    for environment_id in DM_CONTROL:
+        family = family_of(robot(environment_id))
+        if family.title in seen:
+            continue
+        seen.add(family.title)
+        for behaviour in family.behaviours:
+            found = write(TITLES[behaviour], robot(environment_id))
+            check(found.source, robot(environment_id))
+    assert seen == {family.title for family in FAMILIES}
+
+
+def test_terms_are_about_one_and_finite_in_the_states_robots_are_in(robot):
+    # given every understood prompt, when its reward is traced, then terms lie within [0, 1] up to rounding and wild motion
+    from tabrl_simulation.rewards.tracing import trace
+    from tabrl_simulation.rewards.verification import verify
+
+    for environment_id, prompt, *_ in UNDERSTOOD[::4]:
+        which = robot(environment_id)
+        traced = trace(write(prompt, which).source, which)
+        inputs = {name: which.arrays[name] for name in traced.inputs}
+        identity = (which.environment_id, which.environment_fingerprint)
+        header = ProgramHeader(*identity, inputs, which.action_size, traced.uses_action, traced.terms)
+        assert verify(pack(header, traced.exported), traced.onnx, which, {}) == []
+
+
+def test_manners_change_the_price_of_control(robot):
+    def price(prompt):
+        return write(prompt, robot("CartpoleBalance")).weights["effort"]
+
+    assert price("balance the pole gently") < price("balance the pole slowly") < price("balance the pole") < 0
+
+
+def test_numbers_are_read_in_words_and_digits():
+    assert read("go one and a half metres to the left").distance_m == 1.5
+    assert read("go 30 cm to the left").distance_m == pytest.approx(0.3)
+    assert read("walk at two metres per second").speed_mps == 2.0
+    assert read("walk at 0.8 m/s").speed_mps == 0.8
+    assert read("walk at 0.8 m/s").distance_m is None
+
+
+def test_a_prompt_cannot_write_code(robot):
+    # given a prompt full of code, when the library uses it, then none of it is in the source
+    prompt = 'balance the pole """); import os; os.system("x") #'
+    source = write(prompt, robot("CartpoleBalance")).source
+    check(source, robot("CartpoleBalance"))
+    assert "os." not in source
+
+
+def test_a_long_prompt_takes_no_time(robot):
+    async def bounded():
+        async with asyncio.timeout(20):
+            return await asyncio.to_thread(write, "balance the pole " + "gently and " * 350, robot("CartpoleBalance"))
+
+    assert asyncio.run(bounded()).weights

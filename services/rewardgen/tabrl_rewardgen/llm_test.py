@@ -1,0 +1,141 @@
+"""RewardGen with a language model whose answers were recorded, and with one that fails in every way."""
+
+import grpc
+import pytest
+import pytest_asyncio
+from tabrl.rewardgen.v1 import rewardgen_pb2
+from tabrl_chassis.errors import error_from
+
+from tabrl_rewardgen.conftest import ModelServer, recorded, rewardgen
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def model():
+    server = ModelServer()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(tmp_path_factory, model):
+    options = {"llm_model": "openai/relay", "llm_api_base": model.base, "llm_timeout_secs": 60.0, "llm_attempts": 2}
+    async with rewardgen(tmp_path_factory.mktemp("data"), **options) as stub:
+        yield stub
+
+
+def asking(prompt="keep the pole upright while swaying gently", environment_id="CartpoleBalance", **fields):
+    return rewardgen_pb2.GenerateRewardRequest(prompt=prompt, environment_id=environment_id, **fields)
+
+
+async def events_of(service, request):
+    return [event async for event in service.GenerateReward(request)]
+
+
+async def refused(service, request):
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await events_of(service, request)
+    return error_from(failed.value)
+
+
+async def test_the_configured_model_is_the_default_and_the_library_stays(service):
+    response = await service.ListModels(rewardgen_pb2.ListModelsRequest())
+    assert [each.name for each in response.models] == ["openai/relay", "library"]
+
+
+async def test_a_recorded_answer_becomes_a_reward_as_it_is_written(service, model):
+    (exchange,) = recorded("sway")
+    model.play(exchange["answer"])
+    events = await events_of(service, asking())
+    deltas = [event.source_delta for event in events if event.WhichOneof("event") == "source_delta"]
+    reward = events[-1].reward
+    assert len(deltas) > 10
+    assert "".join(deltas) == reward.source
+    assert reward.origin == rewardgen_pb2.REWARD_ORIGIN_LLM
+    assert reward.model == "openai/relay"
+    assert reward.explanation.startswith("You want the pole to stay up")
+    assert {term.name: term.weight for term in reward.terms}["effort"] == pytest.approx(-0.1)
+    assert (reward.usage.prompt_tokens, reward.usage.completion_tokens, reward.usage.calls) == (1000, 200, 1)
+    assert not reward.usage.HasField("cost_usd")
+
+
+async def test_a_refused_answer_is_repaired_with_its_diagnostics(service, model):
+    # given a recorded answer with an `if` and a body that the walker lacks, and the recorded answer to its diagnostics
+    first, second = recorded("walk_backwards")
+    model.play(first["answer"], second["answer"])
+    prompt = "Walk backwards slowly with long strides while whistling a tune"
+    events = await events_of(service, asking(prompt, "WalkerWalk"))
+    (repair,) = [event.repair for event in events if event.WhichOneof("event") == "repair"]
+    assert repair.attempt == 1
+    # places are those of the text as it was streamed, with its import line
+    assert [(each.rule, each.line) for each in repair.diagnostics] == [("if-forbidden", 8), ("unknown-body", 10)]
+    reward = events[-1].reward
+    assert reward.usage.calls == 2
+    assert list(reward.left_out) == ["whistling a tune"]
+    told = model.requests[1]["messages"][-1]["content"]
+    assert "if-forbidden" in told
+    assert "left_heel" in told
+
+
+GARBAGE = {
+    "garbage": "I would rather talk about the weather.",
+    "cut short": '{"source": "def reward(state, action):\\n    return {\\"a\\": 1.0',
+    "an escape": '{"source": "def reward(state, action):\\n    return {\\"a\\": ().__class__}"}',
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("answer", GARBAGE.values(), ids=GARBAGE)
+async def test_unusable_answers_end_in_an_error_and_in_nothing_invented(service, model, answer):
+    model.play(answer)
+    error = await refused(service, asking())
+    assert (error.code, error.reason) == (grpc.StatusCode.ABORTED, "PROVIDER_ANSWER_UNUSABLE")
+    assert error.fields
+    assert len(model.requests) == 2
+
+
+FAILURES = {
+    "rate limit": ((429, {"error": {"message": "slow down"}}), "RESOURCE_EXHAUSTED", "PROVIDER_RATE_LIMITED"),
+    "bad key": ((401, {"error": {"message": "no such key"}}), "FAILED_PRECONDITION", "PROVIDER_AUTHENTICATION"),
+    "server error": ((500, {"error": {"message": "oops"}}), "UNAVAILABLE", "PROVIDER_FAILED"),
+    "unavailable": ((503, {"error": {"message": "down"}}), "UNAVAILABLE", "PROVIDER_FAILED"),
+    "unknown model": ((404, {"error": {"message": "no such model"}}), "UNAVAILABLE", "PROVIDER_FAILED"),
+}
+
+
+@pytest.mark.parametrize(("answer", "code", "reason"), FAILURES.values(), ids=FAILURES)
+async def test_a_failing_provider_is_a_typed_error(service, model, answer, code, reason):
+    model.play(answer)
+    error = await refused(service, asking())
+    assert (error.code.name, error.reason) == (code, reason)
+    assert answer[1]["error"]["message"] in error.metadata["provider_error"]
+
+
+async def test_the_library_is_used_only_when_asked_for(service, model):
+    model.play((500, {"error": {"message": "oops"}}))
+    events = await events_of(service, asking(model="library"))
+    assert events[-1].reward.origin == rewardgen_pb2.REWARD_ORIGIN_LIBRARY
+    assert model.requests == []
+
+
+async def test_a_model_that_is_down_or_slow_is_a_typed_error(tmp_path):
+    async with rewardgen(tmp_path / "down", llm_model="openai/relay", llm_api_base="http://127.0.0.1:1/v1") as stub:
+        error = await refused(stub, asking())
+    assert (error.code, error.reason) == (grpc.StatusCode.UNAVAILABLE, "PROVIDER_FAILED")
+
+
+async def test_a_model_that_never_answers_times_out(tmp_path, unused_tcp_port):
+    import asyncio
+
+    async def silent(reader, writer):
+        await asyncio.sleep(60)
+
+    server = await asyncio.start_server(silent, "127.0.0.1", unused_tcp_port)
+    base = f"http://127.0.0.1:{unused_tcp_port}/v1"
+    options = {"llm_model": "openai/relay", "llm_api_base": base, "llm_timeout_secs": 1.0}
+    async with rewardgen(tmp_path, **options) as stub:
+        error = await refused(stub, asking())
+    server.close()
+    assert (error.code, error.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "PROVIDER_TIMEOUT")

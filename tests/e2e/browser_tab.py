@@ -86,7 +86,7 @@ class Tab:
         return errors
 
     def roll_out(self, spec: dict[str, Any]) -> dict[str, Any]:
-        """Plays a course of events in the tab's own physics engine; a failure comes as `{"failed": {code, message}}`."""
+        """Plays a course of events in the tab's own physics; a failure comes as `{"failed": {code, message}}`."""
         script = """async (spec) => {
           try {
             return await window.__tabrl.rollOut(spec);

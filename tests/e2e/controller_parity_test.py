@@ -14,9 +14,9 @@ from tests.e2e.browser_tab import Tab
 from tests.stack.running_stack import RunningStack
 
 TICKS = 100
-# Two onnxruntimes differ by float32's rounding, 1e-7, from the first tick on, and each bounce multiplies that. Early on the
-# paths are one; after 100 ticks they still are, but for humanoids, which an untrained policy throws to the ground: from
-# there they are chaos.
+# Two onnxruntimes differ by float32's rounding, 1e-7, from the first tick on, and each bounce multiplies that. Early on
+# the paths are one; after 100 ticks they still are, but for humanoids, which an untrained policy throws to the ground:
+# from there they are chaos.
 EARLY_TICKS, EARLY = 10, 5e-5
 LATE = 5e-3
 CHAOTIC = frozenset({"HumanoidRun", "HumanoidStand", "HumanoidWalk"})

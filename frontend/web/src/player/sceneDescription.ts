@@ -81,6 +81,11 @@ export interface SceneDescription {
   readonly textures: readonly TextureData[];
   /** Direction in which the model's first camera looks; absent without a camera. */
   readonly cameraDirection: readonly [number, number, number] | undefined;
+  /** Parts that hang on the world by a hinge or ball: the hinge's place, and the bodies that swing about it. */
+  readonly anchored: readonly {
+    readonly point: readonly [number, number, number];
+    readonly bodies: readonly number[];
+  }[];
   /** How far limited slide joints let the robot go from the middle of their range, in metres; 0 without any. */
   readonly slideReach: number;
   /** Poses at the model's reference state, laid out as a snapshot's. */

@@ -11,7 +11,7 @@ import {
   type TendonShape,
   type TextureData,
 } from "../sceneDescription";
-import { segmentCapacities, writePoses } from "./poses";
+import { segmentCapacities, treesOf, writePoses } from "./poses";
 import type { Simulation } from "./simulation";
 
 /** By the values of MuJoCo's `mjtGeom`. */
@@ -51,9 +51,19 @@ export function describeScene(environmentId: string, simulation: Simulation): Sc
     heightFields: Array.from({ length: model.nhfield }, (_, i) => heightField(model, i)),
     textures: textures.collected,
     cameraDirection: model.ncam > 0 ? cameraDirection(data.cam_xmat) : undefined,
+    anchored: anchoredParts(simulation),
     slideReach: slideReach(model),
     referencePoses,
   };
+}
+
+function anchoredParts({ model, data }: Simulation): SceneDescription["anchored"] {
+  return treesOf(model).flatMap(({ root, anchorJoint }) => {
+    if (anchorJoint === undefined) return [];
+    const tree = model.body_treeid[root];
+    const bodies = Array.from({ length: model.nbody }, (_, body) => body).filter((b) => model.body_treeid[b] === tree);
+    return [{ point: triple(data.xanchor, anchorJoint), bodies }];
+  });
 }
 
 function slideReach(model: MjModel): number {

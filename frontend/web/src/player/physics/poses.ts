@@ -10,7 +10,42 @@ export function writePoses(model: MjModel, data: MjData, layout: SnapshotLayout,
   writeFrames(data.geom_xpos, data.geom_xmat, layout.geoms, poses.subarray(0, offsets.sites));
   writeFrames(data.site_xpos, data.site_xmat, layout.sites, poses.subarray(offsets.sites, offsets.segments));
   writeTendons(model, data, poses.subarray(offsets.segments, offsets.focus));
-  poses.set((data.subtree_com as Float64Array).subarray(0, 3), offsets.focus);
+  poses.set(focusOf(model, data), offsets.focus);
+}
+
+/** A kinematic tree: a robot, or a part of the scene that moves by itself. */
+export interface Tree {
+  /** Its first body. */
+  readonly root: number;
+  /** First joint of a tree that hangs on the world by a hinge or ball and so never leaves its place; undefined for the others. */
+  readonly anchorJoint: number | undefined;
+}
+
+export function treesOf(model: MjModel): Tree[] {
+  const slide = 2;
+  const bodies = Array.from({ length: model.nbody }, (_, body) => body);
+  return bodies
+    .filter((body) => model.body_treeid[body] >= 0 && model.body_treeid[model.body_parentid[body]] < 0)
+    .map((root) => {
+      const joint: number = model.body_jntadr[root];
+      return { root, anchorJoint: model.jnt_type[joint] > slide || model.jnt_type[joint] === 1 ? joint : undefined };
+    });
+}
+
+/** What the camera follows: the trees' centres of mass, and the anchors of those that stay in place. Targets are no trees. */
+function focusOf(model: MjModel, data: MjData): [number, number, number] {
+  const focus: [number, number, number] = [0, 0, 0];
+  let total = 0;
+  for (const { root, anchorJoint } of treesOf(model)) {
+    const mass: number = model.body_subtreemass[root];
+    const points: Float64Array = anchorJoint === undefined ? data.subtree_com : data.xanchor;
+    const at = 3 * (anchorJoint ?? root);
+    total += mass;
+    focus[0] += mass * (points[at] ?? 0);
+    focus[1] += mass * (points[at + 1] ?? 0);
+    focus[2] += mass * (points[at + 2] ?? 0);
+  }
+  return total > 0 ? [focus[0] / total, focus[1] / total, focus[2] / total] : focus;
 }
 
 /** Most segments that each spatial tendon can have, and 0 for the others, which are never drawn. */

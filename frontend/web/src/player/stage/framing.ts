@@ -25,7 +25,15 @@ export function frameScene(description: SceneDescription): Framing {
   const moving = solid.filter(({ shape }) => shape.body !== 0);
   const balls = (some: typeof solid) =>
     some.map(({ shape, at }) => ({ center: pointAt(poses, at), radius: boundingRadius(shape, description) }));
-  const robot = ballAround(balls(moving.length > 0 ? moving : solid));
+  // What swings about a fixed point is given room all around it.
+  const swings = description.anchored.map(({ point, bodies }) => {
+    const parts = balls(moving.filter(({ shape }) => bodies.includes(shape.body)));
+    return { center: point, radius: Math.max(0, ...parts.map((part) => distance(point, part.center) + part.radius)) };
+  });
+  const swinging = new Set(description.anchored.flatMap(({ bodies }) => bodies));
+  const free = moving.filter(({ shape }) => !swinging.has(shape.body) && shape.surface.material !== "target");
+  const parts = [...balls(free), ...swings];
+  const robot = ballAround(parts.length > 0 ? parts : balls(solid));
   const everything = ballAround(balls(solid));
   const surroundings = distance(robot.center, everything.center) + everything.radius;
   return {

@@ -41,7 +41,16 @@ def test_bare_source_is_an_answer():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "I cannot do that.", '{"source": "def rew', '{"source": ""}', '{"source": 1}', "[1, 2]", "{" * 5000, '{"code": "x"}'],
+    [
+        "",
+        "I cannot do that.",
+        '{"source": "def rew',
+        '{"source": ""}',
+        '{"source": 1}',
+        "[1, 2]",
+        "{" * 5000,
+        '{"code": "x"}',
+    ],
 )
 def test_garbage_is_refused_with_a_reason(text):
     with pytest.raises(RewardRejected) as refused:
@@ -50,12 +59,18 @@ def test_garbage_is_refused_with_a_reason(text):
 
 
 def test_weights_that_are_no_weights_are_dropped():
-    terms = [{"name": "a", "weight": "much"}, {"name": "b", "weight": 1e300}, {"weight": 1}, "c", {"name": "d", "weight": -0.5}]
+    terms = [
+        {"name": "a", "weight": "much"},
+        {"name": "b", "weight": 1e300},
+        {"weight": 1},
+        "c",
+        {"name": "d", "weight": -0.5},
+    ]
     assert parse_answer(json.dumps({**FIELDS, "terms": terms})).weights == {"d": -0.5}
 
 
 @pytest.mark.parametrize("size", [1, 3, 24, 10_000])
-@pytest.mark.parametrize("text", [json.dumps(FIELDS), json.dumps({**FIELDS, "source": SOURCE + "# \u00e9\t\\ \"x\""})])
+@pytest.mark.parametrize("text", [json.dumps(FIELDS), json.dumps({**FIELDS, "source": SOURCE + '# \u00e9\t\\ "x"'})])
 def test_the_source_is_known_while_it_is_written(text, size):
     stream = SourceStream()
     pieces = [stream.feed(text[start : start + size]) for start in range(0, len(text), size)]

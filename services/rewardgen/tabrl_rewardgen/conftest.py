@@ -1,4 +1,5 @@
-"""A RewardGen over real sockets, beside a Scene that answers with the real robots, and a model whose answers are recorded."""
+"""A RewardGen over real sockets, beside a Scene that answers with the real robots, and a model whose answers are
+recorded."""
 
 import asyncio
 import contextlib
@@ -26,6 +27,7 @@ TESTDATA = Path(__file__).parent / "testdata"
 
 @functools.cache
 def robot_named(environment_id):
+    """Return the robot of an environment."""
     return robot_of(environments.load(environment_id))
 
 
@@ -71,7 +73,7 @@ def environment_message(environment_id):
 class Scene(scene_pb2_grpc.SceneServiceServicer):
     """The one method of Scene that RewardGen calls."""
 
-    async def GetEnvironment(self, request, context):  # noqa: N802
+    async def GetEnvironment(self, request, context):
         """Describe a real environment."""
         try:
             environment = await asyncio.to_thread(environment_message, request.environment_id)
@@ -98,7 +100,7 @@ async def rewardgen(data, **options):
     try:
         async with started(SERVICE, config) as running, grpc.aio.insecure_channel(running.address) as channel:
             stub = rewardgen_pb2_grpc.RewardServiceStub(channel)
-            stub.artifacts = running.context.artifacts
+            stub.artifacts, stub.database = running.context.artifacts, running.context.database
             yield stub
     finally:
         await scene.stop(None)
@@ -135,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         """Say nothing."""
 
-    def do_POST(self):  # noqa: N802
+    def do_POST(self):
         """Stream the next answer as server-sent events, 24 characters at a time, as the relay that recorded it did."""
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.server.requests.append(request)

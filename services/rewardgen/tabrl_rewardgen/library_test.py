@@ -14,9 +14,19 @@ from tabrl_rewardgen.library.reading import read
 # environment, prompt, terms that must be there, a piece of the explanation
 UNDERSTOOD = [
     ("CartpoleBalance", "Keep the pole upright and stay near the middle of the track", {"upright", "place"}, "middle"),
-    ("CartpoleBalance", "Balance the pole while swaying the cart gently from side to side", {"sway", "moving"}, "sways"),
+    (
+        "CartpoleBalance",
+        "Balance the pole while swaying the cart gently from side to side",
+        {"sway", "moving"},
+        "sways",
+    ),
     ("CartpoleBalance", "keep the pole upright while swaying gently", {"upright", "sway", "moving"}, "sways 0.5 m"),
-    ("CartpoleBalance", "Hold the pole up and park the cart one metre to the left", {"upright", "place"}, "1 m to the left"),
+    (
+        "CartpoleBalance",
+        "Hold the pole up and park the cart one metre to the left",
+        {"upright", "place"},
+        "1 m to the left",
+    ),
     ("CartpoleBalance", "park half a metre to the right", {"place"}, "0.5 m to the right"),
     ("CartpoleBalance", "go 80 cm left and balance", {"place"}, "0.8 m to the left"),
     ("CartpoleSwingup", "Swing the pole up", {"upright"}, "Swing the pole up"),
@@ -122,8 +132,8 @@ def test_every_behaviour_of_every_family_is_a_reward(robot):
     assert seen == {family.title for family in FAMILIES}
 
 
-def test_terms_are_about_one_and_finite_in_the_states_robots_are_in(robot):
-    # given every understood prompt, when its reward is traced, then terms lie within [0, 1] up to rounding and wild motion
+def test_terms_are_sensible_and_finite_in_the_states_robots_are_in(robot):
+    # given every understood prompt, when its reward is traced, then no remark is made on any term
     from tabrl_simulation.rewards.tracing import trace
     from tabrl_simulation.rewards.verification import verify
 

@@ -53,7 +53,8 @@ async def ask(config: Config, model: str, messages: Sequence[Message]) -> AsyncI
     """Yield a model's answer piece by piece, and its `Completion` last.
 
     Raises:
-        TabrlError: PROVIDER_AUTHENTICATION, PROVIDER_RATE_LIMITED, PROVIDER_TIMEOUT or PROVIDER_FAILED, in the provider's words.
+        TabrlError: PROVIDER_AUTHENTICATION, PROVIDER_RATE_LIMITED, PROVIDER_TIMEOUT or PROVIDER_FAILED, in the
+            provider's words.
     """
     litellm = await asyncio.to_thread(_litellm)
     pieces: list[str] = []

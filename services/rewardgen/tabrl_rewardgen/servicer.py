@@ -40,7 +40,6 @@ __all__ = ["Servicer"]
 _PROGRAM_TYPE = "application/vnd.tabrl.reward-program"
 _ONNX_TYPE = "application/vnd.onnx"
 
-_Origin = rewardgen_pb2.RewardOrigin.ValueType
 _Request = rewardgen_pb2.GenerateRewardRequest | rewardgen_pb2.CreateRewardRequest
 
 
@@ -51,7 +50,7 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
         """Serve with the stores and the configuration of `context`, compiling in the jails of `pool`."""
         self._context = context
         self._pool = pool
-        self._scene = scene_pb2_grpc.SceneServiceStub(context.channel("scene"))  # type: ignore[no-untyped-call]
+        self._scene = scene_pb2_grpc.SceneServiceStub(context.channel("scene"))
         self._limit = ConcurrencyLimit("reward generations", context.config.generations, retry_after_secs=5.0)
 
     async def GenerateReward(
@@ -184,7 +183,9 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
             lambda session: find_reward(session, once(session, request, lambda inner: add_reward(inner, reward)))
         )
 
-    def _reward(self, written: Written, robot: Robot, prompt: str, origin: _Origin, model: str) -> rewardgen_pb2.Reward:
+    def _reward(
+        self, written: Written, robot: Robot, prompt: str, origin: rewardgen_pb2.RewardOrigin.ValueType, model: str
+    ) -> rewardgen_pb2.Reward:
         compiled = written.compiled
         reward = rewardgen_pb2.Reward(
             reward_id=f"reward-{uuid.uuid4().hex[:16]}",

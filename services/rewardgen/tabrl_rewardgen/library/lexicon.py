@@ -7,14 +7,18 @@ import re
 __all__ = ["CONCEPTS", "FILLERS", "SIMILE", "TITLES"]
 
 _PHRASES: dict[str, str] = {
-    "sway": r"sway(s|ing|ed)?|swing(ing)? (it |the \w+ )?(gently )?(from )?side[- ]to[- ]side|rock(s|ing)?|side[- ]to[- ]side"
-    r"|back[- ]and[- ]forth|from (one )?side to (the )?(other|side)|left and right|to and fro|oscillat\w+|wobbl\w+|wiggl\w+",
+    "sway": r"sway(s|ing|ed)?|swing(ing)? (it |the \w+ )?(gently )?(from )?side[- ]to[- ]side"
+    r"|rock(s|ing)?|side[- ]to[- ]side"
+    r"|back[- ]and[- ]forth|from (one )?side to (the )?(other|side)|left and right|to and fro"
+    r"|oscillat\w+|wobbl\w+|wiggl\w+",
     "swing_up": r"swing(s|ing)?( \w+){0,3} up(wards?)?|swing[- ]?up|flip(s|ping)? (it|the \w+) up|get(s|ting)? it up",
     "flip": r"somersault\w*|(back|front)[- ]?flips?|flip(s|ping)?( over)?|cartwheel\w*|roll(s|ing)? over",
-    "spin": r"spin(s|ning)?( (round|around))*|whirl\w*|twirl\w*|rotat\w+|propeller|windmill|round and round|in circles|turning fast"
+    "spin": r"spin(s|ning)?( (round|around))*|whirl\w*|twirl\w*|rotat\w+|propeller|windmill"
+    r"|round and round|in circles|turning fast"
     r"|turn(s|ing)? (round|around)|keeps? turning|fast turning|circl(e|es|ing)",
     "turn_to": r"turn(s|ing)?( \w+){0,3} to(wards)? the target|point(s|ing)?( \w+){0,2} (at|to) the target",
-    "hang": r"hang(s|ing)?|rest(s|ing)?|dangl\w+|at the bottom|point(s|ing)? down(wards?)?|let(ting)? go|limp|straight down",
+    "hang": r"hang(s|ing)?|rest(s|ing)?|dangl\w+|at the bottom|point(s|ing)? down(wards?)?"
+    r"|let(ting)? go|limp|straight down",
     "crouch": r"crouch\w*|squat\w*|duck(s|ing)?|(down |very |stay |keep )*low(er)?( down)?|kneel\w*|bend the knees",
     "hop": r"hop(s|ping)?|jump(s|ing)?|bounc(e|es|ing)|leap(s|ing)?|kangaroo",
     "run": r"run(s|ning)?|sprint\w*|gallop\w*|rac(e|es|ing)|dash\w*",
@@ -25,21 +29,27 @@ _PHRASES: dict[str, str] = {
     "catch": r"catch(es|ing)?|caught|in(side)? the cup|into the cup",
     "flick": r"flick(s|ing)?|spinner|knock\w*|hit(s|ting)?",
     "stand": r"stand(s|ing)?( up)?|get(s|ting)? up|on (your|its|the) (leg|legs|feet|foot|all fours)|on all fours|stood",
-    "upright": r"balanc\w+|upright|vertical\w*|(pole|pendulum|torso|body|it|mast|stick) (stays )?up|hold(s|ing)? (it|the \w+) up"
-    r"|keep(s|ing)? (it|the \w+) up|without (falling|tipping)( over)?|not (to )?(fall|tip)( over)?|do not (fall|tip)( over)?"
+    "upright": r"balanc\w+|upright|vertical\w*|(pole|pendulum|torso|body|it|mast|stick) (stays )?up"
+    r"|hold(s|ing)? (it|the \w+) up"
+    r"|keep(s|ing)? (it|the \w+) up|without (falling|tipping)( over)?|not (to )?(fall|tip)( over)?"
+    r"|do not (fall|tip)( over)?"
     r"|don'?t (fall|tip)( over)?|stay(s|ing)? up|on end|hold(s|ing)?( it)?( up)? there|steady",
-    "goto": r"park(s|ed|ing)?|go(es|ing)? to|drive\w*|position\w*|stay(s|ing)? (at|near|in|on|close)|keep(s|ing)? (near|in|at|close)"
+    "goto": r"park(s|ed|ing)?|go(es|ing)? to|drive\w*|position\w*|stay(s|ing)? (at|near|in|on|close)"
+    r"|keep(s|ing)? (near|in|at|close)"
     r"|hold position|near|cent(re|er|red|ered)|middle|corner|metres?|meters?|cm|centimet\w+|origin|home|edge|\bend\b",
-    "still": r"still|motionless|do not move|don'?t move|without moving|not mov\w+|freez\w+|stationary|on the spot|in place"
+    "still": r"still|motionless|do not move|don'?t move|without moving|not mov\w+|freez\w+"
+    r"|stationary|on the spot|in place"
     r"|stay(s|ing)? (there|put)|stop(s|ped|ping)?|calm(ly)?",
     "forward": r"forwards?|ahead|onwards?",
     "backward": r"backwards?|back(?! (and|flip))|in reverse|revers(e|ing)|rearwards?",
     "left": r"left(wards?)?",
     "right": r"(?<!all )right(wards?)?|clockwise",
     "up": r"upwards?|top|highest|high|tall|as high as possible|tip",
-    "fast": r"fast(er|est)?|quick(ly|er)?|rapid(ly)?|as fast as (you can|possible)|speed|full speed|top speed|hard|flat out",
+    "fast": r"fast(er|est)?|quick(ly|er)?|rapid(ly)?|as fast as (you can|possible)|speed|full speed"
+    r"|top speed|hard|flat out",
     "slow": r"slow(ly|er)?|relaxed|leisure(ly)?|easy|unhurried|human pace|pace",
-    "gentle": r"gentl[ey]|soft(ly)?|smooth(ly)?|care(ful|fully)|light(ly)?|effortless(ly)?|energy|lazily|little effort|grace\w*"
+    "gentle": r"gentl[ey]|soft(ly)?|smooth(ly)?|care(ful|fully)|light(ly)?|effortless(ly)?|energy"
+    r"|lazily|little effort|grace\w*"
     r"|efficient(ly)?|quiet(ly)?|slightly|a (little|bit)",
     "straight": r"straight( up)?|stretched|erect|proud(ly)?",
 }

@@ -52,7 +52,7 @@ def cartpole(wish: Wish) -> tuple[Draft, set[str]]:
             Term(
                 "sway",
                 "0.5 * (1.0 + up) * near(sway_size, 1.0, 0.7)",
-                f"The cart's position and speed go round together: up to {size:g} m aside, up to {speed:g} m/s in between.",
+                f"The cart's place and speed go round together: {size:g} m aside, {speed:g} m/s in between.",
             ),
             Term(
                 "moving",

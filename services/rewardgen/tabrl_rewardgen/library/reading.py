@@ -20,7 +20,7 @@ _METRES = r"(?P<unit>metres?|meters?|m|centimet(?:re|er)s?|cm)"
 _SPEED = re.compile(rf"\b{_AMOUNT}\s*{_METRES}\s*(?:per|/|a|each)\s*(?:second|sec|s)\b")
 _DISTANCE = re.compile(rf"\b{_AMOUNT}\s*{_METRES}\b")
 _CLAUSE = re.compile(r"[,;.!?:]+|\b(?:and|then|while|whilst|but|before|after|until|so that|without)\b")
-_SEQUENCE = re.compile(r"\b(?:then|afterwards|after that|before|after|first)\b")
+_SEQUENCE = re.compile(r"\b(?:then|afterwards|after|before)\b")
 _RHYTHM = re.compile(r"\b(?:beat|music|rhythm|song|dance|dancing)\b")
 
 
@@ -114,8 +114,7 @@ def _left_out(text: str, similes: list[str]) -> list[str]:
     """Return wishes no concept covers: clauses with unknown words, comparisons, and order in time."""
     wishes = []
     if found := _SEQUENCE.search(text):
-        if re.search(r"\bthen\b|\bafter|\bbefore\b", text):
-            wishes.append(f"one thing after another ({found[0]!r}): a reward sees one moment at a time")
+        wishes.append(f"one thing after another ({found[0]!r}): a reward sees one moment at a time")
     if found := _RHYTHM.search(text):
         wishes.append(f"{found[0]!r}: the library has no rhythm")
     wishes += [f"the style {simile.strip()!r}" for simile in similes]

@@ -44,7 +44,7 @@ def runner(body: Runner, wish: Wish) -> tuple[Draft, set[str]]:
         upright=body.upright,
         velocity='state.body_linear_velocity("torso")',
         turning='state.body_angular_velocity("torso")',
-        forward_speed="velocity[0]" if body.planar else "velocity[0]",
+        forward_speed="velocity[0]",
         rising="velocity[2]",
     )
     if wish.has("flip"):
@@ -55,9 +55,8 @@ def runner(body: Runner, wish: Wish) -> tuple[Draft, set[str]]:
         return _crouching(draft, body, wish), {"crouch", "crawl", "still", "walk"} | _ALWAYS
     if wish.has("hop"):
         return _hopping(draft, body, wish), {"hop", "still"} | _ALWAYS
-    if wish.has("run", "walk") or (wish.has("forward", "backward", "fast") and not wish.has("still")):
-        return _travelling(draft, body, wish), {"run", "walk", "goto"} | _ALWAYS
-    if wish.speed_mps is not None:
+    onwards = wish.has("forward", "backward", "fast") and not wish.has("still")
+    if wish.has("run", "walk") or onwards or wish.speed_mps is not None:
         return _travelling(draft, body, wish), {"run", "walk", "goto"} | _ALWAYS
     return _standing(draft, body, wish), {"still", "goto"} | _ALWAYS
 
@@ -137,10 +136,12 @@ def _crouching(draft: Draft, body: Runner, wish: Wish) -> Draft:
     )
     if moving:
         speed = wish.speed_mps or 0.5 * body.walk
+        ahead = f"{wish.heading:g} * forward_speed"
+        wanted = f'tolerance({ahead}, {0.8 * speed:g}, {1.2 * speed:g}, {speed:g}, "linear")'
         draft.add(
             Term(
                 "speed",
-                f'crouched * tolerance({wish.heading:g} * forward_speed, {0.8 * speed:g}, {1.2 * speed:g}, {speed:g}, "linear")',
+                f"crouched * {wanted}",
                 f"It moves {_way(wish)} at {speed:g} m/s while it is low.",
             )
         )

@@ -17,8 +17,8 @@ _WORDS = """
 abs acos acosh add add_any and argmax argmin asin asinh atan atan2 atanh broadcast_in_dim cbrt ceil clamp concatenate
 convert_element_type copy copy_p cos cosh cumsum div dot_general dynamic_slice eq erf exp exp2 expand_dims expm1 floor
 gather ge gt integer_pow iota is_finite le log log1p logistic lt max min mul ne neg not or pad pow reduce_and reduce_max
-reduce_min reduce_or reduce_prod reduce_sum rem reshape rev round rsqrt select_n sign sin sinh slice sort split sqrt square
-squeeze stop_gradient sub tan tanh transpose xor
+reduce_min reduce_or reduce_prod reduce_sum rem reshape rev round rsqrt select_n sign sin sinh slice sort split sqrt
+square squeeze stop_gradient sub tan tanh transpose xor
 jit pjit closed_call core_call custom_jvp_call custom_vjp_call"""
 _PRIMITIVES = frozenset(_WORDS.split())
 

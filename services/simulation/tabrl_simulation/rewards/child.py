@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tabrl_simulation.rewards.container import ProgramHeader, ProgramRefused, pack
+from tabrl_simulation.rewards.container import ProgramRefused
 from tabrl_simulation.rewards.diagnostics import JailUnavailable, RewardRejected
 from tabrl_simulation.rewards.jail import enter
 from tabrl_simulation.rewards.message import LENGTH, LONGEST_JSON, pack_message, parse_head
@@ -68,13 +68,9 @@ def _prepare_tracing() -> Callable[[dict[str, Any]], Answer]:
 
 
 def _prepare_verification() -> Callable[[dict[str, Any]], Answer]:
-    from tabrl_simulation.rewards.tracing import trace
-    from tabrl_simulation.rewards.verification import verify
+    from tabrl_simulation.rewards.verification import verify, warm_up
 
-    warm = trace(_WARM_SOURCE, _WARM_ROBOT)
-    shapes = {name: _WARM_ROBOT.arrays[name] for name in warm.inputs}
-    header = ProgramHeader("", "", shapes, _WARM_ROBOT.action_size, warm.uses_action, warm.terms)
-    verify(pack(header, warm.exported), warm.onnx, _WARM_ROBOT, {})
+    warm_up()
 
     def serve(request: dict[str, Any]) -> Answer:
         program, onnx = (base64.b64decode(request[key]) for key in ("program", "onnx"))

@@ -62,11 +62,14 @@ async def compile_reward_with(pool: JailPool, source: str, robot: Robot) -> Comp
     """Return the sealed reward of source.
 
     Raises:
-        RewardRejected: the source breaks a rule, fails when traced, costs too much, is not finite, or has forms that differ.
+        RewardRejected: the source breaks a rule, fails when traced, costs too much, is not finite, or has forms that
+            differ.
         JailUnavailable: this kernel lacks what the jail needs; nothing was run.
     """
     checked = check(source, robot)
     header, exported, onnx = await _traced(pool, checked, robot)
+    if len(onnx) > LONGEST_ONNX:
+        raise RewardRejected([_unusable("its ONNX form is too long")])
     program = pack(header, exported)
     places = {term: checked.term_places.get(term, checked.return_place) for term in header.terms}
     remarks = await _verified(pool, program, onnx, robot, places)
@@ -81,8 +84,6 @@ async def _traced(pool: JailPool, checked: CheckedSource, robot: Robot) -> tuple
         if "rejected" in fields:
             raise RewardRejected(from_plain(fields["rejected"]) or [_unusable("it gave no reason")])
         exported, onnx = blobs
-        if len(onnx) > LONGEST_ONNX:
-            raise ProgramRefused("its ONNX form is too long")
         header = _header(fields, robot)
         unpack(pack(header, exported))
     except ChildTooSlow as e:

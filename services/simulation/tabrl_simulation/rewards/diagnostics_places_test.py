@@ -30,7 +30,11 @@ CASES = [
     # seen only when traced
     (HEAD + "    x = 1.0\n    y = state.qpos + state.xpos\n    return {'a': y}\n", "shape-error", 3),
     (HEAD + "    return {\n        'a': 1.0,\n        'b': state.qpos,\n    }\n", "shape-error", 4),
-    (HEAD + "    for side in ('left', 'rear'):\n        x = state.up(f'{side}_foot')\n    return {'a': x}\n", "unknown-body", 3),
+    (
+        HEAD + "    for side in ('left', 'rear'):\n        x = state.up(f'{side}_foot')\n    return {'a': x}\n",
+        "unknown-body",
+        3,
+    ),
     (HEAD + "    x = jnp.zeros((3000, 3000))\n    return {'a': jnp.sum(x)}\n", "value-too-large", 2),
     (HEAD + "    return {'a': jnp.sum(jnp.linspace(0.0, 1.0, 2000000000))}\n", "value-too-large", 2),
     ("def f(x):\n    return f(x)\n" + HEAD + "    return {'a': f(1.0)}\n", "recursion", 2),

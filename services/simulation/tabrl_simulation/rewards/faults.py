@@ -25,7 +25,7 @@ def explained(fault: BaseException, source: str) -> Diagnostic:
     return Diagnostic(rule, line, column, f"{message}{_quoted(source, line)}", suggestion)
 
 
-def _classified(fault: BaseException) -> tuple[str, str, str]:
+def _classified(fault: BaseException) -> tuple[str, str, str]:  # noqa: PLR0911  a table of exceptions, in order
     text = " ".join(str(fault).split("\n\n")[0].split())[:_LONGEST]
     if isinstance(fault, LoopTooLong):
         return "loop-too-long", text, "use jnp functions on whole arrays"

@@ -61,7 +61,8 @@ EXPRESSIONS = [
 
 MODULES = [
     "W = 0.5\n\ndef gate(x, low=0.2):\n    return jnp.clip(x, low, 1.0)\n\n"
-    "def reward(state, action):\n    '''Stand.'''\n    return {'stand': W * gate(state.up('torso')), 'effort': state.effort()}\n",
+    "def reward(state, action):\n    '''Stand.'''\n"
+    "    return {'stand': W * gate(state.up('torso')), 'effort': state.effort()}\n",
     "def reward(state, action):\n    terms = {}\n    for side in ('left', 'right'):\n"
     "        terms[f'{side}_foot'] = state.body_height(f'{side}_foot')\n    return terms\n",
     "def reward(state, action):\n    total = 0.0\n    for i in range(3):\n        total += jnp.square(state.qvel[i])\n"
@@ -71,9 +72,11 @@ MODULES = [
     "def reward(state, action):\n    gains = {'left_hip': 1.0, 'right_hip': -1.0}\n"
     "    return {f'{name}_term': gain * state.joint_velocity(name) for name, gain in gains.items()}\n",
     "Sure! Here is the reward:\n\n```python\nimport jax.numpy as jp\nimport jax\n\n"
-    "@jax.jit\ndef reward(state, action):\n    return {'a': jp.tanh(state.qvel[0]), 'b': (action > 0).astype(float).mean()}\n```\n"
+    "@jax.jit\ndef reward(state, action):\n"
+    "    return {'a': jp.tanh(state.qvel[0]), 'b': (action > 0).astype(float).mean()}\n```\n"
     "This rewards speed.",
-    "import numpy as np\nfrom jax import numpy as jnp\n\ndef reward(state, action):\n    return {'a': np.cos(state.qpos[2])}\n",
+    "import numpy as np\nfrom jax import numpy as jnp\n\ndef reward(state, action):\n"
+    "    return {'a': np.cos(state.qpos[2])}\n",
     "def reward(state, action):\n    return {'ctrl': state.effort(), 'time': state.time, 'alive': 1.0}\n",
 ]
 
@@ -151,7 +154,9 @@ def _call(name):
     return f"{name}({'0.5 + 0.4 * u' if name in POSITIVE else 'v'})"
 
 
-CALLS = [f"jnp.{_call(name)}" for name in sorted(JNP_FUNCTIONS)] + [f"jax.nn.{name}(v)" for name in sorted(NN_FUNCTIONS)]
+CALLS = [f"jnp.{_call(name)}" for name in sorted(JNP_FUNCTIONS)] + [
+    f"jax.nn.{name}(v)" for name in sorted(NN_FUNCTIONS)
+]
 
 
 @pytest.mark.parametrize("chunk", range(5))

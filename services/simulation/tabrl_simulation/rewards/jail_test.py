@@ -117,7 +117,7 @@ def test_endless_computing_is_stopped_by_the_processor_limit():
 
 
 def test_a_kernel_without_the_layers_is_reported_and_nothing_runs():
-    # given a process that may not use seccomp's installation (as on a kernel without it), when it enters, then it raises
+    # given a process that may not use seccomp's installation when it enters, then it raises
     code = (
         "import pyseccomp\n"
         "def refuse(self): raise OSError(38, 'Function not implemented')\n"

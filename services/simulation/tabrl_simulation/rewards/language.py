@@ -30,8 +30,8 @@ degrees diff divide dot einsum equal exp exp2 expm1 fabs flip float_power floor 
 greater_equal heaviside hypot inner isclose isfinite isnan less less_equal linspace log log10 log1p log2
 logaddexp logical_and logical_not logical_or logical_xor matmul max maximum mean median min minimum mod multiply
 nan_to_num
-negative not_equal ones ones_like outer power prod ptp rad2deg radians ravel remainder reshape round select sign sin sinc sinh
-sqrt
+negative not_equal ones ones_like outer power prod ptp rad2deg radians ravel remainder reshape round select sign sin
+sinc sinh sqrt
 square squeeze stack std subtract sum take tan tanh trace transpose true_divide trunc var vdot where zeros
 zeros_like"""
 

@@ -137,7 +137,10 @@ def _dot(equation: Any, operands: list[Any]) -> Any:
 
 
 def _atan2(_: Any, operands: list[Any]) -> Any:
-    """Build atan2 from atan by quadrant: ONNX has no such operator, and jax2onnx 0.17.1 builds one with wrong quadrants."""
+    """Build atan2 from atan by quadrant.
+
+    ONNX has no such operator, and jax2onnx 0.17.1 builds one with wrong quadrants.
+    """
     y, x = operands
     steep = jnp.abs(y) > jnp.abs(x)
     numerator, denominator = jnp.where(steep, x, y), jnp.where(steep, y, x)

@@ -60,7 +60,9 @@ REFUSED = {
     "too long": b"\0" * (LONGEST_ONNX + 1),
     "another operator": model([helper.make_node("RandomNormal", [], ["a"], shape=[1])]).SerializeToString(),
     "another domain": model([helper.make_node("Evil", ["qpos"], ["a"], domain="evil")]).SerializeToString(),
-    "a loop": model([helper.make_node("If", ["qpos"], ["a"], then_branch=BRANCH, else_branch=BRANCH)]).SerializeToString(),
+    "a loop": model(
+        [helper.make_node("If", ["qpos"], ["a"], then_branch=BRANCH, else_branch=BRANCH)]
+    ).SerializeToString(),
     "data outside": model(summed(), initializer=[external()]).SerializeToString(),
     "another input": model(summed(), inputs=(("secrets", (2,)),)).SerializeToString(),
     "another shape": model(summed(), inputs=(("qpos", (3,)),)).SerializeToString(),

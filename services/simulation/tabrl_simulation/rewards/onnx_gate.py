@@ -18,11 +18,13 @@ _LARGEST_VALUE = 65_536
 # Elementwise, reduction, indexing and shape operators of the default domain; no control flow, no functions, no
 # randomness.
 _WORDS = """
-Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast Ceil Clip Concat
-Constant ConstantOfShape Cos Cosh CumSum Div Einsum Elu Equal Erf Exp Expand Flatten Floor Gather GatherElements GatherND
-Gemm Greater GreaterOrEqual Identity IsInf IsNaN LeakyRelu Less LessOrEqual Log MatMul Max Mean Min Mod Mul Neg Not Or Pad
-Pow Range Reciprocal ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare
-Relu Reshape Round ScatterND Shape Sigmoid Sign Sin Sinh Slice Softmax Softplus Split Sqrt Squeeze Sub Sum Tan Tanh Tile
+Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast Ceil Clip
+Concat Constant ConstantOfShape Cos Cosh CumSum Div Einsum Elu Equal Erf Exp Expand Flatten Floor Gather GatherElements
+GatherND Gemm Greater GreaterOrEqual Identity IsInf IsNaN LeakyRelu Less LessOrEqual Log MatMul Max Mean Min Mod Mul
+Neg Not Or
+Pad Pow Range Reciprocal ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
+ReduceSumSquare Relu Reshape Round ScatterND Shape Sigmoid Sign Sin Sinh Slice Softmax Softplus Split Sqrt Squeeze Sub
+Sum Tan Tanh Tile
 TopK Transpose Trilu Unsqueeze Where Xor"""
 _OPERATORS = frozenset(_WORDS.split())
 

@@ -30,11 +30,12 @@ abs add and atan2 broadcast_in_dim broadcast case cbrt ceil clamp compare concat
 dot_general dynamic_broadcast_in_dim dynamic_concatenate dynamic_gather dynamic_iota dynamic_pad dynamic_reshape
 dynamic_slice exponential exponential_minus_one floor gather get_dimension_size iota is_finite log log_plus_one logistic
 maximum minimum multiply negate not or pad popcount power real_dynamic_slice reduce reduce_window remainder reshape
-reverse round_nearest_afz round_nearest_even rsqrt select shift_left shift_right_arithmetic shift_right_logical sign sine
-slice sort sqrt subtract tan tanh transpose tuple xor"""
+reverse round_nearest_afz round_nearest_even rsqrt select shift_left shift_right_arithmetic shift_right_logical sign
+sine slice sort sqrt subtract tan tanh transpose tuple xor"""
 _SPECIAL_WORDS = """
-acos acosh asin asinh atan atan2 atanh cosh erf erf_inv erfc sinh square tan broadcast_add broadcast_and broadcast_divide
-broadcast_maximum broadcast_minimum broadcast_multiply broadcast_or broadcast_power broadcast_subtract top_k constant"""
+acos acosh asin asinh atan atan2 atanh cosh erf erf_inv erfc sinh square tan broadcast_add broadcast_and
+broadcast_divide broadcast_maximum broadcast_minimum broadcast_multiply broadcast_or broadcast_power broadcast_subtract
+top_k constant"""
 _OPERATIONS = frozenset(_OPERATION_WORDS.split())
 _SPECIAL_FUNCTIONS = frozenset(_SPECIAL_WORDS.split())
 
@@ -159,7 +160,7 @@ def _refuse_other_signature(header: ProgramHeader, exported: export.Exported) ->
             raise ProgramRefused(f"the program returns {aval}; a term is one float32 per environment")
     plain_arguments = jax.tree.structure((tuple(wanted_leaf for wanted_leaf in range(len(wanted))), {}))
     plain_results = jax.tree.structure(tuple(range(len(header.terms))))
-    if exported.in_tree != plain_arguments or exported.out_tree != plain_results:
+    if (exported.in_tree, exported.out_tree) != (plain_arguments, plain_results):
         raise ProgramRefused("the program does not take arrays and return a tuple of terms")
     if exported.nr_devices != 1 or exported.ordered_effects or exported.unordered_effects:
         raise ProgramRefused("the program has effects or asks for several devices")

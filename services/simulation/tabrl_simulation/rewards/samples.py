@@ -35,7 +35,9 @@ def sample_states(robot: Robot, count: int, seed: int = 0) -> tuple[dict[str, Fl
     return {name: np.asarray(values, np.float32) + 0.0 for name, values in arrays.items()}, actions.astype(np.float32)
 
 
-def _array(robot: Robot, name: str, shape: tuple[int, ...], pace: Floats, draw: np.random.Generator) -> Any:
+def _array(  # noqa: PLR0911  a table of arrays
+    robot: Robot, name: str, shape: tuple[int, ...], pace: Floats, draw: np.random.Generator
+) -> Any:
     count = len(pace)
     scale = pace.reshape(-1, *(1,) * len(shape))
     noise = draw.normal(size=(count, *shape))

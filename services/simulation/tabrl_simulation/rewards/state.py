@@ -85,7 +85,8 @@ class TracedState:
 
     def distance(self, body: str, other_body: str) -> Array:
         """Return the distance between the frames of two bodies in m."""
-        return jnp.linalg.norm(self.body_position(body) - self.body_position(other_body))
+        gap = self.body_position(body) - self.body_position(other_body)
+        return jnp.sqrt(jnp.sum(jnp.square(gap)))
 
     def joint_position(self, joint: str) -> Array:
         """Return a joint's coordinates.

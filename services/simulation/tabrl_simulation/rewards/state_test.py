@@ -26,8 +26,10 @@ def moving(environment_id, seed=0):
     return model, data, TracedState(robot_of(environment), read, jnp.asarray(data.ctrl, jnp.float32))
 
 
-@pytest.mark.parametrize("environment_id", ["HumanoidStand", "CheetahRun", "FishSwim", "ReacherEasy", "CartpoleBalance"])
-def test_body_velocities_are_those_of_mj_objectVelocity(environment_id):  # noqa: N802
+@pytest.mark.parametrize(
+    "environment_id", ["HumanoidStand", "CheetahRun", "FishSwim", "ReacherEasy", "CartpoleBalance"]
+)
+def test_body_velocities_are_those_of_mj_objectVelocity(environment_id):
     # given a state in fast motion far from the origin, where cvel and the body's own velocity differ a lot
     model, data, state = moving(environment_id)
     for body in range(1, model.nbody):
@@ -39,7 +41,7 @@ def test_body_velocities_are_those_of_mj_objectVelocity(environment_id):  # noqa
 
 
 def test_named_quantities_are_mujocos(humanoid):
-    model, data, state = moving("HumanoidStand")
+    _, data, state = moving("HumanoidStand")
     assert np.allclose(state.body_position("head"), data.body("head").xpos, atol=1e-5)
     assert np.isclose(state.body_height("head"), data.body("head").xpos[2], atol=1e-5)
     assert np.isclose(state.up("torso"), data.body("torso").xmat[8], atol=1e-5)

@@ -78,7 +78,8 @@ def _called(checked: CheckedSource, state: TracedState, action: Any) -> dict[str
     scope = {"__builtins__": {}, "jnp": _jnp(), "jax": SimpleNamespace(nn=_members(jax.nn, NN_FUNCTIONS))} | namespace()
     try:
         exec(compile(ast.parse(checked.source, "<reward>"), "<reward>", "exec"), scope)
-        returned = scope["reward"](state, action)
+        written: Any = scope["reward"]
+        returned = written(state, action)
         return _terms(returned, checked)
     except RewardRejected:
         raise

@@ -9,14 +9,15 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from tabrl_simulation.rewards.container import ProgramRefused
+from tabrl_simulation.rewards.container import ProgramHeader, ProgramRefused, pack
 from tabrl_simulation.rewards.diagnostics import WARNING, Diagnostic, RewardRejected
+from tabrl_simulation.rewards.onnx_form import OPSET
 from tabrl_simulation.rewards.onnx_gate import check_onnx
 from tabrl_simulation.rewards.program import RewardProgram
 from tabrl_simulation.rewards.robot import Robot
 from tabrl_simulation.rewards.samples import KINDS, sample_states
 
-__all__ = ["verify"]
+__all__ = ["verify", "warm_up"]
 
 _STATES = 96
 _ABSOLUTE, _RELATIVE = 1e-5, 1e-4
@@ -42,6 +43,32 @@ def verify(program: bytes, onnx: bytes, robot: Robot, places: Places) -> list[Di
     _check_finite(values, places)
     _check_agreement(values, _by_onnx(model, loaded.terms, states, actions), places)
     return _remarks(values, places)
+
+
+def warm_up() -> None:
+    """Use everything that `verify` uses once, on a program of one term, so that it is imported and compiled before."""
+    import onnx
+    from jax import export
+
+    (batch,) = export.symbolic_shape("b")
+    abstract = jax.ShapeDtypeStruct((batch, 2), np.float32)
+    exported = export.export(jax.jit(lambda action: (action[:, 0] * 2.0,)), platforms=["cpu", "cuda"])(abstract)
+    header = ProgramHeader("", "", {}, 2, True, ("a",))
+    tensor = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [
+            onnx.helper.make_node("ReduceMax", ["action"], ["largest"], keepdims=0),
+            onnx.helper.make_node("Identity", ["largest"], ["a"]),
+        ],
+        "warm",
+        [tensor("action", onnx.TensorProto.FLOAT, (2,))],
+        [tensor("a", onnx.TensorProto.FLOAT, ())],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=10)
+    actions = np.ones((3, 2), np.float32)
+    loaded = RewardProgram.from_bytes(pack(header, bytes(exported.serialize())))
+    _by_program(loaded, {}, actions)
+    _by_onnx(check_onnx(model.SerializeToString(), header), ("a",), {}, actions)
 
 
 def _check_robot(program: RewardProgram, robot: Robot) -> None:
@@ -73,7 +100,9 @@ def _by_onnx(model: Any, terms: tuple[str, ...], states: Mapping[str, Floats], a
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     given = {**states, "action": actions}
     names = [value.name for value in session.get_inputs()]
-    rows = [session.run(None, {name: np.asarray(given[name][index]) for name in names}) for index in range(len(actions))]
+    rows = [
+        session.run(None, {name: np.asarray(given[name][index]) for name in names}) for index in range(len(actions))
+    ]
     return {term: np.array([row[index] for row in rows], np.float32) for index, term in enumerate(terms)}
 
 

@@ -70,7 +70,7 @@ class CallError(Exception):
     def remedy(self) -> str:
         """What to do about it; empty when the message says all there is."""
         nearest = self.metadata.get("nearest")
-        if nearest:
+        if nearest and nearest not in self.message:
             return f"Did you mean {nearest}? {_REMEDIES.get(self.reason, '')}".rstrip()
         return _REMEDIES.get(self.reason, "")
 

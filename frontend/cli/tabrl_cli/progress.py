@@ -34,7 +34,7 @@ class RunProgress:
         self._output = output
         self._total = total_steps
         self._state: trainer_pb2.RunState.ValueType = trainer_pb2.RUN_STATE_UNSPECIFIED
-        self._last_line = 0.0
+        self._last_line, self._last_steps = 0.0, -1
         self._told: set[str] = set()
         self.policies: list[trainer_pb2.PolicyPublished] = []
         self._bar: Progress | None = None
@@ -124,9 +124,12 @@ class RunProgress:
             )
             return
         now = time.monotonic()
+        if metrics.env_steps <= self._last_steps:
+            return
         if now - self._last_line >= PLAIN_LINE_SECS:
-            self._last_line = now
-            share = f"{100 * metrics.env_steps / self._total:3.0f} %  " if self._total else ""
+            self._last_line, self._last_steps = now, metrics.env_steps
+            # the last unroll may go past the end
+            share = f"{min(100.0, 100 * metrics.env_steps / self._total):3.0f} %  " if self._total else ""
             speed = f"{count(metrics.env_steps_per_sec)} steps/s"
             self._output.line("  ".join(part for part in (f"  {share}{steps}", reached, speed, left) if part))
 

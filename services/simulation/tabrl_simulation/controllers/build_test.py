@@ -25,7 +25,7 @@ def workbench(environment_id: str) -> build.Workbench:
     return build.prepare(environment_id)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4)  # each holds compiled code; all 25 at once take a gigabyte
 def built(environment_id: str) -> build.BuiltController:
     bench = workbench(environment_id)
     return build.build_controller(bench, untrained_checkpoint(bench.environment), None, checkpoint_sha256="c" * 64)

@@ -51,9 +51,30 @@ _PROCESSORS: Final = 2
 _OTHER_USECS: Final = 8.7
 # Importing and compiling took 9 s with a warm compilation cache and 14 s with a cold one.
 _STARTUP_SECS: Final = 12.0
+_GUESS_SECS: Final = 2.0
 
 
 def default_speed(environment_id: str) -> Speed:
     """Return the speed to reckon with; that of the slowest environment for one that was never measured."""
     physics_usecs = _PHYSICS_USECS.get(environment_id, max(_PHYSICS_USECS.values()))
     return Speed(_STARTUP_SECS, 1e6 / (physics_usecs / _PROCESSORS + _OTHER_USECS))
+
+
+@dataclass
+class RemainingTime:
+    """Seconds that a training still needs, by its mean speed since its first metrics.
+
+    The speed of one moment jumps with checkpoints, exports and whatever else the machine does, and before the second
+    metrics there is none; so the mean starts from a guess, which counts as much as two seconds of training.
+    """
+
+    total_env_steps: int
+    guess_env_steps_per_sec: float
+    _first: tuple[float, int] | None = None
+
+    def after(self, env_steps: int, elapsed_secs: float) -> float:
+        """Return the seconds left at metrics of `env_steps` steps in all, `elapsed_secs` after the start."""
+        first_secs, first_steps = self._first = self._first or (elapsed_secs, env_steps)
+        steps = env_steps - first_steps + _GUESS_SECS * self.guess_env_steps_per_sec
+        speed = steps / (elapsed_secs - first_secs + _GUESS_SECS)
+        return max(self.total_env_steps - env_steps, 0) / speed

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import grpc
 from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
@@ -17,6 +16,7 @@ from tabrl_simulation.rewards.container import ProgramHeader, ProgramRefused, un
 from tabrl_simulation.settings import InvalidSettings, Settings, default_settings
 
 from tabrl_trainer.config import TrainerConfig
+from tabrl_trainer.settings import settings_message, settings_of
 
 _SCENE_TIMEOUT_SECS = 5.0
 
@@ -44,20 +44,6 @@ async def check_spec(context: Context[TrainerConfig], spec: trainer_pb2.RunSpec)
     if spec.HasField("reward"):
         await asyncio.to_thread(_check_reward, context.artifacts, spec, fingerprint)
     return Submission(filled, fingerprint)
-
-
-def settings_message(settings: Settings) -> trainer_pb2.TrainingSettings:
-    """Return settings as the contract has them."""
-    return trainer_pb2.TrainingSettings(**settings.to_dict())
-
-
-def settings_of(message: trainer_pb2.TrainingSettings, defaults: Settings) -> Settings:
-    """Return the settings of a message, its absent ones from `defaults`; raises `InvalidSettings`."""
-    given: dict[str, Any] = {
-        field.name: tuple(value) if field.name == "hidden_layer_sizes" else value
-        for field, value in message.ListFields()
-    }
-    return replace(defaults, **given)
 
 
 def _settings(spec: trainer_pb2.RunSpec) -> Settings:

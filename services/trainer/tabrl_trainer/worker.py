@@ -104,7 +104,8 @@ def _train(job: Job, say: Say, stop: _Stop, started: float) -> bool:
     from tabrl_simulation.checkpoint import Checkpoint
     from tabrl_simulation.training import default_settings, train
 
-    from tabrl_trainer.submission import settings_of
+    from tabrl_trainer.settings import settings_of
+    from tabrl_trainer.speeds import RemainingTime, default_speed
 
     artifacts = ArtifactStore(job.artifacts_url)
     resume = Checkpoint.from_bytes(artifacts.read(job.resume_sha256)) if job.resume_sha256 else None
@@ -115,6 +116,8 @@ def _train(job: Job, say: Say, stop: _Stop, started: float) -> bool:
         reward = RewardProgram.from_bytes(artifacts.read(job.spec.reward.program_sha256))
     environment = environments.load(job.spec.environment_id)
     loading_secs = time.monotonic() - started
+    settings = settings_of(job.spec.settings, default_settings(environment.id))
+    remaining = RemainingTime(settings.env_steps, default_speed(environment.id).env_steps_per_sec)
     learns = False
 
     def on_metrics(metrics: Metrics) -> None:
@@ -122,11 +125,13 @@ def _train(job: Job, say: Say, stop: _Stop, started: float) -> bool:
         if not learns:
             learns = True
             say(trainer_pb2.RunEvent(state_changed=trainer_pb2.StateChanged(state=trainer_pb2.RUN_STATE_RUNNING)))
-        say(trainer_pb2.RunEvent(metrics=_metrics_message(metrics, loading_secs)))
+        message = _metrics_message(metrics, loading_secs)
+        message.remaining_secs = remaining.after(message.env_steps, message.elapsed_secs)
+        say(trainer_pb2.RunEvent(metrics=message))
 
     result = train(
         environment,
-        settings_of(job.spec.settings, default_settings(environment.id)),
+        settings,
         reward=reward,
         weights=dict(job.spec.reward.weights),
         resume=resume,

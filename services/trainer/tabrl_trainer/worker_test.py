@@ -8,8 +8,10 @@ import pytest
 from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_simulation.checkpoint import Checkpoint
+from tabrl_simulation.environments import DM_CONTROL
 
 from tabrl_trainer.protocol import Job, MalformedLine, event_line, parse_event
+from tabrl_trainer.speeds import RemainingTime, default_speed
 
 
 def work(tmp_path: Path, *, resume_sha256: str = "", environment_id: str = "CartpoleBalance", **spec):
@@ -65,6 +67,20 @@ def test_a_job_that_cannot_be_done_says_why(tmp_path, stored, reward, reason):
     (event,) = events
     assert event.state_changed.state == trainer_pb2.RUN_STATE_FAILED
     assert (event.state_changed.error.reason, bool(event.state_changed.error.message)) == (reason, True)
+
+
+def test_the_time_left_follows_the_mean_speed():
+    remaining = RemainingTime(total_env_steps=101_000, guess_env_steps_per_sec=10_000.0)
+    # Nothing is known at first but the guess, however long loading took.
+    assert remaining.after(1_000, 45.0) == pytest.approx(10.0)
+    # 18,000 steps in 6 s, and 2 s at the guess: 38,000 steps in 8 s.
+    assert remaining.after(19_000, 51.0) == pytest.approx(82_000 / (38_000 / 8))
+    assert remaining.after(102_000, 90.0) == 0.0
+
+
+def test_every_environment_has_a_speed():
+    assert all(default_speed(environment_id).env_steps_per_sec > 1_000 for environment_id in DM_CONTROL)
+    assert default_speed("CartpoleBalance").env_steps_per_sec > default_speed("HumanoidRun").env_steps_per_sec
 
 
 def test_a_job_survives_its_text():

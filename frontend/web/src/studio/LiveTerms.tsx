@@ -5,6 +5,9 @@ import { type Store, useStore } from "../stores/store";
 import styles from "./LiveTerms.module.css";
 import { seriesColor } from "./seriesColor";
 
+/** What stays of the scale from one tick to the next, at about 15 ticks a second. */
+const FORGETTING = 0.98;
+
 interface LiveTermsProps {
   readonly ticks: Store<PlayerTick | undefined>;
   readonly termNames: readonly string[];
@@ -16,20 +19,17 @@ interface LiveTermsProps {
 /** What the robot earns at this moment, term by term, and in this episode so far. */
 export function LiveTerms({ ticks, termNames, driven, highlighted, onHighlight }: LiveTermsProps) {
   const tick = useStore(ticks);
-  const largest = useRef(new Map<string, number>());
+  const lastScale = useRef(0);
   if (!driven) return null;
   const played = Object.keys(tick?.terms ?? {});
   const names = [
     ...termNames.filter((name) => played.includes(name)),
     ...played.filter((name) => !termNames.includes(name)),
   ];
-  // One scale for all terms, so that the lengths of their bars compare.
-  let scale = 1e-6;
-  for (const name of names) {
-    const size = Math.max(largest.current.get(name) ?? 0, Math.abs(tick?.terms[name] ?? 0));
-    largest.current.set(name, size);
-    scale = Math.max(scale, size);
-  }
+  // One scale for all terms, so that the lengths of their bars compare. It forgets a rare large value within seconds.
+  const largest = Math.max(...names.map((name) => Math.abs(tick?.terms[name] ?? 0)), 1e-6);
+  const scale = Math.max(largest, lastScale.current * FORGETTING);
+  lastScale.current = scale;
   return (
     <section className={styles.terms} aria-label="Reward at this moment">
       <dl className={styles.totals}>

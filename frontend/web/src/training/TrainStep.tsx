@@ -42,6 +42,7 @@ export function TrainStep({ studio, highlighted }: TrainStepProps) {
   if (told !== undefined && choice.length === "Standard" && told !== standardSteps) setStandardSteps(told);
 
   // While a run trains just this, there is nothing to start; another goal may be queued behind it.
+  const repeated = !running && trainsSame(spec, run?.run.spec);
   const offered = spec !== undefined && !(running && trainsSame(spec, run?.run.spec));
   const trained = run?.run.state === RunState.SUCCEEDED;
   const state = trained && !running ? "done" : run || offered ? "now" : "later";
@@ -65,6 +66,60 @@ export function TrainStep({ studio, highlighted }: TrainStepProps) {
     }
   }
 
+  const start = (
+    <div className={styles.start}>
+      <fieldset className={styles.lengths}>
+        <legend className="hidden-visually">How long to practise</legend>
+        {LENGTHS.map(({ name }) => (
+          <label key={name}>
+            <input
+              type="radio"
+              name="length"
+              checked={choice.length === name}
+              disabled={name !== "Standard" && standardSteps === undefined}
+              onChange={() => setChoice({ ...choice, length: name })}
+            />
+            <span>{name}</span>
+          </label>
+        ))}
+      </fieldset>
+      <div className={styles.estimate} data-testid="estimate">
+        {estimate.value ? <Estimate value={estimate.value} /> : !estimate.failure && <p>Estimating the time…</p>}
+      </div>
+      {estimate.failure && <FailureNotice failure={estimate.failure} onRetry={estimate.retry} />}
+      <div className={styles.actions}>
+        <Button
+          variant={run ? "secondary" : "primary"}
+          busy={starting}
+          disabled={down.includes("trainer")}
+          onClick={() => void train()}
+          data-testid="train"
+        >
+          {starting ? "Starting" : run ? "Train again" : "Train"}
+          {!starting && <ArrowIcon />}
+        </Button>
+        <details className={styles.more}>
+          <summary>More settings</summary>
+          <label>
+            Seed of all chance
+            <input
+              className={fieldStyles.input}
+              type="number"
+              min={0}
+              step={1}
+              value={choice.seed}
+              onChange={(event) => {
+                const seed = event.target.valueAsNumber;
+                if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 31) setChoice({ ...choice, seed });
+              }}
+            />
+          </label>
+        </details>
+      </div>
+      {failure && <FailureNotice failure={failure} onRetry={() => void train()} />}
+    </div>
+  );
+
   return (
     <Step
       reveal={revealed}
@@ -76,58 +131,12 @@ export function TrainStep({ studio, highlighted }: TrainStepProps) {
     >
       {runFailure && <FailureNotice failure={runFailure} />}
       {run && <RunPanel record={run} studio={studio} highlighted={highlighted} />}
-      {offered && (
-        <div className={`${styles.start} ${run ? styles.again : ""}`}>
-          <fieldset className={styles.lengths}>
-            <legend className="hidden-visually">How long to practise</legend>
-            {LENGTHS.map(({ name }) => (
-              <label key={name}>
-                <input
-                  type="radio"
-                  name="length"
-                  checked={choice.length === name}
-                  disabled={name !== "Standard" && standardSteps === undefined}
-                  onChange={() => setChoice({ ...choice, length: name })}
-                />
-                <span>{name}</span>
-              </label>
-            ))}
-          </fieldset>
-          <div className={styles.estimate} data-testid="estimate">
-            {estimate.value ? <Estimate value={estimate.value} /> : !estimate.failure && <p>Estimating the time…</p>}
-          </div>
-          {estimate.failure && <FailureNotice failure={estimate.failure} onRetry={estimate.retry} />}
-          <div className={styles.actions}>
-            <Button
-              variant={run ? "secondary" : "primary"}
-              busy={starting}
-              disabled={down.includes("trainer")}
-              onClick={() => void train()}
-              data-testid="train"
-            >
-              {starting ? "Starting" : run ? "Train again" : "Train"}
-              {!starting && <ArrowIcon />}
-            </Button>
-            <details className={styles.more}>
-              <summary>More settings</summary>
-              <label>
-                Seed of all chance
-                <input
-                  className={fieldStyles.input}
-                  type="number"
-                  min={0}
-                  step={1}
-                  value={choice.seed}
-                  onChange={(event) => {
-                    const seed = event.target.valueAsNumber;
-                    if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 31) setChoice({ ...choice, seed });
-                  }}
-                />
-              </label>
-            </details>
-          </div>
-          {failure && <FailureNotice failure={failure} onRetry={() => void train()} />}
-        </div>
+      {offered && !repeated && start}
+      {offered && repeated && (
+        <details className={styles.again}>
+          <summary>Train it again</summary>
+          {start}
+        </details>
       )}
     </Step>
   );

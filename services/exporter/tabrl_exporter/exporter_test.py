@@ -229,15 +229,15 @@ async def test_a_controller_that_differs_from_its_source_is_not_published(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("worker", "told"),
-    [("raise SystemExit(3)", "exit status 3"), ("import time; time.sleep(60)", "no answer within 0.5 s")],
+    ("worker", "timeout_secs", "told"),
+    [("raise SystemExit(3)", 60.0, "exit status 3"), ("import time; time.sleep(60)", 0.5, "no answer within 0.5 s")],
 )
 @in_one_loop
 async def test_an_export_process_that_fails_again_is_an_error_and_no_hang(
-    tmp_path: Path, worker: str, told: str
+    tmp_path: Path, worker: str, timeout_secs: float, told: str
 ) -> None:
     service = exporter_service(worker=("-c", worker))
-    config = ExporterConfig(data=tmp_path, export_timeout_secs=0.5)
+    config = ExporterConfig(data=tmp_path, export_timeout_secs=timeout_secs)
     async with started(service, config) as running, open_channel(running.address) as channel:
         error = await refused(Stub(channel), ask(checkpoint_in(running.context.artifacts)))
     assert (error.code, error.reason) == (grpc.StatusCode.INTERNAL, "WORKER_CRASHED")

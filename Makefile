@@ -10,6 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PORT ?= 8080
 DATA ?= .data
 OPEN ?= 1
+FOLDER = $(patsubst ~/%,$(HOME)/%,$(DATA))
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 
 UV := .tools/bin/uv
@@ -33,8 +34,9 @@ help: ## List the targets
 
 .PHONY: up
 up: install ## Install what is missing and start everything (PORT=8080 DATA=.data OPEN=1)
-	@$(VENV)/python -m tabrl_scene.bake --data '$(DATA)'
-	@exec $(VENV)/python -m tabrl_local --port '$(PORT)' --data '$(DATA)' $(if $(filter 0 no false,$(OPEN)),--no-open)
+	@$(VENV)/python -m tabrl_local --port '$(PORT)' --data '$(FOLDER)' --check
+	@$(VENV)/python -m tabrl_scene.bake --data '$(FOLDER)'
+	@exec $(VENV)/python -m tabrl_local --port '$(PORT)' --data '$(FOLDER)' $(if $(filter 0 no false,$(OPEN)),--no-open)
 
 .PHONY: install
 install: .venv/stamps/members $(WEB)/dist/index.html ## Install everything that `make up` needs
@@ -46,12 +48,12 @@ install: .venv/stamps/members $(WEB)/dist/index.html ## Install everything that 
 	@bash deploy/install/bootstrap.sh '$(PYTHON)' .tools deploy/locks/uv.txt
 	@mkdir -p $(@D) && touch $@
 
-.venv/bin/python: .tools/stamps/uv
+.venv/stamps/created: .tools/stamps/uv
 	$(call say,Creating the virtual environment)
-	@test -x $@ || $(UV) venv --quiet --python '$(PYTHON)' .venv
-	@touch $@
+	@test -x $(VENV)/python || $(UV) venv --quiet --python '$(PYTHON)' .venv
+	@mkdir -p $(@D) && touch $@
 
-.venv/stamps/runtime: .venv/bin/python $(RUNTIME_LOCKS)
+.venv/stamps/runtime: .venv/stamps/created $(RUNTIME_LOCKS)
 	$(call say,Installing Python packages)
 	@$(UV) pip install --python $(VENV)/python --require-hashes --compile-bytecode $(RUNTIME_LOCKS:%=-r %)
 	@mkdir -p $(@D) && touch $@

@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(".data"), help="databases, artifacts, logs (default .data)")
     parser.add_argument("--front-end", type=Path, default=FRONT_END, help="folder of the built front end")
     parser.add_argument("--no-open", dest="open", action="store_false", help="open no browser")
+    parser.add_argument("--check", action="store_true", help="only see whether it could start")
     arguments = parser.parse_args()
     topology = Topology(arguments.port)
     data = arguments.data.expanduser().resolve()
@@ -44,7 +45,8 @@ def main() -> None:
         preflight.prepare_data_folder(data)
         with preflight.data_folder_lock(data, topology):
             preflight.check_ports(topology)
-            asyncio.run(Launcher(topology, data, arguments.front_end.resolve()).run(open_browser=arguments.open))
+            if not arguments.check:
+                asyncio.run(Launcher(topology, data, arguments.front_end.resolve()).run(open_browser=arguments.open))
     except LaunchError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_CANNOT_START)

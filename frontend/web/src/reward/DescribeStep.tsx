@@ -90,7 +90,7 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
           )}
         </p>
       </div>
-      {summary && summary.examplePrompts.length > 0 && studio.goal.kind === "none" && (
+      {summary && summary.examplePrompts.length > 0 && (studio.goal.kind === "none" || otherFailure) && (
         <ul className={styles.examples} aria-label="Examples">
           {summary.examplePrompts.map((example) => (
             <li key={example}>

@@ -77,7 +77,6 @@ export function SourcePanel({ source, reward, studio, highlighted = "" }: Source
           data-testid={failure ? "error" : "diagnostics"}
           role={failure ? "alert" : undefined}
         >
-          {failure && problems.every(({ message }) => message !== failure.message) && <li>{failure.message}</li>}
           {problems.map(({ line, column, message, severity }) => (
             <li key={`${line}:${column} ${message}`} className={styles[severity]}>
               {line > 0 && (

@@ -42,11 +42,14 @@ export function failureFrom(thrown: unknown): Failure {
   const status = statusName(error.code);
   const metadata = { ...info?.metadata };
   const reason = info?.reason ?? "";
+  const message = sentence(error.rawMessage) || "The call failed without a message.";
+  // A service that names the nearest thing itself needs no echo.
+  const told = metadata.nearest !== undefined && message.includes(metadata.nearest);
   return {
     status,
     reason,
-    message: sentence(error.rawMessage) || "The call failed without a message.",
-    remedy: remedyFor(reason, status, metadata),
+    message,
+    remedy: told ? "" : remedyFor(reason, status, metadata),
     metadata,
     fields,
     ...(delay ? { retryAfterSecs: Number(delay.seconds) + delay.nanos / 1e9 } : {}),

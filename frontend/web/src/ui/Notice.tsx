@@ -43,13 +43,16 @@ interface FailureNoticeProps {
 /** A failed call: what happened in the service's words, then what to do. */
 export function FailureNotice({ failure, onRetry }: FailureNoticeProps) {
   const waitSecs = useCountdown(failure);
+  const mayHelp = failure.transient || failure.status === "INTERNAL" || failure.status === "UNKNOWN";
+  const [title = "", rest = ""] = headAndRest(failure.message);
   const details = failure.fields.filter(({ description }) => !failure.message.includes(description));
   return (
     <Notice
       tone="danger"
       testId="error"
-      title={failure.message}
+      title={title}
       action={
+        mayHelp &&
         onRetry && (
           <Button size="small" onClick={onRetry} disabled={waitSecs > 0}>
             {waitSecs > 0 ? `Try again in ${waitSecs} s` : "Try again"}
@@ -57,6 +60,7 @@ export function FailureNotice({ failure, onRetry }: FailureNoticeProps) {
         )
       }
     >
+      {rest && <p>{rest}</p>}
       {details.length > 0 && (
         <ul className={styles.details}>
           {details.map(({ field, description }) => (
@@ -70,6 +74,12 @@ export function FailureNotice({ failure, onRetry }: FailureNoticeProps) {
       {failure.metadata.provider_error && <p className={styles.quote}>{failure.metadata.provider_error}</p>}
     </Notice>
   );
+}
+
+/** The first sentence, which is set in bold, and what follows it. */
+function headAndRest(message: string): string[] {
+  const end = message.search(/[.!?]\s/);
+  return end < 0 ? [message] : [message.slice(0, end + 1), message.slice(end + 1).trim()];
 }
 
 function useCountdown(failure: Failure): number {

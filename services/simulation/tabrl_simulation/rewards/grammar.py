@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
 
 from tabrl_simulation.rewards.container import TERM_NAME
 from tabrl_simulation.rewards.diagnostics import Diagnostic
@@ -22,6 +21,7 @@ from tabrl_simulation.rewards.language import (
 from tabrl_simulation.rewards.naming import nearest, unknown_name
 from tabrl_simulation.rewards.refusals import refusal_of
 from tabrl_simulation.rewards.robot import Robot
+from tabrl_simulation.rewards.syntax import dotted, index_faults, is_docstring, number, place, stored_names
 
 __all__ = ["Grammar"]
 
@@ -96,7 +96,7 @@ class Grammar(ast.NodeVisitor):
         """A module is a docstring, constants, helper functions and `reward`."""
         functions = [each for each in node.body if isinstance(each, ast.FunctionDef)]
         self._functions = {function.name for function in functions}
-        self._globals = self._functions | _stored_names(
+        self._globals = self._functions | stored_names(
             each for each in node.body if not isinstance(each, ast.FunctionDef)
         )
         names = [function.name for function in functions]
@@ -107,7 +107,7 @@ class Grammar(ast.NodeVisitor):
             message = "there is no function named reward"
             self._refuse(node, "missing-reward", message, "define `def reward(state, action):` at the top level")
         for statement in node.body:
-            if isinstance(statement, ast.FunctionDef | ast.Assign | ast.AnnAssign) or _is_docstring(statement):
+            if isinstance(statement, ast.FunctionDef | ast.Assign | ast.AnnAssign) or is_docstring(statement):
                 self._visit_top_level(statement)
             elif isinstance(statement, ast.Return | ast.Expr | ast.For | ast.AugAssign | ast.Pass):
                 message = "a module holds only constants and functions"
@@ -117,7 +117,7 @@ class Grammar(ast.NodeVisitor):
 
     def _visit_top_level(self, statement: ast.stmt) -> None:
         self._locals = set()
-        if not _is_docstring(statement):
+        if not is_docstring(statement):
             self.visit(statement)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
@@ -140,10 +140,10 @@ class Grammar(ast.NodeVisitor):
         for default in arguments.defaults:
             self.visit(default)
         self._inside_reward = node.name == "reward"
-        self._locals = set(parameters) | _stored_names(node.body)
+        self._locals = set(parameters) | stored_names(node.body)
         self._check_return(node)
         for statement in node.body:
-            if not _is_docstring(statement):
+            if not is_docstring(statement):
                 self.visit(statement)
         self._inside_reward = False
 
@@ -153,7 +153,7 @@ class Grammar(ast.NodeVisitor):
             message = f"{node.name} does not end with a return"
             self._refuse(last, "missing-return", message, 'end with `return {"term": value, ...}`')
         elif node.name == "reward":
-            self.return_place = _place(last)
+            self.return_place = place(last)
             if not isinstance(last.value, ast.Dict | ast.DictComp | ast.Name | ast.Call):
                 message = "reward returns something that is no dict of named terms"
                 self._refuse(last.value, "bad-return", message, 'return {"upright": ..., "effort": ...}')
@@ -214,7 +214,7 @@ class Grammar(ast.NodeVisitor):
         if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id in _LOOP_CALLS:
             if inner.func.id == "range":
                 for bound in inner.args:
-                    if _number(bound) is not None and abs(_number(bound) or 0) > _LONGEST_RANGE:
+                    if number(bound) is not None and abs(number(bound) or 0) > _LONGEST_RANGE:
                         message = f"a loop of more than {_LONGEST_RANGE} steps"
                         self._refuse(bound, "loop-too-long", message, "use jnp functions on whole arrays")
         elif isinstance(inner, ast.Call) and not (
@@ -260,7 +260,7 @@ class Grammar(ast.NodeVisitor):
                 self._refuse(keyword.value, "underscore-name", f"the keyword {keyword.arg}", "use a plain name")
             else:
                 if isinstance(node.func, ast.Name) and node.func.id == "dict" and self._inside_reward:
-                    self.term_places.setdefault(keyword.arg, _place(keyword.value))
+                    self.term_places.setdefault(keyword.arg, place(keyword.value))
                 self.visit(keyword.value)
 
     def _check_callee(self, node: ast.Call) -> None:
@@ -284,7 +284,7 @@ class Grammar(ast.NodeVisitor):
             )
 
     def _check_method(self, node: ast.Call, callee: ast.Attribute) -> None:
-        path = _dotted(callee)
+        path = dotted(callee)
         root = path.split(".")[0]
         if root in _MODULES:
             if path not in _FUNCTIONS:
@@ -306,11 +306,11 @@ class Grammar(ast.NodeVisitor):
         for argument in node.args if helper.kind else []:
             if isinstance(argument, ast.Constant) and argument.value not in names_of_kind(self._robot, helper.kind):
                 known = names_of_kind(self._robot, helper.kind)
-                self.remarks.append(unknown_name(helper.kind, argument.value, known, *_place(argument)))
+                self.remarks.append(unknown_name(helper.kind, argument.value, known, *place(argument)))
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         """Attributes are read from `jnp` (constants), from `state` (arrays) and from arrays."""
-        path = _dotted(node)
+        path = dotted(node)
         if path.split(".")[0] in _MODULES:
             if path not in _CONSTANTS:
                 known = path in _FUNCTIONS
@@ -348,31 +348,18 @@ class Grammar(ast.NodeVisitor):
             self._refuse(node, "empty-array", f"this robot's {name} is empty", "use another array")
         else:
             known = (*self._arrays, *HELPERS)
-            self.remarks.append(unknown_name("state member", name, known, *_place(node)))
+            self.remarks.append(unknown_name("state member", name, known, *place(node)))
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         """Indices are constants, slices and loop variables; a constant beyond the end of a state array is refused."""
-        shape = self._arrays.get(node.value.attr) if _dotted(node.value).startswith("state.") else None  # type: ignore[attr-defined]
+        shape = self._arrays.get(node.value.attr) if dotted(node.value).startswith("state.") else None  # type: ignore[attr-defined]
         if shape is not None:
             self._check_index(node, shape)
         self.generic_visit(node)
 
     def _check_index(self, node: ast.Subscript, shape: tuple[int, ...]) -> None:
-        array = _dotted(node.value)
-        indices = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
-            message = f"{array} is indexed by numbers, not by names"
-            self._refuse(node, "index-by-name", message, 'use helpers such as state.body_position("NAME")')
-        plain = not any(isinstance(each, ast.Constant) and each.value in (Ellipsis, None) for each in indices)
-        if plain and len(indices) > len(shape):
-            message = f"{array} has the shape {shape}, too few axes for {len(indices)} indices"
-            self._refuse(node, "index-out-of-range", message, "use fewer indices")
-        for index, length in zip(indices, shape, strict=False) if plain else ():
-            value = _number(index)
-            if isinstance(value, int) and not -length <= value < length:
-                message = f"index {value} is outside {array}, which has the shape {shape}"
-                remedy = 'name what you mean, such as state.joint_position("NAME")'
-                self._refuse(index, "index-out-of-range", message, remedy)
+        for blamed, rule, message, suggestion in index_faults(node, shape):
+            self._refuse(blamed, rule, message, suggestion)
 
     def visit_Constant(self, node: ast.Constant) -> None:
         """Numbers, strings, truth values, None and `...` of moderate size."""
@@ -407,7 +394,7 @@ class Grammar(ast.NodeVisitor):
             text = isinstance(side, ast.Constant) and isinstance(side.value, str)
             if isinstance(operator, ast.Mult | ast.Mod) and (text or isinstance(side, sequences)):
                 self._refuse(node, "repetition-forbidden", "sequences cannot be repeated or formatted", "use jnp.full")
-        exponent = _number(right) if isinstance(operator, ast.Pow) else None
+        exponent = number(right) if isinstance(operator, ast.Pow) else None
         if exponent is not None and abs(exponent) > _LARGEST_EXPONENT:
             message = f"a power above {_LARGEST_EXPONENT}"
             self._refuse(right, "constant-too-large", message, "use a smaller exponent, or jnp.exp")
@@ -458,7 +445,7 @@ class Grammar(ast.NodeVisitor):
         if not TERM_NAME.fullmatch(key.value):
             message = f"{key.value[:60]!r} is no name for a term"
             self._refuse(key, "bad-term-name", message, "use lower-case letters, digits and _, a letter first")
-        self.term_places[key.value] = _place(key)
+        self.term_places[key.value] = place(key)
 
     def _check_target(self, target: ast.expr) -> None:
         if isinstance(target, ast.Tuple | ast.List):
@@ -486,44 +473,4 @@ class Grammar(ast.NodeVisitor):
             self._refuse(node, "reserved-name", f"{name} is the reward's own argument", "choose another name")
 
     def _refuse(self, node: ast.AST, rule: str, message: str, suggestion: str) -> None:
-        self.remarks.append(Diagnostic(rule, *_place(node), message, suggestion))
-
-
-def _place(node: ast.AST) -> tuple[int, int]:
-    return getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
-
-
-def _dotted(node: ast.AST) -> str:
-    """Return `jnp.linalg.norm` for such a chain of plain names, and an empty string for anything else."""
-    parts = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) and parts else ""
-
-
-def _number(node: ast.AST) -> float | int | None:
-    sign = 1
-    while isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-        sign = -sign if isinstance(node.op, ast.USub) else sign
-        node = node.operand
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
-        return sign * node.value
-    return None
-
-
-def _is_docstring(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
-
-
-def _stored_names(statements: Iterable[ast.stmt]) -> set[str]:
-    return {
-        node.id
-        for statement in statements
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
+        self.remarks.append(Diagnostic(rule, *place(node), message, suggestion))

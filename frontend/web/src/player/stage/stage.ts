@@ -145,6 +145,7 @@ export class Stage {
     if (shown?.settled === false || viewMoves) this.#schedule();
     if (shown?.settled === false && this.#quality.frameTook(elapsedMs)) {
       this.#renderer.setPixelRatio(this.#quality.pixelRatio);
+      this.#renderer.render(this.#scene, this.#rig.camera);
     }
   }
 
@@ -153,6 +154,8 @@ export class Stage {
     if (width === 0 || height === 0) return;
     this.#renderer.setSize(width, height, false);
     this.#rig.resize(width / height);
+    // A new size empties the canvas: it is drawn at once, so that nobody sees it empty.
+    if (this.#set) this.#renderer.render(this.#scene, this.#rig.camera);
     this.#schedule();
   }
 }

@@ -38,7 +38,7 @@ class CheckpointError(ValueError):
     """The bytes are no checkpoint, are damaged, or do not fit what they are used for."""
 
 
-class CheckpointStale(CheckpointError):  # noqa: N818 (reads as what it says)
+class CheckpointStale(CheckpointError):
     """The checkpoint was trained in an environment that has changed since."""
 
 

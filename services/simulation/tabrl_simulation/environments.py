@@ -51,7 +51,7 @@ DM_CONTROL: Final[tuple[str, ...]] = (
 _MJX_ONLY: Final[frozenset[str]] = frozenset({"impl", "naconmax", "naccdmax", "njmax", "vision", "vision_config"})
 
 
-class UnknownEnvironment(LookupError):  # noqa: N818 (reads as what it says)
+class UnknownEnvironment(LookupError):
     """No environment has the id asked for.
 
     Attributes:

@@ -87,5 +87,3 @@ def evaluate(
         if not alive.any():
             break
     return Evaluation(returns=returns, lengths=lengths)
-
-

@@ -29,18 +29,20 @@ __all__ = ["Learner", "LearnerState", "Report", "ReturnScale", "Rollout", "make_
 GAE_LAMBDA: Final = 0.95
 CLIPPING: Final = 0.2
 MAX_GRADIENT_NORM: Final = 1.0
-KL_TARGET: Final = 0.01
-KL_TARGET_LAST: Final = 0.1
+KL_TARGET: Final = 0.02
+KL_SHRINKS_FOR: Final = 0.4
+KL_TARGET_LAST: Final = 0.05
 STEP_SIZE_RANGE: Final = (1e-5, 1e-2)
 REWARD_LIMIT: Final = 10.0
 OBSERVATION_STD_MIN: Final = 1e-3
 OBSERVATION_LIMIT: Final = 10.0
+RETURN_STD_MIN: Final = 1e-8
 
 
 class ReturnScale(NamedTuple):
     """Running statistics of the discounted return, by Welford's algorithm; each [], float32."""
 
-    count: jax.Array
+    samples: jax.Array
     mean: jax.Array
     summed_variance: jax.Array
 
@@ -104,7 +106,7 @@ class Learner:
     Attributes:
         networks: Brax's policy and value network.
         init: makes a first state from a key.
-        observe: takes a state and `T` rollouts; returns the state with their observations and returns in its statistics.
+        observe: takes a state and `T` rollouts; returns the state with both its statistics brought up to date.
         update: takes a state, `T` rollouts, the observation after them, [N, O], and the share of training done, [];
             returns the next state and a report.
     """
@@ -236,10 +238,10 @@ def _adam(learning_rate: float) -> optax.GradientTransformation:
 def _follow_kl(step_size: jax.Array, kl: jax.Array, progress: jax.Array) -> jax.Array:
     """Shortens the step where the policy changed too much in a pass, lengthens it where it hardly changed.
 
-    What counts as much shrinks towards the end: once little is left to gain, advantages are mostly noise, and a policy
-    that keeps moving wanders off.
+    What counts as much shrinks in the last part of training: once little is left to gain, advantages are mostly noise,
+    and a policy that keeps moving wanders off.
     """
-    target = KL_TARGET * jnp.maximum(1.0 - progress, KL_TARGET_LAST)
+    target = KL_TARGET * jnp.clip((1.0 - progress) / KL_SHRINKS_FOR, KL_TARGET_LAST, 1.0)
     factor = jnp.where(kl > 2 * target, 1 / 1.5, jnp.where(kl < target / 2, 1.5, 1.0))
     return jnp.clip(step_size * factor, *STEP_SIZE_RANGE)
 
@@ -260,17 +262,17 @@ def _observed(state: LearnerState, rollout: Rollout) -> LearnerState:
 def _observe_returns(scale: ReturnScale, returns: jax.Array) -> ReturnScale:
     """Adds a batch of discounted returns to their statistics (Chan, Golub and LeVeque 1979)."""
     size = jnp.float32(returns.size)
-    count = scale.count + size
+    samples = scale.samples + size
     shift = returns.mean() - scale.mean
     return ReturnScale(
-        count=count,
-        mean=scale.mean + shift * size / count,
-        summed_variance=scale.summed_variance + returns.var() * size + shift**2 * scale.count * size / count,
+        samples=samples,
+        mean=scale.mean + shift * size / samples,
+        summed_variance=scale.summed_variance + returns.var() * size + shift**2 * scale.samples * size / samples,
     )
 
 
 def _deviation(scale: ReturnScale) -> jax.Array:
-    return jnp.sqrt(scale.summed_variance / jnp.maximum(scale.count, 1.0)) + 1e-6
+    return jnp.maximum(jnp.sqrt(scale.summed_variance / jnp.maximum(scale.samples, 1.0)), RETURN_STD_MIN)
 
 
 def _transitions(rollout: Rollout, last_observation: jax.Array, reward_factor: jax.Array) -> Transition:

@@ -54,7 +54,7 @@ def flatten_info(info: Any) -> dict[str, Any]:
     return {"/".join(str(getattr(key, "key", getattr(key, "idx", key))) for key in path): leaf for path, leaf in leaves}
 
 
-class _Stopped(Exception):  # noqa: N818 (a signal, not a failure)
+class _Stopped(Exception):
     """Ends the tracing of a reset at the physics call that has no answer yet."""
 
     def __init__(self, state: Arrays, nstep: int) -> None:

@@ -26,18 +26,18 @@ __all__ = ["OWN_REWARD", "EpisodeTally", "Reward", "RolloutState", "Rollouts"]
 OWN_REWARD: Final = "reward"
 """Name of the only term of an environment that reports none."""
 
-# In this share of the environments episodes are cut off early, at about SHORT of their length, and are not reported.
-# Most environments never end an episode, so the others spend nearly all their steps in whatever the policy of the moment
-# ends up in; these keep showing it where episodes begin.
+# In this share of the environments episodes are cut off early, at a log-uniform part of their length from SHORT to 1,
+# and are not reported. Most environments never end an episode, so the others spend nearly all their steps in whatever
+# the policy of the moment ends up in; these keep showing it where episodes begin.
 SHORT_SHARE: Final = 0.5
-SHORT: Final = 0.15
+SHORT: Final = 0.05
 
 # Saved with a checkpoint: besides these and ctrl, nothing of a simulation outlives a control step.
 _SIMULATION_STATE: Final = (*(name for name in arrays.STATE if name != "ctrl"), "qacc_warmstart", "time")
 
 
 class Reward(Protocol):
-    """A reward that takes the place of an environment's own; `tabrl_simulation.rewards.program.RewardProgram` is one."""
+    """A reward in place of an environment's own; `tabrl_simulation.rewards.program.RewardProgram` is one."""
 
     @property
     def sha256(self) -> str:
@@ -171,9 +171,7 @@ class Rollouts:
         self._networks = networks
         self._split = split.split(environment)
         self._reward = reward
-        self.terms: tuple[str, ...] = (
-            tuple(reward.terms) if reward is not None else self._split.terms or (OWN_REWARD,)
-        )
+        self.terms: tuple[str, ...] = tuple(reward.terms) if reward is not None else self._split.terms or (OWN_REWARD,)
         self._weights = jnp.asarray([weights.get(name, 1.0) for name in self.terms], jnp.float32)
         wanted = {*self._split.reads, *(reward.inputs if reward is not None else ())}
         self._simulations = physics.Simulations(
@@ -292,14 +290,12 @@ class Rollouts:
 
     # What follows is traced.
 
-    def _begun(
-        self, policy: Any, normalizer: Any, starts: _Starts, key: jax.Array
-    ) -> tuple[RolloutState, jax.Array]:
+    def _begun(self, policy: Any, normalizer: Any, starts: _Starts, key: jax.Array) -> tuple[RolloutState, jax.Array]:
         count, length = self._settings.num_envs, self._environment.episode_length
         first: _Starts = jax.tree.map(lambda x: x[:count], starts)
         key, stagger_key = jax.random.split(key)
         # First episodes are cut off at different lengths, so that later ones end evenly spread over time.
-        limit = 1 + jax.random.permutation(stagger_key, count) * jnp.where(self._is_short(), SHORT, 1.0) * length // count
+        limit = 1 + jax.random.permutation(stagger_key, count) * length // count
         raw_action, log_prob, logits, key = self._act(policy, normalizer, first.observation, key)
         zeros = jnp.zeros(count)
         ctrl = self._ctrl(raw_action, first.carry, first.data)
@@ -321,7 +317,7 @@ class Rollouts:
         )
         return state, ctrl
 
-    def _advanced(
+    def _advanced(  # noqa: PLR0917 (jit wants positional arguments)
         self,
         policy: Any,
         normalizer: Any,
@@ -368,7 +364,7 @@ class Rollouts:
 
         key, start_key, limit_key = jax.random.split(state.key, 3)
         length = self._environment.episode_length
-        short = jax.random.uniform(limit_key, ended.shape, minval=0.5 * SHORT, maxval=1.5 * SHORT) * length
+        short = length * SHORT ** jax.random.uniform(limit_key, ended.shape)
         start = jax.random.randint(start_key, ended.shape, 0, starts.observation.shape[0], jnp.int32)
 
         def fresh(new: jax.Array, old: jax.Array) -> jax.Array:

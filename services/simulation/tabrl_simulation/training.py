@@ -18,7 +18,7 @@ from tabrl_simulation.checkpoint import Checkpoint, CheckpointError
 from tabrl_simulation.settings import InvalidSettings, Settings, default_settings
 
 if TYPE_CHECKING:
-    from tabrl_simulation import learner, rollout
+    from tabrl_simulation import learner
     from tabrl_simulation.environments import Environment
     from tabrl_simulation.rollout import EpisodeTally, Reward
 
@@ -39,11 +39,11 @@ _WARMUP_ROLLOUTS: Final = 3
 _DIVERGED_SHARE_LIMIT: Final = 0.5
 
 
-class RewardMismatch(ValueError):  # noqa: N818 (reads as what it says)
+class RewardMismatch(ValueError):
     """The reward was made for another environment, or its weights name terms it does not have."""
 
 
-class TrainingDiverged(ArithmeticError):  # noqa: N818 (reads as what it says)
+class TrainingDiverged(ArithmeticError):
     """A number that learning depends on is not finite.
 
     Attributes:
@@ -202,6 +202,11 @@ class _Episodes:
         episodes = sum(float(tally.episodes) for tally in self.tallies)
         return sum(float(read(tally)) for tally in self.tallies) / episodes if episodes else None
 
+    def term_means(self) -> dict[str, float]:
+        episodes = sum(float(tally.episodes) for tally in self.tallies)
+        names = self.tallies[0].term_returns if self.tallies else ()
+        return {name: sum(float(tally.term_returns[name]) for tally in self.tallies) / episodes for name in names}
+
 
 class _Run:
     """A training as it goes on."""
@@ -251,7 +256,6 @@ class _Run:
 
     def start(self, resume: Checkpoint | None) -> None:
         """Begins anew, or goes on from a checkpoint."""
-        import jax
 
         if resume is None:
             self._begin()
@@ -343,11 +347,7 @@ class _Run:
             env_steps=self.env_steps,
             episode_return=self._episodes.mean(lambda tally: tally.returns),
             episode_length=self._episodes.mean(lambda tally: tally.steps),
-            term_returns={
-                name: mean
-                for name in self._rollouts.terms
-                if (mean := self._episodes.mean(lambda tally, name=name: tally.term_returns[name])) is not None
-            },
+            term_returns=self._episodes.term_means(),
             policy_loss=float(self._report.policy_loss),
             value_loss=float(self._report.value_loss),
             entropy=float(self._report.entropy),

@@ -1,0 +1,247 @@
+"""Measures learning and stepping on this machine: `python -m tabrl_simulation.bench`, or `make bench`.
+
+Each training runs in a process of its own, from its environment's own reward and default settings. Its checkpoints are
+kept with the time they were written, and played afterwards without exploration noise on MuJoCo C, whole episodes, so
+that measuring takes nothing from learning. The first seed of an environment compiles everything; the others find the
+programs in the compilation cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from tabrl_simulation import environments, settings
+
+__all__ = ["main"]
+
+_ENVIRONMENTS: Final = ("CartpoleBalance", "PendulumSwingup", "WalkerStand")
+_SEEDS: Final = (0, 1, 2)
+_EPISODES: Final = 64
+_GOAL: Final = 800.0
+_CHECKPOINT_SECS: Final = 10.0
+_RATE_SECS: Final = 3.0
+_OUT: Final = Path(__file__).resolve().parents[3] / "tests" / "benchmarks" / "results"
+
+
+def main() -> None:
+    """Runs the benchmark and writes `learning.json`, `learning.md` and `learning.png`."""
+    parser = argparse.ArgumentParser(prog="python -m tabrl_simulation.bench", description=__doc__)
+    parser.add_argument("--environments", nargs="+", default=list(_ENVIRONMENTS), choices=environments.DM_CONTROL)
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(_SEEDS))
+    parser.add_argument("--env-steps", type=int, help="instead of the default of each environment")
+    parser.add_argument("--out", type=Path, default=_OUT, help="folder for the results")
+    parser.add_argument("--worker", nargs=2, metavar=("ENVIRONMENT", "SEED"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        name, seed = arguments.worker
+        print(json.dumps(_measure(name, int(seed), arguments.env_steps)))
+        return
+    runs: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="tabrl-bench-") as cache:
+        for name in arguments.environments:
+            for seed in arguments.seeds:
+                runs.append(_in_own_process(name, seed, arguments.env_steps, cache))
+                print(_line(runs[-1]), flush=True)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    result = {"machine": _machine(), "episodes": _EPISODES, "goal": _GOAL, "runs": runs}
+    (arguments.out / "learning.json").write_text(json.dumps(result, indent=1) + "\n")
+    (arguments.out / "learning.md").write_text(_table(result))
+    _plot(runs, arguments.out / "learning.png")
+    print(f"\n{_table(result)}\nwritten to {arguments.out}")
+
+
+def _in_own_process(name: str, seed: int, env_steps: int | None, cache: str) -> dict[str, Any]:
+    import os
+
+    command = [sys.executable, "-m", "tabrl_simulation.bench", "--worker", name, str(seed)]
+    if env_steps is not None:
+        command += ["--env-steps", str(env_steps)]
+    began = time.monotonic()
+    done = subprocess.run(
+        command,
+        env={**os.environ, "TABRL_CACHE": cache, "JAX_PLATFORMS": "cpu"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    run: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return {**run, "process_secs": time.monotonic() - began}
+
+
+def _measure(name: str, seed: int, env_steps: int | None) -> dict[str, Any]:
+    """Trains once, plays every checkpoint, and measures rates; all times are since the process began to load."""
+    began = time.monotonic()
+    from tabrl_simulation import evaluation, training
+    from tabrl_simulation.checkpoint import Checkpoint
+
+    chosen = dataclasses.replace(settings.default_settings(name), seed=seed)
+    if env_steps is not None:
+        chosen = dataclasses.replace(chosen, env_steps=env_steps)
+    environment = environments.load(name)
+    load_secs = time.monotonic() - began
+    kept: list[tuple[float, Checkpoint]] = []
+    curve: list[tuple[int, float, float | None]] = []
+    result = training.train(
+        environment,
+        chosen,
+        checkpoint_every_secs=_CHECKPOINT_SECS,
+        on_metrics=lambda m: curve.append((m.env_steps, m.elapsed_secs, m.episode_return)),
+        on_checkpoint=lambda checkpoint: kept.append((time.monotonic() - began, checkpoint)),
+    )
+    learned = []
+    for secs, checkpoint in kept:
+        played = evaluation.evaluate(environment, checkpoint, episodes=_EPISODES)
+        learned.append(
+            {
+                "env_steps": checkpoint.env_steps,
+                "secs": secs,
+                "mean_return": played.mean_return,
+                "std_return": float(played.returns.std()),
+                "min_return": float(played.returns.min()),
+            }
+        )
+    return {
+        "environment": name,
+        "seed": seed,
+        "settings": chosen.to_dict(),
+        "load_secs": load_secs,
+        "startup_secs": result.startup_secs,
+        "training_secs": result.elapsed_secs,
+        "checkpoints": learned,
+        "exploring": curve,
+        "env_steps_per_sec": _rates(environment, chosen),
+    }
+
+
+def _rates(environment: environments.Environment, chosen: settings.Settings) -> dict[str, float]:
+    """Control steps per second over all environments: physics alone, and rollouts with the policy."""
+    import jax
+
+    from tabrl_simulation import learner, physics, rollout
+
+    made = learner.make_learner(
+        chosen, observation_size=environment.observation_size, action_size=environment.action_size
+    )
+    state = made.init(jax.random.PRNGKey(0))
+    threads = physics.cores()
+    driven = rollout.Rollouts(environment, chosen, made.networks, reward=None, weights={}, threads=threads)
+    driven.begin(state, jax.random.PRNGKey(1))
+    raw = physics.Simulations(environment.model, count=chosen.num_envs, threads=threads, reads=())
+    raw.restore({name: driven.save()[f"simulations/{name}"] for name in ("qpos", "qvel")})
+
+    def rate(take: Any, steps: int) -> float:
+        take()
+        began = time.monotonic()
+        count = 0
+        while time.monotonic() - began < _RATE_SECS:
+            take()
+            count += steps
+        return count * chosen.num_envs / (time.monotonic() - began)
+
+    return {
+        "physics": rate(lambda: raw.run(environment.physics_steps_per_control), 1),
+        "rollout": rate(lambda: driven.collect(state), chosen.unroll_length),
+    }
+
+
+def _to_goal(run: dict[str, Any]) -> float | None:
+    """Returns the seconds after which the first checkpoint was written that reaches the goal."""
+    return next((c["secs"] for c in run["checkpoints"] if c["mean_return"] >= _GOAL), None)
+
+
+def _line(run: dict[str, Any]) -> str:
+    last = run["checkpoints"][-1]
+    goal = _to_goal(run)
+    return (
+        f"{run['environment']} seed {run['seed']}: return {last['mean_return']:.0f} after {last['env_steps']:,} steps, "
+        f"{run['load_secs'] + run['training_secs']:.0f} s; 800 " + (f"by {goal:.0f} s" if goal else "not reached")
+    )
+
+
+def _table(result: dict[str, Any]) -> str:
+    machine = result["machine"]
+    rows = []
+    for run in result["runs"]:
+        last = run["checkpoints"][-1]
+        goal = _to_goal(run)
+        rates = run["env_steps_per_sec"]
+        learning_secs = run["training_secs"] - run["startup_secs"]
+        rows.append(
+            f"| {run['environment']} | {run['seed']} | {last['mean_return']:.0f} ± {last['std_return']:.0f} "
+            f"| {last['min_return']:.0f} | {last['env_steps']:,} | {run['load_secs']:.1f} | {run['startup_secs']:.1f} "
+            f"| {learning_secs:.1f} | {f'{goal:.0f}' if goal else 'not reached'} "
+            f"| {last['env_steps'] / learning_secs:,.0f} | {rates['rollout']:,.0f} | {rates['physics']:,.0f} |"
+        )
+    return "\n".join(
+        [
+            "# Learning on this machine",
+            "",
+            f"{machine['processor']}, {machine['cores']} cores, no GPU; Python {machine['python']}, "
+            + ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+            + f". Load average at the start: {machine['load_average']:.1f}.",
+            "",
+            f"Return: mean ± standard deviation, and least, of {result['episodes']} whole episodes of 1,000 steps "
+            "without exploration noise, on MuJoCo C. Load: imports and the environment. Startup: compiling, first "
+            "starting states and first update; the first seed of an environment finds no compiled programs, "
+            "the others do. "
+            f"To {result['goal']:.0f}: from the start of the process to the first checkpoint that plays so well "
+            f"(one every {_CHECKPOINT_SECS:.0f} s). Rates are control steps per second over all environments.",
+            "",
+            "| environment | seed | return | least | env steps | load s | startup s | learning s | to 800 s "
+            "| training /s | rollout /s | physics alone /s |",
+            "|---|---|---|---|---|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _plot(runs: list[dict[str, Any]], path: Path) -> None:
+    from matplotlib import pyplot
+
+    names = list(dict.fromkeys(run["environment"] for run in runs))
+    figure, all_axes = pyplot.subplots(1, len(names), figsize=(4.5 * len(names), 3.6), squeeze=False, sharey=True)
+    for axes, name in zip(all_axes[0], names, strict=True):
+        for run in (run for run in runs if run["environment"] == name):
+            points = run["checkpoints"]
+            axes.plot(
+                [p["secs"] for p in points], [p["mean_return"] for p in points], ".-", label=f"seed {run['seed']}"
+            )
+        axes.axhline(_GOAL, color="0.7", linewidth=0.8)
+        axes.set(title=name, xlabel="seconds since the process started", ylim=(0, 1_000))
+    all_axes[0][0].set_ylabel("return, without exploration noise")
+    all_axes[0][0].legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def _machine() -> dict[str, Any]:
+    import importlib.metadata
+    import os
+
+    from tabrl_simulation import physics
+
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    packages = ("mujoco", "playground", "brax", "jax")
+    return {
+        "processor": models[0] if models else platform.processor() or platform.machine(),
+        "cores": physics.cores(),
+        "python": platform.python_version(),
+        "load_average": os.getloadavg()[0],
+        "versions": {package: importlib.metadata.version(package) for package in packages},
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+import dataclasses
+import json
+
+import pytest
+
+from tabrl_simulation import environments
+from tabrl_simulation.settings import InvalidSettings, Settings, default_settings
+
+
+@pytest.mark.parametrize("environment_id", environments.DM_CONTROL)
+def test_every_environment_has_defaults_that_pass_through_json(environment_id: str) -> None:
+    settings = default_settings(environment_id)
+
+    assert Settings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+
+
+def test_an_unknown_environment_has_none() -> None:
+    with pytest.raises(environments.UnknownEnvironment):
+        default_settings("CartpoleBalanced")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("env_steps", 999),
+        ("seed", -1),
+        ("num_envs", 0),
+        ("num_minibatches", 2000),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("discounting", 1.01),
+        ("entropy_cost", -0.1),
+        ("hidden_layer_sizes", ()),
+        ("hidden_layer_sizes", (64, 0)),
+    ],
+)
+def test_numbers_that_cannot_train_are_refused_by_field(field: str, value: object) -> None:
+    with pytest.raises(InvalidSettings) as refusal:
+        dataclasses.replace(default_settings("CartpoleBalance"), **{field: value})  # type: ignore[arg-type]
+
+    assert refusal.value.field == field
+
+
+def test_more_minibatches_than_environments_are_refused() -> None:
+    with pytest.raises(InvalidSettings, match="num_minibatches"):
+        Settings(env_steps=1000, num_envs=4, num_minibatches=5)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("num_envs", "64"), ("num_envs", True), ("seed", None), ("hidden_layer_sizes", [64, 1.5])]
+)
+def test_plain_data_of_another_type_is_refused(field: str, value: object) -> None:
+    values = {**default_settings("CartpoleBalance").to_dict(), field: value}
+
+    with pytest.raises(InvalidSettings, match=field):
+        Settings.from_dict(values)

@@ -71,6 +71,11 @@ class Tab:
         """All text in it."""
         return self.page.get_by_test_id(test_id).first.inner_text(timeout=1000 * PATIENCE_SECS)
 
+    def banner(self) -> str:
+        """What the banner says at this moment; empty without one. A service is soon back, so it is not waited for."""
+        said: str = self.page.evaluate("() => document.querySelector('[data-testid=banner]')?.innerText ?? ''")
+        return said
+
     def tick(self) -> dict[str, Any] | None:
         """The newest tick of the simulation, straight from the worker; None before the first."""
         script = """() => {

@@ -48,16 +48,23 @@ def cartpole(wish: Wish) -> tuple[Draft, set[str]]:
         size = min(wish.distance_m or _SWAY_M, 1.2)
         around = f" of a place {where}" if target else " of the middle"
         offset = f"(x - {target:g})" if target else "x"
-        draft.let(sway_size=f"jnp.hypot({offset} / {size:g}, cart_speed / {speed:g})").add(
+        pull = (speed / size) ** 2
+        draft.let(
+            sway_size=f"jnp.hypot({offset} / {size:g}, cart_speed / {speed:g})",
+            smooth=f"near(state.qacc[0] + {pull:g} * {offset}, 0.0, 3.0)",
+            # A falling pole must cost more than swaying can earn: nothing is left of the factor at 45 degrees.
+            held="near(1.0 - up, 0.0, 0.3)",
+        ).add(
             Term(
                 "sway",
-                "0.5 * (1.0 + up) * near(sway_size, 1.0, 0.7)",
+                "held * near(sway_size, 1.0, 0.7) * smooth",
                 f"The cart's place and speed go round together: {size:g} m aside, {speed:g} m/s in between.",
+                1.5,
             ),
             Term(
                 "moving",
-                f"0.5 * (1.0 + up) * at_least(jnp.abs(cart_speed), {speed:g}, {speed:g})",
-                "The cart keeps moving instead of waiting at one side.",
+                f"held * at_least(jnp.abs(cart_speed), {speed:g}, {speed:g}) * smooth",
+                "The cart keeps moving as on a spring, instead of waiting at one side or trembling.",
                 0.8,
             ),
         )

@@ -50,10 +50,9 @@ def test_a_killed_trainer_is_noticed_and_the_run_goes_on_when_it_returns(
     # and once it is back the banner goes and the run goes on
     stack.until_serving()
     person.until(lambda: not person.banner(), what="the end of the banner")
-    progress = person.page.get_by_test_id("run-progress")
-    seen = progress.inner_text()
-    person.until(lambda: progress.inner_text() != seen, what="progress of the run")
-    assert state.get_attribute("data-state") == "RUNNING"
+    person.until(lambda: state.get_attribute("data-state") == "RUNNING", what="the run's return")
+    seen = person.text("run-panel")
+    person.until(lambda: person.text("run-panel") != seen, what="progress of the run")
     person.screenshot("8-trainer-back")
     assert [error["code"] for error in person.player_errors()] == []
 

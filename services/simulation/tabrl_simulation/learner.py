@@ -35,8 +35,8 @@ KL_TARGET_LAST: Final = 0.05
 STEP_SIZE_RANGE: Final = (1e-5, 1e-2)
 REWARD_LIMIT: Final = 10.0
 OBSERVATION_STD_MIN: Final = 1e-3
-# From this share of training on, the statistics of observations stay: a policy near its best takes small steps, too small
-# to make up for a scale that moves under it (CartpoleBalance lost 130 of 990 that way).
+# From this share of training on, the statistics of observations stay: a policy near its best takes small steps, too
+# small to make up for a scale that moves under it (CartpoleBalance lost 130 of 990 that way).
 STATISTICS_MOVE_UNTIL: Final = 0.3
 OBSERVATION_LIMIT: Final = 10.0
 RETURN_STD_MIN: Final = 1e-8

@@ -61,6 +61,7 @@ def test_what_was_trained_is_found_again_and_can_be_shown_in_the_dark(stack: Run
         balanced = Balance()
         second.until(lambda: balanced.of(second.tick()), what="a balanced pole")
         second.screenshot("6-dark")
+        print(f"real-time factor {second.tick()['realTimeFactor']:.2f}")  # type: ignore[index]
         assert second.problems == []
 
 

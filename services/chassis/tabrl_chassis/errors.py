@@ -13,9 +13,12 @@ from tabrl.type.v1 import error_pb2
 
 DOMAIN = "tabrl.dev"
 REASONS = frozenset(name.removeprefix("ERROR_REASON_") for name in error_pb2.ErrorReason.keys())  # noqa: SIM118
-# gRPC carries details in a header; most peers refuse headers above 8 KiB.
-_DETAILS_BUDGET_BYTES = 6000
-_MESSAGE_BUDGET_CHARS = 1000
+# gRPC carries the message and the details in headers; most peers refuse headers above 8 KiB in all.
+_HEADERS_BUDGET_BYTES = 8192 - 512
+# Texts are cut to the first of these lengths with which everything fits.
+_LONGEST_TEXT_CHARS = (1000, 700, 500, 350, 250, 175, 120, 80, 50, 30)
+# Field paths and metadata name things, and a name cut short names nothing.
+_NAME_CHARS = 100
 
 _STATUS_BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -61,21 +64,46 @@ def invalid_field(field_path: str, description: str) -> TabrlError:
 
 
 def to_status(error: TabrlError) -> status_pb2.Status:
-    """Return the rich status of an error, cut to what fits in a response header."""
+    """Return the rich status of an error, cut to what fits in the response headers.
+
+    Long texts are cut first; if that does not do, the last fields go, and then the metadata.
+    """
+    for longest in _LONGEST_TEXT_CHARS:
+        status = _status(error, longest, error.fields, error.metadata)
+        if _fits(status):
+            return status
+    fields = list(error.fields)
+    while fields:
+        fields.pop()
+        status = _status(error, longest, fields, error.metadata)
+        if _fits(status):
+            return status
+    return _status(error, longest, (), {})
+
+
+def _status(
+    error: TabrlError, longest: int, fields: Sequence[tuple[str, str]], metadata: Mapping[str, str]
+) -> status_pb2.Status:
+    names = max(longest, _NAME_CHARS)
     details: list[Any] = [
         error_details_pb2.ErrorInfo(
             reason=error.reason,
             domain=DOMAIN,
-            metadata={key: _shortened(value) for key, value in error.metadata.items()},
+            metadata={key: _shortened(value, names) for key, value in metadata.items()},
         )
     ]
     if error.retry_after_secs is not None:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromNanoseconds(int(error.retry_after_secs * 1e9))
         details.append(retry)
-    if error.fields:
-        details.append(_bad_request(error.fields))
-    status = status_pb2.Status(code=_number(error.code), message=_shortened(error.message))
+    if fields:
+        violation = error_details_pb2.BadRequest.FieldViolation
+        violations = [
+            violation(field=_shortened(path, names), description=_shortened(description, longest))
+            for path, description in fields
+        ]
+        details.append(error_details_pb2.BadRequest(field_violations=violations))
+    status = status_pb2.Status(code=_number(error.code), message=_shortened(error.message, longest))
     for detail in details:
         packed = any_pb2.Any()
         packed.Pack(detail)
@@ -142,24 +170,19 @@ def _rich_status(error: Any) -> status_pb2.Status | None:
     return None
 
 
-def _bad_request(fields: Sequence[tuple[str, str]]) -> error_details_pb2.BadRequest:
-    bad_request = error_details_pb2.BadRequest()
-    for path, description in fields:
-        violation = error_details_pb2.BadRequest.FieldViolation(
-            field=_shortened(path), description=_shortened(description)
-        )
-        if bad_request.ByteSize() + violation.ByteSize() > _DETAILS_BUDGET_BYTES:
-            break
-        bad_request.field_violations.append(violation)
-    return bad_request
+def _fits(status: status_pb2.Status) -> bool:
+    """Whether both headers of a status fit: itself in base64, and its message once more, percent-encoded."""
+    details = (status.ByteSize() + 2) // 3 * 4
+    message = sum(1 if 0x20 <= byte <= 0x7E and byte != ord("%") else 3 for byte in status.message.encode())
+    return details + message <= _HEADERS_BUDGET_BYTES
 
 
 def _number(code: grpc.StatusCode) -> int:
     return int(code.value[0])
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _MESSAGE_BUDGET_CHARS else text[: _MESSAGE_BUDGET_CHARS - 1] + "…"
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 __all__ = ["DOMAIN", "REASONS", "TabrlError", "error_from", "invalid_field", "status_code", "to_status"]

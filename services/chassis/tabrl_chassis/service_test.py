@@ -1,8 +1,10 @@
 """A tiny real service over a real socket: everything the chassis puts around a servicer."""
 
 import asyncio
+import base64
 import contextlib
 from pathlib import Path
+from urllib.parse import quote
 
 import grpc
 import pytest
@@ -16,7 +18,7 @@ from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
 
 from tabrl_chassis.client import call, open_channel
 from tabrl_chassis.config import ServiceConfig
-from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.errors import TabrlError, to_status
 from tabrl_chassis.limits import ConcurrencyLimit
 from tabrl_chassis.service import Service, main, started, until_stopping
 
@@ -40,6 +42,14 @@ class Policies(exporter_pb2_grpc.ExporterServiceServicer):
             raise RuntimeError("a secret of ours")
         if policy_id == "flaky" and self.attempts[policy_id] < 3:
             raise TabrlError(grpc.StatusCode.UNAVAILABLE, "DRAINING", "Not now.", retry_after_secs=0.25)
+        if policy_id == "wordy":
+            raise TabrlError(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "INVALID_FIELD",
+                "回転の速さが大きすぎます。" * 100,
+                fields=[(f"spec.reward.weights[{number}]", "値が大きすぎます%。" * 50) for number in range(20)],
+                metadata={"nearest": "CartpoleBalance"},
+            )
         if policy_id == "slow":
             async with self.limit:
                 await asyncio.sleep(60)
@@ -129,6 +139,26 @@ async def test_a_typed_error_arrives_typed(channel):
         await get_policy(channel, "missing")
     assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.NOT_FOUND, "POLICY_NOT_FOUND")
     assert caught.value.message == "There is no such policy."
+
+
+async def test_a_wordy_error_fits_in_the_headers_with_every_field(channel):
+    with pytest.raises(TabrlError) as caught:
+        await get_policy(channel, "wordy")
+    error = caught.value
+    assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert [path for path, _ in error.fields] == [f"spec.reward.weights[{number}]" for number in range(20)]
+    assert all(description.startswith("値が大きすぎます%。") for _, description in error.fields)
+    assert error.message.startswith("回転の速さが大きすぎます。")
+    assert error.metadata == {"nearest": "CartpoleBalance"}
+
+
+@pytest.mark.parametrize("metadata", [{}, {f"key {number}": "長" * 90 for number in range(40)}])
+def test_no_error_is_too_large_for_the_headers(metadata):
+    fields = [("長" * 200, "長" * 2000)] * 200
+    error = TabrlError(grpc.StatusCode.INTERNAL, "INTERNAL", "長" * 5000, fields=fields, metadata=metadata)
+    status = to_status(error)
+    assert len(base64.b64encode(status.SerializeToString())) + len(quote(status.message)) < 8192
+    assert status.message.startswith("長")
 
 
 async def test_an_unknown_exception_is_internal_with_an_incident_in_the_log(channel, caplog):

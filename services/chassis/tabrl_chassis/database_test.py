@@ -180,3 +180,17 @@ def test_a_negative_size_is_refused():
     with pytest.raises(TabrlError) as caught:
         page_of(list_request(-1))
     assert caught.value.reason == "INVALID_FIELD"
+
+
+def test_a_key_that_is_a_number_comes_back_as_one():
+    page = page_of(list_request())
+    assert page.after_number() is None
+    assert page_of(list_request(token=page.token("17"))).after_number() == 17
+
+
+@pytest.mark.parametrize("forged", ["", "r2", "-1", "1.5", "\u0663", str(2**63), "9" * 300])
+def test_a_forged_number_in_a_token_is_refused(forged):
+    page = page_of(list_request(token=page_of(list_request()).token(forged)))
+    with pytest.raises(TabrlError) as caught:
+        page.after_number()
+    assert caught.value.reason == "INVALID_PAGE_TOKEN"

@@ -13,6 +13,8 @@ import grpc
 
 from tabrl_chassis.errors import TabrlError, invalid_field
 
+_MOST_DIGITS = 18  # every number of so many digits is an int64
+
 
 @dataclass(frozen=True)
 class Page:
@@ -21,6 +23,15 @@ class Page:
     size: int
     after: str | None
     _query: str
+
+    def after_number(self) -> int | None:
+        """Return `after` as the row number it was issued as; raises INVALID_PAGE_TOKEN for what never was one."""
+        if self.after is None:
+            return None
+        # Longer numbers would overflow the database's 64 bits.
+        if not (self.after.isascii() and self.after.isdigit() and len(self.after) <= _MOST_DIGITS):
+            raise _invalid_token()
+        return int(self.after)
 
     def token(self, last_key: str) -> str:
         """Return the `next_page_token` for a page that ended with the item of this key."""
@@ -47,13 +58,17 @@ def page_of(request: Any, *, default_size: int = 50, maximum_size: int = 500) ->
     except (binascii.Error, UnicodeDecodeError, ValueError, TypeError):
         issued_for, after = None, None
     if issued_for != query or not isinstance(after, str):
-        raise TabrlError(
-            grpc.StatusCode.INVALID_ARGUMENT,
-            "INVALID_PAGE_TOKEN",
-            "The page token belongs to another query; start again without one.",
-            fields=[("page_token", "was not issued for this query")],
-        )
+        raise _invalid_token()
     return Page(size, after, query)
+
+
+def _invalid_token() -> TabrlError:
+    return TabrlError(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "INVALID_PAGE_TOKEN",
+        "The page token belongs to another query; start again without one.",
+        fields=[("page_token", "was not issued for this query")],
+    )
 
 
 def _query_digest(request: Any) -> str:

@@ -69,8 +69,8 @@ def page_of_rewards(session: Session, environment_id: str, page: Page) -> tuple[
     query = sa.select(RewardRow).order_by(RewardRow.sequence.desc()).limit(page.size + 1)
     if environment_id:
         query = query.where(RewardRow.environment_id == environment_id)
-    if page.after is not None:
-        query = query.where(RewardRow.sequence < int(page.after))
+    if (after := page.after_number()) is not None:
+        query = query.where(RewardRow.sequence < after)
     rows = list(session.scalars(query))
     more = len(rows) > page.size
     rows = rows[: page.size]

@@ -131,8 +131,8 @@ def _list(session: Session, request: trainer_pb2.ListRunsRequest, page: Page) ->
         wanted = wanted.where(RunRow.environment_id == request.environment_id)
     if request.states:
         wanted = wanted.where(RunRow.state.in_(request.states))
-    if page.after is not None:
-        wanted = wanted.where(RunRow.number < int(page.after))
+    if (after := page.after_number()) is not None:
+        wanted = wanted.where(RunRow.number < after)
     rows = session.scalars(wanted).all()
     runs = _fitting(run_messages(session, rows[: page.size]))
     return trainer_pb2.ListRunsResponse(

@@ -22,6 +22,11 @@ export function hasEnded(state: RunState): boolean {
   return ENDED.has(state);
 }
 
+/** Whether the run has ended and all its events are in the record. */
+export function isComplete({ run, revision }: RunRecord): boolean {
+  return hasEnded(run.state) && revision >= run.revision;
+}
+
 /** A record with the history told from its start. */
 export function recordOf(run: Run): RunRecord {
   return { run, revision: 0n, history: [], log: [], metricsAtMs: 0 };

@@ -1,7 +1,7 @@
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
 import type { Clients } from "../rpc/clients";
 import { type Failure, failureFrom } from "../rpc/failure";
-import { type RunRecord, recordOf, withEvent, withSnapshot } from "./runRecord";
+import { isComplete, type RunRecord, recordOf, withEvent, withSnapshot } from "./runRecord";
 import { createStore, type Store } from "./store";
 import { createRunWatch, type WatchTiming } from "./watch";
 
@@ -39,6 +39,10 @@ export function createRuns(trainer: Clients["trainer"], timing?: WatchTiming): R
       snapshot: (run) => write(run.runId, (record) => withSnapshot(record, run)),
       event: (event) => write(event.runId, (record) => record && withEvent(record, event, performance.now())),
       revisionOf: (runId) => records.get().get(runId)?.revision ?? 0n,
+      isComplete: (runId) => {
+        const record = records.get().get(runId);
+        return record !== undefined && isComplete(record);
+      },
       startOver: (runId) => write(runId, (record) => record && recordOf(record.run)),
       missing: (runId, failure) => failures.set((map) => new Map(map).set(runId, failure)),
       connection: (failure) => connection.set(failure),

@@ -67,6 +67,37 @@ test("given a broken stream, when the service returns, then no event is lost or 
   runs.stop();
 });
 
+test("given a stream that ends while a run goes on, when the service returns, then only that run is followed on", async () => {
+  const { backend, runs, runIds } = await started(2);
+  const [going = "", done = ""] = runIds;
+  runs.follow(going);
+  runs.follow(done);
+  backend.append(going, { case: "metrics", value: { envSteps: 100n } });
+  backend.append(done, { case: "stateChanged", value: { state: RunState.SUCCEEDED } });
+  await eventually(() => {
+    expect(runs.records.get().get(going)?.revision).toBe(1n);
+    expect(runs.records.get().get(done)?.revision).toBe(1n);
+  });
+
+  backend.setDown("trainer", true);
+  backend.endWatches();
+  await eventually(() => expect(runs.connection.get()?.status).toBe("UNAVAILABLE"));
+  backend.append(going, { case: "metrics", value: { envSteps: 200n } });
+  backend.setDown("trainer", false);
+
+  await eventually(() => expect(runs.records.get().get(going)?.history.length).toBe(2));
+  expect(
+    runs.records
+      .get()
+      .get(going)
+      ?.history.map(({ envSteps }) => envSteps),
+  ).toEqual([100n, 200n]);
+  expect(backend.watches.requests.at(-1)?.cursors.map(({ runId, afterRevision }) => [runId, afterRevision])).toEqual([
+    [going, 1n],
+  ]);
+  runs.stop();
+});
+
 test("given an ended run, when it is followed, then its history is replayed and the stream is not opened again", async () => {
   const { backend, runs, runIds } = await started(1);
   const [runId = ""] = runIds;

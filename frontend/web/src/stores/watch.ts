@@ -11,6 +11,8 @@ export interface WatchListener {
   event(event: RunEvent): void;
   /** The revision from which this run's events are wanted; 0 for all. */
   revisionOf(runId: string): bigint;
+  /** Whether the run has ended and every event of it has been told. */
+  isComplete(runId: string): boolean;
   /** What is on record is no longer valid: events are told from the first again. */
   startOver(runId: string): void;
   /** There is no such run; it is no longer watched. */
@@ -40,7 +42,7 @@ const TIMING: WatchTiming = { firstDelayMs: 500, largestDelayMs: 10_000, silence
 
 /**
  * Follows any number of runs through ONE stream, because a browser has six connections per origin over HTTP/1.1. When the set
- * of runs changes or the stream breaks, it is opened again with the last revisions seen, with growing pauses after failures.
+ * of runs changes or the stream breaks or ends early, it is opened again with the last revisions seen, with growing pauses.
  */
 export function createRunWatch(
   trainer: Clients["trainer"],
@@ -63,6 +65,11 @@ export function createRunWatch(
   async function loop(): Promise<void> {
     looping = true;
     let delayMs = timing.firstDelayMs;
+    const backOff = async () => {
+      await Promise.race([pause(delayMs), new Promise<void>((resolve) => (wakeUp = resolve))]);
+      wakeUp = undefined;
+      delayMs = Math.min(delayMs * 2, timing.largestDelayMs);
+    };
     while (followed.size > 0 && !stopped) {
       // Several runs followed in one go share the stream that opens next.
       await Promise.resolve();
@@ -76,20 +83,21 @@ export function createRunWatch(
           { signal: attempt.signal, timeoutMs: 0 },
         )) {
           silence.heard();
-          delayMs = timing.firstDelayMs;
+          // A snapshot alone comes from a stream that breaks off at once, too.
+          if (message.update.case !== "snapshot") delayMs = timing.firstDelayMs;
           listener.connection(undefined);
           tell(message);
         }
-        // The stream ends by itself only when all it was asked for has ended and been told.
-        for (const runId of asked) followed.delete(runId);
+        // By contract the stream ends by itself only when all it was asked for has ended and been told; a service or a
+        // gateway that restarts may end it earlier.
+        for (const runId of asked) if (listener.isComplete(runId)) followed.delete(runId);
         listener.connection(undefined);
+        if (asked.some((runId) => followed.has(runId)) && !attempt.signal.aborted) await backOff();
       } catch (thrown) {
         const restarted = attempt.signal.aborted && !silence.rang();
         if (!restarted && !handled(thrown)) {
           listener.connection(failureFrom(thrown));
-          await Promise.race([pause(delayMs), new Promise<void>((resolve) => (wakeUp = resolve))]);
-          wakeUp = undefined;
-          delayMs = Math.min(delayMs * 2, timing.largestDelayMs);
+          await backOff();
         }
       } finally {
         silence.off();

@@ -40,6 +40,8 @@ export interface Backend {
   append(runId: string, event: MessageInitShape<typeof RunEventSchema>["event"]): void;
   /** Breaks all open watches as a gateway does whose service died. */
   breakWatches(): void;
+  /** Ends all open watches without an error, whatever they still follow. */
+  endWatches(): void;
   /** Until it is called off, calls of this service fail with UNAVAILABLE. */
   setDown(service: ServiceKey, down: boolean): void;
   putPolicy(policy: MessageInitShape<typeof PolicySchema>): void;
@@ -117,6 +119,7 @@ export function createBackend({ stepMs = 0 }: { readonly stepMs?: number } = {})
   const policies = new Map<string, Policy>();
   const down = new Set<ServiceKey>();
   const watches = { requests: [] as WatchRunsRequest[], open: 0 };
+  let ended = Promise.withResolvers<"ended">();
   let changed = Promise.withResolvers<void>();
   let broken = Promise.withResolvers<never>();
   broken.promise.catch(() => undefined);
@@ -276,6 +279,7 @@ export function createBackend({ stepMs = 0 }: { readonly stepMs?: number } = {})
           }
           while (!signal.aborted) {
             const news = changed.promise;
+            const end = ended.promise;
             for (const [runId, revision] of told) {
               for (const event of events.get(runId) ?? []) {
                 if (event.revision <= revision) continue;
@@ -284,7 +288,7 @@ export function createBackend({ stepMs = 0 }: { readonly stepMs?: number } = {})
               }
             }
             if ([...told.keys()].every((runId) => (runs.get(runId)?.state ?? 0) >= RunState.SUCCEEDED)) return;
-            await Promise.race([news, broken.promise, called.promise]);
+            if ((await Promise.race([news, broken.promise, called.promise, end])) === "ended") return;
           }
         } finally {
           watches.open -= 1;
@@ -344,6 +348,10 @@ export function createBackend({ stepMs = 0 }: { readonly stepMs?: number } = {})
       broken.reject(new ConnectError("connection lost", Code.Unavailable));
       broken = Promise.withResolvers<never>();
       broken.promise.catch(() => undefined);
+    },
+    endWatches() {
+      ended.resolve("ended");
+      ended = Promise.withResolvers();
     },
     setDown: (service, isDown) => (isDown ? down.add(service) : down.delete(service)),
     putPolicy(policy) {

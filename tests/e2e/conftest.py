@@ -1,4 +1,4 @@
-"""One running TabRL and one Chromium for all tests of this folder."""
+"""One running TabRL for all tests of this folder, and a Chromium for each module."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         yield running
 
 
-@pytest.fixture(scope="package")
+# Playwright keeps an event loop running while it is open, beside which no asynchronous test of another module can run.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium, drawing on the CPU."""
     if not Path(CHROMIUM).is_file():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import os
 import signal
 import subprocess
@@ -172,6 +174,37 @@ async def test_policies_are_listed_newest_first_by_run_and_environment(
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await listed(run_id="r1", page_token=first.next_page_token)
     assert error_from(caught.value).reason == "INVALID_PAGE_TOKEN"
+    query, _ = json.loads(base64.urlsafe_b64decode(first.next_page_token + "=="))
+    for forged in ("newest", "9" * 30):
+        token = base64.urlsafe_b64encode(json.dumps([query, forged]).encode()).decode().rstrip("=")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await listed(page_token=token)
+        assert error_from(caught.value).reason == "INVALID_PAGE_TOKEN"
+
+
+@in_one_loop
+async def test_a_policy_whose_scene_is_gone_is_exported_again_for_the_run_that_asks(
+    stub: Stub, running: Running[ExporterConfig]
+) -> None:
+    # Given a policy of one run, of which the scene was deleted
+    store = running.context.artifacts
+    checkpoint = checkpoint_in(store, seed=5)
+    first = (await stub.CreatePolicy(ask(checkpoint, run_id="run-before"))).policy
+    manifest = json_format.Parse(store.read(first.manifest.sha256), manifest_pb2.ControllerManifest())
+    store.local_path(manifest.scene_xml.sha256).unlink()
+
+    # when another run asks for it, then the scene is back and lists name the run that the policy names
+    again = (await stub.CreatePolicy(ask(checkpoint, run_id="run-after"))).policy
+    assert (again.policy_id, again.run_id) == (first.policy_id, "run-after")
+    assert store.exists(manifest.scene_xml.sha256)
+    listed = {
+        run_id: [
+            policy.policy_id
+            for policy in (await stub.ListPolicies(exporter_pb2.ListPoliciesRequest(run_id=run_id))).policies
+        ]
+        for run_id in ("run-before", "run-after")
+    }
+    assert listed == {"run-before": [], "run-after": [first.policy_id]}
 
 
 @in_one_loop

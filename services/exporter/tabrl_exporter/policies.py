@@ -62,7 +62,8 @@ def publish(session: Session, policy: exporter_pb2.Policy) -> None:
     body = policy.SerializeToString(deterministic=True)
     row = session.scalar(sa.select(PolicyRow).where(PolicyRow.policy_id == policy.policy_id))
     if row is not None:
-        row.policy = body
+        # Also the columns: another run may have asked for it this time.
+        row.environment_id, row.run_id, row.policy = policy.environment_id, policy.run_id, body
         return
     session.add(
         PolicyRow(policy_id=policy.policy_id, environment_id=policy.environment_id, run_id=policy.run_id, policy=body)
@@ -76,8 +77,8 @@ def page(session: Session, request: exporter_pb2.ListPoliciesRequest, asked: Pag
         query = query.where(PolicyRow.environment_id == request.environment_id)
     if request.run_id:
         query = query.where(PolicyRow.run_id == request.run_id)
-    if asked.after is not None and asked.after.isdecimal():
-        query = query.where(PolicyRow.number < int(asked.after))
+    if (after := asked.after_number()) is not None:
+        query = query.where(PolicyRow.number < after)
     rows = session.scalars(query).all()
     response = exporter_pb2.ListPoliciesResponse(policies=[row.message() for row in rows[: asked.size]])
     if len(rows) > asked.size:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
+from google.protobuf import json_format
+from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc, manifest_pb2
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.database import Database
 from tabrl_chassis.errors import TabrlError
@@ -98,7 +99,19 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
             task.exception()  # all callers may be gone; that is no lost error then
 
     def _is_stored(self, policy: exporter_pb2.Policy) -> bool:
-        return all(self._artifacts.exists(file.sha256) for file in (policy.controller, policy.manifest))
+        """Whether the store still has everything that plays the policy: graph, manifest, and the scene it names."""
+        if not all(self._artifacts.exists(file.sha256) for file in (policy.controller, policy.manifest)):
+            return False
+        try:
+            manifest = json_format.Parse(
+                self._artifacts.read(policy.manifest.sha256),
+                manifest_pb2.ControllerManifest(),
+                ignore_unknown_fields=True,
+            )
+        except json_format.ParseError:
+            return False
+        scene = (manifest.scene_xml, *(asset.artifact for asset in manifest.scene_assets))
+        return all(self._artifacts.exists(file.sha256) for file in scene)
 
 
 def _require_environment(environment_id: str) -> None:

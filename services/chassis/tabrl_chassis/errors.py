@@ -172,7 +172,7 @@ def _rich_status(error: Any) -> status_pb2.Status | None:
 
 def _fits(status: status_pb2.Status) -> bool:
     """Whether both headers of a status fit: itself in base64, and its message once more, percent-encoded."""
-    details = (status.ByteSize() + 2) // 3 * 4
+    details: int = (status.ByteSize() + 2) // 3 * 4
     message = sum(1 if 0x20 <= byte <= 0x7E and byte != ord("%") else 3 for byte in status.message.encode())
     return details + message <= _HEADERS_BUDGET_BYTES
 

@@ -1,8 +1,9 @@
 """A throwaway process that serves one request from inside the jail: `python -m tabrl_simulation.rewards.child
 trace|verify`.
 
-It imports and tries everything it will need, enters the jail, writes one byte to say so, reads one request from its
-standard input, answers on its standard output, and ends. `trace` runs reward source; `verify` never does.
+It gives up files before anything starts a thread, imports and tries everything it will need, gives up the rest, writes
+one byte to say so, reads one request from its standard input, answers on its standard output, and ends. `trace` runs
+reward source; `verify` never does.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from tabrl_simulation.rewards.container import ProgramRefused
 from tabrl_simulation.rewards.diagnostics import JailUnavailable, RewardRejected
-from tabrl_simulation.rewards.jail import enter
+from tabrl_simulation.rewards.jail import confine_calls, confine_files
 from tabrl_simulation.rewards.message import LENGTH, LONGEST_JSON, pack_message, parse_head
 from tabrl_simulation.rewards.robot import Body, Robot
 
@@ -36,12 +37,13 @@ Answer = tuple[dict[str, Any], list[bytes]]
 def main(role: str) -> int:
     """Serve one request in this role and return the exit status."""
     ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
-    serve = {"trace": _prepare_tracing, "verify": _prepare_verification}[role]()
     # Answers leave through a descriptor of our own: whatever is printed goes nowhere.
     answers = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     try:
-        enter()
+        confine_files()
+        serve = {"trace": _prepare_tracing, "verify": _prepare_verification}[role]()
+        confine_calls()
     except JailUnavailable as e:
         _send(answers, UNAVAILABLE + pack_message({"reason": str(e)}))
         return 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -34,7 +35,7 @@ from tabrl_trainer.record import (
 from tabrl_trainer.submission import Submission, check_spec
 from tabrl_trainer.watching import watch
 
-_CANCEL_TIMEOUT_SECS = 10.0
+_CANCEL_TIMEOUT_SECS = 8.0  # the contract says so
 _LARGEST_PAGE_BYTES = 1 << 20
 
 
@@ -68,15 +69,17 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
         return await self._record.read(lambda session: _list(session, request, page))
 
     async def CancelRun(self, request: trainer_pb2.CancelRunRequest, _context: Any) -> trainer_pb2.CancelRunResponse:
-        """Stop a run and return it once its worker has stopped."""
+        """Stop a run and return it once its worker has stopped, or as it stands when that takes too long."""
         with self._record.subscribed([request.run_id]) as changed:
             state = await self._record.write(request.run_id, _request_cancel)
             self._executor.stop(request.run_id)
-            while state not in ENDED:
+            # A worker that takes longer is stopped all the same; the caller sees the run as it stands meanwhile.
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CANCEL_TIMEOUT_SECS):
-                    await changed.wait()
-                changed.clear()
-                state = (await self._read(request.run_id)).state
+                    while state not in ENDED:
+                        await changed.wait()
+                        changed.clear()
+                        state = (await self._read(request.run_id)).state
         return trainer_pb2.CancelRunResponse(run=await self._read(request.run_id))
 
     async def WatchRuns(

@@ -17,6 +17,7 @@ from tabrl_trainer.record import ENDED, PENDING, Record, events_after, now, run_
 
 _HEARTBEAT_SECS = 10.0  # the contract promises one every 15 s at least
 _EVENTS_PER_READ = 500
+_BACK_AFTER_SECS = 1.0
 
 
 @dataclass
@@ -33,8 +34,8 @@ async def watch(
 ) -> AsyncIterator[trainer_pb2.WatchRunsResponse]:
     """Tell the runs that a request names.
 
-    Ends when each has ended and been told in full, or when the service drains. Raises `TabrlError`: RUN_NOT_FOUND,
-    REVISION_OUT_OF_RANGE.
+    Ends when each has ended and been told in full. Raises `TabrlError`: RUN_NOT_FOUND, REVISION_OUT_OF_RANGE, and
+    DRAINING when the service stops before.
     """
     cursors = list(
         {cursor.run_id: _Cursor(cursor.run_id, cursor.after_revision) for cursor in request.cursors}.values()
@@ -52,11 +53,18 @@ async def watch(
                 return
             try:
                 async with asyncio.timeout(_HEARTBEAT_SECS):
-                    if not await until_stopping(context, changed.wait()):
-                        return
+                    goes_on = await until_stopping(context, changed.wait())
             except TimeoutError:
                 heartbeat = trainer_pb2.Heartbeat(time=timestamp(now()))
                 yield trainer_pb2.WatchRunsResponse(heartbeat=heartbeat)
+                continue
+            if not goes_on:
+                raise TabrlError(
+                    grpc.StatusCode.UNAVAILABLE,
+                    "DRAINING",
+                    "The Trainer is shutting down; its runs go on when it is back, so watch them again in a moment.",
+                    retry_after_secs=_BACK_AFTER_SECS,
+                )
 
 
 def _snapshot(session: Session, cursor: _Cursor) -> trainer_pb2.Run:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from tabrl_trainer.models import AttemptRow
 from tabrl_trainer.record import now
 
-RUNNING = "running"
+RUNNING, CRASHED = "running", "crashed"
 
 WORKER_EXITS = Counter("tabrl_trainer_worker_exits", "Worker processes that ended.", ["outcome"])
 
@@ -42,6 +42,15 @@ def count(session: Session, run_id: str, outcome: str) -> int:
     """Return how many workers of a run ended so."""
     rows = sa.select(sa.func.count()).where(AttemptRow.run_id == run_id, AttemptRow.outcome == outcome)
     return session.scalar(rows) or 0
+
+
+def overcome_crashes(session: Session, run_id: str) -> None:
+    """Count the crashes of a run no longer: it has got further since."""
+    session.execute(
+        sa.update(AttemptRow)
+        .where(AttemptRow.run_id == run_id, AttemptRow.outcome == CRASHED)
+        .values(outcome="crashed, overcome")
+    )
 
 
 def is_current(session: Session, run_id: str, number: int) -> bool:

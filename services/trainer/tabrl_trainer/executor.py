@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
+import grpc
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from tabrl.trainer.v1 import trainer_pb2
+from tabrl_chassis.error_mapping import as_tabrl_error
 from tabrl_chassis.service import Context
 
 from tabrl_trainer import attempts
@@ -17,7 +21,14 @@ from tabrl_trainer.protocol import Job
 from tabrl_trainer.record import ENDED, UNDER_WAY, Record, change_state, log, newest_checkpoint
 from tabrl_trainer.worker_process import Ending, WorkerProcess
 
+# So many without a new checkpoint in between fail a run.
 MOST_CRASHES = 3
+# What passes by itself or when a person frees some space is tried again, ever more slowly.
+_PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+_FIRST_PAUSE_SECS = 1.0
+_LONGEST_PAUSE_SECS = 60.0
+
+T = TypeVar("T")
 
 
 class LocalExecutor:
@@ -66,13 +77,13 @@ class LocalExecutor:
         free = self._context.config.slots - len(self._running)
         if free <= 0:
             return
-        waiting = sa.select(RunRow.run_id).where(RunRow.state == trainer_pb2.RUN_STATE_QUEUED)
-        # Runs that are about to end their task are still in `_running`; they are not queued any more.
+        # A run whose task has only just begun is still queued; it must not take the place of one that waits.
+        waiting = sa.select(RunRow.run_id).where(
+            RunRow.state == trainer_pb2.RUN_STATE_QUEUED, RunRow.run_id.not_in(list(self._running))
+        )
         for run_id in await self._record.read(
             lambda session: session.scalars(waiting.order_by(RunRow.number).limit(free)).all()
         ):
-            if run_id in self._running:
-                continue
             self._cancelled[run_id] = asyncio.Event()
             task = self._context.background(self._train(run_id), f"train {run_id}")
             self._running[run_id] = task
@@ -85,12 +96,34 @@ class LocalExecutor:
 
     async def _train(self, run_id: str) -> None:
         """Attempt a run until it has ended."""
-        state = await self._record.write(run_id, _start)
+        state = await self._write(run_id, _start)
+        pause = _FIRST_PAUSE_SECS
         while state not in ENDED:
-            state = await self._attempt(run_id)
+            state, outcome = await self._attempt(run_id)
+            if outcome != "deferred":
+                pause = _FIRST_PAUSE_SECS
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._cancelled[run_id].wait()
+                state = await self._write(run_id, _cancel_if_asked)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECS)
 
-    async def _attempt(self, run_id: str) -> int:
-        number, job = await self._record.write(run_id, self._begin_attempt)
+    async def _write(self, run_id: str, work: Callable[[Session, RunRow], T]) -> T:
+        """Write to the record, as often as it takes while the database is locked or the disk is full."""
+        pause = _FIRST_PAUSE_SECS
+        while True:
+            try:
+                return await self._record.write(run_id, work)
+            except Exception as error:
+                if as_tabrl_error(error, "executor").code not in _PASSING:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECS)
+
+    async def _attempt(self, run_id: str) -> tuple[int, str]:
+        """Have one worker train a run; returns the run's state then, and the outcome of the attempt."""
+        number, job = await self._write(run_id, self._begin_attempt)
         process = WorkerProcess(self._record, run_id, number)
         self._context.log.info("worker starts", run=run_id, attempt=number, resume=job.resume_sha256[:12])
         ending = Ending("interrupted")
@@ -100,15 +133,19 @@ class LocalExecutor:
             )
         except Exception as error:
             self._context.log.exception("worker lost", run=run_id, attempt=number)
-            ending = Ending("crashed", f"the Trainer lost it, {type(error).__name__}: {error}")
+            typed = as_tabrl_error(error, "executor")
+            if typed.code in _PASSING:
+                ending = Ending("deferred", f"{typed.reason}: {typed.message}")
+            else:
+                ending = Ending(attempts.CRASHED, f"the Trainer lost it, {type(error).__name__}: {error}")
         finally:
             # Also when the service stops: the attempt then stays on record as interrupted, and the run goes on later.
             state = await asyncio.shield(
-                self._record.write(run_id, lambda session, run: _end_attempt(session, run, number, ending))
+                self._write(run_id, lambda session, run: _end_attempt(session, run, number, ending))
             )
         attempts.WORKER_EXITS.labels(ending.outcome).inc()
         self._context.log.info("worker ended", run=run_id, attempt=number, outcome=ending.outcome, detail=ending.detail)
-        return state
+        return state, ending.outcome
 
     def _begin_attempt(self, session: Session, run: RunRow) -> tuple[int, Job]:
         number = attempts.begin(session, run.run_id)
@@ -161,15 +198,28 @@ def _end_attempt(session: Session, run: RunRow, number: int, ending: Ending) -> 
         change_state(session, run, trainer_pb2.RUN_STATE_CANCELLED)
     elif ending.outcome == "failed":
         change_state(session, run, trainer_pb2.RUN_STATE_FAILED, ending.error)
-    elif ending.outcome == "crashed":
+    elif ending.outcome == attempts.CRASHED:
         _after_crash(session, run, ending)
+    elif ending.outcome == "deferred":
+        text = f"Training cannot go on for now and is tried again ({ending.detail}); {_resumption(session, run)}."
+        log(session, run, trainer_pb2.LOG_LEVEL_WARNING, text)
+        change_state(session, run, trainer_pb2.RUN_STATE_STARTING)
+    return run.state
+
+
+def _cancel_if_asked(session: Session, run: RunRow) -> int:
+    if run.cancel_requested:
+        change_state(session, run, trainer_pb2.RUN_STATE_CANCELLED)
     return run.state
 
 
 def _after_crash(session: Session, run: RunRow, ending: Ending) -> None:
-    crashes = attempts.count(session, run.run_id, "crashed")
+    crashes = attempts.count(session, run.run_id, attempts.CRASHED)
     if crashes >= MOST_CRASHES:
-        message = f"The training process ended by itself {crashes} times; the last time: {ending.detail}"
+        message = (
+            f"The training process ended by itself {crashes} times without another checkpoint; "
+            f"the last time: {ending.detail}"
+        )
         error = trainer_pb2.RunError(reason="WORKER_CRASHED", message=message)
         change_state(session, run, trainer_pb2.RUN_STATE_FAILED, error)
         return

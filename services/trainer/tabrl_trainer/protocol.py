@@ -2,6 +2,8 @@
 
 Each line is a `tabrl.trainer.v1.RunEvent` in protobuf JSON, without run, revision and time, which the service gives it:
 `state_changed` (RUNNING once it learns; SUCCEEDED or FAILED as the last line), `metrics`, `checkpoint`, `log`.
+A worker that cannot go on for now, because the disk is full for example, says why on stderr and exits with
+`EXIT_TRY_AGAIN`.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from typing import Self
 
 from google.protobuf import json_format
 from tabrl.trainer.v1 import trainer_pb2
+
+EXIT_TRY_AGAIN = 75  # EX_TEMPFAIL
 
 
 @dataclass(frozen=True)

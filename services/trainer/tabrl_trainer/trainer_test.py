@@ -20,12 +20,14 @@ from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.client import call, open_channel
 from tabrl_chassis.config import ServiceConfig
 from tabrl_chassis.database import Database, schema_differences
-from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.errors import TabrlError, error_from
 from tabrl_chassis.service import Service, main, started
 from tabrl_simulation.rewards.container import ProgramHeader, pack
 
 from tabrl_trainer.config import TrainerConfig
+from tabrl_trainer.executor import LocalExecutor
 from tabrl_trainer.models import Base, CheckpointRow
+from tabrl_trainer.record import Record
 from tabrl_trainer.service import trainer_service
 
 FINGERPRINT = "f" * 64
@@ -90,7 +92,10 @@ for word in job.spec.title.split():
         signal.signal(signal.SIGTERM, write_one_more)
     elif name == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    elif name == "wait":
+    elif name == "defer" and resumed < int(value):
+        print("STORAGE_FULL: the disk is full", file=sys.stderr, flush=True)
+        os._exit(75)
+    elif name == "wait" and (not value or resumed < int(value)):
         time.sleep(600)
     elif name == "file":
         while not os.path.exists(value):
@@ -275,13 +280,28 @@ async def test_a_watch_of_what_is_not_there_is_refused(rig, run_id, after, reaso
     assert caught.value.code() is reason
 
 
-async def test_a_drain_ends_watches_and_the_run_goes_on_after_the_restart(config, worker, exporter, tmp_path):
+async def watch_until_it_breaks(rig, run_id, begun: asyncio.Event) -> tuple[list[trainer_pb2.RunEvent], TabrlError]:
+    events = []
+    try:
+        async for event in rig.follow(run_id):
+            events.append(event)
+            begun.set()
+    except grpc.aio.AioRpcError as error:
+        return events, error_from(error)
+    raise AssertionError("the watch ended as if the run had")
+
+
+async def test_a_drain_breaks_watches_off_and_the_run_goes_on_after_the_restart(config, worker, exporter, tmp_path):
     gate = tmp_path / "gate"
     async with trainer(config, worker, exporter) as rig:
         run_id = await rig.create(f"run checkpoint:1000 resumed file:{gate} final:2000")
-        watching = asyncio.create_task(rig.watch(run_id))
+        watching = asyncio.create_task(watch_until_it_breaks(rig, run_id, begun := asyncio.Event()))
         await rig.until(run_id, lambda event: event.HasField("checkpoint"))
-    assert states(await watching) == [QUEUED, STARTING, RUNNING]
+        await begun.wait()
+    events, error = await watching
+    assert states(events) == [QUEUED, STARTING, RUNNING]
+    assert (error.code, error.reason) == (grpc.StatusCode.UNAVAILABLE, "DRAINING")
+    assert error.retry_after_secs
     gate.touch()
     async with trainer(config, worker, exporter) as rig:
         events = await rig.watch(run_id)
@@ -396,6 +416,88 @@ async def test_a_crashed_worker_resumes_from_its_checkpoint(rig):
     assert steps == sorted(steps) == [1000, 2000]
 
 
+async def test_crashes_with_progress_in_between_never_fail_a_run(rig):
+    steps = range(1000, 5000, 1000)
+    run_id = await rig.create("run " + " ".join(f"checkpoint:{n} crash:{n}" for n in steps) + " final:5000")
+    events = await rig.watch(run_id)
+    assert states(events)[-1] == SUCCEEDED
+    assert len([text for text in logs(events) if "SIGKILL" in text]) == 4
+
+
+@pytest.fixture
+def short_pauses(monkeypatch):
+    monkeypatch.setattr("tabrl_trainer.executor._FIRST_PAUSE_SECS", 0.01)
+
+
+async def test_a_worker_that_cannot_go_on_for_now_is_tried_again(rig, short_pauses):
+    run_id = await rig.create("run defer:1 checkpoint:1000 defer:1000 final:2000")
+    await rig.until(run_id, lambda event: event.log.text.count("STORAGE_FULL"))
+    assert (await rig.cancel(run_id)).state == CANCELLED
+    run_id = await rig.create("run checkpoint:1000 defer:1000 final:2000")
+    events = await rig.watch(run_id)
+    assert states(events) == [QUEUED, STARTING, RUNNING, STARTING, RUNNING, SUCCEEDED]
+    assert logs(events) == [
+        "Training cannot go on for now and is tried again (STORAGE_FULL: the disk is full); "
+        "it resumes from the checkpoint after 1,000 steps."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (sa.exc.OperationalError("INSERT", {}, Exception("database or disk is full")), "STORAGE_FULL"),
+        (RuntimeError("out of something"), "the Trainer lost it, RuntimeError: out of something"),
+    ],
+)
+async def test_what_cannot_be_put_on_record_stops_the_worker_and_resumes_it(
+    rig, tmp_path, monkeypatch, short_pauses, error, told
+):
+    # Given a run that trains, with a checkpoint
+    gate = tmp_path / "gate"
+    run_id = await rig.create(f"run checkpoint:1000 resumed file:{gate} metrics:1500@2 wait:1000 final:2000")
+    await rig.until(run_id, lambda event: event.HasField("policy_published"))
+
+    # when one write fails
+    errors, write = [error], Record.write
+
+    async def failing(self, run_id, work):
+        if errors:
+            raise errors.pop()
+        return await write(self, run_id, work)
+
+    monkeypatch.setattr(Record, "write", failing)
+    gate.touch()
+
+    # then the worker is stopped, and another one goes on from the checkpoint
+    events = await rig.watch(run_id)
+    assert states(events) == [QUEUED, STARTING, RUNNING, STARTING, RUNNING, SUCCEEDED]
+    assert [text for text in logs(events) if told in text and "resumes from the checkpoint after 1,000" in text]
+    assert "resumed at 1000" in logs(events)
+
+
+async def test_a_run_that_is_about_to_start_takes_no_other_slot(config, worker, exporter, monkeypatch):
+    # Given two slots, and a first run whose task has not come to its first write
+    held, train = asyncio.Event(), LocalExecutor._train
+    first: list[str] = []
+
+    async def slow(self, run_id):
+        first.append(run_id)
+        if run_id == first[0]:
+            await held.wait()
+        await train(self, run_id)
+
+    monkeypatch.setattr(LocalExecutor, "_train", slow)
+    async with trainer(dataclasses.replace(config, slots=2), worker, exporter) as rig:
+        waiting = await rig.create("run final:1")
+        while not first:
+            await asyncio.sleep(0.01)
+        # when a second one comes, then it trains
+        assert states(await rig.watch(await rig.create("run final:1")))[-1] == SUCCEEDED
+        assert (await rig.get(waiting)).state == QUEUED
+        held.set()
+        assert states(await rig.watch(waiting))[-1] == SUCCEEDED
+
+
 async def test_the_third_crash_fails_the_run(rig):
     run_id = await rig.create("run crash")
     events = await rig.watch(run_id)
@@ -430,6 +532,14 @@ async def test_cancel_stops_the_worker_and_keeps_the_checkpoint(rig, manner):
     assert (await rig.cancel(run_id)).revision >= run.revision
     assert states(await rig.watch(run_id))[-1] == CANCELLED
     assert (await rig.get(run_id)).checkpoints[0].policy_id
+
+
+async def test_a_cancel_that_takes_long_answers_with_the_run_as_it_stands(rig, monkeypatch):
+    monkeypatch.setattr("tabrl_trainer.servicer._CANCEL_TIMEOUT_SECS", 0.05)
+    run_id = await rig.create("deaf run wait")
+    await rig.until(run_id, is_state(RUNNING))
+    assert (await rig.cancel(run_id)).state == RUNNING
+    assert states(await rig.watch(run_id))[-1] == CANCELLED
 
 
 async def test_a_queued_run_is_cancelled_without_a_worker(rig):
@@ -595,7 +705,9 @@ def start_process(config: TrainerConfig, worker: tuple[str, ...]) -> tuple[subpr
     raise AssertionError("the Trainer did not start")
 
 
-async def test_a_killed_trainer_takes_its_worker_along_and_resumes(config, worker, exporter, tmp_path):
+async def test_a_killed_trainer_takes_its_worker_along_and_resumes_and_a_signal_drains_it(
+    config, worker, exporter, tmp_path
+):
     gate, pid_file = tmp_path / "gate", tmp_path / "pid"
     script = Path(worker[0])
     script.write_text(f"import os; open({str(pid_file)!r}, 'w').write(str(os.getpid()))\n" + script.read_text())
@@ -617,9 +729,16 @@ async def test_a_killed_trainer_takes_its_worker_along_and_resumes(config, worke
     events = await rig.watch(run_id)
     assert states(events)[-1] == SUCCEEDED
     assert "resumed at 1000" in logs(events)
-    await rig.channel.close()
+    # A signal to stop breaks off the watch of a run that has not ended, and the process ends in good order.
+    run_id = await rig.create("run wait")
+    await rig.until(run_id, is_state(RUNNING))
+    watching = asyncio.create_task(watch_until_it_breaks(rig, run_id, begun := asyncio.Event()))
+    await begun.wait()
     process.terminate()
+    events, error = await watching
+    assert error.reason == "DRAINING"
     assert await asyncio.to_thread(process.wait, 30) == 0
+    await rig.channel.close()
 
 
 def _alive(pid: int) -> bool:

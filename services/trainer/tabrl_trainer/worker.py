@@ -30,6 +30,10 @@ _METRICS_EVERY_SECS = 1.0
 Say = Callable[["trainer_pb2.RunEvent"], None]
 
 
+class _TryAgainLaterError(Exception):
+    """Training cannot go on for now."""
+
+
 @dataclass
 class _Stop:
     """Whether SIGTERM came."""
@@ -38,16 +42,20 @@ class _Stop:
 
 
 def main() -> None:
-    """Train the job on stdin; exits with 0 when the last line says how it ended."""
+    """Train the job on stdin; exits with 0 when the last line says how it ended, EXIT_TRY_AGAIN when it cannot now."""
     started = time.monotonic()
     die_with_parent()
     say = _take_stdout()
     stop = _Stop()
     signal.signal(signal.SIGTERM, lambda _number, _frame: setattr(stop, "asked", True))
-    from tabrl_trainer.protocol import Job
+    from tabrl_trainer.protocol import EXIT_TRY_AGAIN, Job
 
     job = Job.from_json(sys.stdin.read())
-    ending = _train_or_fail(job, say, stop, started)
+    try:
+        ending = _train_or_fail(job, say, stop, started)
+    except _TryAgainLaterError as error:
+        print(error, file=sys.stderr, flush=True)
+        os._exit(EXIT_TRY_AGAIN)
     if ending is not None:
         say(ending)
     # Everything is said and stored; taking jax and its threads down in good order would cost seconds.
@@ -70,7 +78,10 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _train_or_fail(job: Job, say: Say, stop: _Stop, started: float) -> trainer_pb2.RunEvent | None:
-    """Train; return the last event, or None when stopped. Errors that trying again cannot mend become FAILED."""
+    """Train; return the last event, or None when stopped. Errors that trying again cannot mend become FAILED.
+
+    Raises `_TryAgainLaterError` for those that pass: the store cannot be used, or the disk is full.
+    """
     from tabrl.trainer.v1 import trainer_pb2
     from tabrl_chassis.errors import TabrlError
     from tabrl_simulation.checkpoint import CheckpointError
@@ -88,6 +99,8 @@ def _train_or_fail(job: Job, say: Say, stop: _Stop, started: float) -> trainer_p
     try:
         finished = _train(job, say, stop, started)
     except TabrlError as error:
+        if error.code.name in ("UNAVAILABLE", "RESOURCE_EXHAUSTED"):
+            raise _TryAgainLaterError(f"{error.reason}: {error.message}") from error
         return _failed(error.reason, error.message)
     except tuple(reasons) as error:
         return _failed(next(reason for kind, reason in reasons.items() if isinstance(error, kind)), str(error))

@@ -17,7 +17,7 @@ from tabrl_chassis.processes import start_python, stop
 
 from tabrl_trainer import attempts
 from tabrl_trainer.models import CheckpointRow, RunRow
-from tabrl_trainer.protocol import Job, MalformedLine, parse_event
+from tabrl_trainer.protocol import EXIT_TRY_AGAIN, Job, MalformedLine, parse_event
 from tabrl_trainer.record import PENDING, UNREACHABLE, Record, append, change_state, newest_checkpoint
 
 # CancelRun promises to stop a run within 5 s.
@@ -40,7 +40,10 @@ _log = get_logger("tabrl_trainer.worker")
 
 @dataclass(frozen=True)
 class Ending:
-    """How a worker ended: `finished`, `failed` (with `error`), `crashed`, or `interrupted` by us."""
+    """How a worker ended: `finished`, `failed` (with `error`), `crashed`, `deferred`, or `interrupted` by us.
+
+    A deferred one could not go on for now: the disk is full, or the database is locked.
+    """
 
     outcome: str
     detail: str = ""
@@ -81,8 +84,9 @@ class WorkerProcess:
         try:
             await _send(process, job)
             # Not gather, which would stop listening when this is cancelled: the last words come after that.
-            await asyncio.wait({said, complained})
-            said.result()
+            done, _ = await asyncio.wait({said, complained}, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()  # raises: a worker whose words cannot be put on record must not train on unheard
             status = await process.wait()
         finally:
             told_to_stop.cancel()
@@ -90,6 +94,8 @@ class WorkerProcess:
                 await stop(process, grace_secs=_DRAIN_GRACE_SECS)
                 # What it said last, its checkpoint above all, is still in the pipe.
                 await asyncio.wait({said}, timeout=_LAST_WORDS_SECS)
+            if said.done() and not said.cancelled():
+                said.exception()  # seen, also where the wait above was cancelled
             said.cancel()
             complained.cancel()
             ENV_STEPS_PER_SEC.remove_by_labels({"run": self.run_id})
@@ -97,7 +103,9 @@ class WorkerProcess:
             return Ending("interrupted", "stopped on request")
         if self._last is not None and (status == 0 or self._last.outcome == "failed"):
             return self._last
-        return Ending("crashed", self._crash(status))
+        if status == EXIT_TRY_AGAIN:
+            return Ending("deferred", self._stderr[-1][:500] if self._stderr else "")
+        return Ending(attempts.CRASHED, self._crash(status))
 
     async def _read_events(self, process: asyncio.subprocess.Process, job: Job) -> None:
         assert process.stdout is not None
@@ -167,11 +175,9 @@ class WorkerProcess:
     def _checkpoint(self, session: Session, run: RunRow, event: trainer_pb2.RunEvent) -> None:
         """Put a checkpoint on record, unless the record is further already."""
         checkpoint = event.checkpoint
-        newest = newest_checkpoint(session, self.run_id)
-        if newest is not None and (newest.final or checkpoint.env_steps < newest.env_steps + (not checkpoint.final)):
+        if not self._may_write(session, run) or not _is_further(checkpoint, newest_checkpoint(session, self.run_id)):
             return
-        if not self._may_write(session, run):
-            return
+        attempts.overcome_crashes(session, self.run_id)
         session.add(
             CheckpointRow(
                 run_id=self.run_id,
@@ -195,6 +201,15 @@ class WorkerProcess:
     def _crash(self, status: int) -> str:
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         return f"{how}: {self._stderr[-1][:500]}" if self._stderr else how
+
+
+def _is_further(checkpoint: trainer_pb2.Checkpoint, newest: CheckpointRow | None) -> bool:
+    """Whether a checkpoint is ahead of the newest on record; the final one may be of the same step."""
+    if newest is None:
+        return True
+    if newest.final:
+        return False
+    return checkpoint.env_steps > newest.env_steps or (checkpoint.final and checkpoint.env_steps == newest.env_steps)
 
 
 async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:

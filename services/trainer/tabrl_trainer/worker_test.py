@@ -10,7 +10,7 @@ from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_simulation.checkpoint import Checkpoint
 from tabrl_simulation.environments import DM_CONTROL
 
-from tabrl_trainer.protocol import Job, MalformedLine, event_line, parse_event
+from tabrl_trainer.protocol import EXIT_TRY_AGAIN, Job, MalformedLine, event_line, parse_event
 from tabrl_trainer.speeds import RemainingTime, default_speed
 
 
@@ -67,6 +67,13 @@ def test_a_job_that_cannot_be_done_says_why(tmp_path, stored, reward, reason):
     (event,) = events
     assert event.state_changed.state == trainer_pb2.RUN_STATE_FAILED
     assert (event.state_changed.error.reason, bool(event.state_changed.error.message)) == (reason, True)
+
+
+def test_a_store_that_cannot_be_used_is_no_failure_of_the_run(tmp_path):
+    (tmp_path / "artifacts").write_text("a file where the folder should be")
+    done, events = work(tmp_path)
+    assert (done.returncode, events) == (EXIT_TRY_AGAIN, [])
+    assert done.stderr.decode().splitlines()[-1].startswith("STORAGE_UNAVAILABLE: ")
 
 
 def test_the_time_left_follows_the_mean_speed():

@@ -6,9 +6,11 @@ import asyncio
 import base64
 import gzip
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
+import aiohttp
 import grpc
 import pytest
 import pytest_asyncio
@@ -16,7 +18,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
 from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
-from tabrl_local.topology import SERVICE_NAMES
+from tabrl_local.topology import HOST, SERVICE_NAMES
 
 from tests.gateway.gateway_under_test import ARTIFACT, EVENTS, INDEX, SCRIPT, GatewayUnderTest, running_gateway
 
@@ -203,14 +205,110 @@ class TestGrpc:
         assert answer.headers["access-control-allow-origin"] == "http://localhost:5173"
         assert "grpc-status-details-bin" in answer.headers["access-control-expose-headers"]
 
-    async def test_other_origins_are_not_let_in(self, gateway: GatewayUnderTest) -> None:
-        headers = {"origin": "http://example.org", "access-control-request-method": "POST"}
-        async with gateway.http.options(gateway.url + LIST, headers=headers) as answer:
-            assert "access-control-allow-origin" not in answer.headers
-
     async def test_an_unknown_method_is_unimplemented(self, gateway: GatewayUnderTest) -> None:
         async with gateway.http.post(gateway.url + "/tabrl.none.v1.None/None", headers=GRPC_WEB) as answer:
             assert answer.headers["grpc-status"] == str(grpc.StatusCode.UNIMPLEMENTED.value[0])
+
+
+class TestWhoMayCall:
+    # What a page may send without a preflight that would ask first.
+    FORM = MappingProxyType({"content-type": "text/plain"})
+
+    async def post(self, gateway: GatewayUnderTest, path: str, headers: Mapping[str, str]) -> tuple[int, str]:
+        """Posts a JSON body; returns the status and the reason of the error, if it is one."""
+        body = b'{"environment_id": "CartpoleBalance"}'
+        async with gateway.http.post(gateway.url + path, data=body, headers=headers) as answer:
+            said = await answer.json()
+            assert "access-control-allow-origin" not in answer.headers or answer.status == 200
+        return answer.status, said["details"][0]["reason"] if answer.status != 200 else ""
+
+    @pytest.mark.parametrize(
+        "origin",
+        [
+            "http://example.org",
+            "https://localhost.example.org",
+            "http://localhost:5173.example.org",
+            "http://127.0.0.1@example.org",
+            "http://192.168.1.2:8080",
+            "null",  # a sandboxed frame, a file
+        ],
+    )
+    async def test_a_page_of_another_origin_starts_nothing(self, gateway: GatewayUnderTest, origin: str) -> None:
+        for path in ("/api/training/start", "/api/policy/generate"):
+            assert await self.post(gateway, path, {**self.FORM, "origin": origin}) == (403, "ORIGIN_NOT_ALLOWED")
+
+    async def test_its_preflights_are_refused_too(self, gateway: GatewayUnderTest) -> None:
+        headers = {"origin": "http://example.org", "access-control-request-method": "POST"}
+        async with gateway.http.options(gateway.url + LIST, headers=headers) as answer:
+            assert answer.headers["grpc-status"] == "7"
+            assert "access-control-allow-origin" not in answer.headers
+
+    @pytest.mark.parametrize("host", ["example.org", "rebound.example.org:8080", "localhost.example.org", "0.0.0.0"])
+    async def test_a_name_that_was_pointed_here_leads_nowhere(self, gateway: GatewayUnderTest, host: str) -> None:
+        headers = {"host": host, "origin": f"http://{host}"}
+        assert await self.post(gateway, "/api/training/start", headers) == (403, "HOST_NOT_ALLOWED")
+        for path in (
+            "/",
+            "/api/playground/environments",
+            "/healthz",
+            "/artifacts/" + "0" * 64,
+            "/assets/index-a1b2c3.js",
+        ):
+            async with gateway.http.get(gateway.url + path, headers={"host": host, "accept": "text/html"}) as answer:
+                assert answer.status == 403
+                assert (await answer.json())["details"][0]["reason"] == "HOST_NOT_ALLOWED"
+
+    @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "LOCALHOST"])
+    async def test_the_page_calls_by_every_name_of_this_machine(self, gateway: GatewayUnderTest, host: str) -> None:
+        host = f"{host}:{gateway.topology.port}"
+        assert await self.post(
+            gateway, "/api/training/start", {"host": host, "origin": f"http://{host.lower()}", **self.FORM}
+        ) == (200, "")
+        async with gateway.http.get(gateway.url + "/", headers={"host": host}) as answer:
+            assert await answer.text() == INDEX
+
+    async def test_a_development_server_and_curl_may_call(self, gateway: GatewayUnderTest) -> None:
+        assert (await self.post(gateway, "/api/training/start", {"origin": "http://localhost:5173"}))[0] == 200
+        assert (await self.post(gateway, "/api/training/start", self.FORM))[0] == 200
+        headers = {"origin": "http://localhost:5173", "access-control-request-method": "POST"}
+        async with gateway.http.options(gateway.url + LIST, headers=headers) as answer:
+            assert answer.headers["access-control-allow-origin"] == "http://localhost:5173"
+
+    @pytest.mark.parametrize(
+        ("headers", "reason"),
+        [
+            ({"origin": "http://example.org"}, "ORIGIN_NOT_ALLOWED"),
+            ({"host": "example.org"}, "HOST_NOT_ALLOWED"),
+        ],
+    )
+    async def test_grpc_web_says_it_in_its_own_way(
+        self, gateway: GatewayUnderTest, headers: dict[str, str], reason: str
+    ) -> None:
+        async with gateway.http.post(gateway.url + LIST, data=frame(b""), headers={**GRPC_WEB, **headers}) as answer:
+            assert (answer.status, answer.headers["grpc-status"]) == (200, "7")
+            assert await answer.read() == b""
+            status, info = details(answer.headers["grpc-status-details-bin"])
+        assert (info.reason, info.domain) == (reason, "tabrl.dev")
+        assert answer.headers["grpc-message"] == status.message
+
+    async def test_native_grpc_says_it_in_its_own_way(self, gateway: GatewayUnderTest) -> None:
+        options = (("grpc.default_authority", "example.org"),)
+        async with grpc.aio.insecure_channel(gateway.address, options=options) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await channel.unary_unary(LIST)(b"", timeout=10)
+        assert raised.value.code() == grpc.StatusCode.PERMISSION_DENIED
+        status = rpc_status.from_call(raised.value)
+        assert status is not None
+        info = error_details_pb2.ErrorInfo()
+        assert status.details[0].Unpack(info)
+        assert info.reason == "HOST_NOT_ALLOWED"
+
+    async def test_envoys_own_page_has_no_port(self, gateway: GatewayUnderTest) -> None:
+        # it can end the gateway; 20 after the gateway's port is where it used to be
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await gateway.http.post(f"http://{HOST}:{gateway.topology.port + 20}/quitquitquit")
+        async with gateway.admin.get("http://gateway/ready") as answer:
+            assert answer.status == 200
 
 
 class TestRepliesOfTheGatewayItself:

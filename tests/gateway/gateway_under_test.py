@@ -87,6 +87,7 @@ class GatewayUnderTest:
 
     topology: Topology
     http: aiohttp.ClientSession
+    admin: aiohttp.ClientSession
     servers: dict[str, grpc.aio.Server]
     health: dict[str, health.aio.HealthServicer]
     scene: SceneServer
@@ -118,7 +119,7 @@ class GatewayUnderTest:
         deadline = asyncio.get_running_loop().time() + 15
         while asyncio.get_running_loop().time() < deadline:
             with contextlib.suppress(aiohttp.ClientError):
-                async with self.http.get(f"http://{HOST}:{self.topology.admin_port}/clusters") as answer:
+                async with self.admin.get("http://gateway/clusters") as answer:
                     flags = [line for line in (await answer.text()).splitlines() if line.startswith(f"{service}::")]
                     states = [line.endswith("::healthy") for line in flags if "health_flags::" in line]
                     if states and all(state == healthy for state in states):
@@ -193,10 +194,13 @@ async def running_gateway(
     command = gateway.envoy_arguments(configuration)
     with (folder / "envoy.log").open("w") as log:
         envoy = subprocess.Popen(command, stdout=log, stderr=log)
-    async with aiohttp.ClientSession(
-        timeout=aiohttp.ClientTimeout(total=20), auto_decompress=False, headers={"accept-encoding": "identity"}
-    ) as http:
-        under_test = GatewayUnderTest(topology, http, servers, healths, scene)
+    async with (
+        aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=20), auto_decompress=False, headers={"accept-encoding": "identity"}
+        ) as http,
+        aiohttp.ClientSession(connector=aiohttp.UnixConnector(f"\0tabrl-gateway-{topology.port}")) as admin,
+    ):
+        under_test = GatewayUnderTest(topology, http, admin, servers, healths, scene)
 
         async def artifact(request: web.Request) -> web.Response:
             return web.Response(

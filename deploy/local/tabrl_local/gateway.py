@@ -28,7 +28,6 @@ def render(topology: Topology, front_end: Path, descriptors: Path = DESCRIPTORS)
     values: dict[str, str | int] = {
         "HOST": HOST,
         "PORT": topology.port,
-        "ADMIN_PORT": topology.admin_port,
         "STATUS_PORT": topology.status_port,
         "FRONT_END": str(front_end),
         "DESCRIPTORS": str(descriptors),

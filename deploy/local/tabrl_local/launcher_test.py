@@ -53,7 +53,7 @@ async def eventually(condition: Callable[[], bool]) -> None:
 class TestTopology:
     def test_every_port_has_one_user(self) -> None:
         ports = [port for port, _ in Topology(8080).ports()]
-        assert len(set(ports)) == len(ports) == 13
+        assert len(set(ports)) == len(ports) == 12
         assert (min(ports), max(ports)) == (8080, 8101)
 
     def test_services_know_each_other_and_keep_their_bytecode(

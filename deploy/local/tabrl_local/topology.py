@@ -13,7 +13,6 @@ SERVICE_NAMES = ("scene", "rewardgen", "trainer", "exporter", "inference")
 GATEWAY = "gateway"
 
 HTTP_PORT_OFFSET = 10
-ADMIN_PORT_OFFSET = 20
 STATUS_PORT_OFFSET = 21
 
 
@@ -38,11 +37,6 @@ class Topology:
         return f"http://{HOST}:{self.port}"
 
     @property
-    def admin_port(self) -> int:
-        """Envoy's own page."""
-        return self.port + ADMIN_PORT_OFFSET
-
-    @property
     def status_port(self) -> int:
         """The launcher's `/healthz`, which the gateway serves as its own."""
         return self.port + STATUS_PORT_OFFSET
@@ -65,7 +59,6 @@ class Topology:
         for name in SERVICE_NAMES:
             yield self.grpc_port(name), name
             yield self.http_port(name), f"{name} (HTTP)"
-        yield self.admin_port, "gateway (administration)"
         yield self.status_port, "launcher (health)"
 
 

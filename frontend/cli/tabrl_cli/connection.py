@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import grpc
+from google.protobuf import descriptor_pb2
+from google.protobuf.message import Message
 from tabrl.exporter.v1 import exporter_pb2_grpc
 from tabrl.inference.v1 import inference_pb2_grpc
 from tabrl.rewardgen.v1 import rewardgen_pb2_grpc
@@ -20,6 +23,9 @@ DEFAULT_GATEWAY = "http://127.0.0.1:8080"
 UNARY_SECS = 30.0
 # An LLM may think and repair for minutes; an evaluation of many episodes plays for as long.
 STREAM_SECS = 900.0
+# A service is back within seconds. Its own RetryInfo says about one second, too short for one that loads.
+RESTART_PAUSES_SECS: Sequence[float] = (1.0, 1.0, 2.0, 3.0, 3.0)
+_RESTARTING = frozenset({"SERVICE_UNAVAILABLE", "DRAINING", "STORAGE_UNAVAILABLE"})
 
 _RETRIED = {
     "methodConfig": [
@@ -90,20 +96,28 @@ class Connection:
         self.inference = inference_pb2_grpc.InferenceServiceStub(self.channel)
 
     def call(self, method: _Unary[Request, Response], request: Request, timeout: float = UNARY_SECS) -> Response:
-        """Makes a unary call."""
-        try:
-            return method(request, timeout=timeout)
-        except grpc.RpcError as error:
-            raise call_error(error, self.url) from error
+        """Makes a unary call, again while the service restarts where that is safe."""
+        pauses = _pauses(request)
+        while True:
+            try:
+                return method(request, timeout=timeout)
+            except grpc.RpcError as error:
+                _wait_for_restart(call_error(error, self.url), pauses)
 
     def stream(
         self, method: _Stream[Request, Response], request: Request, timeout: float = STREAM_SECS
     ) -> Iterator[Response]:
-        """Makes a call that is answered by a stream."""
-        try:
-            yield from method(request, timeout=timeout)
-        except grpc.RpcError as error:
-            raise call_error(error, self.url) from error
+        """Makes a call that is answered by a stream; again, as `call` does, until the first message has come."""
+        pauses = _pauses(request)
+        while True:
+            try:
+                for message in method(request, timeout=timeout):
+                    pauses = iter(())
+                    yield message
+            except grpc.RpcError as error:
+                _wait_for_restart(call_error(error, self.url), pauses)
+            else:
+                return
 
     def page(self, **query: str) -> str:
         """URL of the page that shows an environment, a reward, a run or a policy; empty values are left out."""
@@ -112,6 +126,37 @@ class Connection:
     def close(self) -> None:
         """Closes the connection."""
         self.channel.close()
+
+
+def _wait_for_restart(error: CallError, pauses: Iterator[float]) -> None:
+    """Waits before another try. Raises the error when no restart explains it, or there were tries enough."""
+    if error.code != "UNAVAILABLE" or error.reason not in _RESTARTING or error.retry_after_secs is None:
+        raise error
+    pause = next(pauses, None)
+    if pause is None:
+        raise error
+    time.sleep(pause)
+
+
+def _pauses(request: object) -> Iterator[float]:
+    """How long to wait before each further try, in seconds; none where a second call could do something twice."""
+    return iter(RESTART_PAUSES_SECS if _is_safe_to_repeat(request) else ())
+
+
+def _is_safe_to_repeat(request: object) -> bool:
+    """Whether a request has an id, or its method is declared idempotent; each method has a request of its own."""
+    if not isinstance(request, Message):
+        return False
+    if getattr(request, "request_id", ""):
+        return True
+    methods = [
+        method
+        for service in request.DESCRIPTOR.file.services_by_name.values()
+        for method in service.methods
+        if method.input_type.full_name == request.DESCRIPTOR.full_name
+    ]
+    unknown = descriptor_pb2.MethodOptions.IDEMPOTENCY_UNKNOWN
+    return bool(methods) and all(method.GetOptions().idempotency_level != unknown for method in methods)
 
 
 class UsageError(CallError):

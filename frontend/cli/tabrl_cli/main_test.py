@@ -73,7 +73,10 @@ class Server(
         self.break_code = grpc.StatusCode.UNAVAILABLE
         self.ends = trainer_pb2.RUN_STATE_SUCCEEDED
         self.created: list[trainer_pb2.CreateRunRequest] = []
+        self.end_after: list[int] = []
         self.unavailable_estimates = 0
+        self.unavailable_rewards = 0
+        self.reward_requests: list[str] = []
 
     def ListEnvironments(self, request, context):  # type: ignore[no-untyped-def, override]
         found = [
@@ -100,6 +103,10 @@ class Server(
                 f"There is no environment {request.environment_id}.",
                 metadata={"environment_id": request.environment_id, "nearest": "CartpoleBalance"},
             )
+        self.reward_requests.append(request.request_id)
+        if self.unavailable_rewards:
+            self.unavailable_rewards -= 1
+            abort(context, grpc.StatusCode.UNAVAILABLE, "SERVICE_UNAVAILABLE", "RewardGen is away.", retry_secs=1)
         if request.model == "openai/absent":
             abort(
                 context,
@@ -157,6 +164,9 @@ class Server(
         for event in self.events():
             if event.revision > after:
                 yield trainer_pb2.WatchRunsResponse(event=event)
+                if self.end_after and event.revision == self.end_after[0]:
+                    self.end_after.pop(0)
+                    return
                 if self.break_after and event.revision == self.break_after[0]:
                     self.break_after.pop(0)
                     context.abort(self.break_code, "broken off")
@@ -297,6 +307,15 @@ def test_a_broken_watch_goes_on_after_the_last_revision(server: tuple[Server, st
     assert sum(event["event"] == "connection_lost" for event in events) == 2
 
 
+def test_a_watch_that_ends_before_its_run_goes_on(server: tuple[Server, str]) -> None:
+    servicer, url = server
+    servicer.end_after = [1, 3]
+    result = tabrl(url, *TRY)
+    assert result.exit_code == 0, result.output
+    assert servicer.cursors == [0, 1, 3]
+    assert "final policy policy-2" in result.output
+
+
 def test_a_compacted_history_is_taken_up_from_its_start(server: tuple[Server, str]) -> None:
     servicer, url = server
     servicer.break_after, servicer.break_code = [2], grpc.StatusCode.OUT_OF_RANGE
@@ -375,6 +394,31 @@ def test_a_call_is_tried_again_while_a_service_restarts(server: tuple[Server, st
     servicer, url = server
     servicer.unavailable_estimates = 2
     assert tabrl(url, *TRY).exit_code == 0
+
+
+@pytest.mark.parametrize(("failures", "status"), [(3, 0), (9, 4)])
+def test_a_reward_is_asked_for_again_while_its_service_restarts(
+    server: tuple[Server, str], monkeypatch: pytest.MonkeyPatch, failures: int, status: int
+) -> None:
+    monkeypatch.setattr("tabrl_cli.connection.RESTART_PAUSES_SECS", (0.01,) * 4)
+    servicer, url = server
+    servicer.unavailable_rewards = failures
+    assert tabrl(url, *TRY).exit_code == status
+    assert len(servicer.reward_requests) == min(failures, 4) + 1
+    assert len(set(servicer.reward_requests)) == 1
+
+
+def test_what_is_not_safe_to_repeat_is_not_repeated(
+    server: tuple[Server, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tabrl_cli.connection.RESTART_PAUSES_SECS", (0.01,) * 4)
+    servicer, url = server
+    servicer.unavailable_rewards = 1
+    connection = Connection(url)
+    request = rewardgen_pb2.GenerateRewardRequest(prompt="sway", environment_id="CartpoleBalance")
+    with pytest.raises(CallError):
+        list(connection.stream(connection.rewards.GenerateReward, request))
+    assert servicer.reward_requests == [""]
 
 
 def test_lists(server: tuple[Server, str]) -> None:

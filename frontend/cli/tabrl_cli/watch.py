@@ -51,6 +51,7 @@ def watch_run(
     does not pass by itself, and for a connection that stays lost for `patience.total_secs`.
     """
     revision = 0
+    state: trainer_pb2.RunState.ValueType = trainer_pb2.RUN_STATE_UNSPECIFIED
     pause = patience.first_pause_secs
     lost_since: float | None = None
     while True:
@@ -59,10 +60,14 @@ def watch_run(
                 lost_since, pause = None, patience.first_pause_secs
                 kind = message.WhichOneof("update")
                 if kind == "snapshot":
+                    state = message.snapshot.state
                     yield message.snapshot
                 elif kind == "event" and message.event.revision > revision:
                     revision = message.event.revision
+                    if message.event.HasField("state_changed"):
+                        state = message.event.state_changed.state
                     yield message.event
+            _require_ended(state)
         except CallError as error:
             if error.code == "OUT_OF_RANGE" and revision > 0:
                 # The history was compacted behind us; the snapshot that comes first makes up for it.
@@ -80,6 +85,12 @@ def watch_run(
             pause = min(pause * 2, patience.longest_pause_secs)
         else:
             return
+
+
+def _require_ended(state: trainer_pb2.RunState.ValueType) -> None:
+    """Raises CallError where a stream ended as if the run had, but was cut short on the way."""
+    if state not in ENDED:
+        raise CallError("UNAVAILABLE", "SERVICE_UNAVAILABLE", "The watch ended before the run did.")
 
 
 def _connect(

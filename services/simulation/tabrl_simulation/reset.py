@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tabrl_simulation import arrays, taps
 
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from mujoco_playground._src import mjx_env
     from numpy.typing import NDArray
 
-    from tabrl_simulation.environments import Environment
-
-__all__ = ["ResetStates", "Resetter", "flatten_info", "observation_size"]
+__all__ = ["ResetStates", "Resettable", "Resetter", "flatten_info", "observation_size"]
 
 # A physics call's answer, or a state to write: arrays by name.
 Arrays = dict[str, Any]
@@ -117,10 +115,22 @@ def observation_size(playground: mjx_env.MjxEnv) -> int:
     return int(shape[0])
 
 
+class Resettable(Protocol):
+    """What a reset needs of an `environments.Environment`, which needs `observation_size` from here."""
+
+    @property
+    def playground(self) -> mjx_env.MjxEnv:
+        """Playground's object, whose `reset` is run."""
+
+    @property
+    def model(self) -> mujoco.MjModel:
+        """The MuJoCo model it is simulated with."""
+
+
 class Resetter:
     """Samples starting states of one environment; compiles on the first use of each batch size."""
 
-    def __init__(self, environment: Environment, *, threads: int) -> None:
+    def __init__(self, environment: Resettable, *, threads: int) -> None:
         """Prepares to sample, with as many physics threads as `threads`."""
         self._environment = environment
         self._threads = threads

@@ -163,7 +163,6 @@ def train(
     use_compilation_cache()
     run = _Run(environment, settings, reward, dict(weights or {}), threads)
     run.start(resume)
-    checkpoint: Checkpoint | None = None
     last_metrics_secs = last_checkpoint_secs = -math.inf
     while run.env_steps < settings.env_steps and not should_stop():
         run.update()
@@ -340,9 +339,8 @@ class _Run:
         now = self.elapsed_secs
         # The first update has compiled everything; only from then on is there a speed.
         speed = (self.env_steps - mark_steps) / (now - mark_secs) if self.env_steps > mark_steps else 0.0
-        average = (self.env_steps - mark_steps) and speed
         left = max(0, self._settings.env_steps - self.env_steps)
-        speed_or_guess = average or self.env_steps / max(now, 1e-9)
+        speed_or_guess = speed if speed > 0 else self.env_steps / max(now, 1e-9)
         self.last_metrics = Metrics(
             env_steps=self.env_steps,
             episode_return=self._episodes.mean(lambda tally: tally.returns),

@@ -18,7 +18,9 @@ class Config(ServiceConfig):
 
     scene_address: str = peer("scene")
     llm_model: str = option("LiteLLM names of the models to offer, comma-separated; empty for the library alone", "")
-    llm_api_base: str = option("address of an OpenAI-compatible endpoint; empty for each provider's own", "")
+    llm_api_base: str = option(
+        "address of the OpenAI-compatible endpoint of the openai/ models; empty for OpenAI's own", ""
+    )
     llm_timeout_secs: float = option("how long one answer of a model may take", 120.0)
     llm_attempts: int = option("how often a model may try, repairs included", 4)
     generations: int = option("how many rewards are written at once", 4)

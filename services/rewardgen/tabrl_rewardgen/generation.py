@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import grpc
 from tabrl.rewardgen.v1 import rewardgen_pb2
 from tabrl_chassis.errors import TabrlError
 from tabrl_simulation.rewards.compile import CompiledReward, compile_reward_with
-from tabrl_simulation.rewards.diagnostics import Diagnostic, JailUnavailable, RewardRejected
+from tabrl_simulation.rewards.diagnostics import Diagnostic, JailSlowToStart, JailUnavailable, RewardRejected
 from tabrl_simulation.rewards.pool import JailPool
 from tabrl_simulation.rewards.robot import Robot
 
@@ -45,7 +46,9 @@ def stage(phase: rewardgen_pb2.GenerationPhase.ValueType, message: str) -> rewar
     return rewardgen_pb2.GenerateRewardResponse(stage=rewardgen_pb2.GenerationStage(phase=phase, message=message))
 
 
-async def write_reward(config: Config, pool: JailPool, prompt: str, robot: Robot, model: str) -> AsyncIterator[Event]:
+async def write_reward(
+    config: Config, pool: JailPool, prompt: str, robot: Robot, model: str
+) -> AsyncGenerator[Event, None]:
     """Yield events, `Written` last.
 
     Raises:
@@ -53,8 +56,9 @@ async def write_reward(config: Config, pool: JailPool, prompt: str, robot: Robot
     """
     writer = _by_library(pool, prompt, robot) if model == LIBRARY else _by_model(config, pool, prompt, robot, model)
     try:
-        async for event in writer:
-            yield event
+        async with aclosing(writer):
+            async for event in writer:
+                yield event
     except TabrlError as e:
         REWARDS.labels(model, e.reason).inc()
         raise
@@ -64,7 +68,7 @@ async def write_reward(config: Config, pool: JailPool, prompt: str, robot: Robot
     REWARDS.labels(model, "OK").inc()
 
 
-async def _by_library(pool: JailPool, prompt: str, robot: Robot) -> AsyncIterator[Event]:
+async def _by_library(pool: JailPool, prompt: str, robot: Robot) -> AsyncGenerator[Event, None]:
     yield stage(_PHASES.GENERATION_PHASE_WRITING, "looking the behaviour up in the built-in library")
     try:
         found = library.write(prompt, robot)
@@ -76,7 +80,9 @@ async def _by_library(pool: JailPool, prompt: str, robot: Robot) -> AsyncIterato
     yield Written(compiled, found.weights, found.term_explanations, found.explanation, found.left_out)
 
 
-async def _by_model(config: Config, pool: JailPool, prompt: str, robot: Robot, model: str) -> AsyncIterator[Event]:
+async def _by_model(
+    config: Config, pool: JailPool, prompt: str, robot: Robot, model: str
+) -> AsyncGenerator[Event, None]:
     messages = first_messages(prompt, robot)
     usage = llm.Usage()
     remarks: Sequence[Diagnostic] = ()
@@ -85,13 +91,14 @@ async def _by_model(config: Config, pool: JailPool, prompt: str, robot: Robot, m
         yield stage(_PHASES.GENERATION_PHASE_WRITING, f"asking {model}{again}")
         source = SourceStream()
         text = ""
-        async for piece in llm.ask(config, model, messages):
-            if isinstance(piece, llm.Completion):
-                text = piece.text
-                usage = usage.plus(piece.usage)
-                _count(model, piece.usage)
-            elif delta := source.feed(piece):
-                yield rewardgen_pb2.GenerateRewardResponse(source_delta=delta)
+        async with aclosing(llm.ask(config, model, messages)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, llm.Completion):
+                    text = piece.text
+                    usage = usage.plus(piece.usage)
+                    _count(model, piece.usage)
+                elif delta := source.feed(piece):
+                    yield rewardgen_pb2.GenerateRewardResponse(source_delta=delta)
         answer: Answer | None = None
         try:
             yield stage(_PHASES.GENERATION_PHASE_CHECKING, "checking the source against the reward language")
@@ -149,6 +156,9 @@ def rejected(remarks: Sequence[Diagnostic], lines_above: int = 0) -> TabrlError:
 
 def jail_unavailable(error: JailUnavailable) -> TabrlError:
     """Return JAIL_UNAVAILABLE."""
+    if isinstance(error, JailSlowToStart):
+        message = f"No reward could be compiled, as the machine is busy: {error}; try again."
+        return TabrlError(grpc.StatusCode.UNAVAILABLE, "JAIL_UNAVAILABLE", message, retry_after_secs=10.0)
     message = f"No reward source can be compiled on this machine, as its kernel lacks what the jail needs: {error}"
     return TabrlError(grpc.StatusCode.UNAVAILABLE, "JAIL_UNAVAILABLE", message)
 

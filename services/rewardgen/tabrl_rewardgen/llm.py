@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,7 @@ class Completion:
     usage: Usage
 
 
-async def ask(config: Config, model: str, messages: Sequence[Message]) -> AsyncIterator[str | Completion]:
+async def ask(config: Config, model: str, messages: Sequence[Message]) -> AsyncGenerator[str | Completion, None]:
     """Yield a model's answer piece by piece, and its `Completion` last.
 
     Raises:
@@ -58,24 +59,38 @@ async def ask(config: Config, model: str, messages: Sequence[Message]) -> AsyncI
     """
     litellm = await asyncio.to_thread(_litellm)
     pieces: list[str] = []
+    length = 0
     try:
         async with asyncio.timeout(config.llm_timeout_secs):
             stream = await litellm.acompletion(**_request(litellm, config, model, messages))
             usage = None
-            async for chunk in stream:
-                usage = getattr(chunk, "usage", None) or usage
-                piece = chunk.choices[0].delta.content if chunk.choices else None
-                if piece:
-                    pieces.append(piece)
-                    yield piece
-                if sum(map(len, pieces)) > _LONGEST_ANSWER:
-                    break
+            # An answer that is given up, by us or by who asked, must not go on to be written and paid for.
+            async with _closing(stream):
+                async for chunk in stream:
+                    usage = getattr(chunk, "usage", None) or usage
+                    piece = chunk.choices[0].delta.content if chunk.choices else None
+                    if piece:
+                        pieces.append(piece)
+                        length += len(piece)
+                        yield piece
+                    if length > _LONGEST_ANSWER:
+                        break
     except TimeoutError as e:
         raise _timed_out(config, model) from e
     except Exception as e:
         raise _typed(litellm, e, config, model) from e
     text = "".join(pieces)
-    yield Completion(text, await asyncio.to_thread(_usage, litellm, model, messages, text, usage))
+    yield Completion(text, await asyncio.to_thread(_usage, litellm, model, usage))
+
+
+@contextlib.asynccontextmanager
+async def _closing(stream: Any) -> AsyncGenerator[None, None]:
+    """Close a stream of LiteLLM at the end; some of its streams have nothing to close."""
+    try:
+        yield
+    finally:
+        if close := getattr(stream, "aclose", None):
+            await close()
 
 
 def _litellm() -> Any:
@@ -98,7 +113,7 @@ def _request(litellm: Any, config: Config, model: str, messages: Sequence[Messag
         "timeout": config.llm_timeout_secs,
         "max_retries": 1,
     }
-    if config.llm_api_base:
+    if config.llm_api_base and _speaks_openai(litellm, model):
         request["api_base"] = config.llm_api_base
         if not os.environ.get("OPENAI_API_KEY"):
             request["api_key"] = "none"  # local endpoints ask for no key, but the client insists on one
@@ -108,7 +123,16 @@ def _request(litellm: Any, config: Config, model: str, messages: Sequence[Messag
     return request
 
 
-def _usage(litellm: Any, model: str, messages: Sequence[Message], text: str, usage: Any) -> Usage:
+def _speaks_openai(litellm: Any, model: str) -> bool:
+    """Whether the OpenAI-compatible endpoint is meant for this model; others keep their own address and key."""
+    try:
+        provider = litellm.get_llm_provider(model)[1]
+    except litellm.exceptions.BadRequestError:
+        return False  # a name without a provider that LiteLLM knows: the call will say so
+    return bool(provider == "openai")
+
+
+def _usage(litellm: Any, model: str, usage: Any) -> Usage:
     prompt_tokens = int(getattr(usage, "prompt_tokens", 0) or 0)
     completion_tokens = int(getattr(usage, "completion_tokens", 0) or 0)
     try:

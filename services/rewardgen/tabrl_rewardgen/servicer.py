@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -57,16 +59,18 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
         self, request: rewardgen_pb2.GenerateRewardRequest, context: Any
     ) -> AsyncIterator[rewardgen_pb2.GenerateRewardResponse]:
         """Write a reward and report each step."""
-        async for event in self._generated(request, request.environment_id):
-            yield event
+        async with aclosing(self._generated(request, request.environment_id)) as events:
+            async for event in events:
+                yield event
 
     async def CreateReward(
         self, request: rewardgen_pb2.CreateRewardRequest, context: Any
     ) -> rewardgen_pb2.CreateRewardResponse:
         """Write a reward and answer once."""
-        async for event in self._generated(request, request.scene_name):
-            if event.HasField("reward"):
-                return rewardgen_pb2.CreateRewardResponse(reward=event.reward)
+        async with aclosing(self._generated(request, request.scene_name)) as events:
+            async for event in events:
+                if event.HasField("reward"):
+                    return rewardgen_pb2.CreateRewardResponse(reward=event.reward)
         raise AssertionError("a generation ends with a reward or raises")
 
     async def CompileReward(
@@ -93,7 +97,7 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
                 raise invalid_field(f"weights.{unknown[0]}", f"the reward has no such term; it has: {known}")
             weights = {term: request.weights.get(term, 1.0) for term in compiled.terms}
             written = Written(compiled, weights, explanations_in(fixed.source, compiled.term_lines), "", ())
-            reward = self._reward(written, robot, request.prompt, rewardgen_pb2.REWARD_ORIGIN_PERSON, "")
+            reward = await self._reward(written, robot, request.prompt, rewardgen_pb2.REWARD_ORIGIN_PERSON, "")
             return rewardgen_pb2.CompileRewardResponse(reward=await self._keep(request, reward))
 
     async def GetReward(self, request: rewardgen_pb2.GetRewardRequest, context: Any) -> rewardgen_pb2.GetRewardResponse:
@@ -117,9 +121,8 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
         """Return what can write rewards here, the default first."""
         # Whoever asks this is about to ask for a reward: by the time they have typed it, the jails are warm.
         self._pool.warm()
-        at = f" at {self._context.config.llm_api_base}" if self._context.config.llm_api_base else ""
         models = [
-            rewardgen_pb2.Model(name=name, title=name, description=f"The language model {name}{at}, through LiteLLM.")
+            rewardgen_pb2.Model(name=name, title=name, description=f"The language model {name}, through LiteLLM.")
             for name in self._context.config.llm_models
         ]
         description = "Known behaviours of the robots of the DeepMind Control Suite; needs no key and no network."
@@ -128,7 +131,7 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
 
     async def _generated(
         self, request: _Request, environment_id: str
-    ) -> AsyncIterator[rewardgen_pb2.GenerateRewardResponse]:
+    ) -> AsyncGenerator[rewardgen_pb2.GenerateRewardResponse, None]:
         earlier = await self._earlier(request)
         if earlier is not None:
             yield rewardgen_pb2.GenerateRewardResponse(reward=earlier)
@@ -141,13 +144,16 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
             reading = rewardgen_pb2.GenerationPhase.GENERATION_PHASE_READING_ROBOT
             yield stage(reading, f"reading the robot of {environment_id}")
             robot = await self._robot(environment_id)
-            async for event in write_reward(self._context.config, self._pool, request.prompt, robot, model):
-                if not isinstance(event, Written):
-                    yield event
-                    continue
-                origin = rewardgen_pb2.REWARD_ORIGIN_LIBRARY if model == LIBRARY else rewardgen_pb2.REWARD_ORIGIN_LLM
-                reward = self._reward(event, robot, request.prompt, origin, model)
-                yield rewardgen_pb2.GenerateRewardResponse(reward=await self._keep(request, reward))
+            writing = write_reward(self._context.config, self._pool, request.prompt, robot, model)
+            async with aclosing(writing) as events:
+                async for event in events:
+                    if not isinstance(event, Written):
+                        yield event
+                        continue
+                    by_library = model == LIBRARY
+                    origin = rewardgen_pb2.REWARD_ORIGIN_LIBRARY if by_library else rewardgen_pb2.REWARD_ORIGIN_LLM
+                    reward = await self._reward(event, robot, request.prompt, origin, model)
+                    yield rewardgen_pb2.GenerateRewardResponse(reward=await self._keep(request, reward))
 
     def _model(self, asked: str) -> str:
         models = self._context.config.llm_models
@@ -183,10 +189,11 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
             lambda session: find_reward(session, once(session, request, lambda inner: add_reward(inner, reward)))
         )
 
-    def _reward(
+    async def _reward(
         self, written: Written, robot: Robot, prompt: str, origin: rewardgen_pb2.RewardOrigin.ValueType, model: str
     ) -> rewardgen_pb2.Reward:
         compiled = written.compiled
+        artifacts = self._context.artifacts
         reward = rewardgen_pb2.Reward(
             reward_id=f"reward-{uuid.uuid4().hex[:16]}",
             environment_id=robot.environment_id,
@@ -198,8 +205,8 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
             terms=_terms(written),
             explanation=written.explanation,
             left_out=written.left_out,
-            program=self._context.artifacts.put(compiled.program, _PROGRAM_TYPE),
-            onnx=self._context.artifacts.put(compiled.onnx, _ONNX_TYPE),
+            program=await asyncio.to_thread(artifacts.put, compiled.program, _PROGRAM_TYPE),
+            onnx=await asyncio.to_thread(artifacts.put, compiled.onnx, _ONNX_TYPE),
             diagnostics=map(diagnostic_proto, compiled.diagnostics),
         )
         reward.create_time.GetCurrentTime()

@@ -64,7 +64,8 @@ async def compile_reward_with(pool: JailPool, source: str, robot: Robot) -> Comp
     Raises:
         RewardRejected: the source breaks a rule, fails when traced, costs too much, is not finite, or has forms that
             differ.
-        JailUnavailable: this kernel lacks what the jail needs; nothing was run.
+        JailUnavailable: this kernel lacks what the jail needs, or no jail started in time (`JailSlowToStart`); nothing
+            was run.
     """
     checked = check(source, robot)
     header, exported, onnx = await _traced(pool, checked, robot)

@@ -9,7 +9,7 @@ import pytest_asyncio
 from tabrl_simulation.rewards import pool as pools
 from tabrl_simulation.rewards.compile import compile_reward_with
 from tabrl_simulation.rewards.container import unpack
-from tabrl_simulation.rewards.diagnostics import JailUnavailable, RewardRejected
+from tabrl_simulation.rewards.diagnostics import JailSlowToStart, JailUnavailable, RewardRejected
 from tabrl_simulation.rewards.pool import JailPool
 
 SOURCE = """def reward(state, action):
@@ -99,6 +99,25 @@ async def test_a_machine_without_a_jail_compiles_nothing(walker, monkeypatch, tm
     monkeypatch.setattr(pools.sys, "executable", str(child))
     async with JailPool() as pool:
         with pytest.raises(JailUnavailable, match="no Landlock here"):
+            await compile_reward_with(pool, SOURCE, walker)
+
+
+async def test_a_jail_that_died_while_it_waited_is_replaced(pool, walker):
+    # given a warm jail that something ended, when source is compiled, then another jail serves it
+    child = await pool._warm["trace"]
+    child.kill()
+    await child.wait()
+    assert (await compile_reward_with(pool, SOURCE, walker)).terms == ("upright", "speed", "effort")
+
+
+async def test_a_jail_that_does_not_start_in_time_is_no_fault_of_the_source(walker, monkeypatch, tmp_path):
+    child = tmp_path / "child.sh"
+    child.write_text("#!/bin/sh\nexec sleep 60\n")
+    child.chmod(0o755)
+    monkeypatch.setattr(pools.sys, "executable", str(child))
+    monkeypatch.setattr(pools, "_START_SECS", 0.2)
+    async with JailPool() as pool:
+        with pytest.raises(JailSlowToStart):
             await compile_reward_with(pool, SOURCE, walker)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ERROR", "WARNING", "Diagnostic", "JailUnavailable", "RewardRejected", "from_plain"]
+__all__ = ["ERROR", "WARNING", "Diagnostic", "JailSlowToStart", "JailUnavailable", "RewardRejected", "from_plain"]
 
 ERROR = "error"
 WARNING = "warning"
@@ -54,6 +54,10 @@ class RewardRejected(Exception):
 
 class JailUnavailable(Exception):
     """This kernel lacks what the jail needs, so no reward source may run here. Nothing was run."""
+
+
+class JailSlowToStart(JailUnavailable):
+    """No jail was ready in time, as on a machine under load. Nothing was run; it may work when tried again."""
 
 
 def from_plain(values: object) -> tuple[Diagnostic, ...]:

@@ -54,6 +54,15 @@ def external():
     return tensor
 
 
+def constant(**fields):
+    return helper.make_node("Constant", [], ["w"], **fields)
+
+
+def sparse():
+    values = helper.make_tensor("v", TensorProto.FLOAT, (1,), [1.0])
+    return helper.make_sparse_tensor(values, helper.make_tensor("i", TensorProto.INT64, (1,), [0]), [1 << 40])
+
+
 BRANCH = helper.make_graph([], "branch", [], [])
 REFUSED = {
     "garbage": b"garbage",
@@ -64,6 +73,9 @@ REFUSED = {
         [helper.make_node("If", ["qpos"], ["a"], then_branch=BRANCH, else_branch=BRANCH)]
     ).SerializeToString(),
     "data outside": model(summed(), initializer=[external()]).SerializeToString(),
+    "data outside in an attribute": model([*summed(), constant(value=external())]).SerializeToString(),
+    "data outside in a list": model([*summed(), constant(values=[external()])]).SerializeToString(),
+    "a sparse attribute": model([*summed(), constant(sparse_value=sparse())]).SerializeToString(),
     "another input": model(summed(), inputs=(("secrets", (2,)),)).SerializeToString(),
     "another shape": model(summed(), inputs=(("qpos", (3,)),)).SerializeToString(),
     "another output": model(summed(), outputs=(("b", ()),)).SerializeToString(),

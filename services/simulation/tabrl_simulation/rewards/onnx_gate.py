@@ -61,8 +61,10 @@ def _check_nodes(graph: Any) -> None:
         for attribute in node.attribute:
             if attribute.HasField("g") or attribute.graphs:
                 raise ProgramRefused("the ONNX reward holds a graph inside its graph")
-            if attribute.HasField("t"):
-                _check_tensor(attribute.t)
+            if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
+                raise ProgramRefused("the ONNX reward holds sparse constants")
+            for tensor in [attribute.t, *attribute.tensors]:
+                _check_tensor(tensor)
 
 
 def _check_constants(graph: Any, onnx: Any) -> None:

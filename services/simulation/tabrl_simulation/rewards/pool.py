@@ -7,7 +7,7 @@ import contextlib
 import sys
 from typing import Any, Self
 
-from tabrl_simulation.rewards.diagnostics import JailUnavailable
+from tabrl_simulation.rewards.diagnostics import JailSlowToStart, JailUnavailable
 from tabrl_simulation.rewards.message import LENGTH, LONGEST_JSON, MessageRefused, lengths_of, pack_message, parse_head
 
 __all__ = ["ChildDied", "ChildTooSlow", "JailPool"]
@@ -84,17 +84,12 @@ class JailPool:
         """Return the answer of a fresh jail in this role: a JSON object and blobs.
 
         Raises:
-            JailUnavailable: the jail could not be entered.
+            JailUnavailable: the jail could not be entered; `JailSlowToStart` when it did not start in time.
             ChildTooSlow: no answer came in time.
             ChildDied: the child ended without an answer.
             MessageRefused: what it sent is no answer.
         """
-        waiting = self._warm.pop(role, None) or asyncio.create_task(_started(role))
-        try:
-            child = await asyncio.shield(waiting)
-        except asyncio.CancelledError:
-            self._end(waiting)
-            raise
+        child = await self._child(role)
         try:
             async with asyncio.timeout(self._answer_secs):
                 return await _exchange(child, request)
@@ -102,6 +97,21 @@ class JailPool:
             raise ChildTooSlow(self._answer_secs) from e
         finally:
             await _killed(child)
+
+    async def _child(self, role: str) -> Child:
+        """Return the warm jail of this role if it still lives, else a new one."""
+        kept = self._warm.pop(role, None)
+        for waiting in (kept, None):
+            task = waiting or asyncio.create_task(_started(role))
+            try:
+                child = await asyncio.shield(task)
+            except asyncio.CancelledError:
+                self._end(task)
+                raise
+            if waiting is None or not _has_ended(child):
+                return child
+            await _killed(child)  # it died while it waited, of which no request is to blame
+        raise AssertionError("a new jail is returned as it is")
 
     async def close(self) -> None:
         """End every warm jail and start no more."""
@@ -118,7 +128,7 @@ class JailPool:
 
     def _end(self, waiting: asyncio.Task[Child]) -> None:
         async def end() -> None:
-            with contextlib.suppress(JailUnavailable, ChildDied, ChildTooSlow):
+            with contextlib.suppress(JailUnavailable):
                 await _killed(await waiting)
 
         task = asyncio.create_task(end())
@@ -140,7 +150,7 @@ async def _started(role: str) -> Child:
             reason = str((await _message(child))[0].get("reason", ""))[:500]
     except TimeoutError as e:
         await _killed(child)
-        raise ChildTooSlow(_START_SECS) from e
+        raise JailSlowToStart(f"the jailed process was not ready within {_START_SECS:g} s") from e
     except (asyncio.IncompleteReadError, MessageRefused) as e:
         await _killed(child)
         raise JailUnavailable(f"the jailed process ended while starting, with status {child.returncode}") from e
@@ -173,6 +183,11 @@ async def _message(child: Child) -> tuple[dict[str, Any], list[bytes]]:
 def _stdout(child: Child) -> asyncio.StreamReader:
     assert child.stdout is not None
     return child.stdout
+
+
+def _has_ended(child: Child) -> bool:
+    # Its end is known from the pipe at once, from the status a moment later.
+    return child.returncode is not None or _stdout(child).at_eof()
 
 
 async def _killed(child: Child) -> None:

@@ -199,9 +199,15 @@ def _refuse_operation(operation: Any) -> None:
 
 
 def _refuse_size(type_text: str) -> None:
-    """Refuse types like `tensor<?x70000xf32>`; the unknown length is the batch."""
+    """Refuse types like `tensor<?x70000xf32>` and `tensor<?x?xf32>`.
+
+    One length may be unknown, as that is the batch: the first as a rule, a later one in `matrix @ state.qpos`.
+    """
     _, _, shape = type_text.partition("tensor<")
-    lengths = [int(axis) for axis in shape.partition(">")[0].split("x") if axis.isdigit()]
+    axes = shape.partition(">")[0].split("x")
+    if axes.count("?") > 1:
+        raise ProgramRefused(f"the program computes a {type_text}; only one axis, the batch, may be of any length")
+    lengths = [int(axis) for axis in axes if axis.isdigit()]
     if math.prod(lengths) > LARGEST_VALUE:
         raise ProgramRefused(
             f"the program computes a {type_text}, more than {LARGEST_VALUE} numbers for one environment"

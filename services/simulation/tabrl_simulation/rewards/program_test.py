@@ -154,6 +154,28 @@ def with_branch(qvel, xpos, action):
     return found, found, found
 
 
+def with_pairs_of_the_batch(qvel, xpos, action):
+    # given one value for each pair of environments, whose number the size of one environment does not bound
+    speeds = qvel[:, 0]
+    apart = jnp.sum(jnp.abs(speeds[:, None] - speeds[None, :]), axis=1)
+    return apart, apart, apart
+
+
+def test_only_one_axis_may_be_of_any_length():
+    (batch,) = export.symbolic_shape("b")
+    shapes = [jax.ShapeDtypeStruct((batch, *shape), jnp.float32) for shape in (*INPUTS.values(), (2,))]
+    program = export.export(jax.jit(with_pairs_of_the_batch), platforms=["cpu", "cuda"])(*shapes).serialize()
+    with pytest.raises(ProgramRefused, match="only one axis"):
+        RewardProgram.from_bytes(pack(header(), bytes(program)))
+
+
+def test_the_batch_need_not_be_the_first_axis_of_every_value():
+    # given a constant matrix times a vector, whose batch comes second inside the program
+    turn = jnp.arange(9.0).reshape(3, 3)
+    program = exported(lambda qvel, xpos, action: ((turn @ qvel)[0], qvel[0], qvel[0]))
+    assert RewardProgram.from_bytes(pack(header(), program)).terms == ("speed", "effort", "alive")
+
+
 @pytest.mark.parametrize(
     ("function", "reason"),
     [

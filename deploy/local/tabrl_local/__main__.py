@@ -42,6 +42,7 @@ def main() -> None:
     topology = Topology(arguments.port)
     data = arguments.data.expanduser().resolve()
     try:
+        preflight.check_system()
         preflight.prepare_data_folder(data)
         with preflight.data_folder_lock(data, topology):
             preflight.check_ports(topology)

@@ -68,6 +68,12 @@ class TestTopology:
 
 
 class TestPreflight:
+    def test_a_system_that_is_not_linux(self) -> None:
+        preflight.check_system("linux")
+        with pytest.raises(LaunchError, match="this system is darwin") as raised:
+            preflight.check_system("darwin")
+        assert raised.value.reason == "SYSTEM_NOT_SUPPORTED"
+
     def test_creates_the_data_folder(self, tmp_path: Path) -> None:
         preflight.prepare_data_folder(tmp_path / "a" / "b")
         assert (tmp_path / "a" / "b" / "logs").is_dir()

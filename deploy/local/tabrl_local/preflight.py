@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,22 @@ from tabrl_local.topology import HOST, Topology
 
 LOCK_NAME = "launcher.lock"
 HIGHEST_PORT = 65535
+
+
+def check_system(platform: str = sys.platform) -> None:
+    """Makes sure that this is Linux, which alone has the jail that rewards are compiled in.
+
+    Raises:
+      LaunchError: SYSTEM_NOT_SUPPORTED, naming the system.
+    """
+    if platform != "linux":
+        raise LaunchError(
+            "SYSTEM_NOT_SUPPORTED",
+            "TabRL runs on Linux 5.13 or newer, which has the jail (Landlock) that rewards are compiled in; "
+            f"this system is {platform}.",
+            "Run it on a Linux machine, virtual or not, forward its port (ssh -L 8080:127.0.0.1:8080 <machine>), "
+            "and open the page here.",
+        )
 
 
 def prepare_data_folder(data: Path) -> None:

@@ -48,7 +48,7 @@ def message(type_name: str, content: dict[str, Any]) -> Message:
 
 @pytest.mark.parametrize("rpc", list(rpcs()), ids=lambda rpc: rpc.name)
 class TestEveryRpc:
-    def test_documents_its_status_codes(self, rpc: Rpc) -> None:
+    def test_documents_a_status_code(self, rpc: Rpc) -> None:
         if rpc.name in CANNOT_FAIL:
             return
         borrowed = re.search(r"Errors are those of (\w+)", rpc.comment)

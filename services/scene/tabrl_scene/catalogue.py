@@ -1,12 +1,15 @@
 """The baked catalogue: every environment described, with its scene's files. The service needs no simulator to serve it.
 
 A catalogue lies in `DATA/scene/catalogues/<version>/`, where the version covers all that its content depends on: for
-each environment `<id>/environment.json` (protobuf JSON), `<id>/scene.xml` and `<id>/assets/<path>`. It is renamed into
-place whole, so a catalogue that is there is complete.
+each environment `<id>/environment.json` (protobuf JSON), `<id>/scene.xml` and `<id>/assets/<path>`; and `sha256`, a
+digest of them all. It is renamed into place whole, once it is on the disk, so a catalogue that is there is complete.
+One that was damaged since counts as none and is replaced by the next bake.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -14,7 +17,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +37,9 @@ _MODULES = (
     "tabrl_simulation.environments",
     "tabrl_simulation.structure",
 )
+
+_UNFINISHED = ".baking-"
+_DIGEST = "sha256"
 
 
 @dataclass(frozen=True)
@@ -68,31 +74,95 @@ def catalogue_path(data: Path) -> Path:
 
 
 def write_catalogue(path: Path, environments: Iterable[BakedEnvironment]) -> None:
-    """Writes a catalogue to `path`, whole or not at all, and removes those of other versions."""
+    """Writes a catalogue to `path`, whole or not at all, and removes those of other versions.
+
+    What lies at `path` stays if it is whole, for then another process has baked the same; else it is replaced.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(dir=path.parent, prefix=".baking-"))
-    try:
+    with _unfinished_folder(path.parent) as unfinished:
         for environment in environments:
             _write_environment(unfinished / environment.message.summary.environment_id, environment)
-        try:
-            os.rename(unfinished, path)
-        except OSError:
-            if not path.is_dir():  # else another process baked the same catalogue at the same time
-                raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        (unfinished / _DIGEST).write_text(_digest(unfinished))
+        for written in (*unfinished.rglob("*"), unfinished):
+            _sync(written)
+        _move_into_place(unfinished, path)
+        _sync(path.parent)
     for other in path.parent.iterdir():
         if other != path and not other.name.startswith("."):
             shutil.rmtree(other, ignore_errors=True)
+    _sweep(path.parent)
 
 
 def read_catalogue(path: Path) -> dict[str, BakedEnvironment] | None:
-    """Returns the catalogue at `path` by environment id, in the order of the ids; None unless it can be read."""
+    """Returns the catalogue at `path` by environment id, in the order of the ids; None unless it is whole.
+
+    A catalogue without any environment counts as none.
+    """
     try:
-        folders = sorted(path.iterdir())
-        return {folder.name: _read_environment(folder) for folder in folders}
+        if (path / _DIGEST).read_text() != _digest(path):
+            return None
+        folders = sorted(folder for folder in path.iterdir() if folder.is_dir())
+        return {folder.name: _read_environment(folder) for folder in folders} or None
     except (OSError, ValueError, json_format.ParseError):
         return None
+
+
+@contextlib.contextmanager
+def _unfinished_folder(parent: Path) -> Iterator[Path]:
+    """Makes a folder to write in, and removes it afterwards; it stays locked meanwhile, for `_sweep`."""
+    folder = Path(tempfile.mkdtemp(dir=parent, prefix=_UNFINISHED))
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def _move_into_place(unfinished: Path, path: Path) -> None:
+    """Renames a finished catalogue to `path`, unless a whole one lies there."""
+    try:
+        os.rename(unfinished, path)
+    except OSError:
+        if not os.path.lexists(path):
+            raise
+        if read_catalogue(path) is not None:
+            return  # another process baked the same at the same time
+        with _unfinished_folder(path.parent) as aside:
+            os.rename(path, aside / path.name)
+            os.rename(unfinished, path)
+
+
+def _sweep(parent: Path) -> None:
+    """Removes the unfinished catalogues of processes that were killed; the lock of one that lives is taken."""
+    for folder in parent.glob(f"{_UNFINISHED}*"):
+        with contextlib.suppress(OSError):
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(handle)
+
+
+def _digest(root: Path) -> str:
+    """Returns the SHA-256, in hex, of the paths and contents of a catalogue's files."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in root.glob("*/**/*") if path.is_file()):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(root)} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file or a folder is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _write_environment(folder: Path, environment: BakedEnvironment) -> None:

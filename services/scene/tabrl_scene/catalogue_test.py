@@ -1,4 +1,5 @@
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -48,11 +49,63 @@ def test_baking_the_same_catalogue_twice_at_once_keeps_one(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
-@pytest.mark.parametrize("damage", ["{", '{"summary": 7}'])
-def test_a_damaged_catalogue_counts_as_none(tmp_path: Path, damage: str) -> None:
-    catalogue.write_catalogue(tmp_path / "1", [_environment("Walker")])
-    (tmp_path / "1" / "Walker" / "environment.json").write_text(damage)
+def _damage_json(path: Path) -> None:
+    (path / "Walker" / "environment.json").write_text("{")
+
+
+def _empty_file(path: Path) -> None:
+    (path / "Walker" / "scene.xml").write_bytes(b"")
+
+
+def _lose_environment(path: Path) -> None:
+    shutil.rmtree(path / "Walker")
+
+
+def _lose_everything(path: Path) -> None:
+    shutil.rmtree(path)
+    path.mkdir()
+
+
+def _put_file_instead(path: Path) -> None:
+    shutil.rmtree(path)
+    path.write_text("")
+
+
+@pytest.mark.parametrize("damage", [_damage_json, _empty_file, _lose_environment, _lose_everything, _put_file_instead])
+def test_a_damaged_catalogue_counts_as_none_and_the_next_bake_replaces_it(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "1"
+    environments = [_environment("Arm"), _environment("Walker")]
+    catalogue.write_catalogue(path, environments)
+
+    damage(path)
+    damaged = catalogue.read_catalogue(path)
+    catalogue.write_catalogue(path, environments)
+
+    assert damaged is None
+    assert catalogue.read_catalogue(path) == {"Arm": environments[0], "Walker": environments[1]}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_catalogue_of_nothing_counts_as_none(tmp_path: Path) -> None:
+    catalogue.write_catalogue(tmp_path / "1", [])
     assert catalogue.read_catalogue(tmp_path / "1") is None
+
+
+def test_what_a_killed_bake_left_is_swept_but_not_what_another_one_writes(tmp_path: Path) -> None:
+    (tmp_path / ".baking-killed" / "Walker").mkdir(parents=True)
+
+    def baking() -> Iterator[BakedEnvironment]:
+        # a second bake begins and ends while this one is at work
+        catalogue.write_catalogue(tmp_path / "1", [_environment("Walker")])
+        assert not (tmp_path / ".baking-killed").exists()
+        yield _environment("Arm")
+
+    catalogue.write_catalogue(tmp_path / "2", baking())
+
+    assert catalogue.read_catalogue(tmp_path / "2") == {"Arm": _environment("Arm")}
+    assert [path.name for path in tmp_path.iterdir()] == ["2"]
 
 
 def test_a_missing_catalogue_is_none(tmp_path: Path) -> None:

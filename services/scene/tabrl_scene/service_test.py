@@ -1,6 +1,7 @@
 """The Scene service over a real socket, with the catalogue of the real environments that it bakes itself."""
 
 import asyncio
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.service import Running, started
 from tabrl_simulation.environments import DM_CONTROL
 
+from tabrl_scene.catalogue import catalogue_path, read_catalogue
 from tabrl_scene.service import SERVICE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -169,6 +171,29 @@ async def test_a_wrong_category_is_told_apart(scene: _Scene) -> None:
 async def test_a_second_start_serves_at_once(scene: _Scene) -> None:
     async with started(SERVICE, ServiceConfig(data=scene.running.context.config.data)) as running:
         assert running.context.health.serving
+
+
+async def test_a_damaged_catalogue_is_baked_anew(scene: _Scene, tmp_path: Path) -> None:
+    # given a data folder whose catalogue lost a file
+    whole = catalogue_path(scene.running.context.config.data)
+    damaged = catalogue_path(tmp_path)
+    await asyncio.to_thread(shutil.copytree, whole, damaged)
+    (damaged / "WalkerRun" / "environment.json").unlink()
+
+    # when the service starts with it
+    async with started(SERVICE, ServiceConfig(data=tmp_path)) as running:
+        assert not running.context.health.serving
+        async with asyncio.timeout(300):
+            while not running.context.health.serving:
+                await asyncio.sleep(0.2)
+
+        # then it serves what was there before
+        request = scene_pb2.GetEnvironmentRequest(environment_id="WalkerRun")
+        channel = open_channel(running.address)
+        healed = await scene_pb2_grpc.SceneServiceStub(channel).GetEnvironment(request)
+        await channel.close()
+    assert healed == await scene.stub.GetEnvironment(request)
+    assert read_catalogue(damaged) == read_catalogue(whole)
 
 
 async def test_an_idle_service_needs_no_simulator(scene: _Scene) -> None:

@@ -52,7 +52,7 @@ class Shelf:
     async def load(self) -> bool:
         """Fills the shelf from the data folder's catalogue; returns whether there is one of this version."""
         baked = await asyncio.to_thread(read_catalogue, catalogue_path(self._context.config.data))
-        if not baked:
+        if baked is None:
             return False
         self._environments = await asyncio.to_thread(_shelved, baked, self._context.artifacts)
         return True

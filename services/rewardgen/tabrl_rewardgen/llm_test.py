@@ -6,6 +6,8 @@ import pytest_asyncio
 from tabrl.rewardgen.v1 import rewardgen_pb2
 from tabrl_chassis.errors import error_from
 
+from tabrl_rewardgen import llm
+from tabrl_rewardgen.config import Config
 from tabrl_rewardgen.conftest import ModelServer, recorded, rewardgen
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -118,6 +120,17 @@ async def test_the_library_is_used_only_when_asked_for(service, model):
     events = await events_of(service, asking(model="library"))
     assert events[-1].reward.origin == rewardgen_pb2.REWARD_ORIGIN_LIBRARY
     assert model.requests == []
+
+
+async def test_the_endpoint_is_that_of_the_openai_models_alone(tmp_path, monkeypatch):
+    # given an endpoint without a key and two models, then the other provider's model keeps its own address and key
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    config = Config(
+        data=tmp_path, llm_model="openai/relay,anthropic/claude-sonnet-4-5", llm_api_base="http://127.0.0.1:1/v1"
+    )
+    near, far = (llm._request(llm._litellm(), config, name, []) for name in config.llm_models)
+    assert (near["api_base"], near["api_key"]) == ("http://127.0.0.1:1/v1", "none")
+    assert not {"api_base", "api_key"} & far.keys()
 
 
 async def test_a_model_that_is_down_or_slow_is_a_typed_error(tmp_path):

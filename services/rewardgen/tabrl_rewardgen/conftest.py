@@ -31,6 +31,12 @@ def robot_named(environment_id):
     return robot_of(environments.load(environment_id))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _playground_is_imported():
+    """Import Playground before a call waits for Scene: on a busy machine that takes longer than the call's deadline."""
+    robot_named("CartpoleBalance")
+
+
 @pytest.fixture(scope="session")
 def robot():
     """Return the robot of an environment id."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import io
 import os
 import signal
 import socket
@@ -204,6 +206,22 @@ def test_very_long_lines_are_broken(tmp_path: Path) -> None:
     *broken, following, last = (tmp_path / "wordy.log").read_text().splitlines()
     assert sum(map(len, broken)) == 200_000
     assert (following, last) == ("next", "last")
+
+
+def test_a_log_that_cannot_be_written_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = io.StringIO()
+    log = ProcessLog("wordy", tmp_path, Terminal(said))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(log._file, "shouldRollover", full)
+    for line in ("one", "two", "three"):
+        log.write(line, quiet=True)
+    log.close()
+
+    (told,) = said.getvalue().splitlines()
+    assert "No space left on device" in told
 
 
 def test_health_is_degraded_while_one_service_is() -> None:

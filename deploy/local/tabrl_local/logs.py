@@ -35,6 +35,20 @@ class Terminal:
             self._colour = False
 
 
+class _LogFile(logging.handlers.RotatingFileHandler):
+    """A rotating file whose trouble, such as a full disk, is told once and not with every line."""
+
+    def __init__(self, path: Path, terminal: Terminal) -> None:
+        super().__init__(path, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8", errors="replace")
+        self._terminal = terminal
+        self._told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not self._told:
+            self._told = True
+            self._terminal.say("tabrl", f"cannot write {self.baseFilename}: {sys.exc_info()[1]}; lines are lost there")
+
+
 class ProcessLog:
     """Where the lines of one process go: DATA/logs/<name>.log, and the terminal."""
 
@@ -42,9 +56,7 @@ class ProcessLog:
         """Opens the file; at 10 MiB it is set aside, and two old ones are kept."""
         self._name = name
         self._terminal = terminal
-        self._file = logging.handlers.RotatingFileHandler(
-            folder / f"{name}.log", maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8", errors="replace"
-        )
+        self._file = _LogFile(folder / f"{name}.log", terminal)
         self._file.setFormatter(logging.Formatter("%(message)s"))
         self.last_line = ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -76,6 +77,13 @@ class Settings:
             raise InvalidSettings("hidden_layer_sizes", f"{len(self.hidden_layer_sizes)} layers; 1 to 8 can be had")
         for width in self.hidden_layer_sizes:
             _require_between("hidden_layer_sizes", width, 1, 4096)
+        if self.batch_steps > _MOST_BATCH_STEPS:
+            message = f"{self.num_envs} with an unroll_length of {self.unroll_length} make {self.batch_steps:,} steps"
+            raise InvalidSettings("num_envs", f"{message} between two updates; {_MOST_BATCH_STEPS:,} can be had")
+        weights = sum(a * b for a, b in itertools.pairwise(self.hidden_layer_sizes))
+        if weights > _MOST_WEIGHTS:
+            message = f"these layers have {weights:,} weights between them; {_MOST_WEIGHTS:,} can be had"
+            raise InvalidSettings("hidden_layer_sizes", message)
 
     @property
     def batch_steps(self) -> int:
@@ -107,6 +115,10 @@ class Settings:
         return cls(**{**values, "hidden_layer_sizes": tuple(widths)})
 
 
+# Each alone may be large, together they must fit a machine: a rollout is kept whole between two updates, and a
+# checkpoint holds every weight six times (policy and value network, each with Adam's two moments).
+_MOST_BATCH_STEPS: Final = 1_000_000
+_MOST_WEIGHTS: Final = 4_000_000
 _INTEGER_RANGES: Final = {
     "env_steps": (1_000, 10_000_000_000),
     "seed": (0, 2**31 - 1),

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,20 @@ def test_an_unknown_environment_has_none() -> None:
 def test_numbers_that_cannot_train_are_refused_by_field(field: str, value: object) -> None:
     with pytest.raises(InvalidSettings) as refusal:
         dataclasses.replace(default_settings("CartpoleBalance"), **{field: value})  # type: ignore[arg-type]
+
+    assert refusal.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("num_envs", {"num_envs": 16_384, "unroll_length": 1_000}),
+        ("hidden_layer_sizes", {"hidden_layer_sizes": (4096,) * 8}),
+    ],
+)
+def test_numbers_that_are_too_large_together_are_refused(field: str, values: dict[str, Any]) -> None:
+    with pytest.raises(InvalidSettings) as refusal:
+        dataclasses.replace(default_settings("CartpoleBalance"), **values)
 
     assert refusal.value.field == field
 

@@ -233,3 +233,18 @@ def test_every_kind_of_syntax_is_either_known_or_refused(walker):
             assert rule
             assert message
             assert suggestion
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'def reward(state: __import__("os").system("id"), action):\n    return {"a": 1.0}',
+        'def reward(state, action) -> open("/etc/passwd"):\n    return {"a": 1.0}',
+        'def reward(state, action):\n    x: (lambda: 1)() = 1.0\n    return {"a": x}',
+    ],
+)
+def test_annotations_compute_nothing(source, walker):
+    with pytest.raises(RewardRejected) as refusal:
+        check(source, walker)
+
+    assert refusal.value.diagnostics[0].rule == "annotation-forbidden"

@@ -69,6 +69,8 @@ _HARMLESS = (
     *(ast.ListComp, ast.GeneratorExp, ast.DictComp, ast.arguments, ast.arg, ast.AnnAssign, ast.Return),
 )
 
+_ANNOTATION_NODES = (ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, ast.Constant, ast.BinOp, ast.BitOr, ast.Load)
+
 
 class Grammar(ast.NodeVisitor):
     """Collects `remarks` on one module, and the places where its terms are returned."""
@@ -137,6 +139,8 @@ class Grammar(ast.NodeVisitor):
             self._refuse(node, "bad-signature", message, "write `def reward(state, action):`")
         for argument in arguments.args:
             self._refuse_name(argument, argument.arg)
+            self._check_annotation(argument.annotation)
+        self._check_annotation(node.returns)
         for default in arguments.defaults:
             self.visit(default)
         self._inside_reward = node.name == "reward"
@@ -174,9 +178,19 @@ class Grammar(ast.NodeVisitor):
         self._check_operator(node, node.target, node.op, node.value)
         self.visit(node.value)
 
+    def _check_annotation(self, annotation: ast.expr | None) -> None:
+        """An annotation names a type, as `jnp.ndarray` or `dict[str, float]`, and computes nothing."""
+        for part in ast.walk(annotation) if annotation is not None else ():
+            if not isinstance(part, _ANNOTATION_NODES):
+                self._refuse(
+                    annotation, "annotation-forbidden", "an annotation that computes", "name a type or none"
+                )
+                return
+
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        """Annotations are read past."""
+        """Annotations name types and are otherwise read past."""
         self._check_target(node.target)
+        self._check_annotation(node.annotation)
         if node.value is not None:
             self.visit(node.value)
 

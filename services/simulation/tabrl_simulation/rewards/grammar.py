@@ -180,12 +180,8 @@ class Grammar(ast.NodeVisitor):
 
     def _check_annotation(self, annotation: ast.expr | None) -> None:
         """An annotation names a type, as `jnp.ndarray` or `dict[str, float]`, and computes nothing."""
-        for part in ast.walk(annotation) if annotation is not None else ():
-            if not isinstance(part, _ANNOTATION_NODES):
-                self._refuse(
-                    annotation, "annotation-forbidden", "an annotation that computes", "name a type or none"
-                )
-                return
+        if annotation is not None and not all(isinstance(part, _ANNOTATION_NODES) for part in ast.walk(annotation)):
+            self._refuse(annotation, "annotation-forbidden", "an annotation that computes", "name a type or none")
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         """Annotations name types and are otherwise read past."""

@@ -56,7 +56,8 @@ class Refusal:
     """An order that cannot be carried out.
 
     Attributes:
-        reason: `CHECKPOINT_INCOMPATIBLE`, `PARITY_FAILED`, `REWARD_MISMATCH`, or `INTERNAL` for a defect.
+        reason: `CHECKPOINT_INCOMPATIBLE`, `PARITY_FAILED`, `REWARD_MISMATCH`, `STORAGE_FULL`, or `INTERNAL` for a
+            defect.
         message: what is wrong, and what to do.
         fields: for PARITY_FAILED, each output that moved with how far.
     """

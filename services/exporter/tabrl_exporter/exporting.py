@@ -35,6 +35,7 @@ _CODES = {
     "CHECKPOINT_INCOMPATIBLE": grpc.StatusCode.FAILED_PRECONDITION,
     "PARITY_FAILED": grpc.StatusCode.FAILED_PRECONDITION,
     "REWARD_MISMATCH": grpc.StatusCode.INVALID_ARGUMENT,
+    "STORAGE_FULL": grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 _ONNX_TYPE = "application/octet-stream"
 _ASSET_TYPE = "application/octet-stream"

@@ -6,6 +6,7 @@ exported in about a second.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -41,6 +42,11 @@ def main() -> None:
 def _answer(line: bytes, benches: dict[str, Workbench]) -> exchange.Exported | exchange.Refusal:
     try:
         return _carry_out(exchange.parse_export(line), benches)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return exchange.Refusal("INTERNAL", traceback.format_exc(), {})
+        message = "The disk that holds the data folder is full; free some space and try again."
+        return exchange.Refusal("STORAGE_FULL", message, {})
     except Exception:  # a defect of ours: the service logs it and answers INTERNAL
         return exchange.Refusal("INTERNAL", traceback.format_exc(), {})
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
-import grpc
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from tabrl.trainer.v1 import trainer_pb2
@@ -18,17 +16,21 @@ from tabrl_trainer import attempts
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.models import AttemptRow, RunRow
 from tabrl_trainer.protocol import Job
-from tabrl_trainer.record import ENDED, UNDER_WAY, Record, change_state, log, newest_checkpoint
+from tabrl_trainer.record import (
+    ENDED,
+    FIRST_PAUSE_SECS,
+    LONGEST_PAUSE_SECS,
+    PASSING,
+    UNDER_WAY,
+    Record,
+    change_state,
+    log,
+    newest_checkpoint,
+)
 from tabrl_trainer.worker_process import Ending, WorkerProcess
 
 # So many without a new checkpoint in between fail a run.
 MOST_CRASHES = 3
-# What passes by itself or when a person frees some space is tried again, ever more slowly.
-_PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
-_FIRST_PAUSE_SECS = 1.0
-_LONGEST_PAUSE_SECS = 60.0
-
-T = TypeVar("T")
 
 
 class LocalExecutor:
@@ -96,34 +98,22 @@ class LocalExecutor:
 
     async def _train(self, run_id: str) -> None:
         """Attempt a run until it has ended."""
-        state = await self._write(run_id, _start)
-        pause = _FIRST_PAUSE_SECS
+        state = await self._record.write_persistently(run_id, _start)
+        pause = FIRST_PAUSE_SECS
         while state not in ENDED:
             state, outcome = await self._attempt(run_id)
             if outcome != "deferred":
-                pause = _FIRST_PAUSE_SECS
+                pause = FIRST_PAUSE_SECS
                 continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._cancelled[run_id].wait()
-                state = await self._write(run_id, _cancel_if_asked)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECS)
-
-    async def _write(self, run_id: str, work: Callable[[Session, RunRow], T]) -> T:
-        """Write to the record, as often as it takes while the database is locked or the disk is full."""
-        pause = _FIRST_PAUSE_SECS
-        while True:
-            try:
-                return await self._record.write(run_id, work)
-            except Exception as error:
-                if as_tabrl_error(error, "executor").code not in _PASSING:
-                    raise
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECS)
+                state = await self._record.write_persistently(run_id, _cancel_if_asked)
+            pause = min(2 * pause, LONGEST_PAUSE_SECS)
 
     async def _attempt(self, run_id: str) -> tuple[int, str]:
         """Have one worker train a run; returns the run's state then, and the outcome of the attempt."""
-        number, job = await self._write(run_id, self._begin_attempt)
+        number, job = await self._record.write_persistently(run_id, self._begin_attempt)
         process = WorkerProcess(self._record, run_id, number)
         self._context.log.info("worker starts", run=run_id, attempt=number, resume=job.resume_sha256[:12])
         ending = Ending("interrupted")
@@ -134,14 +124,14 @@ class LocalExecutor:
         except Exception as error:
             self._context.log.exception("worker lost", run=run_id, attempt=number)
             typed = as_tabrl_error(error, "executor")
-            if typed.code in _PASSING:
+            if typed.code in PASSING:
                 ending = Ending("deferred", f"{typed.reason}: {typed.message}")
             else:
                 ending = Ending(attempts.CRASHED, f"the Trainer lost it, {type(error).__name__}: {error}")
         finally:
             # Also when the service stops: the attempt then stays on record as interrupted, and the run goes on later.
             state = await asyncio.shield(
-                self._write(run_id, lambda session, run: _end_attempt(session, run, number, ending))
+                self._record.write_persistently(run_id, lambda session, run: _end_attempt(session, run, number, ending))
             )
         attempts.WORKER_EXITS.labels(ending.outcome).inc()
         self._context.log.info("worker ended", run=run_id, attempt=number, outcome=ending.outcome, detail=ending.detail)

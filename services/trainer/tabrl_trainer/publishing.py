@@ -98,7 +98,9 @@ class Publisher:
         self._away = 0
         PUBLICATIONS.labels(PUBLISHED).inc()
         policy_id = response.policy.policy_id
-        await self._record.write(candidate.run_id, lambda session, run: _published(session, run, candidate, policy_id))
+        await self._record.write_persistently(
+            candidate.run_id, lambda session, run: _published(session, run, candidate, policy_id)
+        )
 
     async def _failed(self, candidate: Candidate, error: TabrlError) -> None:
         if error.code.name in ("UNAVAILABLE", "RESOURCE_EXHAUSTED") or self._may_try_again(candidate, error):
@@ -106,14 +108,18 @@ class Publisher:
             if self._away == _CALLS_BEFORE_UNREACHABLE:
                 self._context.log.warning("exporter away", error=str(error))
             if self._away >= _CALLS_BEFORE_UNREACHABLE:
-                await self._record.write(candidate.run_id, lambda session, run: _unreachable(session, run, error))
+                await self._record.write_persistently(
+                    candidate.run_id, lambda session, run: _unreachable(session, run, error)
+                )
             delay = min(_FIRST_BACKOFF_SECS * 2 ** (self._away - 1), _LONGEST_BACKOFF_SECS)
             await asyncio.sleep(max(error.retry_after_secs or 0.0, delay))
             return
         self._away = 0
         PUBLICATIONS.labels(REFUSED).inc()
         self._context.log.error("checkpoint refused", run=candidate.run_id, error=str(error))
-        await self._record.write(candidate.run_id, lambda session, run: _refused(session, run, candidate, error))
+        await self._record.write_persistently(
+            candidate.run_id, lambda session, run: _refused(session, run, candidate, error)
+        )
 
     def _may_try_again(self, candidate: Candidate, error: TabrlError) -> bool:
         """Whether an error may have been a mishap; INTERNAL is taken for one twice per checkpoint."""

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from tabrl.trainer.v1 import trainer_pb2
 from tabrl.type.v1 import artifact_pb2
 from tabrl_chassis.database import Database
+from tabrl_chassis.error_mapping import as_tabrl_error
 from tabrl_chassis.errors import TabrlError
 
 from tabrl_trainer.models import CheckpointRow, EventRow, RunRow
@@ -31,6 +32,10 @@ PENDING, SETTLED, UNREACHABLE = "pending", "settled", "unreachable"
 # CheckpointRow.publication: PENDING, or one of these.
 PUBLISHED, SKIPPED, REFUSED = "published", "skipped", "refused"
 
+# What passes by itself, or when a person frees some space, is tried again, ever more slowly.
+PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+FIRST_PAUSE_SECS = 1.0
+LONGEST_PAUSE_SECS = 60.0
 
 _EVERY_RUN = "*"
 
@@ -52,6 +57,18 @@ class Record:
         result = await self._database.write(lambda session: work(session, run_row(session, run_id)))
         self.wake(run_id)
         return result
+
+    async def write_persistently(self, run_id: str, work: Callable[[Session, RunRow], T]) -> T:
+        """Write as often as it takes while the database is locked or the disk is full."""
+        pause = FIRST_PAUSE_SECS
+        while True:
+            try:
+                return await self.write(run_id, work)
+            except Exception as error:
+                if as_tabrl_error(error, "record").code not in PASSING:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECS)
 
     async def create(self, work: Callable[[Session], str]) -> str:
         """Return the id of the run that `work` makes in a transaction, and wake those who watch."""

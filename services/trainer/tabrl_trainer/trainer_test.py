@@ -426,7 +426,8 @@ async def test_crashes_with_progress_in_between_never_fail_a_run(rig):
 
 @pytest.fixture
 def short_pauses(monkeypatch):
-    monkeypatch.setattr("tabrl_trainer.executor._FIRST_PAUSE_SECS", 0.01)
+    monkeypatch.setattr("tabrl_trainer.executor.FIRST_PAUSE_SECS", 0.01)
+    monkeypatch.setattr("tabrl_trainer.record.FIRST_PAUSE_SECS", 0.01)
 
 
 async def test_a_worker_that_cannot_go_on_for_now_is_tried_again(rig, short_pauses):

@@ -19,6 +19,7 @@ from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.models import CheckpointRow, RunRow
 from tabrl_trainer.record import (
     ENDED,
+    PASSING,
     PENDING,
     PUBLISHED,
     REFUSED,
@@ -103,7 +104,7 @@ class Publisher:
         )
 
     async def _failed(self, candidate: Candidate, error: TabrlError) -> None:
-        if error.code.name in ("UNAVAILABLE", "RESOURCE_EXHAUSTED") or self._may_try_again(candidate, error):
+        if error.code in PASSING or self._may_try_again(candidate, error):
             self._away += 1
             if self._away == _CALLS_BEFORE_UNREACHABLE:
                 self._context.log.warning("exporter away", error=str(error))

@@ -33,7 +33,7 @@ _OUT: Final = Path(__file__).resolve().parents[3] / "tests" / "benchmarks" / "re
 
 
 def main() -> None:
-    """Runs the benchmark and writes `learning.json`, `learning.md` and `learning.png`."""
+    """Runs the benchmark and writes `learning.json`, `learning.md` and `learning.png` after every training."""
     parser = argparse.ArgumentParser(prog="python -m tabrl_simulation.bench", description=__doc__)
     parser.add_argument("--environments", nargs="+", default=list(_ENVIRONMENTS), choices=environments.DM_CONTROL)
     parser.add_argument("--seeds", nargs="+", type=int, default=list(_SEEDS))
@@ -45,18 +45,33 @@ def main() -> None:
         name, seed = arguments.worker
         print(json.dumps(_measure(name, int(seed), arguments.env_steps)))
         return
-    runs: list[dict[str, Any]] = []
+    machine = _machine()
+    runs = _earlier_runs(arguments.out, machine)
     with tempfile.TemporaryDirectory(prefix="tabrl-bench-") as cache:
         for name in arguments.environments:
             for seed in arguments.seeds:
-                runs.append(_in_own_process(name, seed, arguments.env_steps, cache))
-                print(_line(runs[-1]), flush=True)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    result = {"machine": _machine(), "episodes": _EPISODES, "goal": _GOAL, "runs": runs}
-    (arguments.out / "learning.json").write_text(json.dumps(result, indent=1) + "\n")
-    (arguments.out / "learning.md").write_text(_table(result))
-    _plot(runs, arguments.out / "learning.png")
-    print(f"\n{_table(result)}\nwritten to {arguments.out}")
+                run = _in_own_process(name, seed, arguments.env_steps, cache)
+                runs[name, seed] = run
+                print(_line(run), flush=True)
+                _write(arguments.out, machine, [runs[key] for key in sorted(runs)])
+    print(f"\n{(arguments.out / 'learning.md').read_text()}\nwritten to {arguments.out}")
+
+
+def _earlier_runs(out: Path, machine: dict[str, Any]) -> dict[tuple[str, int], dict[str, Any]]:
+    """Returns the runs, by environment and seed, of an earlier benchmark on a machine like this one."""
+    path = out / "learning.json"
+    result = json.loads(path.read_text()) if path.exists() else {"machine": None}
+    if result["machine"] != machine:
+        return {}
+    return {(run["environment"], run["seed"]): run for run in result["runs"]}
+
+
+def _write(out: Path, machine: dict[str, Any], runs: list[dict[str, Any]]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    result = {"machine": machine, "episodes": _EPISODES, "goal": _GOAL, "runs": runs}
+    (out / "learning.json").write_text(json.dumps(result, indent=1) + "\n")
+    (out / "learning.md").write_text(_table(result))
+    _plot(runs, out / "learning.png")
 
 
 def _in_own_process(name: str, seed: int, env_steps: int | None, cache: str) -> dict[str, Any]:
@@ -66,6 +81,7 @@ def _in_own_process(name: str, seed: int, env_steps: int | None, cache: str) -> 
     if env_steps is not None:
         command += ["--env-steps", str(env_steps)]
     began = time.monotonic()
+    load_average = os.getloadavg()[0]
     done = subprocess.run(
         command,
         env={**os.environ, "TABRL_CACHE": cache, "JAX_PLATFORMS": "cpu"},
@@ -74,7 +90,7 @@ def _in_own_process(name: str, seed: int, env_steps: int | None, cache: str) -> 
         check=True,
     )
     run: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return {**run, "process_secs": time.monotonic() - began}
+    return {**run, "process_secs": time.monotonic() - began, "load_average": load_average}
 
 
 def _measure(name: str, seed: int, env_steps: int | None) -> dict[str, Any]:
@@ -179,7 +195,8 @@ def _table(result: dict[str, Any]) -> str:
             f"| {run['environment']} | {run['seed']} | {last['mean_return']:.0f} ± {last['std_return']:.0f} "
             f"| {last['min_return']:.0f} | {last['env_steps']:,} | {run['load_secs']:.1f} | {run['startup_secs']:.1f} "
             f"| {learning_secs:.1f} | {f'{goal:.0f}' if goal else 'not reached'} "
-            f"| {last['env_steps'] / learning_secs:,.0f} | {rates['rollout']:,.0f} | {rates['physics']:,.0f} |"
+            f"| {last['env_steps'] / learning_secs:,.0f} | {rates['rollout']:,.0f} | {rates['physics']:,.0f} "
+            f"| {run['load_average']:.1f} |"
         )
     return "\n".join(
         [
@@ -187,18 +204,19 @@ def _table(result: dict[str, Any]) -> str:
             "",
             f"{machine['processor']}, {machine['cores']} cores, no GPU; Python {machine['python']}, "
             + ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-            + f". Load average at the start: {machine['load_average']:.1f}.",
+            + ".",
             "",
             f"Return: mean ± standard deviation, and least, of {result['episodes']} whole episodes of 1,000 steps "
             "without exploration noise, on MuJoCo C. Load: imports and the environment. Startup: compiling, first "
             "starting states and first update; the first seed of an environment finds no compiled programs, "
             "the others do. "
             f"To {result['goal']:.0f}: from the start of the process to the first checkpoint that plays so well "
-            f"(one every {_CHECKPOINT_SECS:.0f} s). Rates are control steps per second over all environments.",
+            f"(one every {_CHECKPOINT_SECS:.0f} s). Rates are control steps per second over all environments. Load "
+            "average: of the machine as the run began; above 2, something else was running, or the run before.",
             "",
             "| environment | seed | return | least | env steps | load s | startup s | learning s | to 800 s "
-            "| training /s | rollout /s | physics alone /s |",
-            "|---|---|---|---|---|---|---|---|---|---|---|---|",
+            "| training /s | rollout /s | physics alone /s | load average |",
+            "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
             *rows,
             "",
         ]
@@ -226,7 +244,6 @@ def _plot(runs: list[dict[str, Any]], path: Path) -> None:
 
 def _machine() -> dict[str, Any]:
     import importlib.metadata
-    import os
 
     from tabrl_simulation import physics
 
@@ -238,7 +255,6 @@ def _machine() -> dict[str, Any]:
         "processor": models[0] if models else platform.processor() or platform.machine(),
         "cores": physics.cores(),
         "python": platform.python_version(),
-        "load_average": os.getloadavg()[0],
         "versions": {package: importlib.metadata.version(package) for package in packages},
     }
 

@@ -60,7 +60,9 @@ def main() -> None:
 def _earlier_runs(out: Path, machine: dict[str, Any]) -> dict[tuple[str, int], dict[str, Any]]:
     """Returns the runs, by environment and seed, of an earlier benchmark on a machine like this one."""
     path = out / "learning.json"
-    result = json.loads(path.read_text()) if path.exists() else {"machine": None}
+    if not path.exists():
+        return {}
+    result = json.loads(path.read_text())
     if result["machine"] != machine:
         return {}
     return {(run["environment"], run["seed"]): run for run in result["runs"]}

@@ -51,6 +51,11 @@ DM_CONTROL: Final[tuple[str, ...]] = (
 _MJX_ONLY: Final[frozenset[str]] = frozenset({"impl", "naconmax", "naccdmax", "njmax", "vision", "vision_config"})
 
 
+# Playground learns these with each action held for several control steps. Its settings misspell the one environment
+# they mean (PendulumSwingUp), which without it explores too little at 100 Hz to ever swing up on some seeds.
+_ACTION_REPEAT: Final[dict[str, int]] = {"PendulumSwingup": 4}
+
+
 class UnknownEnvironment(LookupError):
     """No environment has the id asked for.
 
@@ -74,10 +79,10 @@ class Environment:
         id: its id in Playground's registry.
         playground: Playground's object, whose `reset` and `step` are the environment.
         model: the MuJoCo model it is simulated with; treat as read-only.
-        physics_steps_per_control: physics steps while one action is held.
-        control_period_secs: time between two actions.
+        physics_steps_per_control: physics steps in one control step.
+        control_period_secs: time between two control steps.
         episode_length: control steps after which an episode is cut off.
-        action_repeat: control steps for which a policy's action is held; 1 in all of `DM_CONTROL`.
+        action_repeat: control steps for which a policy's action is held.
         action_size: numbers in an action; each lies in [-1, 1].
         observation_size: numbers in an observation.
         fingerprint: SHA-256, in hex, over all that decides the motion: model, timing, configuration and versions.
@@ -119,6 +124,7 @@ def load(environment_id: str) -> Environment:
     # MJX-JAX builds on any machine; the default, MJX-Warp, wants a GPU. Neither ever steps here.
     playground = registry.load(environment_id, config_overrides={"impl": "jax"})
     config = registry.get_default_config(environment_id)
+    config["action_repeat"] = _ACTION_REPEAT.get(environment_id, config.action_repeat)
     model = playground.mj_model
     return Environment(
         id=environment_id,

@@ -15,6 +15,10 @@ def test_an_environment_knows_its_sizes_and_timing() -> None:
     assert (environment.episode_length, environment.action_repeat) == (1000, 1)
 
 
+def test_the_pendulum_holds_each_action_for_four_control_steps() -> None:
+    assert environments.load("PendulumSwingup").action_repeat == 4
+
+
 def test_the_catalogue_is_playgrounds() -> None:
     from mujoco_playground import registry
 

@@ -58,13 +58,12 @@ def evaluate(
     starts = reset.Resetter(environment, threads=threads).sample(jax.random.split(jax.random.PRNGKey(seed), episodes))
     simulations = physics.Simulations(environment.model, count=episodes, threads=threads, reads=halves.reads)
 
+    choose = jax.jit(policy)
+
     @jax.jit
-    def choose(
-        observation: jax.Array, carry: dict[str, jax.Array], data: Mapping[str, jax.Array]
-    ) -> tuple[jax.Array, jax.Array]:
-        action = policy(observation)
+    def actuate(action: jax.Array, carry: dict[str, jax.Array], data: Mapping[str, jax.Array]) -> jax.Array:
         ctrl: jax.Array = jax.vmap(halves.before)(action, carry, {name: data[name] for name in halves.before_arrays})[0]
-        return action, ctrl
+        return ctrl
 
     look: Any = jax.jit(jax.vmap(halves.after))
     simulations.write(starts.state)
@@ -73,9 +72,10 @@ def evaluate(
     observation = jnp.asarray(starts.observation)
     returns, lengths = np.zeros(episodes), np.zeros(episodes, np.int64)
     alive = np.ones(episodes, bool)
-    for _ in range(environment.episode_length):
-        action, ctrl = choose(observation, carry, data)
-        simulations.hold(np.asarray(ctrl))
+    for step in range(environment.episode_length):
+        if step % environment.action_repeat == 0:
+            action = choose(observation)
+        simulations.hold(np.asarray(actuate(action, carry, data)))
         simulations.run(environment.physics_steps_per_control)
         earlier = {f"before.{name}": data[name] for name in halves.after_reads_before}
         data = simulations.read()

@@ -85,6 +85,26 @@ class EpisodeTally(NamedTuple):
     bad_terms: dict[str, jax.Array]
 
 
+class Held(NamedTuple):
+    """What happened since the policy chose the action that is held.
+
+    Attributes:
+        reward: sum of rewards up to the end of the episode, [N].
+        terms: sum of each reward term, weights applied, [N].
+        steps: control steps up to the end of the episode, [N], int32.
+        terminated: whether the environment ended the episode, [N], bool.
+        diverged: control steps after which physics had no finite state left, [].
+        bad_terms: control steps, by term, at which a reward term of a finite state was not finite, [].
+    """
+
+    reward: jax.Array
+    terms: dict[str, jax.Array]
+    steps: jax.Array
+    terminated: jax.Array
+    diverged: jax.Array
+    bad_terms: dict[str, jax.Array]
+
+
 class RolloutState(NamedTuple):
     """What a control step hands to the next, apart from the simulations.
 
@@ -95,7 +115,8 @@ class RolloutState(NamedTuple):
         logits: the distribution it drew from, [N, 2 A].
         carry: the environment's carry, by entry, [N, ...].
         before: arrays that `after` reads as they were before the physics, [N, ...].
-        steps: control steps since the episode began, [N], int32.
+        held: since that draw.
+        steps: control steps since the episode began up to that draw, [N], int32.
         limit: control steps after which the episode is cut off, [N], int32.
         counted: whether the episode is one to report, [N].
         episode_return: sum of its rewards, [N].
@@ -111,6 +132,7 @@ class RolloutState(NamedTuple):
     logits: jax.Array
     carry: dict[str, jax.Array]
     before: dict[str, jax.Array]
+    held: Held
     steps: jax.Array
     limit: jax.Array
     counted: jax.Array
@@ -186,7 +208,13 @@ class Rollouts:
         self._spent_starts = 0
         self._states: RolloutState | None = None
         self._advance: Callable[..., tuple[RolloutState, learner.Rollout, Orders]] = jax.jit(self._advanced)
+        self._hold: Callable[..., tuple[RolloutState, jax.Array]] = jax.jit(self._held_on)
         self._first: Callable[..., tuple[RolloutState, jax.Array]] = jax.jit(self._begun)
+
+    @property
+    def steps_per_collect(self) -> int:
+        """Control steps, over all environments, that one `collect` takes."""
+        return self._settings.batch_steps * self._environment.action_repeat
 
     @property
     def state(self) -> RolloutState:
@@ -205,9 +233,13 @@ class Rollouts:
         self._simulations.hold(np.asarray(ctrl))
 
     def collect(self, state: learner.LearnerState) -> list[learner.Rollout]:
-        """Takes `unroll_length` control steps; returns what each showed."""
+        """Lets the policy act `unroll_length` times; returns what each action led to."""
         rollouts: list[learner.Rollout] = []
         for _ in range(self._settings.unroll_length):
+            for _ in range(self._environment.action_repeat - 1):
+                self._simulations.run(self._environment.physics_steps_per_control)
+                self._states, ctrl = self._hold(self._weights, self.state, self._simulations.read())
+                self._simulations.hold(np.asarray(ctrl))
             self._simulations.run(self._environment.physics_steps_per_control)
             self._states, rollout, orders = self._advance(
                 state.params.policy,
@@ -288,6 +320,18 @@ class Rollouts:
         nothing = jnp.zeros(())
         return EpisodeTally(nothing, nothing, nothing, zeros, nothing, nothing, zeros)
 
+    def _nothing_held(self) -> Held:
+        count = self._settings.num_envs
+        zeros, none = jnp.zeros(count), jnp.zeros(())
+        return Held(
+            reward=zeros,
+            terms=dict.fromkeys(self.terms, zeros),
+            steps=jnp.zeros(count, jnp.int32),
+            terminated=jnp.zeros(count, bool),
+            diverged=none,
+            bad_terms=dict.fromkeys(self.terms, none),
+        )
+
     # What follows is traced.
 
     def _begun(self, policy: Any, normalizer: Any, starts: _Starts, key: jax.Array) -> tuple[RolloutState, jax.Array]:
@@ -306,6 +350,7 @@ class Rollouts:
             logits=logits,
             carry=first.carry,
             before={name: first.data[name] for name in self._split.after_reads_before},
+            held=self._nothing_held(),
             steps=jnp.zeros(count, jnp.int32),
             limit=limit.astype(jnp.int32),
             counted=jnp.zeros(count, bool),
@@ -326,40 +371,30 @@ class Rollouts:
         state: RolloutState,
         data: dict[str, jax.Array],
     ) -> tuple[RolloutState, learner.Rollout, Orders]:
-        action = self._networks.parametric_action_distribution.postprocess(state.raw_action)
-        earlier = {f"before.{name}": value for name, value in state.before.items()}
-        after = jax.vmap(self._split.after)({**data, **earlier}, action, state.carry)
-        reward, terms = self._rewarded(after, data, action, weights)
-
-        finite = jnp.isfinite(after.observation).all(-1)
-        bad_terms = {name: (finite & ~jnp.isfinite(value)).sum(dtype=jnp.float32) for name, value in terms.items()}
-        terms = {name: jnp.where(finite, value, 0.0) for name, value in terms.items()}
-        reward = jnp.where(finite, reward, 0.0)
-
-        steps = state.steps + 1
-        terminated = (after.done > 0) | ~finite
-        ended = terminated | (steps >= state.limit)
+        after, held = self._looked(weights, state, data)
+        steps = state.steps + held.steps
+        ended = held.terminated | (steps >= state.limit)
         rollout = learner.Rollout(
             observation=state.observation,
             raw_action=state.raw_action,
             log_prob=state.log_prob,
             logits=state.logits,
-            reward=reward,
-            discounted_return=reward + self._settings.discounting * state.discounted_return,
-            termination=terminated.astype(jnp.float32),
-            truncation=(ended & ~terminated).astype(jnp.float32),
+            reward=held.reward,
+            discounted_return=held.reward + self._settings.discounting * state.discounted_return,
+            termination=held.terminated.astype(jnp.float32),
+            truncation=(ended & ~held.terminated).astype(jnp.float32),
         )
-        episode_return = state.episode_return + reward
-        episode_terms = {name: state.episode_terms[name] + terms[name] for name in self.terms}
+        episode_return = state.episode_return + held.reward
+        episode_terms = {name: state.episode_terms[name] + held.terms[name] for name in self.terms}
         counts = (ended & state.counted).astype(jnp.float32)
         tally = EpisodeTally(
             episodes=state.tally.episodes + counts.sum(),
             steps=state.tally.steps + (counts * steps).sum(),
             returns=state.tally.returns + (counts * episode_return).sum(),
             term_returns={n: state.tally.term_returns[n] + (counts * episode_terms[n]).sum() for n in self.terms},
-            rewards=state.tally.rewards + reward.sum(),
-            diverged=state.tally.diverged + (~finite).sum(dtype=jnp.float32),
-            bad_terms={name: state.tally.bad_terms[name] + bad_terms[name] for name in self.terms},
+            rewards=state.tally.rewards + held.reward.sum(),
+            diverged=state.tally.diverged + held.diverged,
+            bad_terms={name: state.tally.bad_terms[name] + held.bad_terms[name] for name in self.terms},
         )
 
         key, start_key, limit_key = jax.random.split(state.key, 3)
@@ -387,6 +422,7 @@ class Rollouts:
             logits=logits,
             carry=carry,
             before={name: now[name] for name in self._split.after_reads_before},
+            held=self._nothing_held(),
             steps=unless_ended(steps),
             limit=jnp.where(ended, jnp.where(self._is_short(), short, length).astype(jnp.int32), state.limit),
             counted=(state.counted | ended) & ~self._is_short(),
@@ -397,6 +433,40 @@ class Rollouts:
             key=key,
         )
         return following, rollout, orders
+
+    def _held_on(
+        self, weights: jax.Array, state: RolloutState, data: dict[str, jax.Array]
+    ) -> tuple[RolloutState, jax.Array]:
+        """Looks at the outcome of a control step within an action's time; returns the ctrl of the next, [N, nu]."""
+        after, held = self._looked(weights, state, data)
+        before = {name: data[name] for name in self._split.after_reads_before}
+        state = state._replace(carry=after.carry, before=before, held=held)
+        return state, self._ctrl(state.raw_action, after.carry, data)
+
+    def _looked(self, weights: jax.Array, state: RolloutState, data: dict[str, jax.Array]) -> tuple[split.After, Held]:
+        """Looks at the outcome of a control step; adds it to what happened since the action was chosen."""
+        action = self._networks.parametric_action_distribution.postprocess(state.raw_action)
+        earlier = {f"before.{name}": value for name, value in state.before.items()}
+        after: split.After = jax.vmap(self._split.after)({**data, **earlier}, action, state.carry)
+        reward, terms = self._rewarded(after, data, action, weights)
+        finite = jnp.isfinite(after.observation).all(-1)
+        live = ~state.held.terminated
+        counts = live & finite
+
+        def add(held: jax.Array, value: jax.Array) -> jax.Array:
+            return held + jnp.where(counts, value, 0.0)
+
+        return after, Held(
+            reward=add(state.held.reward, reward),
+            terms={name: add(state.held.terms[name], value) for name, value in terms.items()},
+            steps=state.held.steps + live,
+            terminated=state.held.terminated | (after.done > 0) | ~finite,
+            diverged=state.held.diverged + (live & ~finite).sum(dtype=jnp.float32),
+            bad_terms={
+                name: state.held.bad_terms[name] + (counts & ~jnp.isfinite(value)).sum(dtype=jnp.float32)
+                for name, value in terms.items()
+            },
+        )
 
     def _is_short(self) -> jax.Array:
         """Returns which environments cut their episodes off early, [N], bool."""

@@ -308,10 +308,10 @@ class _Run:
         self._report = jax.device_get(report)
         self._refuse_bad_numbers(tally)
         self._state = state
-        self.env_steps += self._settings.batch_steps
+        self.env_steps += self._rollouts.steps_per_collect
         self._episodes.add(tally)
         self._reward_sum = float(tally.rewards)
-        self._reward_steps = self._settings.batch_steps
+        self._reward_steps = self._rollouts.steps_per_collect
         if self._speed_mark is None:
             self._speed_mark = (self.elapsed_secs, self.env_steps)
         if not self.startup_secs:
@@ -322,7 +322,7 @@ class _Run:
             if count:
                 advice = "guard its divisions, roots and logarithms"
                 raise TrainingDiverged(f"reward term {name!r}", self.env_steps, advice)
-        if tally.diverged > _DIVERGED_SHARE_LIMIT * self._settings.batch_steps:
+        if tally.diverged > _DIVERGED_SHARE_LIMIT * self._rollouts.steps_per_collect:
             raise TrainingDiverged("physics", self.env_steps, "the simulation is not stable under this policy")
         report = self._report
         if report is not None:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tabrl_simulation import environments, evaluation
+from tabrl_simulation import environments, evaluation, learner, rollout
 from tabrl_simulation.checkpoint import Checkpoint, CheckpointError, CheckpointStale
 from tabrl_simulation.environments import Environment
 from tabrl_simulation.settings import Settings
@@ -114,6 +114,38 @@ def test_a_resumed_training_goes_on_to_the_bit(cartpole: Environment) -> None:
 
     assert metrics[0].env_steps == 3_840
     assert resumed.checkpoint.env_steps == whole.checkpoint.env_steps
+    for path, value in whole.checkpoint.arrays.items():
+        np.testing.assert_array_equal(resumed.checkpoint.arrays[path], value, err_msg=path)
+
+
+def test_an_action_is_held_for_as_many_control_steps_as_the_environment_says(cartpole: Environment) -> None:
+    # given an environment that holds each action for three control steps, and a reward that shows the action
+    slow = dataclasses.replace(cartpole, action_repeat=3)
+    reward = _Terms(slow, {"action": lambda _, action: action[0], "one": lambda *_: 1.0})
+    made = learner.make_learner(_SMALL, observation_size=slow.observation_size, action_size=slow.action_size)
+    state = made.init(jax.random.PRNGKey(0))
+    rollouts = rollout.Rollouts(slow, _SMALL, made.networks, reward=reward, weights={"one": 10.0}, threads=1)
+    rollouts.begin(state, jax.random.PRNGKey(1))
+
+    shown = rollouts.collect(state)
+
+    # then one action is drawn for three steps' rewards
+    assert len(shown) == _SMALL.unroll_length
+    for step in shown:
+        np.testing.assert_allclose(step.reward, 30.0 + 3.0 * jnp.tanh(step.raw_action[:, 0]), rtol=1e-5)
+    assert rollouts.steps_per_collect == 3 * _SMALL.batch_steps
+    np.testing.assert_allclose(
+        rollouts.save()["simulations/time"][rollouts.save()["loop/steps"] == 60], 60 * slow.control_period_secs
+    )
+
+
+def test_a_resumed_training_goes_on_to_the_bit_where_actions_are_held(cartpole: Environment) -> None:
+    slow = dataclasses.replace(cartpole, action_repeat=2)
+    whole, metrics, checkpoints = _train(slow, checkpoint_every_secs=0)
+    assert [m.env_steps for m in metrics][:2] == [1_280, 2_560]
+
+    resumed, _, _ = _train(slow, resume=checkpoints[2])
+
     for path, value in whole.checkpoint.arrays.items():
         np.testing.assert_array_equal(resumed.checkpoint.arrays[path], value, err_msg=path)
 

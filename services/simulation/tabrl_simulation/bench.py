@@ -147,7 +147,10 @@ def _rates(environment: environments.Environment, chosen: settings.Settings) -> 
     from tabrl_simulation import learner, physics, rollout
 
     made = learner.make_learner(
-        chosen, observation_size=environment.observation_size, action_size=environment.action_size
+        chosen,
+        observation_size=environment.observation_size,
+        action_size=environment.action_size,
+        privileged_observation_size=environment.privileged_observation_size,
     )
     state = made.init(jax.random.PRNGKey(0))
     threads = physics.cores()

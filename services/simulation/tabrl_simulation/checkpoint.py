@@ -148,7 +148,10 @@ class Checkpoint:
 
         self.require(environment)
         made = learner.make_learner(
-            self.settings, observation_size=environment.observation_size, action_size=environment.action_size
+            self.settings,
+            observation_size=environment.observation_size,
+            action_size=environment.action_size,
+            privileged_observation_size=environment.privileged_observation_size,
         )
         template = jax.eval_shape(made.init, jax.ShapeDtypeStruct((2,), np.uint32))
         try:

@@ -84,7 +84,8 @@ class Environment:
         episode_length: control steps after which an episode is cut off.
         action_repeat: control steps for which a policy's action is held.
         action_size: numbers in an action; each lies in [-1, 1].
-        observation_size: numbers in an observation.
+        observation_size: numbers in what the policy observes.
+        privileged_observation_size: numbers in what the value network observes instead; 0 where it is the same.
         fingerprint: SHA-256, in hex, over all that decides the motion: model, timing, configuration and versions.
     """
 
@@ -97,6 +98,7 @@ class Environment:
     action_repeat: int
     action_size: int
     observation_size: int
+    privileged_observation_size: int
     fingerprint: str
 
 
@@ -126,6 +128,7 @@ def load(environment_id: str) -> Environment:
     config = registry.get_default_config(environment_id)
     config["action_repeat"] = _ACTION_REPEAT.get(environment_id, config.action_repeat)
     model = playground.mj_model
+    observation_size, privileged_observation_size = reset.observation_sizes(playground)
     return Environment(
         id=environment_id,
         playground=playground,
@@ -135,7 +138,8 @@ def load(environment_id: str) -> Environment:
         episode_length=int(config.episode_length),
         action_repeat=int(config.action_repeat),
         action_size=int(playground.action_size),
-        observation_size=reset.observation_size(playground),
+        observation_size=observation_size,
+        privileged_observation_size=privileged_observation_size,
         fingerprint=_fingerprint(environment_id, model, config.to_dict()),
     )
 

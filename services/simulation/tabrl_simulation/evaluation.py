@@ -53,7 +53,7 @@ def evaluate(
         CheckpointError: the checkpoint was not trained in this environment.
     """
     policy = checkpoint.policy(environment)
-    halves = split.split(environment)
+    halves = split.split(environment, privileged=False)
     threads = physics.cores()
     starts = reset.Resetter(environment, threads=threads).sample(jax.random.split(jax.random.PRNGKey(seed), episodes))
     simulations = physics.Simulations(environment.model, count=episodes, threads=threads, reads=halves.reads)

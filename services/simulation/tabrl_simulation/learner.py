@@ -5,7 +5,9 @@ https://arxiv.org/abs/1707.06347). Two things are added so that rewards of any s
 rewards are divided by the running standard deviation of the discounted return, and Adam's step size follows the
 Kullback-Leibler divergence of each pass over the data (Rudin et al. 2021, https://arxiv.org/abs/2109.11978).
 
-`N` is the number of environments, `T` the unroll length, `A` the action's size, `O` the observation's.
+`N` is the number of environments, `T` the unroll length, `A` the action's size, `O` the observation's. Where the
+environment has a privileged observation, of size `V`, the value network sees that one in its place (Pinto et al. 2017,
+https://arxiv.org/abs/1710.06542); where it has none, nothing of it is there: None.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import optax
 from brax.training.acme import running_statistics
 from brax.training.agents.ppo import losses
 from brax.training.agents.ppo import networks as ppo_networks
+from brax.training.networks import FeedForwardNetwork
 from brax.training.types import Transition
 
 from tabrl_simulation.settings import Settings
@@ -59,6 +62,7 @@ class LearnerState(NamedTuple):
         return_scale: running statistics of the discounted return.
         optimizer: Adam's moments and step size.
         key: of the updates' random draws, [2], uint32.
+        privileged_normalizer: running mean and standard deviation of privileged observations.
     """
 
     params: losses.PPONetworkParams
@@ -66,6 +70,7 @@ class LearnerState(NamedTuple):
     return_scale: ReturnScale
     optimizer: optax.OptState
     key: jax.Array
+    privileged_normalizer: running_statistics.RunningStatisticsState | None = None
 
 
 class Rollout(NamedTuple):
@@ -80,6 +85,7 @@ class Rollout(NamedTuple):
         discounted_return: running sum of rewards, each older one discounted, [N].
         termination: 1 where the environment ended the episode, [N].
         truncation: 1 where the episode was cut off at its length, [N].
+        privileged_observation: what the value network saw, [N, V].
     """
 
     observation: jax.Array
@@ -90,6 +96,7 @@ class Rollout(NamedTuple):
     discounted_return: jax.Array
     termination: jax.Array
     truncation: jax.Array
+    privileged_observation: jax.Array | None = None
 
 
 class Report(NamedTuple):
@@ -110,35 +117,48 @@ class Learner:
         networks: Brax's policy and value network.
         init: makes a first state from a key.
         observe: takes a state and `T` rollouts; returns the state with both its statistics brought up to date.
-        update: takes a state, `T` rollouts, the observation after them, [N, O], and the share of training done, [];
-            returns the next state and a report.
+        update: takes a state, `T` rollouts, the observation after them, [N, O], the share of training done, [], and the
+            privileged observation after them, [N, V] or None; returns the next state and a report.
     """
 
     networks: ppo_networks.PPONetworks
     init: Callable[[jax.Array], LearnerState]
     observe: Callable[[LearnerState, list[Rollout]], LearnerState]
-    update: Callable[[LearnerState, list[Rollout], jax.Array, jax.Array], tuple[LearnerState, Report]]
+    update: Callable[[LearnerState, list[Rollout], jax.Array, jax.Array, jax.Array | None], tuple[LearnerState, Report]]
 
 
 def make_networks(
-    *, observation_size: int, action_size: int, hidden_layer_sizes: tuple[int, ...]
+    *,
+    observation_size: int,
+    action_size: int,
+    hidden_layer_sizes: tuple[int, ...],
+    privileged_observation_size: int = 0,
 ) -> ppo_networks.PPONetworks:
     """Makes Brax's networks: observation, normalized, to a tanh-squashed normal distribution and to a value."""
-    return ppo_networks.make_ppo_networks(
-        observation_size,
-        action_size,
-        preprocess_observations_fn=_normalize,
-        policy_hidden_layer_sizes=hidden_layer_sizes,
-        value_hidden_layer_sizes=hidden_layer_sizes,
-    )
+
+    def made(size: int) -> ppo_networks.PPONetworks:
+        return ppo_networks.make_ppo_networks(
+            size,
+            action_size,
+            preprocess_observations_fn=_normalize,
+            policy_hidden_layer_sizes=hidden_layer_sizes,
+            value_hidden_layer_sizes=hidden_layer_sizes,
+        )
+
+    value_network = made(privileged_observation_size or observation_size).value_network
+    networks: ppo_networks.PPONetworks = made(observation_size).replace(value_network=value_network)
+    return networks
 
 
-def make_learner(settings: Settings, *, observation_size: int, action_size: int) -> Learner:
+def make_learner(
+    settings: Settings, *, observation_size: int, action_size: int, privileged_observation_size: int = 0
+) -> Learner:
     """Makes the learner of `settings`; its functions are not jitted yet."""
     networks = make_networks(
         observation_size=observation_size,
         action_size=action_size,
         hidden_layer_sizes=settings.hidden_layer_sizes,
+        privileged_observation_size=privileged_observation_size,
     )
     optimizer = optax.inject_hyperparams(_adam)(learning_rate=settings.learning_rate)
 
@@ -147,26 +167,27 @@ def make_learner(settings: Settings, *, observation_size: int, action_size: int)
         params = losses.PPONetworkParams(
             policy=networks.policy_network.init(policy_key), value=networks.value_network.init(value_key)
         )
-        normalizer = running_statistics.init_state(jax.ShapeDtypeStruct((observation_size,), jnp.float32))
         return LearnerState(
             params=params,
-            # The count starts as plain integers; as arrays it keeps one type from the first update on.
-            normalizer=jax.tree.map(jnp.asarray, normalizer),
+            normalizer=_no_statistics(observation_size),
+            privileged_normalizer=_no_statistics(privileged_observation_size) if privileged_observation_size else None,
             return_scale=ReturnScale(jnp.zeros(()), jnp.zeros(()), jnp.zeros(())),
             optimizer=optimizer.init(params),
             key=key,
         )
 
+    views = _viewing(networks)
+
     def loss(
-        params: losses.PPONetworkParams, normalizer: Any, data: Transition, key: jax.Array
+        params: losses.PPONetworkParams, normalizers: _Views, data: Transition, key: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         # With a cost of 1, Brax's own metrics hold the entropy itself, whatever its weight here.
         _, metrics = losses.compute_ppo_loss(
             params,
-            normalizer,
+            normalizers,
             data,
             key,
-            networks,
+            views,
             entropy_cost=1.0,
             discounting=settings.discounting,
             reward_scaling=1.0,
@@ -180,44 +201,51 @@ def make_learner(settings: Settings, *, observation_size: int, action_size: int)
     gradients = jax.grad(loss, has_aux=True)
 
     def minibatch_step(carry: Any, minibatch: Transition) -> tuple[Any, dict[str, jax.Array]]:
-        params, opt_state, normalizer, key = carry
+        params, opt_state, normalizers, key = carry
         key, loss_key = jax.random.split(key)
-        gradient, metrics = gradients(params, normalizer, minibatch, loss_key)
+        gradient, metrics = gradients(params, normalizers, minibatch, loss_key)
         updates, opt_state = optimizer.update(gradient, opt_state, params)
-        return (optax.apply_updates(params, updates), opt_state, normalizer, key), metrics
+        return (optax.apply_updates(params, updates), opt_state, normalizers, key), metrics
 
     def one_pass(carry: Any, batch: Transition, progress: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
-        params, opt_state, normalizer, key = carry
+        params, opt_state, normalizers, key = carry
         key, shuffle_key = jax.random.split(key)
         minibatches = _shuffled(batch, shuffle_key, settings.num_minibatches)
-        (params, opt_state, normalizer, key), metrics = jax.lax.scan(
-            minibatch_step, (params, opt_state, normalizer, key), minibatches
+        (params, opt_state, normalizers, key), metrics = jax.lax.scan(
+            minibatch_step, (params, opt_state, normalizers, key), minibatches
         )
         step_size = _follow_kl(opt_state.hyperparams["learning_rate"], metrics["kl_mean"].mean(), progress)
         opt_state = opt_state._replace(hyperparams={**opt_state.hyperparams, "learning_rate": step_size})
-        return (params, opt_state, normalizer, key), metrics
+        return (params, opt_state, normalizers, key), metrics
 
     def observe(state: LearnerState, rollouts: list[Rollout]) -> LearnerState:
         return _observed(state, _stacked(rollouts))
 
     def update(
-        state: LearnerState, rollouts: list[Rollout], last_observation: jax.Array, progress: jax.Array
+        state: LearnerState,
+        rollouts: list[Rollout],
+        last_observation: jax.Array,
+        progress: jax.Array,
+        last_privileged_observation: jax.Array | None = None,
     ) -> tuple[LearnerState, Report]:
         rollout = _stacked(rollouts)
         # Learning sees observations normalized as the policy saw them, so that the ratios start at one.
-        normalizer = state.normalizer
+        normalizers = _Views(state.normalizer, state.privileged_normalizer)
         state = _observed(state, rollout)
         moving = progress < STATISTICS_MOVE_UNTIL
-        state = state._replace(
-            normalizer=jax.tree.map(lambda new, old: jnp.where(moving, new, old), state.normalizer, normalizer)
+        kept: _Views = jax.tree.map(
+            lambda new, old: jnp.where(moving, new, old),
+            _Views(state.normalizer, state.privileged_normalizer),
+            normalizers,
         )
+        state = state._replace(normalizer=kept.policy, privileged_normalizer=kept.value)
         factor = settings.reward_scaling / _deviation(state.return_scale)
-        batch = _transitions(rollout, last_observation, factor)
+        batch = _transitions(rollout, _Views(last_observation, last_privileged_observation), factor)
 
         def another_pass(carry: Any, _: None) -> tuple[Any, dict[str, jax.Array]]:
             return one_pass(carry, batch, progress)
 
-        carry = (state.params, state.optimizer, normalizer, state.key)
+        carry = (state.params, state.optimizer, normalizers, state.key)
         (params, opt_state, _, key), metrics = jax.lax.scan(
             another_pass, carry, None, length=settings.updates_per_batch
         )
@@ -228,9 +256,43 @@ def make_learner(settings: Settings, *, observation_size: int, action_size: int)
             kl=metrics["kl_mean"][-1].mean(),
             step_size=opt_state.hyperparams["learning_rate"],
         )
-        return LearnerState(params, state.normalizer, state.return_scale, opt_state, key), report
+        return state._replace(params=params, optimizer=opt_state, key=key), report
 
     return Learner(networks=networks, init=init, observe=observe, update=update)
+
+
+class _Views(NamedTuple):
+    """Something of the policy's observations, and the same of the value network's where it sees others."""
+
+    policy: Any
+    value: Any | None
+
+
+def _viewing(networks: ppo_networks.PPONetworks) -> ppo_networks.PPONetworks:
+    """Lets each network choose its own of the statistics and the observations it is given, which are views."""
+
+    def of_value(views: _Views) -> Any:
+        return views.policy if views.value is None else views.value
+
+    policy, value = networks.policy_network, networks.value_network
+    viewing: ppo_networks.PPONetworks = networks.replace(
+        policy_network=FeedForwardNetwork(
+            policy.init,
+            lambda statistics, params, seen: policy.apply(statistics.policy, params, seen.policy),
+        ),
+        value_network=FeedForwardNetwork(
+            value.init,
+            lambda statistics, params, seen: value.apply(of_value(statistics), params, of_value(seen)),
+        ),
+    )
+    return viewing
+
+
+def _no_statistics(size: int) -> running_statistics.RunningStatisticsState:
+    statistics = running_statistics.init_state(jax.ShapeDtypeStruct((size,), jnp.float32))
+    # The count starts as plain integers; as arrays it keeps one type from the first update on.
+    arrays: running_statistics.RunningStatisticsState = jax.tree.map(jnp.asarray, statistics)
+    return arrays
 
 
 def _normalize(observation: jax.Array, statistics: running_statistics.RunningStatisticsState) -> jax.Array:
@@ -260,8 +322,16 @@ def _stacked(rollouts: list[Rollout]) -> Rollout:
 
 def _observed(state: LearnerState, rollout: Rollout) -> LearnerState:
     """Adds a batch, each [T, N, ...], to the statistics of observations and returns."""
+    statistics = _Views(state.normalizer, state.privileged_normalizer)
+    seen = _Views(rollout.observation, rollout.privileged_observation)
+    updated = (
+        None if old is None else running_statistics.update(old, new, std_min_value=OBSERVATION_STD_MIN)
+        for old, new in zip(statistics, seen, strict=True)
+    )
+    normalizer, privileged_normalizer = updated
     return state._replace(
-        normalizer=running_statistics.update(state.normalizer, rollout.observation, std_min_value=OBSERVATION_STD_MIN),
+        normalizer=normalizer,
+        privileged_normalizer=privileged_normalizer,
         return_scale=_observe_returns(state.return_scale, rollout.discounted_return),
     )
 
@@ -282,13 +352,14 @@ def _deviation(scale: ReturnScale) -> jax.Array:
     return jnp.maximum(jnp.sqrt(scale.summed_variance / jnp.maximum(scale.samples, 1.0)), RETURN_STD_MIN)
 
 
-def _transitions(rollout: Rollout, last_observation: jax.Array, reward_factor: jax.Array) -> Transition:
+def _transitions(rollout: Rollout, last: _Views, reward_factor: jax.Array) -> Transition:
     """Lays a batch out as Brax's loss wants it: each [N, T, ...]."""
     reward = jnp.clip(rollout.reward * reward_factor, -REWARD_LIMIT, REWARD_LIMIT)
     # The loss looks at the last next observation alone, to bootstrap; where an episode ended there it is masked.
-    next_observation = jnp.concatenate([rollout.observation[1:], last_observation[None]])
+    seen = _Views(rollout.observation, rollout.privileged_observation)
+    next_observation = jax.tree.map(lambda now, after: jnp.concatenate([now[1:], after[None]]), seen, last)
     transition = Transition(
-        observation=rollout.observation,
+        observation=seen,
         action=rollout.raw_action,
         reward=reward,
         discount=1.0 - rollout.termination,

@@ -7,7 +7,7 @@ MuJoCo C in between. Each segment is `reset` itself, traced with the earlier cal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mujoco_playground._src import mjx_env
     from numpy.typing import NDArray
 
-__all__ = ["ResetStates", "Resettable", "Resetter", "flatten_info", "observation_size"]
+__all__ = ["ResetStates", "Resettable", "Resetter", "flatten_info", "observation_parts", "observation_sizes"]
 
 # A physics call's answer, or a state to write: arrays by name.
 Arrays = dict[str, Any]
@@ -35,13 +35,15 @@ class ResetStates:
         state: what to write to the simulation, by mjData name (`arrays.STATE`): each [N, ...], float32.
         data: every array of `arrays.READABLE` once `mj_forward` has run on that state: each [N, ...], float32.
         carry: first value of each entry of the environment's `info`, by path: each [N, ...].
-        observation: what the environment's own reset observes, [N, observation_size], float32.
+        observation: what the policy sees of it by the environment's own reset, [N, observation_size], float32.
+        privileged_observation: what the value network sees instead, [N, privileged_observation_size], float32.
     """
 
     state: dict[str, NDArray[np.float32]]
     data: dict[str, NDArray[np.float32]]
     carry: dict[str, NDArray[Any]]
     observation: NDArray[np.float32]
+    privileged_observation: NDArray[np.float32]
 
 
 def flatten_info(info: Any) -> dict[str, Any]:
@@ -102,21 +104,41 @@ def abstract_reset(playground: mjx_env.MjxEnv) -> mjx_env.State:
             answers.append(template)
 
 
-def observation_size(playground: mjx_env.MjxEnv) -> int:
-    """Returns how many numbers an observation has.
+def observation_parts(observation: Any) -> tuple[Any, Any | None]:
+    """Tells what the policy observes from what the value network alone may see in its place.
+
+    Args:
+        observation: of an environment: one array, or a dict with `state` and maybe `privileged_state`.
+
+    Returns:
+        The policy's observation; and the privileged one, None where there is none.
 
     Raises:
-        TypeError: the environment observes several arrays, which TabRL does not train yet.
+        TypeError: it is neither.
     """
-    observation = abstract_reset(playground).obs
-    shape = getattr(observation, "shape", None)
-    if shape is None or len(shape) != 1:
-        raise TypeError(f"{type(playground).__name__} observes {observation}, where one array was expected")
-    return int(shape[0])
+    if not isinstance(observation, Mapping):
+        parts: tuple[Any, Any | None] = (observation, None)
+    elif "state" in observation and observation.keys() <= {"state", "privileged_state"}:
+        parts = (observation["state"], observation.get("privileged_state"))
+    else:
+        raise TypeError(f"an observation of {', '.join(observation)}, where state and privileged_state were expected")
+    if any(len(getattr(part, "shape", ())) != 1 for part in parts if part is not None):
+        raise TypeError(f"an observation of {parts}, where one axis was expected")
+    return parts
+
+
+def observation_sizes(playground: mjx_env.MjxEnv) -> tuple[int, int]:
+    """Returns how many numbers the policy observes, and how many the value network instead; 0 where it is the same.
+
+    Raises:
+        TypeError: it observes something else, such as pictures.
+    """
+    observation, privileged = observation_parts(abstract_reset(playground).obs)
+    return int(observation.shape[0]), 0 if privileged is None else int(privileged.shape[0])
 
 
 class Resettable(Protocol):
-    """What a reset needs of an `environments.Environment`, which needs `observation_size` from here."""
+    """What a reset needs of an `environments.Environment`, which needs `observation_sizes` from here."""
 
     @property
     def playground(self) -> mjx_env.MjxEnv:
@@ -169,11 +191,13 @@ class Resetter:
             data=simulations.read(),
             carry=result["carry"],
             observation=result["observation"],
+            privileged_observation=result["privileged_observation"],
         )
 
     def _segment(self, answered: int) -> Callable[..., Any]:
         """Returns the jitted part of `reset` that follows its first `answered` physics calls."""
         import jax
+        import jax.numpy as jnp
 
         if answered < len(self._segments):
             return self._segments[answered]
@@ -184,10 +208,12 @@ class Resetter:
             except _Stopped as stopped:
                 self._nsteps[answered:] = [stopped.nstep]
                 return {"state": stopped.state}
+            observation, privileged = observation_parts(state.obs)
             return {
                 "final": {name: getattr(state.data, name) for name in arrays.STATE},
                 "carry": flatten_info(state.info),
-                "observation": state.obs,
+                "observation": observation,
+                "privileged_observation": jnp.zeros(0) if privileged is None else privileged,
             }
 
         self._segments.append(jax.jit(jax.vmap(segment)))

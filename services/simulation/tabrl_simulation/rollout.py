@@ -110,6 +110,7 @@ class RolloutState(NamedTuple):
 
     Attributes:
         observation: what the policy saw last, [N, O].
+        privileged_observation: what the value network sees of the same moment, [N, V]; None where it sees no other.
         raw_action: what it drew, before tanh, [N, A].
         log_prob: of that draw, [N].
         logits: the distribution it drew from, [N, 2 A].
@@ -127,6 +128,7 @@ class RolloutState(NamedTuple):
     """
 
     observation: jax.Array
+    privileged_observation: jax.Array | None
     raw_action: jax.Array
     log_prob: jax.Array
     logits: jax.Array
@@ -161,6 +163,7 @@ class _Starts(NamedTuple):
     """Starting states as the jitted function needs them; each [P, ...]."""
 
     observation: jax.Array
+    privileged_observation: jax.Array | None
     carry: dict[str, jax.Array]
     data: dict[str, jax.Array]
 
@@ -302,6 +305,7 @@ class Rollouts:
         reads = {*self._split.before_arrays, *self._split.after_reads_before}
         self._starts = _Starts(
             observation=jnp.asarray(self._pool.observation),
+            privileged_observation=self._privileged(jnp.asarray(self._pool.privileged_observation)),
             carry={name: jnp.asarray(self._pool.carry[name]) for name in self._split.carry},
             data={name: jnp.asarray(self._pool.data[name]) for name in reads},
         )
@@ -311,9 +315,14 @@ class Rollouts:
             self._settings,
             observation_size=self._environment.observation_size,
             action_size=self._environment.action_size,
+            privileged_observation_size=self._environment.privileged_observation_size,
         )
         state = jax.eval_shape(made.init, jax.ShapeDtypeStruct((2,), jnp.uint32))
         return state.params.policy, state.normalizer
+
+    def _privileged(self, observation: jax.Array) -> jax.Array | None:
+        """Returns a privileged observation if the environment has one: an empty one need not be carried along."""
+        return observation if self._environment.privileged_observation_size else None
 
     def _no_tally(self) -> EpisodeTally:
         zeros = {name: jnp.zeros(()) for name in self.terms}
@@ -345,6 +354,7 @@ class Rollouts:
         ctrl = self._ctrl(raw_action, first.carry, first.data)
         state = RolloutState(
             observation=first.observation,
+            privileged_observation=first.privileged_observation,
             raw_action=raw_action,
             log_prob=log_prob,
             logits=logits,
@@ -376,6 +386,7 @@ class Rollouts:
         ended = held.terminated | (steps >= state.limit)
         rollout = learner.Rollout(
             observation=state.observation,
+            privileged_observation=state.privileged_observation,
             raw_action=state.raw_action,
             log_prob=state.log_prob,
             logits=state.logits,
@@ -406,7 +417,11 @@ class Rollouts:
             return jnp.where(ended.reshape(-1, *(1,) * (old.ndim - 1)), new, old)
 
         chosen: _Starts = jax.tree.map(lambda x: x[start], starts)
-        observation = fresh(chosen.observation, after.observation)
+        observation, privileged_observation = jax.tree.map(
+            fresh,
+            (chosen.observation, chosen.privileged_observation),
+            (after.observation, self._privileged(after.privileged_observation)),
+        )
         carry = {name: fresh(chosen.carry[name], value) for name, value in after.carry.items()}
         now = {name: fresh(value, data[name]) for name, value in chosen.data.items()}
         raw_action, log_prob, logits, key = self._act(policy, normalizer, observation, key)
@@ -417,6 +432,7 @@ class Rollouts:
 
         following = RolloutState(
             observation=observation,
+            privileged_observation=privileged_observation,
             raw_action=raw_action,
             log_prob=log_prob,
             logits=logits,
@@ -449,7 +465,7 @@ class Rollouts:
         earlier = {f"before.{name}": value for name, value in state.before.items()}
         after: split.After = jax.vmap(self._split.after)({**data, **earlier}, action, state.carry)
         reward, terms = self._rewarded(after, data, action, weights)
-        finite = jnp.isfinite(after.observation).all(-1)
+        finite = jnp.isfinite(after.observation).all(-1) & jnp.isfinite(after.privileged_observation).all(-1)
         live = ~state.held.terminated
         counts = live & finite
 

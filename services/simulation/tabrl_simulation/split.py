@@ -4,7 +4,7 @@
 split by dead-code elimination of the jaxpr, it becomes
 
     before(action, carry, arrays) -> ctrl, carry
-    after(arrays, action, carry)  -> observation, reward, terms, done, carry
+    after(arrays, action, carry)  -> observations, reward, terms, done, carry
 
 with physics, whichever one, in between. Both are small, pure and unbatched; they run inside jit, vmap and jax.export.
 The split also says which mjData arrays each half really reads, so nothing else has to be copied or shipped.
@@ -42,7 +42,8 @@ class After(NamedTuple):
     """What follows from one control period.
 
     Attributes:
-        observation: [observation_size], float32.
+        observation: what the policy sees, [observation_size], float32.
+        privileged_observation: what the value network sees instead, [privileged_observation_size], float32.
         reward: the environment's own reward, [], float32.
         terms: the environment's own parts of that reward, each [], float32. They need not sum to it: many
             environments multiply them.
@@ -51,6 +52,7 @@ class After(NamedTuple):
     """
 
     observation: jax.Array
+    privileged_observation: jax.Array
     reward: jax.Array
     terms: dict[str, jax.Array]
     done: jax.Array
@@ -114,6 +116,8 @@ class SplitStep:
             action: the action that was given to `before`, [action_size].
             carry: the carry that was given to `before`.
         """
+        import jax.numpy as jnp
+
         earlier = {name.removeprefix(_BEFORE): value for name, value in data.items() if name.startswith(_BEFORE)}
         values = {
             ("action", ""): action,
@@ -122,8 +126,10 @@ class SplitStep:
             **_named("after", data),
         }
         results = self._after(values)
+        privileged = results.get(("privileged_observation", ""))
         return After(
             observation=results["observation", ""],
+            privileged_observation=jnp.zeros(0, jnp.float32) if privileged is None else privileged,
             reward=results["reward", ""],
             terms={name: results["term", name] for name in self.terms},
             done=results["done", ""],
@@ -131,14 +137,19 @@ class SplitStep:
         )
 
 
-def split(environment: Environment) -> SplitStep:
+def split(environment: Environment, *, privileged: bool = True) -> SplitStep:
     """Splits an environment's step; tens to hundreds of milliseconds, no compilation.
+
+    Args:
+        environment: whose step to split.
+        privileged: whether `after` is to return the privileged observation, which only learning needs. Without it
+            that is empty, and whatever only it needs is not read.
 
     Raises:
         SplitError: the step calls physics not exactly once, changes other data than ctrl, or reads an array outside
             `arrays.READABLE`.
     """
-    closed, inputs, outputs = _trace(environment)
+    closed, inputs, outputs = _trace(environment, privileged=privileged)
     carry, after_outputs = _carry_closure(closed, inputs, outputs)
     before = _Half.keeping(closed, inputs, outputs, {("ctrl", "")})
     after = _Half.keeping(closed, inputs, outputs, after_outputs)
@@ -191,7 +202,7 @@ class _Half:
         return dict(zip(self.outputs, results, strict=True))
 
 
-def _trace(environment: Environment) -> tuple[ClosedJaxpr, list[_Name], list[_Name]]:
+def _trace(environment: Environment, *, privileged: bool) -> tuple[ClosedJaxpr, list[_Name], list[_Name]]:
     """Traces the step with physics tapped; returns it with the names of its inputs and outputs, in their order."""
     import jax
     import jax.numpy as jnp
@@ -240,13 +251,16 @@ def _trace(environment: Environment) -> tuple[ClosedJaxpr, list[_Name], list[_Na
             )
         _refuse_changes(environment.id, "before", handed[0][0], data_before)
         _refuse_changes(environment.id, "after", state.data, data_after)
+        observation, privileged_observation = reset.observation_parts(state.obs)
         results: dict[_Name, Any] = {
             ("ctrl", ""): handed[0][1],
-            ("observation", ""): state.obs,
+            ("observation", ""): observation,
             ("reward", ""): state.reward,
             ("done", ""): state.done,
             **_named("term", _terms(state.metrics)),
         }
+        if privileged and privileged_observation is not None:
+            results["privileged_observation", ""] = privileged_observation
         results = {name: jnp.asarray(value, jnp.float32) for name, value in results.items()}
         results |= {
             name: jnp.asarray(value, inputs[name].dtype)

@@ -228,7 +228,10 @@ class _Run:
         self._reward = reward
         self._weights = weights
         self._learner = learner.make_learner(
-            settings, observation_size=environment.observation_size, action_size=environment.action_size
+            settings,
+            observation_size=environment.observation_size,
+            action_size=environment.action_size,
+            privileged_observation_size=environment.privileged_observation_size,
         )
         self._update = jax.jit(self._learner.update)
         self._rollouts = rollout.Rollouts(
@@ -303,7 +306,8 @@ class _Run:
 
         rollouts = self._rollouts.collect(self._state)
         progress = min(1.0, self.env_steps / self._settings.env_steps)
-        state, report = self._update(self._state, rollouts, self._rollouts.state.observation, progress)
+        last = self._rollouts.state
+        state, report = self._update(self._state, rollouts, last.observation, progress, last.privileged_observation)
         tally = self._rollouts.take_tally()
         self._report = jax.device_get(report)
         self._refuse_bad_numbers(tally)

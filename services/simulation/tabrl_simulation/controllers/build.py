@@ -106,7 +106,7 @@ def prepare(environment_id: str) -> Workbench:
     states = Resetter(environment, threads=physics.cores()).sample(
         jax.random.split(jax.random.PRNGKey(_RESET_SEED), RESETS)
     )
-    step = split(environment)
+    step = split(environment, privileged=False)
     resets = tuple(
         ResetState(
             data={name: np.asarray(values[index]) for name, values in states.state.items() if values[index].size},

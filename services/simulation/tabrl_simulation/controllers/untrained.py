@@ -35,7 +35,10 @@ def untrained_checkpoint(
 
     settings = replace(Settings(env_steps=1_000), seed=seed, hidden_layer_sizes=hidden_layer_sizes)
     made = learner.make_learner(
-        settings, observation_size=environment.observation_size, action_size=environment.action_size
+        settings,
+        observation_size=environment.observation_size,
+        action_size=environment.action_size,
+        privileged_observation_size=environment.privileged_observation_size,
     )
     state = made.init(jax.random.PRNGKey(seed))
     draw = np.random.default_rng(seed)

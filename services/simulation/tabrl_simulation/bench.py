@@ -166,11 +166,11 @@ def _rates(environment: environments.Environment, chosen: settings.Settings) -> 
         while time.monotonic() - began < _RATE_SECS:
             take()
             count += steps
-        return count * chosen.num_envs / (time.monotonic() - began)
+        return count / (time.monotonic() - began)
 
     return {
-        "physics": rate(lambda: raw.run(environment.physics_steps_per_control), 1),
-        "rollout": rate(lambda: driven.collect(state), chosen.unroll_length),
+        "physics": rate(lambda: raw.run(environment.physics_steps_per_control), chosen.num_envs),
+        "rollout": rate(lambda: driven.collect(state), driven.steps_per_collect),
     }
 
 

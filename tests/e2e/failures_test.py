@@ -56,6 +56,19 @@ def test_a_killed_trainer_is_noticed_and_the_run_goes_on_when_it_returns(
     assert [error["code"] for error in person.player_errors()] == []
 
 
+@pytest.mark.parametrize("service", ["RewardGen", "Exporter", "Inference"])
+def test_a_killed_service_is_named_although_nobody_calls_it(service: str, stack: RunningStack, person: Tab) -> None:
+    # it is back within seconds; the page must have noticed by then
+    person.open()
+    person.see("env-card-CartpoleBalance")
+
+    stack.kill(service.lower())
+
+    assert service in person.until(person.banner, what="a banner")
+    stack.until_serving()
+    person.until(lambda: not person.banner(), what="the end of the banner")
+
+
 def test_a_scene_that_hangs_is_named_and_does_not_stop_a_robot_that_is_loaded(stack: RunningStack, person: Tab) -> None:
     person.open("/?env=WalkerStand")
     person.until_alive()

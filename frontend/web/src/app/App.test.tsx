@@ -1,50 +1,24 @@
 // @vitest-environment jsdom
-import { cleanup, configure, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
+import { fireEvent, screen, waitFor, within } from "@testing-library/react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { createClients } from "../rpc/clients";
 import { type Backend, createBackend } from "../testing/backend";
-import { PATIENCE_MS } from "../testing/eventually";
-import { App } from "./App";
-import { createSession, type Session, SessionProvider } from "./session";
+import { closePage, openPage, preparePage } from "../testing/page";
 
 // jsdom has neither WebGL nor canvas; the browser tests in tests/e2e show both for real.
 vi.mock("../player", () => ({ RobotStage: () => null }));
 vi.mock("../training/LineChart", () => ({ LineChart: () => null }));
 
-configure({ asyncUtilTimeout: PATIENCE_MS });
-
 let backend: Backend;
-let session: Session;
+const open = (href: string) => openPage(backend, href);
 
 beforeEach(() => {
-  vi.stubGlobal("scrollTo", () => undefined);
-  vi.stubGlobal("matchMedia", () => ({
-    matches: false,
-    addEventListener: () => undefined,
-    removeEventListener: () => undefined,
-  }));
-  Element.prototype.scrollIntoView = () => undefined;
-  Range.prototype.getClientRects = () => [] as unknown as DOMRectList;
+  preparePage();
   backend = createBackend();
 });
 
-afterEach(() => {
-  session.runs.stop();
-  session.health.stop();
-  cleanup();
-  vi.unstubAllGlobals();
-});
-
-function open(href: string) {
-  window.history.replaceState(null, "", href);
-  session = createSession(createClients(backend.transport), async () => Response.json({ services: {} }));
-  render(
-    <SessionProvider value={session}>
-      <App />
-    </SessionProvider>,
-  );
-}
+afterEach(closePage);
 
 async function write(prompt: string) {
   fireEvent.change(await screen.findByTestId("prompt"), { target: { value: prompt } });
@@ -131,15 +105,7 @@ test("given an unknown environment, when it is opened, then the nearest is named
 });
 
 test("given a service that is down, when the gateway says so, then the banner names it and what still works", async () => {
-  window.history.replaceState(null, "", "/");
-  session = createSession(createClients(backend.transport), async () =>
-    Response.json({ services: { exporter: "not serving" } }),
-  );
-  render(
-    <SessionProvider value={session}>
-      <App />
-    </SessionProvider>,
-  );
+  openPage(backend, "/", { fetchHealth: async () => Response.json({ services: { exporter: "not serving" } }) });
   expect((await screen.findByTestId("banner")).textContent).toMatch(
     /Exporter service does not answer.*training goes on/,
   );

@@ -1,13 +1,15 @@
 import { Suspense, useEffect, useState } from "react";
 import { Gallery } from "../gallery/Gallery";
-import { useResource } from "../stores/resource";
-import { useStore } from "../stores/store";
+import type { Failure } from "../rpc/failure";
 import { Boundary } from "../ui/Boundary";
+import { Button } from "../ui/Button";
 import { FailureNotice } from "../ui/Notice";
 import styles from "./App.module.css";
 import { Header } from "./Header";
+import { Link } from "./Link";
 import { loadLater, whenIdle } from "./loadLater";
-import { useSession } from "./session";
+import { GALLERY } from "./location";
+import { useSettledPlace } from "./useSettledPlace";
 
 const { Component: Studio, prefetch: prefetchStudio } = loadLater(
   async () => (await import("../studio/Studio")).Studio,
@@ -16,8 +18,7 @@ const { Component: History } = loadLater(async () => (await import("../history/H
 
 /** The page: the gallery, or the studio of the environment that the URL names. */
 export function App() {
-  const { navigation } = useSession();
-  const place = useStore(navigation.place);
+  const { place, failure } = useSettledPlace();
   const [historyOpen, setHistoryOpen] = useState(false);
   const inStudio = Boolean(place.environmentId || place.runId || place.policyId || place.rewardId);
 
@@ -42,7 +43,7 @@ export function App() {
             {place.environmentId ? (
               <Studio key={place.environmentId} environmentId={place.environmentId} />
             ) : inStudio ? (
-              <FindEnvironment />
+              <Lookup failure={failure} onHistory={() => setHistoryOpen(true)} />
             ) : (
               <Gallery />
             )}
@@ -60,36 +61,24 @@ export function App() {
   );
 }
 
-/** A link that names only a run, a policy or a reward: looks up whose environment that is. */
-function FindEnvironment() {
-  const { navigation, policies, rewards, runs } = useSession();
-  const { policyId, rewardId, runId } = useStore(navigation.place);
-  const policy = useResource(policies, policyId);
-  const reward = useResource(rewards, policyId ? "" : rewardId);
-  const record = useStore(runs.records).get(runId);
-  const runFailure = useStore(runs.failures).get(runId);
-  const failure = policy.failure ?? reward.failure ?? runFailure;
+interface LookupProps {
+  readonly failure: Failure | undefined;
+  readonly onHistory: () => void;
+}
 
-  useEffect(() => {
-    if (runId) runs.follow(runId);
-  }, [runs, runId]);
-
-  useEffect(() => {
-    if (policy.value) {
-      navigation.refine({ environmentId: policy.value.environmentId, runId: runId || policy.value.runId });
-    } else if (record?.run.spec) {
-      navigation.refine({ environmentId: record.run.spec.environmentId });
-    } else if (reward.value) {
-      navigation.refine({ environmentId: reward.value.environmentId });
-    }
-  }, [navigation, policy.value, record?.run.spec, reward.value, runId]);
-
+/** While it is looked up whose environment a link without one means; says so when there is no such run, policy or reward. */
+function Lookup({ failure, onHistory }: LookupProps) {
   return (
     <div className={styles.waiting}>
       {failure && (
         <div className={styles.lookup}>
           <FailureNotice failure={failure} />
-          <a href="/">All robots</a>
+          <nav className={styles.ways} aria-label="Ways on">
+            <Link to={GALLERY}>All robots</Link>
+            <Button variant="quiet" size="small" onClick={onHistory}>
+              Your work
+            </Button>
+          </nav>
         </div>
       )}
     </div>

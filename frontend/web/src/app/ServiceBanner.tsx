@@ -1,15 +1,16 @@
-import type { Health, ServiceName } from "../stores/health";
+import { SERVICE_TITLES, type ServiceName } from "../rpc/serviceNames";
+import type { Health } from "../stores/health";
 import { useStore } from "../stores/store";
 import { AlertIcon } from "../ui/icons";
 import styles from "./ServiceBanner.module.css";
 import { useSession } from "./session";
 
-const SERVICES: Readonly<Record<ServiceName, readonly [name: string, consequence: string]>> = {
-  scene: ["Scene", "New robots cannot be opened; what is open goes on."],
-  rewardgen: ["RewardGen", "New rewards cannot be written; training and playing go on."],
-  trainer: ["Trainer", "Runs cannot be started or followed; policies still play, and no run is lost."],
-  exporter: ["Exporter", "New checkpoints wait to be published; training goes on."],
-  inference: ["Inference", "Policies cannot be measured on the server; they still play here."],
+const CONSEQUENCES: Readonly<Record<ServiceName, string>> = {
+  scene: "New robots cannot be opened; what is open goes on.",
+  rewardgen: "New rewards cannot be written; training and playing go on.",
+  trainer: "Runs cannot be started or followed; policies still play, and no run is lost.",
+  exporter: "New checkpoints wait to be published; training goes on.",
+  inference: "Policies cannot be measured on the server; they still play here.",
 };
 
 interface Trouble {
@@ -62,9 +63,9 @@ function troubleOf({ gateway, down }: Health, disconnected: boolean): Trouble | 
     return { what: "TabRL does not answer.", consequences: [consequence] };
   }
   if (down.length > 0) {
-    const names = new Intl.ListFormat("en").format(down.map((service) => SERVICES[service][0]));
+    const names = new Intl.ListFormat("en").format(down.map((service) => SERVICE_TITLES[service]));
     const what = down.length === 1 ? `The ${names} service does not answer.` : `${names} do not answer.`;
-    return { what, consequences: down.map((service) => SERVICES[service][1]) };
+    return { what, consequences: down.map((service) => CONSEQUENCES[service]) };
   }
   if (disconnected)
     return { what: "The connection to your runs broke.", consequences: ["Reconnecting; nothing is lost."] };

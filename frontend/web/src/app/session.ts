@@ -4,9 +4,11 @@ import type { Model, Reward } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import type { Environment, EnvironmentSummary, SceneBundle } from "../gen/tabrl/scene/v1/scene_pb";
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
 import type { Clients } from "../rpc/clients";
+import type { Outages } from "../rpc/outage";
 import { createEvaluations, type Evaluations } from "../stores/evaluation";
 import { createRewardWriter, type RewardWriter } from "../stores/generation";
 import { type HealthMonitor, monitorHealth } from "../stores/health";
+import { createListings, type Listings } from "../stores/listing";
 import { createResources, type Resources } from "../stores/resource";
 import { createRuns, type Runs } from "../stores/runs";
 import { createNavigation, type Navigation } from "./location";
@@ -27,21 +29,27 @@ export interface Session {
   readonly rewards: Resources<Reward>;
   readonly policies: Resources<Policy>;
   /** Newest runs by environment id, or all of them under ALL. */
-  readonly runLists: Resources<readonly Run[]>;
+  readonly runLists: Listings<Run>;
   /** Newest policies by environment id, or all of them under ALL. */
-  readonly policyLists: Resources<readonly Policy[]>;
+  readonly policyLists: Listings<Policy>;
   readonly runs: Runs;
   readonly writer: RewardWriter;
   readonly evaluations: Evaluations;
   readonly health: HealthMonitor;
 }
 
+/** What a session hears of the services beside their answers. */
+export interface Surroundings {
+  /** Asks the gateway how the services are. */
+  readonly fetchHealth?: (signal: AbortSignal) => Promise<Response>;
+  /** Calls that found a service away; each is an occasion to ask. */
+  readonly outages?: Outages;
+}
+
+const askGateway = (signal: AbortSignal) => fetch("/healthz", { signal, cache: "no-store" });
+
 /** A session over the given clients. */
-export function createSession(
-  clients: Clients,
-  fetchHealth: (signal: AbortSignal) => Promise<Response> = (signal) =>
-    fetch("/healthz", { signal, cache: "no-store" }),
-): Session {
+export function createSession(clients: Clients, { fetchHealth = askGateway, outages }: Surroundings = {}): Session {
   const only = (key: string) => (key === ALL ? "" : key);
   const gallery = createResources(() => allEnvironments(clients));
   const environments = createResources(async (environmentId) =>
@@ -55,18 +63,21 @@ export function createSession(
   const policies = createResources(async (policyId) =>
     present((await clients.exporter.getPolicy({ policyId })).policy),
   );
-  const runLists = createResources<readonly Run[]>(
-    async (key) => (await clients.trainer.listRuns({ environmentId: only(key) })).runs,
-  );
-  const policyLists = createResources<readonly Policy[]>(
-    async (key) => (await clients.exporter.listPolicies({ environmentId: only(key) })).policies,
-  );
+  const runLists = createListings<Run>(async (key, pageToken) => {
+    const { runs, nextPageToken } = await clients.trainer.listRuns({ environmentId: only(key), pageToken });
+    return { items: runs, nextPageToken };
+  });
+  const policyLists = createListings<Policy>(async (key, pageToken) => {
+    const { policies, nextPageToken } = await clients.exporter.listPolicies({ environmentId: only(key), pageToken });
+    return { items: policies, nextPageToken };
+  });
   const runs = createRuns(clients.trainer);
   const resources = [gallery, environments, bundles, models, rewards, policies, runLists, policyLists];
   const health = monitorHealth(fetchHealth, () => {
     runs.wake();
     for (const each of resources) each.retryFailed();
   });
+  outages?.subscribe(() => health.check());
   runs.connection.subscribe(() => {
     if (runs.connection.get()) health.check();
   });

@@ -9,8 +9,8 @@ const SHOWN = 3;
 /** The way back to earlier work, for those who have some. */
 export function RecentRuns() {
   const { runLists } = useSession();
-  const { value: runs } = useResource(runLists, ALL);
-  if (!runs || runs.length === 0) return null;
+  const runs = useResource(runLists, ALL).value?.items ?? [];
+  if (runs.length === 0) return null;
   return (
     <section aria-labelledby="recent">
       <h2 id="recent" className={styles.title}>

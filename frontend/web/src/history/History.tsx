@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "react";
 import { Link } from "../app/Link";
 import { ALL, useSession } from "../app/session";
+import type { Listing } from "../stores/listing";
 import { useResource } from "../stores/resource";
 import { Button } from "../ui/Button";
 import { CloseIcon } from "../ui/icons";
@@ -16,7 +17,7 @@ export function History({ onClose }: { readonly onClose: () => void }) {
   const [shown, setShown] = useState<"runs" | "policies">("runs");
   const runs = useResource(runLists, ALL);
   const policies = useResource(policyLists, ALL);
-  const { failure } = shown === "runs" ? runs : policies;
+  const [lists, listed] = shown === "runs" ? [runLists, runs] : [policyLists, policies];
 
   useEffect(() => {
     dialog.current?.showModal();
@@ -36,10 +37,10 @@ export function History({ onClose }: { readonly onClose: () => void }) {
         <div className={styles.bar}>
           <div className={styles.tabs}>
             <button type="button" aria-pressed={shown === "runs"} onClick={() => setShown("runs")}>
-              Runs <span className="number">{runs.value?.length ?? ""}</span>
+              Runs <span className="number">{tally(runs.value)}</span>
             </button>
             <button type="button" aria-pressed={shown === "policies"} onClick={() => setShown("policies")}>
-              Policies <span className="number">{policies.value?.length ?? ""}</span>
+              Policies <span className="number">{tally(policies.value)}</span>
             </button>
           </div>
           <Button
@@ -50,24 +51,22 @@ export function History({ onClose }: { readonly onClose: () => void }) {
             onClick={() => dialog.current?.close()}
           />
         </div>
-        {failure && (
-          <FailureNotice failure={failure} onRetry={() => (shown === "runs" ? runLists : policyLists).reload(ALL)} />
-        )}
+        {listed.failure && <FailureNotice failure={listed.failure} onRetry={() => lists.reload(ALL)} />}
         {shown === "runs" && (
           <ul className={styles.list}>
-            {runs.value?.map((run) => (
+            {runs.value?.items.map((run) => (
               <li key={run.runId}>
                 <Link to={{ environmentId: run.spec?.environmentId ?? "", runId: run.runId }} onClick={onClose}>
                   <RunLine run={run} />
                 </Link>
               </li>
             ))}
-            {runs.value?.length === 0 && <Empty what="Runs" />}
+            {runs.value?.items.length === 0 && <Empty what="Runs" />}
           </ul>
         )}
         {shown === "policies" && (
           <ul className={styles.list}>
-            {policies.value?.map((policy) => (
+            {policies.value?.items.map((policy) => (
               <li key={policy.policyId}>
                 <Link
                   to={{ environmentId: policy.environmentId, runId: policy.runId, policyId: policy.policyId }}
@@ -77,12 +76,22 @@ export function History({ onClose }: { readonly onClose: () => void }) {
                 </Link>
               </li>
             ))}
-            {policies.value?.length === 0 && <Empty what="Policies" />}
+            {policies.value?.items.length === 0 && <Empty what="Policies" />}
           </ul>
+        )}
+        {listed.value?.nextPageToken && (
+          <Button busy={listed.loading} onClick={() => lists.more(ALL)} data-testid="show-more">
+            Show more
+          </Button>
         )}
       </div>
     </dialog>
   );
+}
+
+/** How many there are: with a plus where more follow than have been loaded. */
+function tally(list: Listing<unknown> | undefined): string {
+  return list ? `${list.items.length}${list.nextPageToken ? "+" : ""}` : "";
 }
 
 function Empty({ what }: { readonly what: string }) {

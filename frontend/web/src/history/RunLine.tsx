@@ -29,7 +29,7 @@ export function RunLine({ run: listed, pictured = true }: { readonly run: Run; r
           {pictured && <span>{environment?.title ?? environmentId}</span>}
           <span>{formatAgo(run.createTime, Date.now())}</span>
           {run.metrics && <span className="number">{formatCount(run.metrics.envSteps)} steps</span>}
-          {reached !== undefined && <span className="number">score {formatReward(reached)}</span>}
+          {reached !== undefined && <span className="number">return {formatReward(reached)}</span>}
         </p>
       </div>
       <RunStatePill state={run.state} />

@@ -1,30 +1,33 @@
 import { useEffect, useRef } from "react";
-import { formatCount, formatReward } from "../format/format";
+import { formatCount } from "../format/format";
 import type { StudioState } from "../studio/useStudio";
 import styles from "./Checkpoints.module.css";
+import { returnOf, whatReturnIs } from "./episodeReturn";
 
 /** The policies of a run, oldest first: how the robot behaved after so much practice, each one click away. */
 export function Checkpoints({ studio }: { readonly studio: StudioState }) {
-  const { checkpoints, policyId, following, running } = studio;
+  const { bestPolicyId, checkpoints, policyId, following, running, scale } = studio;
   const list = useRef<HTMLUListElement>(null);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new checkpoint is what triggers it
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another policy, or a new chip beside it, is what triggers it
   useEffect(() => {
-    if (following && list.current) list.current.scrollLeft = list.current.scrollWidth;
-  }, [following, checkpoints.length]);
+    const chosen = list.current?.querySelector<HTMLElement>("[aria-pressed=true]");
+    if (!list.current || !chosen || !following) return;
+    list.current.scrollLeft = chosen.offsetLeft + chosen.offsetWidth - list.current.clientWidth;
+  }, [following, policyId, checkpoints.length]);
 
   if (checkpoints.length === 0) return null;
   return (
-    <section className={styles.row} aria-label="Policies of this run">
+    <section className={styles.row} aria-label="Policies of this run, by steps of practice">
       <button
         type="button"
         className={styles.follow}
         aria-pressed={following}
         onClick={() => studio.play(following ? policyId : "")}
-        title="Let each new policy take over as it arrives"
+        title={running ? "Let each new policy take over as it arrives" : "Play the policy with the highest return"}
       >
         <span className={running && following ? styles.live : styles.dot} aria-hidden="true" />
-        Newest
+        {running ? "Newest" : "Best"}
       </button>
       <ul ref={list} className={styles.list}>
         {checkpoints.map((checkpoint) => (
@@ -34,15 +37,23 @@ export function Checkpoints({ studio }: { readonly studio: StudioState }) {
               className={styles.item}
               aria-pressed={checkpoint.policyId === policyId}
               onClick={() => studio.play(checkpoint.policyId)}
+              title={`The return while training: ${whatReturnIs(scale)}`}
               data-testid="checkpoint-item"
               data-policy-id={checkpoint.policyId}
               data-env-steps={String(checkpoint.envSteps)}
             >
-              <span className="number">{formatCount(checkpoint.envSteps)}</span>
+              <span className="number">
+                {formatCount(checkpoint.envSteps)} steps
+                {checkpoint.policyId === bestPolicyId && (
+                  <span className={styles.best} data-testid="best">
+                    best
+                  </span>
+                )}
+              </span>
               <small className="number">
                 {checkpoint.episodeReturn === undefined
-                  ? "no score yet"
-                  : `score ${formatReward(checkpoint.episodeReturn)}`}
+                  ? "no return yet"
+                  : `return ${returnOf(checkpoint.episodeReturn, scale)}`}
               </small>
             </button>
           </li>

@@ -1,6 +1,6 @@
 import { useEffect } from "react";
 import { useSession } from "../app/session";
-import { formatDuration, formatName, formatPercent, formatReward } from "../format/format";
+import { formatName, formatPercent, formatReward } from "../format/format";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import { RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { EVALUATION_EPISODES, type Evaluation } from "../stores/evaluation";
@@ -9,33 +9,33 @@ import { Step } from "../studio/Step";
 import type { StudioState } from "../studio/useStudio";
 import { Button } from "../ui/Button";
 import { FailureNotice } from "../ui/Notice";
+import { type ReturnScale, whatReturnIs } from "./episodeReturn";
 import styles from "./ResultStep.module.css";
 
 /** Step 4: how well the policy does, measured on the server over whole episodes. */
 export function ResultStep({ studio }: { readonly studio: StudioState }) {
   const { evaluations } = useSession();
-  const { policy, policyId, run, running } = studio;
+  const { bestPolicyId, policy, policyId, run, running, scale } = studio;
   const evaluation = useStore(evaluations.store).get(policyId);
   const final = run?.run.checkpoints.find((checkpoint) => checkpoint.final);
-  const finalPolicyId = run?.run.state === RunState.SUCCEEDED ? (final?.policyId ?? "") : "";
+  // Which one is best is certain once the last has come, or is known not to come.
+  const settled = run?.run.state === RunState.SUCCEEDED && Boolean(final?.policyId || final?.refusal);
+  const measuredId = settled ? bestPolicyId : "";
 
   useEffect(() => {
-    if (finalPolicyId) evaluations.ensure(finalPolicyId);
-  }, [evaluations, finalPolicyId]);
+    if (measuredId) evaluations.ensure(measuredId);
+  }, [evaluations, measuredId]);
 
-  const episodeLength = studio.environment.value?.timing?.episodeLength ?? 0;
-  const periodSecs = studio.environment.value?.timing?.controlPeriodSecs ?? 0;
-  const episode = episodeLength * periodSecs > 0 ? ` of ${formatDuration(episodeLength * periodSecs)}` : "";
   return (
     <Step
       number={4}
       title="See how well it does"
       state={evaluation?.status === "done" ? "done" : policyId && !running ? "now" : "later"}
-      intro={`The policy plays ${EVALUATION_EPISODES} episodes${episode} in a separate simulation, each from another start, and its scores are counted.`}
+      intro={`The policy plays ${EVALUATION_EPISODES} episodes in a separate simulation, each from another start. Counted is the return: ${whatReturnIs(scale)}.`}
     >
       {policyId && (
         <>
-          {evaluation && <EvaluationResult evaluation={evaluation} />}
+          {evaluation && <EvaluationResult evaluation={evaluation} scale={scale} />}
           {evaluation?.failure && (
             <FailureNotice failure={evaluation.failure} onRetry={() => void evaluations.run(policyId)} />
           )}
@@ -51,8 +51,14 @@ export function ResultStep({ studio }: { readonly studio: StudioState }) {
   );
 }
 
-function EvaluationResult({ evaluation: { status, episodes, summary } }: { readonly evaluation: Evaluation }) {
-  const best = Math.max(1e-9, ...episodes.map(({ episodeReturn }) => Math.abs(episodeReturn)));
+interface EvaluationResultProps {
+  readonly evaluation: Evaluation;
+  readonly scale: ReturnScale;
+}
+
+function EvaluationResult({ evaluation: { status, episodes, summary }, scale }: EvaluationResultProps) {
+  // The columns are as high as the largest possible return, or else as the largest of these.
+  const full = scale.most ?? Math.max(1e-9, ...episodes.map(({ episodeReturn }) => Math.abs(episodeReturn)));
   const slots = Array.from({ length: EVALUATION_EPISODES }, (_, index) =>
     episodes.find((each) => each.index === index),
   );
@@ -62,21 +68,24 @@ function EvaluationResult({ evaluation: { status, episodes, summary } }: { reado
         <p className={`${styles.score} number`}>
           {summary ? formatReward(summary.meanReturn) : "–"}
           {summary && summary.episodes > 1 && <small> ± {formatReward(summary.stdReturn)}</small>}
+          {summary && scale.most !== undefined && <small> of {formatReward(scale.most)}</small>}
         </p>
         <p className={styles.words}>
           {summary
-            ? `mean score; it lasted ${formatPercent(summary.meanSurvived)} of the episode`
+            ? `mean return; it lasted ${formatPercent(summary.meanSurvived)} of the episode`
             : status === "running"
               ? `playing episode ${Math.min(episodes.length + 1, EVALUATION_EPISODES)} of ${EVALUATION_EPISODES}`
               : "not measured to the end"}
         </p>
       </div>
-      <ol className={styles.episodes} aria-label="Score of each episode">
+      <ol className={styles.episodes} aria-label="Return of each episode">
         {slots.map((episode, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: an episode is its number
           <li key={index} title={episode && `${formatPercent(episode.survived)} of the episode`}>
             <span className={styles.column} aria-hidden="true">
-              <span style={{ transform: `scaleY(${episode ? Math.abs(episode.episodeReturn) / best : 0})` }} />
+              <span
+                style={{ transform: `scaleY(${episode ? Math.min(1, Math.abs(episode.episodeReturn) / full) : 0})` }}
+              />
             </span>
             <span className="number">{episode ? formatReward(episode.episodeReturn) : "·"}</span>
           </li>

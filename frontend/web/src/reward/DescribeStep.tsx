@@ -115,7 +115,7 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
             variant="quiet"
             onClick={() => studio.chooseOwnReward()}
             disabled={studio.goal.kind === "own"}
-            title="Train for the score that this environment comes with"
+            title="Train for the reward that this environment comes with"
             data-testid="own-reward"
           >
             Use its own task

@@ -18,7 +18,7 @@ interface RewardStepProps {
 
 /** Step 2: the reward that was made of the words, to be read, weighed and edited. */
 export function RewardStep({ studio, highlighted, onHighlight }: RewardStepProps) {
-  const { rewards, writer } = useSession();
+  const { navigation, rewards, writer } = useSession();
   const generation = useStore(writer.generation);
   const { goal, reward: loaded } = studio;
   const writing = generation.status === "working" && generation.source !== "";
@@ -34,7 +34,11 @@ export function RewardStep({ studio, highlighted, onHighlight }: RewardStepProps
       aside={goal.kind === "reward" && <Origin reward={goal.reward} />}
     >
       {loaded.failure && !loaded.value && (
-        <FailureNotice failure={loaded.failure} onRetry={() => rewards.reload(studio.rewardId)} />
+        <FailureNotice
+          failure={loaded.failure}
+          onRetry={() => rewards.reload(studio.rewardId)}
+          wayOn={{ label: "Go on without it", take: () => navigation.refine({ rewardId: "" }) }}
+        />
       )}
       {writing && <SourcePanel key="writing" source={generation.source} />}
       {goal.kind === "own" && (
@@ -69,8 +73,8 @@ function intro(goal: StudioState["goal"]["kind"], timing: Timing | undefined): s
     timing && timing.controlPeriodSecs > 0
       ? `${Math.round(1 / timing.controlPeriodSecs)} times a second`
       : "at every moment";
-  if (goal === "own") return `The score that this environment comes with, counted ${rate}.`;
-  return `A reward is a score, counted ${rate}. The robot tries things out and keeps what scores more; so the reward decides what it learns.`;
+  if (goal === "own") return `The reward that this environment comes with, paid ${rate}.`;
+  return `A reward is a number, paid ${rate}. The robot tries things out and keeps what earns more; so the reward decides what it learns.`;
 }
 
 function Origin({ reward }: { readonly reward: Reward }) {

@@ -1,3 +1,4 @@
+import { useState } from "react";
 import { formatName } from "../format/format";
 import type { Reward } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import { seriesColor } from "../studio/seriesColor";
@@ -10,6 +11,9 @@ interface TermsProps {
   readonly highlighted: string;
   readonly onHighlight: (term: string) => void;
 }
+
+/** Largest weight that the contract takes, either way. */
+const LARGEST_WEIGHT = 1_000_000;
 
 /** The terms of a reward, what each is for and how much it counts; the weights may be changed without touching the source. */
 export function Terms({ studio, reward, highlighted, onHighlight }: TermsProps) {
@@ -32,24 +36,56 @@ export function Terms({ studio, reward, highlighted, onHighlight }: TermsProps) 
             <p className={styles.name}>{formatName(name)}</p>
             {explanation && <p className={styles.explanation}>{explanation}</p>}
           </div>
-          <label className={styles.weight}>
-            <span aria-hidden="true">×</span>
-            <span className="hidden-visually">Weight of {formatName(name)}</span>
-            <input
-              type="number"
-              step="any"
-              className="number"
-              value={studio.weights[name] ?? 1}
-              onFocus={() => onHighlight(name)}
-              onBlur={() => onHighlight("")}
-              onChange={(event) => {
-                const weight = event.target.valueAsNumber;
-                if (Number.isFinite(weight)) studio.setWeight(name, weight);
-              }}
-            />
-          </label>
+          <Weight
+            term={formatName(name)}
+            value={studio.weights[name] ?? 1}
+            onChange={(weight) => studio.setWeight(name, weight)}
+            onHighlight={(on) => onHighlight(on ? name : "")}
+          />
         </li>
       ))}
     </ul>
   );
+}
+
+interface WeightProps {
+  readonly term: string;
+  readonly value: number;
+  readonly onChange: (weight: number) => void;
+  readonly onHighlight: (on: boolean) => void;
+}
+
+/** A weight as it is typed; what is no weight (yet) is marked and changes nothing. */
+function Weight({ term, value, onChange, onHighlight }: WeightProps) {
+  const [draft, setDraft] = useState<string>();
+  const typed = draft === undefined ? value : Number.parseFloat(draft);
+  return (
+    <label className={styles.weight}>
+      <span aria-hidden="true">×</span>
+      <span className="hidden-visually">Weight of {term}</span>
+      <input
+        type="number"
+        step="any"
+        min={-LARGEST_WEIGHT}
+        max={LARGEST_WEIGHT}
+        className="number"
+        value={draft ?? value}
+        aria-invalid={!isWeight(typed)}
+        title={isWeight(typed) ? undefined : "A number from −1,000,000 to 1,000,000"}
+        onFocus={() => onHighlight(true)}
+        onBlur={() => {
+          setDraft(undefined);
+          onHighlight(false);
+        }}
+        onChange={(event) => {
+          setDraft(event.target.value);
+          if (isWeight(event.target.valueAsNumber)) onChange(event.target.valueAsNumber);
+        }}
+      />
+    </label>
+  );
+}
+
+function isWeight(value: number): boolean {
+  return Number.isFinite(value) && Math.abs(value) <= LARGEST_WEIGHT;
 }

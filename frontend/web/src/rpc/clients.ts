@@ -5,6 +5,7 @@ import { InferenceService } from "../gen/tabrl/inference/v1/inference_pb";
 import { RewardService } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import { SceneService } from "../gen/tabrl/scene/v1/scene_pb";
 import { TrainerService } from "../gen/tabrl/trainer/v1/trainer_pb";
+import type { Outages } from "./outage";
 import { retrying, UNARY_DEADLINE_MS } from "./reliability";
 
 /** A client of each service. */
@@ -27,12 +28,12 @@ export function createClients(transport: Transport): Clients {
   };
 }
 
-/** Binary gRPC-web to the gateway that served the page. */
-export function gatewayTransport(baseUrl: string = window.location.origin): Transport {
+/** Binary gRPC-web to the gateway that served the page; `outages` learns of every attempt that finds a service away. */
+export function gatewayTransport(outages?: Outages): Transport {
   return createGrpcWebTransport({
-    baseUrl,
+    baseUrl: window.location.origin,
     useBinaryFormat: true,
     defaultTimeoutMs: UNARY_DEADLINE_MS,
-    interceptors: [retrying()],
+    interceptors: [retrying(), ...(outages ? [outages.interceptor] : [])],
   });
 }

@@ -53,7 +53,7 @@ export function failureFrom(thrown: unknown): Failure {
     metadata,
     fields,
     ...(delay ? { retryAfterSecs: Number(delay.seconds) + delay.nanos / 1e9 } : {}),
-    transient: TRANSIENT.has(error.code) || (error.code === Code.Unknown && thrown instanceof TypeError),
+    transient: TRANSIENT.has(error.code),
     cancelled: error.code === Code.Canceled,
   };
 }

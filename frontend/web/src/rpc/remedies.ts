@@ -19,8 +19,16 @@ const REMEDIES: Readonly<Record<string, (metadata: Readonly<Record<string, strin
     nearest
       ? `The built-in library knows something close: “${nearest}”. An LLM understands free wording.`
       : "Start from one of the examples below. An LLM understands free wording.",
+  CHECKPOINT_INCOMPATIBLE: () => "Train again with this version of TabRL.",
+  ARTIFACT_DAMAGED: () =>
+    "Make the reward again, or train again: the damaged file in the data folder is then replaced by a good one.",
+  HOST_NOT_ALLOWED: () =>
+    "Open the page as http://localhost or http://127.0.0.1 with its port; from another machine, forward the port with `ssh -L`.",
+  ORIGIN_NOT_ALLOWED: () => "Open TabRL's own page; pages of other sites may not call it.",
+  REQUEST_TOO_LARGE: () => "Shorten it: a request may have 1 MB.",
+  DEADLINE_EXCEEDED: () => "The answer took too long; try again.",
   PARITY_FAILED: () => "The exported controller does not match its training. Train again or report it.",
-  SERVICE_UNAVAILABLE: () => "It comes back by itself; this page tries again.",
+  SERVICE_UNAVAILABLE: () => "It comes back by itself within seconds.",
   TOO_MANY_REQUESTS: () => "Others are being served; try again in a moment.",
   STORAGE_FULL: () => "Free some space on the disk that holds the data folder.",
   STORAGE_UNAVAILABLE: () => "Check the data folder, then try again.",

@@ -15,7 +15,7 @@ test("given a service that was down, when it serves again, then recovery is told
   const bodies = [{ services: { trainer: "not serving" } }, { services: { trainer: "serving" } }];
   const onRecovery = vi.fn();
   const answer = async () => Response.json(bodies.shift() ?? { services: { trainer: "serving" } });
-  const monitor = monitorHealth(answer, onRecovery, { wellMs: 1, illMs: 1, timeoutMs: 1000 });
+  const monitor = monitorHealth(answer, onRecovery, { wellMs: 1, illMs: 1, leastMs: 1, timeoutMs: 1000 });
   await eventually(() => expect(onRecovery).toHaveBeenCalledTimes(1));
   expect(monitor.store.get()).toEqual({ gateway: "reachable", down: [] });
   monitor.stop();
@@ -25,8 +25,21 @@ test("given a gateway that does not answer, then it is unreachable", async () =>
   const monitor = monitorHealth(() => Promise.reject(new TypeError("failed to fetch")), vi.fn(), {
     wellMs: 1000,
     illMs: 1000,
+    leastMs: 1000,
     timeoutMs: 1000,
   });
   await eventually(() => expect(monitor.store.get().gateway).toBe("unreachable"));
+  monitor.stop();
+});
+
+test("given a failed call while a look is under way, when that look ends, then the next follows at once", async () => {
+  const first = Promise.withResolvers<Response>();
+  const bodies = [first.promise, Promise.resolve(Response.json({ services: { inference: "starting" } }))];
+  const answer = vi.fn(() => bodies.shift() ?? new Promise<Response>(() => undefined));
+  const monitor = monitorHealth(answer, vi.fn(), { wellMs: 60_000, illMs: 60_000, leastMs: 1, timeoutMs: 60_000 });
+  for (let failure = 0; failure < 5; failure++) monitor.check();
+  first.resolve(Response.json({ services: { inference: "serving" } }));
+  await eventually(() => expect(monitor.store.get().down).toEqual(["inference"]));
+  expect(answer).toHaveBeenCalledTimes(2);
   monitor.stop();
 });

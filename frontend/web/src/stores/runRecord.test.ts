@@ -1,7 +1,14 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { type RunEvent, RunEventSchema, RunSchema, RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
-import { playable, recordOf, withEvent, withSnapshot } from "./runRecord";
+import {
+  CheckpointSchema,
+  type RunEvent,
+  RunEventSchema,
+  RunSchema,
+  RunState,
+} from "../gen/tabrl/trainer/v1/trainer_pb";
+import { remainingSecs, speedOf } from "../training/remaining";
+import { bestOf, playable, recordOf, withEvent, withSnapshot } from "./runRecord";
 
 const event = (revision: bigint, what: Parameters<typeof create<typeof RunEventSchema>>[1]): RunEvent =>
   create(RunEventSchema, { runId: "r", revision, ...what });
@@ -38,4 +45,40 @@ test("given a history, when a newer snapshot comes, then the history stays", () 
   const next = withSnapshot(record, create(RunSchema, { runId: "r", state: RunState.FAILED, revision: 9n }));
   expect(next.history.length).toBe(1);
   expect(next.run.state).toBe(RunState.FAILED);
+});
+
+test("given a run that resumed from an earlier step, then the curve goes on from there and never turns back", () => {
+  const metrics = (revision: bigint, envSteps: bigint, episodeReturn: number) =>
+    event(revision, { event: { case: "metrics", value: { envSteps, episodeReturn, remainingSecs: 9 } } });
+  const told = [
+    metrics(1n, 100n, 1),
+    metrics(2n, 200n, 2),
+    metrics(3n, 300n, 3),
+    event(4n, { event: { case: "stateChanged", value: { state: RunState.STARTING } } }),
+    event(5n, { event: { case: "stateChanged", value: { state: RunState.RUNNING } } }),
+  ].reduce((now, each) => withEvent(now, each, 1000), recordOf(create(RunSchema, { runId: "r" })));
+  expect(remainingSecs(told, 1000)).toBeUndefined();
+  expect(speedOf(told)).toBeUndefined();
+  const resumed = withEvent(told, metrics(6n, 150n, 9), 2000);
+  expect(resumed.history.map(({ envSteps, episodeReturn }) => [envSteps, episodeReturn])).toEqual([
+    [100n, 1],
+    [150n, 9],
+  ]);
+  expect(remainingSecs(resumed, 4000)).toBe(7);
+});
+
+test("given two policies after the same step, then only the newer counts; of equal returns the newest is best", () => {
+  const checkpoint = (envSteps: bigint, policyId: string, episodeReturn?: number) =>
+    create(CheckpointSchema, { envSteps, policyId, ...(episodeReturn === undefined ? {} : { episodeReturn }) });
+  const checkpoints = [
+    checkpoint(2n, "old", 5),
+    checkpoint(1n, "first"),
+    checkpoint(2n, "new", 5),
+    checkpoint(3n, "", 9),
+  ];
+  const list = playable(create(RunSchema, { checkpoints }));
+  expect(list.map(({ policyId }) => policyId)).toEqual(["first", "new"]);
+  expect(bestOf(list)?.policyId).toBe("new");
+  expect(bestOf([...list, checkpoint(4n, "last", 5)])?.policyId).toBe("last");
+  expect(bestOf([])).toBeUndefined();
 });

@@ -6,13 +6,23 @@ export interface RunRecord {
   readonly run: Run;
   /** Newest event folded in; where a broken watch goes on. */
   readonly revision: bigint;
-  /** Metrics in the order of time; the curves. */
+  /** Metrics by growing steps; the curves. What a resumed run learns anew replaces what it had learnt there before. */
   readonly history: readonly TrainingMetrics[];
   readonly log: readonly LogLine[];
-  /** Newest warning or error of the log that no published policy has overtaken. */
-  readonly remark?: LogLine;
-  /** When the newest metrics arrived, by this page's clock, for a countdown that runs between messages. */
-  readonly metricsAtMs: number;
+  /** What went wrong last, unless a policy has been published since. */
+  readonly remark?: Remark;
+  /**
+   * When the newest metrics arrived, by this page's clock, for a countdown that runs between messages; undefined while they are
+   * those of a process before the present one, or there are none.
+   */
+  readonly metricsAtMs: number | undefined;
+}
+
+/** Something that a person should know of a run that goes on all the same. */
+export interface Remark {
+  readonly text: string;
+  /** Reason of `tabrl.type.v1.ErrorReason` without its prefix; empty when there is none. */
+  readonly reason: string;
 }
 
 const ENDED = new Set([RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED]);
@@ -29,7 +39,7 @@ export function isComplete({ run, revision }: RunRecord): boolean {
 
 /** A record with the history told from its start. */
 export function recordOf(run: Run): RunRecord {
-  return { run, revision: 0n, history: [], log: [], metricsAtMs: 0 };
+  return { run, revision: 0n, history: [], log: [], metricsAtMs: undefined };
 }
 
 /** Takes a snapshot in: it rules the present, the history stays. */
@@ -53,17 +63,19 @@ export function withEvent(record: RunRecord, event: RunEvent, nowMs: number): Ru
       const time = event.time;
       return {
         ...told,
+        ...(state === RunState.RUNNING ? {} : { metricsAtMs: undefined }),
         run: present({
           state,
           ...(error ? { error } : {}),
-          ...(state === RunState.STARTING && time ? { startTime: time } : {}),
+          ...(state === RunState.STARTING && time && !record.run.startTime ? { startTime: time } : {}),
           ...(hasEnded(state) && time ? { endTime: time } : {}),
         }),
       };
     }
     case "metrics": {
       const metrics = event.event.value;
-      return { ...told, run: present({ metrics }), history: [...record.history, metrics], metricsAtMs: nowMs };
+      const before = record.history.filter(({ envSteps }) => envSteps < metrics.envSteps);
+      return { ...told, run: present({ metrics }), history: [...before, metrics], metricsAtMs: nowMs };
     }
     case "checkpoint":
       return { ...told, run: present({ checkpoints: withCheckpoint(record.run.checkpoints, event.event.value) }) };
@@ -75,9 +87,17 @@ export function withEvent(record: RunRecord, event: RunEvent, nowMs: number): Ru
       const { remark: _, ...rest } = told;
       return { ...rest, run: present({ checkpoints }) };
     }
+    case "policyRefused": {
+      const { checkpointSha256, envSteps, error } = event.event.value;
+      const checkpoints = record.run.checkpoints.map((checkpoint) =>
+        checkpoint.artifact?.sha256 === checkpointSha256 && error ? { ...checkpoint, refusal: error } : checkpoint,
+      );
+      const text = `The checkpoint after ${envSteps.toLocaleString("en")} steps gives no policy: ${error?.message ?? ""}`;
+      return { ...told, run: present({ checkpoints }), remark: { text, reason: error?.reason ?? "" } };
+    }
     case "log": {
       const line = event.event.value;
-      const remark = line.level === LogLevel.INFO ? {} : { remark: line };
+      const remark = line.level === LogLevel.INFO ? {} : { remark: { text: line.text, reason: "" } };
       return { ...told, ...remark, run: present({}), log: [...record.log, line] };
     }
     default:
@@ -85,9 +105,20 @@ export function withEvent(record: RunRecord, event: RunEvent, nowMs: number): Ru
   }
 }
 
-/** Checkpoints with a published controller, oldest first. */
+/** Checkpoints with a published controller by growing steps; of those after the same step only the newest. */
 export function playable(run: Run): readonly Checkpoint[] {
-  return run.checkpoints.filter((checkpoint) => checkpoint.policyId !== "");
+  const published = run.checkpoints.filter((checkpoint) => checkpoint.policyId !== "");
+  const bySteps = new Map(published.map((checkpoint) => [checkpoint.envSteps, checkpoint]));
+  return [...bySteps.values()].sort((a, b) => Number(a.envSteps - b.envSteps));
+}
+
+/** The checkpoint of the highest return in training, on a tie the newest; undefined of none. */
+export function bestOf(checkpoints: readonly Checkpoint[]): Checkpoint | undefined {
+  const reached = ({ episodeReturn }: Checkpoint) => episodeReturn ?? Number.NEGATIVE_INFINITY;
+  return checkpoints.reduce<Checkpoint | undefined>(
+    (best, each) => (best === undefined || reached(each) >= reached(best) ? each : best),
+    undefined,
+  );
 }
 
 function withCheckpoint(checkpoints: readonly Checkpoint[], added: Checkpoint): Checkpoint[] {

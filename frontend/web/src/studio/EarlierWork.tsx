@@ -1,23 +1,34 @@
+import { useState } from "react";
 import { Link } from "../app/Link";
 import { useSession } from "../app/session";
 import { RunLine } from "../history/RunLine";
 import { useResource } from "../stores/resource";
+import { Button } from "../ui/Button";
 import styles from "./EarlierWork.module.css";
 import type { StudioState } from "./useStudio";
 
-const SHOWN = 6;
+const SHOWN_FIRST = 6;
+const SHOWN_MORE = 20;
 
 /** Earlier runs of this robot, for those who have some. */
 export function EarlierWork({ studio }: { readonly studio: StudioState }) {
   const { runLists } = useSession();
-  const { value: runs } = useResource(runLists, studio.environmentId);
-  const others = runs?.filter(({ runId }) => runId !== studio.run?.run.runId) ?? [];
+  const [shown, setShown] = useState(SHOWN_FIRST);
+  const { value: runs, loading } = useResource(runLists, studio.environmentId);
+  const others = runs?.items.filter(({ runId }) => runId !== studio.run?.run.runId) ?? [];
   if (others.length === 0) return null;
+  const following = runs?.nextPageToken ?? "";
+
+  function showMore() {
+    if (shown + SHOWN_MORE > others.length) runLists.more(studio.environmentId);
+    setShown(shown + SHOWN_MORE);
+  }
+
   return (
     <section className={styles.earlier} aria-labelledby="earlier">
       <h2 id="earlier">Earlier with this robot</h2>
       <ul>
-        {others.slice(0, SHOWN).map((run) => (
+        {others.slice(0, shown).map((run) => (
           <li key={run.runId}>
             <Link to={{ environmentId: studio.environmentId, runId: run.runId }} data-testid="earlier-run">
               <RunLine run={run} pictured={false} />
@@ -25,6 +36,11 @@ export function EarlierWork({ studio }: { readonly studio: StudioState }) {
           </li>
         ))}
       </ul>
+      {(others.length > shown || following) && (
+        <Button size="small" busy={loading} onClick={showMore} data-testid="show-more">
+          Show more
+        </Button>
+      )}
     </section>
   );
 }

@@ -156,9 +156,10 @@ function PolicyStatus({ studio, ready, driving, problem }: PolicyStatusProps) {
   let text = "Nobody is steering yet";
   if (policyId) {
     const steps = policy.value ? `${formatCount(policy.value.envSteps)} steps of practice` : "";
-    if (problem && !drives) text = `The policy could not be loaded: ${problem}`;
+    if (problem && !drives) text = `This policy could not be loaded: ${problem}`;
     else if (!drives) text = "Loading the policy";
-    else text = final && !running ? `Performing after ${steps}` : `Steered after ${steps}`;
+    else if (!running && policyId === studio.bestPolicyId) text = `The best policy, after ${steps}`;
+    else text = final && !running ? `The last policy, after ${steps}` : `Steered after ${steps}`;
   } else if (running) text = "Waiting for the first policy";
   return (
     <div data-testid="policy-status" data-policy-id={drives ? policyId : ""} aria-live="polite">

@@ -1,5 +1,6 @@
 import { useEffect, useState } from "react";
 import { whenIdle } from "../app/loadLater";
+import { GALLERY } from "../app/location";
 import { useSession } from "../app/session";
 import { ResultStep } from "../policies/ResultStep";
 import { DescribeStep } from "../reward/DescribeStep";
@@ -15,7 +16,7 @@ import { useStudio } from "./useStudio";
 
 /** The studio of one robot: the stage on one side, the four steps from words to a policy on the other. */
 export function Studio({ environmentId }: { readonly environmentId: string }) {
-  const { environments } = useSession();
+  const { environments, navigation } = useSession();
   const studio = useStudio(environmentId);
   const [highlighted, setHighlighted] = useState("");
   const { value: environment, failure } = studio.environment;
@@ -43,7 +44,17 @@ export function Studio({ environmentId }: { readonly environmentId: string }) {
       <StagePanel studio={studio} highlighted={highlighted} onHighlight={setHighlighted} />
       <div className={styles.steps}>
         {failure && !environment && (
-          <FailureNotice failure={failure} onRetry={() => environments.reload(environmentId)} />
+          <FailureNotice
+            failure={failure}
+            onRetry={() => environments.reload(environmentId)}
+            wayOn={{ label: "All robots", take: () => navigation.go(GALLERY) }}
+          />
+        )}
+        {studio.following || !studio.policy.failure ? null : (
+          <FailureNotice
+            failure={studio.policy.failure}
+            wayOn={{ label: "Go on without it", take: () => navigation.refine({ policyId: "" }) }}
+          />
         )}
         <DescribeStep studio={studio} />
         <RewardStep studio={studio} highlighted={highlighted} onHighlight={setHighlighted} />

@@ -4,9 +4,10 @@ import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import type { Reward } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import type { Environment, SceneBundle } from "../gen/tabrl/scene/v1/scene_pb";
 import type { Checkpoint } from "../gen/tabrl/trainer/v1/trainer_pb";
+import { type ReturnScale, returnScale } from "../policies/episodeReturn";
 import type { Failure } from "../rpc/failure";
 import { type Loaded, useResource } from "../stores/resource";
-import { hasEnded, playable, type RunRecord } from "../stores/runRecord";
+import { bestOf, hasEnded, playable, type RunRecord } from "../stores/runRecord";
 import { useStore } from "../stores/store";
 
 /** What the robot is to be trained for: a reward, or the task that the environment sets itself. */
@@ -29,10 +30,14 @@ export interface StudioState {
   readonly running: boolean;
   /** Checkpoints whose policy can be played, oldest first. */
   readonly checkpoints: readonly Checkpoint[];
+  /** What the returns of the run are sums of. */
+  readonly scale: ReturnScale;
   /** Policy that is to drive the robot; empty for none. */
   readonly policyId: string;
   readonly policy: Loaded<Policy>;
-  /** Whether the newest policy of the run takes over by itself. */
+  /** The best policy of the run; empty while it trains. */
+  readonly bestPolicyId: string;
+  /** Whether the page chooses the policy: the newest while the run trains, then the best. */
   readonly following: boolean;
   /** Terms in the order in which they are shown and coloured. */
   readonly termNames: readonly string[];
@@ -40,7 +45,7 @@ export interface StudioState {
   adoptReward(reward: Reward): void;
   setWeight(term: string, weight: number): void;
   openRun(runId: string): void;
-  /** Plays one policy; an empty id follows the newest. */
+  /** Plays one policy; an empty id leaves the choice to the page. */
   play(policyId: string): void;
 }
 
@@ -55,17 +60,15 @@ export function useStudio(environmentId: string): StudioState {
   const place = useStore(navigation.place);
   const environment = useResource(session.environments, environmentId);
   const bundle = useResource(session.bundles, environmentId);
-  const reward = useResource(rewards, place.rewardId);
-  const run = useStore(runs.records).get(place.runId);
+  const reward = ownOf(useResource(rewards, place.rewardId), environmentId);
+  const record = useStore(runs.records).get(place.runId);
+  // A run of another environment is about to take the page there.
+  const run = record?.run.spec?.environmentId === environmentId ? record : undefined;
   const runFailure = useStore(runs.failures).get(place.runId);
   const [ownChosen, setOwnChosen] = useState(false);
   const [changed, setChanged] = useState<ChangedWeights>({ rewardId: "", weights: {} });
 
-  useEffect(() => {
-    if (place.runId) runs.follow(place.runId);
-  }, [runs, place.runId]);
-
-  // A link to a run or a policy brings its reward and run along.
+  // A link to a run brings its reward along.
   const spec = run?.run.spec;
   const ownRun = spec !== undefined && !spec.reward;
   useEffect(() => {
@@ -73,16 +76,15 @@ export function useStudio(environmentId: string): StudioState {
   }, [navigation, spec, place.rewardId]);
 
   const checkpoints = useMemo(() => (run ? playable(run.run) : []), [run]);
+  const ended = run ? hasEnded(run.run.state) : false;
   const newest = checkpoints.at(-1)?.policyId ?? "";
-  const policyId = place.policyId || newest;
-  const shownPolicy = useResource(policies, policyId);
+  const bestPolicyId = ended ? (bestOf(checkpoints)?.policyId ?? "") : "";
+  const policyId = place.policyId || bestPolicyId || newest;
+  const shownPolicy = ownOf(useResource(policies, policyId), environmentId);
   const policy = useHeldPolicy(shownPolicy, policyId !== "");
-  useEffect(() => {
-    if (shownPolicy.value?.runId && !place.runId) navigation.refine({ runId: shownPolicy.value.runId });
-  }, [navigation, shownPolicy.value, place.runId]);
+  const scale = useMemo(() => returnScale(environment.value, spec), [environment.value, spec]);
 
   // What was trained meanwhile belongs in the lists of earlier work.
-  const ended = run ? hasEnded(run.run.state) : false;
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new run, its end and each new policy are what triggers it
   useEffect(() => {
     if (!place.runId) return;
@@ -122,6 +124,8 @@ export function useStudio(environmentId: string): StudioState {
     checkpoints,
     policyId,
     policy,
+    scale,
+    bestPolicyId,
     following: !place.policyId,
     termNames,
     chooseOwnReward() {
@@ -142,6 +146,14 @@ export function useStudio(environmentId: string): StudioState {
     play: (chosen) => navigation.refine({ policyId: chosen }),
   };
 }
+
+/** What is loaded if it is for this environment; nothing yet if not. */
+function ownOf<T extends { readonly environmentId: string }>(loaded: Loaded<T>, environmentId: string): Loaded<T> {
+  const foreign = loaded.value !== undefined && loaded.value.environmentId !== environmentId;
+  return foreign ? NOT_YET : loaded;
+}
+
+const NOT_YET: Loaded<never> = { loading: true };
 
 /** Keeps the policy that drives until the next one is there, so that the robot is never without one in between. */
 function useHeldPolicy(shown: Loaded<Policy>, wanted: boolean): Loaded<Policy> {

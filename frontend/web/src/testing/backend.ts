@@ -6,6 +6,7 @@ import { ExporterService, type Policy, PolicySchema } from "../gen/tabrl/exporte
 import { InferenceService } from "../gen/tabrl/inference/v1/inference_pb";
 import {
   GenerationPhase,
+  type ModelSchema,
   type Reward,
   RewardOrigin,
   RewardSchema,
@@ -112,7 +113,22 @@ const ENVIRONMENTS = [
   }),
 );
 
-export function createBackend({ stepMs = 0 }: { readonly stepMs?: number } = {}): Backend {
+export interface BackendOptions {
+  /** Time between the signs of progress of slow calls. */
+  readonly stepMs?: number;
+  readonly models?: readonly MessageInitShape<typeof ModelSchema>[];
+}
+
+const LIBRARY_MODEL = { name: "library", title: "Built-in library", description: "Needs no LLM." };
+
+/** Page of a list as the contracts have it: the token is the place where it goes on. */
+function page<T>(all: readonly T[], pageSize: number, pageToken: string): { items: T[]; nextPageToken: string } {
+  const start = Number(pageToken);
+  const end = start + (pageSize || 50);
+  return { items: all.slice(start, end), nextPageToken: end < all.length ? String(end) : "" };
+}
+
+export function createBackend({ stepMs = 0, models = [LIBRARY_MODEL] }: BackendOptions = {}): Backend {
   const runs = new Map<string, Run>();
   const events = new Map<string, RunEvent[]>();
   const rewards = new Map<string, Reward>();
@@ -131,13 +147,19 @@ export function createBackend({ stepMs = 0 }: { readonly stepMs?: number } = {})
     if (value === undefined) throw typedError(Code.NotFound, reason, `there is no such ${what}`);
     return value;
   };
-  const seal = (environmentId: string, prompt: string, source: string, origin: RewardOrigin): Reward => {
+  const seal = (
+    environmentId: string,
+    prompt: string,
+    source: string,
+    origin: RewardOrigin,
+    model = "library",
+  ): Reward => {
     const reward = create(RewardSchema, {
       rewardId: `reward-${rewards.size + 1}`,
       environmentId,
       prompt,
       origin,
-      model: origin === RewardOrigin.PERSON ? "" : "library",
+      model: origin === RewardOrigin.PERSON ? "" : model,
       source,
       terms: [
         { name: "upright", weight: 1, explanation: "Highest when the pole points straight up.", line: 6 },
@@ -183,9 +205,9 @@ export function createBackend({ stepMs = 0 }: { readonly stepMs?: number } = {})
     service(RewardService, {
       listModels: () => {
         guard("rewardgen");
-        return { models: [{ name: "library", title: "Built-in library", description: "Needs no LLM." }] };
+        return { models: [...models] };
       },
-      async *generateReward({ environmentId, prompt }) {
+      async *generateReward({ environmentId, prompt, model }) {
         guard("rewardgen");
         if (prompt.includes("juggle")) {
           const metadata = { nearest: "balance" };
@@ -211,7 +233,8 @@ export function createBackend({ stepMs = 0 }: { readonly stepMs?: number } = {})
         await pause(stepMs);
         yield stage(GenerationPhase.SEALING, "tracing in the jail");
         await pause(stepMs);
-        yield { event: { case: "reward" as const, value: seal(environmentId, prompt, SOURCE, RewardOrigin.LIBRARY) } };
+        const origin = model === "library" || model === "" ? RewardOrigin.LIBRARY : RewardOrigin.LLM;
+        yield { event: { case: "reward" as const, value: seal(environmentId, prompt, SOURCE, origin, model) } };
       },
       compileReward: ({ environmentId, source, prompt }) => {
         guard("rewardgen");
@@ -241,10 +264,11 @@ export function createBackend({ stepMs = 0 }: { readonly stepMs?: number } = {})
         return { run };
       },
       getRun: ({ runId }) => ({ run: found(runs.get(runId), "RUN_NOT_FOUND", "run") }),
-      listRuns: ({ environmentId }) => {
+      listRuns: ({ environmentId, pageSize, pageToken }) => {
         guard("trainer");
         const listed = [...runs.values()].filter(({ spec }) => !environmentId || spec?.environmentId === environmentId);
-        return { runs: listed.reverse() };
+        const { items, nextPageToken } = page(listed.reverse(), pageSize, pageToken);
+        return { runs: items, nextPageToken };
       },
       cancelRun: ({ runId }) => {
         const run = found(runs.get(runId), "RUN_NOT_FOUND", "run");
@@ -330,6 +354,12 @@ export function createBackend({ stepMs = 0 }: { readonly stepMs?: number } = {})
     }
     if (what.case === "metrics") next.metrics = what.value;
     if (what.case === "checkpoint") next.checkpoints = [...run.checkpoints, what.value];
+    if (what.case === "policyRefused") {
+      const { checkpointSha256, error } = what.value;
+      next.checkpoints = run.checkpoints.map((each) =>
+        each.artifact?.sha256 === checkpointSha256 && error ? { ...each, refusal: error } : each,
+      );
+    }
     if (what.case === "policyPublished") {
       const { checkpointSha256, policyId } = what.value;
       next.checkpoints = run.checkpoints.map((each) =>

@@ -1,6 +1,7 @@
 import { useMemo, useState } from "react";
 import { formatCount, formatName, formatReward } from "../format/format";
 import type { TrainingMetrics } from "../gen/tabrl/trainer/v1/trainer_pb";
+import { type ReturnScale, whatReturnIs } from "../policies/episodeReturn";
 import { seriesColor } from "../studio/seriesColor";
 import styles from "./Curves.module.css";
 import { curveData } from "./curveData";
@@ -10,19 +11,20 @@ interface CurvesProps {
   readonly history: readonly TrainingMetrics[];
   readonly termNames: readonly string[];
   readonly highlighted: string;
+  readonly scale: ReturnScale;
   /** Steps that are to be practised in all. */
   readonly untilSteps: number;
 }
 
-/** How the score of an episode grows with practice, in total and by term, and how fast the practice goes. */
-export function Curves({ history, termNames, highlighted, untilSteps }: CurvesProps) {
+/** How the return of an episode grows with practice, in total and by term, and how fast the practice goes. */
+export function Curves({ history, termNames, highlighted, scale, untilSteps }: CurvesProps) {
   const [hovered, setHovered] = useState<number | null>(null);
   const data = useMemo(() => curveData(history, termNames), [history, termNames]);
   const names = data.names;
   const order = termNames.length > 0 ? termNames : names;
   const series: LineSeries[] = useMemo(
     () => [
-      { label: "Score", color: "var(--ink)", width: 2.2, values: data.returns },
+      { label: "Return", color: "var(--ink)", width: 2.2, values: data.returns },
       { label: "Projected", color: "var(--line-strong)", width: 1.5, dashed: true, values: data.projected },
       ...names.map((name, index) => ({
         label: formatName(name),
@@ -43,7 +45,9 @@ export function Curves({ history, termNames, highlighted, untilSteps }: CurvesPr
   return (
     <figure className={styles.curves} data-testid="curves">
       <figcaption className={styles.caption}>
-        <span>Score of an episode</span>
+        <span>
+          <strong>Return</strong>: {whatReturnIs(scale)}
+        </span>
         <span className="number">
           {data.steps.length > 0 ? `after ${formatCount(data.steps[shown] ?? 0)} steps` : ""}
         </span>

@@ -3,16 +3,17 @@ import { loadLater } from "../app/loadLater";
 import { useSession } from "../app/session";
 import { formatCount, formatDuration, formatEstimate, formatReward } from "../format/format";
 import { LogLevel, RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
+import { whatReturnIs } from "../policies/episodeReturn";
 import type { Failure } from "../rpc/failure";
 import { remedyFor } from "../rpc/remedies";
-import type { RunRecord } from "../stores/runRecord";
+import { playable, type RunRecord } from "../stores/runRecord";
 import type { StudioState } from "../studio/useStudio";
 import { Boundary } from "../ui/Boundary";
 import { Button } from "../ui/Button";
 import { StopIcon } from "../ui/icons";
 import { FailureNotice, Notice } from "../ui/Notice";
 import styles from "./RunPanel.module.css";
-import { elapsedSecs, progressOf, remainingSecs } from "./remaining";
+import { elapsedSecs, progressOf, remainingSecs, speedOf } from "./remaining";
 
 const { Component: Curves, prefetch } = loadLater(async () => (await import("./Curves")).Curves);
 
@@ -25,7 +26,7 @@ interface RunPanelProps {
   readonly highlighted: string;
 }
 
-/** A run as it happens: how far it is, how long it still takes, and how the score grows. */
+/** A run as it happens: how far it is, how long it still takes, and how the return grows. */
 export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
   const { runs } = useSession();
   const { run, history } = record;
@@ -35,8 +36,10 @@ export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
   const progress = progressOf(record);
   const elapsed = elapsedSecs(record, Date.now());
   const metrics = run.metrics;
-  const score = metrics?.episodeReturn;
-  // What went wrong last, unless a policy has been published since or the run says it all itself.
+  const reached = metrics?.episodeReturn;
+  const speed = speedOf(record);
+  const { scale } = studio;
+  // What went wrong last, unless the run says it all itself.
   const remark = run.error ? undefined : record.remark;
 
   async function stop() {
@@ -55,7 +58,7 @@ export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
     <div className={styles.panel} data-testid="run-panel" data-run-id={run.runId}>
       <div className={styles.head}>
         <p className={styles.now} role="status">
-          {statement(record)}
+          {statement(record, studio.following)}
         </p>
         {studio.running && (
           <Button size="small" icon={<StopIcon />} busy={stopping} onClick={() => void stop()} data-testid="cancel-run">
@@ -75,15 +78,16 @@ export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
         <span style={{ transform: `scaleX(${progress})` }} />
       </div>
       <dl className={styles.facts}>
-        <Fact name="Score">
-          {score !== undefined ? formatReward(score) : metrics ? `≈ ${formatReward(metrics.projectedReturn)}` : "–"}
+        <Fact name="Return" title={`${sentence(whatReturnIs(scale))}; the mean of the newest episodes.`}>
+          {reached !== undefined ? formatReward(reached) : metrics ? `≈ ${formatReward(metrics.projectedReturn)}` : "–"}
+          {scale.most !== undefined && metrics && <small> of {formatReward(scale.most)}</small>}
         </Fact>
         <Fact name="Practice">
           {formatCount(metrics?.envSteps ?? 0n)}
           <small> of {formatCount(run.spec?.settings?.envSteps ?? 0n)}</small>
         </Fact>
         <Fact name="Speed">
-          {metrics && metrics.envStepsPerSec >= 1 ? formatCount(metrics.envStepsPerSec) : "–"}
+          {speed === undefined ? "–" : formatCount(speed)}
           <small>/s</small>
         </Fact>
         <Fact name={studio.running ? "So far" : "Took"}>{elapsed === undefined ? "–" : formatDuration(elapsed)}</Fact>
@@ -96,6 +100,7 @@ export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
       {remark && (
         <Notice tone="warn">
           <p>{remark.text}</p>
+          {remark.reason && remedyFor(remark.reason, "", {}) && <p>{remedyFor(remark.reason, "", {})}</p>}
         </Notice>
       )}
       {failure && <FailureNotice failure={failure} />}
@@ -104,6 +109,7 @@ export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
           <Curves
             history={history}
             termNames={studio.termNames}
+            scale={scale}
             highlighted={highlighted}
             untilSteps={studio.running ? Number(run.spec?.settings?.envSteps ?? 0n) : 0}
           />
@@ -114,30 +120,44 @@ export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
   );
 }
 
-function Fact({ name, children }: { readonly name: string; readonly children: React.ReactNode }) {
+interface FactProps {
+  readonly name: string;
+  readonly title?: string;
+  readonly children: React.ReactNode;
+}
+
+function Fact({ name, title, children }: FactProps) {
   return (
-    <div>
+    <div title={title}>
       <dt>{name}</dt>
       <dd className="number">{children}</dd>
     </div>
   );
 }
 
-function statement(record: RunRecord): string {
+/** How it stands, in a sentence or two; `following` says whether the page chooses which policy drives the robot. */
+function statement(record: RunRecord, following: boolean): string {
   const { run } = record;
   switch (run.state) {
     case RunState.QUEUED:
       return "Waits for the run before it to finish.";
     case RunState.STARTING:
-      return "Loading the robot and compiling the learner. Practice starts in a moment.";
+      return run.metrics
+        ? "Getting ready to go on from the newest checkpoint."
+        : "Loading the robot and compiling the learner. Practice starts in a moment.";
     case RunState.RUNNING: {
       const left = remainingSecs(record, performance.now());
-      return left === undefined ? "Practice has begun." : `${sentence(formatEstimate(left))} to go.`;
+      if (left !== undefined) return `${sentence(formatEstimate(left))} to go.`;
+      return record.metricsAtMs === undefined ? "Practice has begun." : "Nothing has been heard of it for a while.";
     }
-    case RunState.SUCCEEDED:
-      return run.checkpoints.some(({ final, policyId }) => final && policyId)
-        ? "Done. The final policy drives the robot."
-        : "Done. The final policy is not published yet.";
+    case RunState.SUCCEEDED: {
+      const last = run.checkpoints.find(({ final }) => final);
+      const plays = following ? " The best policy drives the robot." : "";
+      if (last?.policyId) return `Done.${plays}`;
+      const published = playable(run).length > 0;
+      if (!last?.refusal) return `Done. The last policy is not published yet.${published ? plays : ""}`;
+      return published ? `Done, but the last policy was refused.${plays}` : "Done, but its policy was refused.";
+    }
     case RunState.FAILED:
       return "Training ended early; checkpoints so far are kept.";
     case RunState.CANCELLED:

@@ -26,7 +26,7 @@ interface TrainStepProps {
 
 /** Step 3: what it would take, the start, and the run as it happens. */
 export function TrainStep({ studio, highlighted }: TrainStepProps) {
-  const { clients, runs, health } = useSession();
+  const { clients, runs, health, navigation } = useSession();
   const { down } = useStore(health.store);
   const [choice, setChoice] = useState<Choice>({ length: "Standard", seed: 0 });
   const [standardSteps, setStandardSteps] = useState<bigint>();
@@ -129,7 +129,12 @@ export function TrainStep({ studio, highlighted }: TrainStepProps) {
       intro="Many copies of the robot practise at once on this machine. Every so often the newest policy, the part that decides how to move, takes over the robot on the stage."
       aside={run && <RunStatePill state={run.run.state} testId="run-state" />}
     >
-      {runFailure && <FailureNotice failure={runFailure} />}
+      {runFailure && (
+        <FailureNotice
+          failure={runFailure}
+          wayOn={{ label: "Go on without it", take: () => navigation.refine({ runId: "" }) }}
+        />
+      )}
       {run && <RunPanel record={run} studio={studio} highlighted={highlighted} />}
       {offered && !repeated && start}
       {offered && repeated && (

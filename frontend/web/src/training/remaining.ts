@@ -8,11 +8,23 @@ export function progressOf({ run }: RunRecord): number {
   return wanted > 0 ? Math.min(1, Number(run.metrics?.envSteps ?? 0n) / wanted) : 0;
 }
 
-/** Estimated seconds to the end at `nowMs` by the page's clock; undefined when there is nothing to go by. */
+// Metrics come every second or so; a countdown that has heard nothing for so long would only pretend.
+const SILENCE_SECS = 30;
+
+/**
+ * Estimated seconds to the end at `nowMs` by the page's clock; undefined when there is nothing to go by, as before the first
+ * metrics of a process, or when they stay away.
+ */
 export function remainingSecs({ run, metricsAtMs }: RunRecord, nowMs: number): number | undefined {
-  if (hasEnded(run.state) || !run.metrics) return undefined;
-  const sinceSecs = metricsAtMs > 0 ? (nowMs - metricsAtMs) / 1000 : 0;
-  return Math.max(0, run.metrics.remainingSecs - sinceSecs);
+  if (hasEnded(run.state) || !run.metrics || metricsAtMs === undefined) return undefined;
+  const sinceSecs = (nowMs - metricsAtMs) / 1000;
+  return sinceSecs > SILENCE_SECS ? undefined : Math.max(0, run.metrics.remainingSecs - sinceSecs);
+}
+
+/** Control steps per second at present; undefined when nothing has been measured yet, or nobody trains. */
+export function speedOf({ run, metricsAtMs }: RunRecord): number | undefined {
+  if (!run.metrics || (!hasEnded(run.state) && metricsAtMs === undefined)) return undefined;
+  return run.metrics.envStepsPerSec >= 1 ? run.metrics.envStepsPerSec : undefined;
 }
 
 /** Seconds a run has trained or did train; undefined before it started. */

@@ -38,10 +38,12 @@ interface FailureNoticeProps {
   readonly failure: Failure;
   /** Offered as “Try again”; for a failure that passes, also a countdown when the service named a delay. */
   readonly onRetry?: () => void;
+  /** A way on for a failure that does not pass, such as leaving out what is not to be found. */
+  readonly wayOn?: { readonly label: string; readonly take: () => void };
 }
 
 /** A failed call: what happened in the service's words, then what to do. */
-export function FailureNotice({ failure, onRetry }: FailureNoticeProps) {
+export function FailureNotice({ failure, onRetry, wayOn }: FailureNoticeProps) {
   const waitSecs = useCountdown(failure);
   const mayHelp = failure.transient || failure.status === "INTERNAL" || failure.status === "UNKNOWN";
   const [title = "", rest = ""] = headAndRest(failure.message);
@@ -52,11 +54,17 @@ export function FailureNotice({ failure, onRetry }: FailureNoticeProps) {
       testId="error"
       title={title}
       action={
-        mayHelp &&
-        onRetry && (
+        mayHelp && onRetry ? (
           <Button size="small" onClick={onRetry} disabled={waitSecs > 0}>
             {waitSecs > 0 ? `Try again in ${waitSecs} s` : "Try again"}
           </Button>
+        ) : (
+          wayOn &&
+          !mayHelp && (
+            <Button size="small" onClick={wayOn.take}>
+              {wayOn.label}
+            </Button>
+          )
         )
       }
     >

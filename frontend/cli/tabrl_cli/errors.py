@@ -46,6 +46,15 @@ _REMEDIES = {
     "DRAINING": "Try again in a few seconds.",
     "TOO_MANY_REQUESTS": "Try again when the other calls are done.",
     "STORAGE_FULL": "Free some space on the disk that holds the data folder.",
+    "STORAGE_UNAVAILABLE": "Check that the data folder can be written.",
+    "ARTIFACT_NOT_FOUND": "A file is missing from the data folder; make the reward or the policy again.",
+    "ARTIFACT_DAMAGED": "Generate the reward again, or train again: what is made anew replaces the damaged file.",
+    "CHECKPOINT_INCOMPATIBLE": "Train again with this version.",
+    "PARITY_FAILED": "Train again; if that does not help, it is a defect.",
+    "REWARD_MISMATCH": "Generate the reward again.",
+    "WORKER_CRASHED": "Try again; the logs in DATA/logs say more.",
+    "REQUEST_TOO_LARGE": "Shorten what is sent.",
+    "HOST_NOT_ALLOWED": "Name this machine: --gateway http://127.0.0.1:8080; forward the port of another one (ssh -L).",
     "INTERNAL": "This is a defect; the log in DATA/logs has the incident.",
 }
 

@@ -26,6 +26,7 @@ from tabrl_cli.errors import CallError
 DIGEST = "0" * 64
 SOURCE = "def reward(state, action):\n    return {'upright': state.pole_angle_cos}\n"
 STEPS = 10_000
+REFUSAL = trainer_pb2.RunError(reason="PARITY_FAILED", message="ctrl moved by 0.1")
 
 
 def abort(
@@ -74,6 +75,7 @@ class Server(
         self.ends = trainer_pb2.RUN_STATE_SUCCEEDED
         self.created: list[trainer_pb2.CreateRunRequest] = []
         self.end_after: list[int] = []
+        self.refused = False
         self.unavailable_estimates = 0
         self.unavailable_rewards = 0
         self.reward_requests: list[str] = []
@@ -201,12 +203,19 @@ class Server(
         if state == trainer_pb2.RUN_STATE_SUCCEEDED:
             run.metrics.env_steps = STEPS
             run.metrics.episode_return = 812.5
+            if self.refused:
+                run.checkpoints.add(env_steps=STEPS, final=True, refusal=REFUSAL).artifact.sha256 = DIGEST
         return run
 
     def events(self) -> Iterator[trainer_pb2.RunEvent]:
         """Half of the way, a policy, all of the way, the final policy, the end."""
         event = trainer_pb2.RunEvent
         metrics = trainer_pb2.TrainingMetrics
+        if self.refused:
+            refused = trainer_pb2.PolicyRefused(env_steps=STEPS, checkpoint_sha256=DIGEST, error=REFUSAL, final=True)
+            yield event(revision=1, policy_refused=refused)
+            yield event(revision=2, state_changed=trainer_pb2.StateChanged(state=self.ends))
+            return
         yield event(revision=1, metrics=metrics(env_steps=5000, projected_return=400.0, remaining_secs=50))
         yield event(revision=2, policy_published=trainer_pb2.PolicyPublished(policy_id="policy-1", env_steps=5000))
         yield event(revision=3, metrics=metrics(env_steps=STEPS, episode_return=812.5))
@@ -345,6 +354,15 @@ def test_a_run_that_ends_badly_is_an_error(server: tuple[Server, str], state: in
     result = tabrl(url, *TRY)
     assert result.exit_code == 1
     assert text in result.stderr
+
+
+def test_a_checkpoint_that_was_refused_for_good_is_told_as_such(server: tuple[Server, str]) -> None:
+    servicer, url = server
+    servicer.refused = True
+    result = tabrl(url, *TRY)
+    assert result.exit_code == 5
+    assert result.output.count("after 10,000 steps gives no policy (PARITY_FAILED): ctrl moved by 0.1") == 1
+    assert "its last checkpoint gives no policy: ctrl moved by 0.1 (PARITY_FAILED)" in result.stderr
 
 
 @pytest.mark.parametrize(

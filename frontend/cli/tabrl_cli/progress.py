@@ -80,6 +80,8 @@ class RunProgress:
                         final=checkpoint.final,
                     )
                 )
+            elif checkpoint.HasField("refusal"):
+                self._refused(checkpoint.env_steps, checkpoint.artifact.sha256, checkpoint.refusal)
 
     def event(self, event: trainer_pb2.RunEvent) -> None:
         """Takes what happened."""
@@ -91,6 +93,9 @@ class RunProgress:
                 self._metrics(event.metrics)
             case "policy_published":
                 self._published(event.policy_published)
+            case "policy_refused":
+                refused = event.policy_refused
+                self._refused(refused.env_steps, refused.checkpoint_sha256, refused.error)
             case "log" if event.log.level >= trainer_pb2.LOG_LEVEL_WARNING:
                 self._output.line(f"[yellow]{escape(event.log.text)}[/yellow]")
 
@@ -141,6 +146,15 @@ class RunProgress:
         kind = "final policy" if policy.final else "policy"
         self._output.line(
             f"[green]✓[/green] {kind} [bold]{escape(policy.policy_id)}[/bold] after {count(policy.env_steps)} steps"
+        )
+
+    def _refused(self, env_steps: int, checkpoint_sha256: str, error: trainer_pb2.RunError) -> None:
+        if checkpoint_sha256 in self._told:
+            return
+        self._told.add(checkpoint_sha256)
+        self._output.line(
+            f"[red]✗[/red] the checkpoint after {count(env_steps)} steps gives no policy "
+            f"({error.reason}): {escape(error.message)}"
         )
 
 

@@ -70,14 +70,26 @@ def watch_to_the_end(connection: Connection, output: Output, run: trainer_pb2.Ru
     if ended.state == trainer_pb2.RUN_STATE_CANCELLED:
         raise CallError("CANCELLED", "RUN_CANCELLED", f"The run {ended.run_id} was cancelled.")
     if not policy_id:
-        raise CallError(
-            "UNAVAILABLE",
-            "SERVICE_UNAVAILABLE",
-            "The run has ended, but the Exporter has not published its policy yet; it will appear in `tabrl policies`.",
-        )
+        raise _without_policy(ended)
     output.line()
     if ended.HasField("metrics"):
         output.line(f"return {reached_return(ended.metrics)} after {count(ended.metrics.env_steps)} steps")
     output.line(f"policy [bold]{escape(policy_id)}[/bold]")
     output.line(f"see it at [bold blue]{escape(url)}[/bold blue]")
     return policy_id
+
+
+def _without_policy(run: trainer_pb2.Run) -> CallError:
+    """Why a run that has ended well has no policy: its checkpoints were refused, or it is still to come."""
+    last = run.checkpoints[-1] if run.checkpoints else None
+    if last is not None and last.HasField("refusal"):
+        return CallError(
+            "FAILED_PRECONDITION",
+            last.refusal.reason,
+            f"The run has ended, but its last checkpoint gives no policy: {last.refusal.message}",
+        )
+    return CallError(
+        "UNAVAILABLE",
+        "SERVICE_UNAVAILABLE",
+        "The run has ended, but the Exporter has not published its policy yet; it will appear in `tabrl policies`.",
+    )

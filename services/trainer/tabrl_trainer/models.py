@@ -61,6 +61,8 @@ class CheckpointRow(Base):
     final: Mapped[bool]
     policy_id: Mapped[str] = mapped_column(sa.String(100))
     publication: Mapped[str] = mapped_column(sa.String(20), index=True)
+    refusal_reason: Mapped[str | None] = mapped_column(sa.String(60))
+    refusal_message: Mapped[str | None] = mapped_column(sa.Text)
 
 
 class AttemptRow(Base):

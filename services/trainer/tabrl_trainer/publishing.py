@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import grpc
 import sqlalchemy as sa
 from prometheus_client import Counter
 from sqlalchemy.orm import Session
@@ -169,8 +170,14 @@ def _published(session: Session, run: RunRow, candidate: Candidate, policy_id: s
 def _refused(session: Session, run: RunRow, candidate: Candidate, error: TabrlError) -> None:
     checkpoint = session.get_one(CheckpointRow, candidate.number)
     checkpoint.publication = REFUSED
-    text = f"The checkpoint after {checkpoint.env_steps:,} steps was not published ({error.reason}): {error.message}"
-    log(session, run, trainer_pb2.LOG_LEVEL_ERROR, text)
+    checkpoint.refusal_reason, checkpoint.refusal_message = error.reason, error.message
+    refused = trainer_pb2.PolicyRefused(
+        env_steps=checkpoint.env_steps,
+        checkpoint_sha256=checkpoint.sha256,
+        error=trainer_pb2.RunError(reason=error.reason, message=error.message),
+        final=checkpoint.final,
+    )
+    append(session, run, trainer_pb2.RunEvent(policy_refused=refused))
     _settle(session, run, candidate)
 
 
@@ -179,7 +186,9 @@ def _unreachable(session: Session, run: RunRow, error: TabrlError) -> None:
     if run.publishing == UNREACHABLE:
         return
     run.publishing = UNREACHABLE
-    text = f"The Exporter does not answer, so the newest policy comes later: {error.message}"
+    away = error.code == grpc.StatusCode.UNAVAILABLE
+    what = "The Exporter does not answer" if away else "The Exporter cannot publish for now"
+    text = f"{what}, so the newest policy comes later: {error.message}"
     log(session, run, trainer_pb2.LOG_LEVEL_WARNING, text)
 
 

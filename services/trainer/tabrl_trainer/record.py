@@ -163,13 +163,16 @@ def newest_checkpoint(session: Session, run_id: str) -> CheckpointRow | None:
 
 def checkpoint_message(row: CheckpointRow) -> trainer_pb2.Checkpoint:
     """Return a checkpoint as the contract has it."""
-    return trainer_pb2.Checkpoint(
+    message = trainer_pb2.Checkpoint(
         env_steps=row.env_steps,
         artifact=artifact_pb2.Artifact(sha256=row.sha256, size_bytes=row.size_bytes, media_type=row.media_type),
         episode_return=row.episode_return,
         policy_id=row.policy_id,
         final=row.final,
     )
+    if row.refusal_reason is not None:
+        message.refusal.reason, message.refusal.message = row.refusal_reason, row.refusal_message or ""
+    return message
 
 
 def run_messages(session: Session, rows: Sequence[RunRow]) -> list[trainer_pb2.Run]:

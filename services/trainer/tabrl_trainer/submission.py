@@ -13,6 +13,7 @@ from tabrl_chassis.client import call
 from tabrl_chassis.errors import TabrlError, invalid_field
 from tabrl_chassis.service import Context
 from tabrl_simulation.rewards.container import ProgramHeader, ProgramRefused, unpack
+from tabrl_simulation.rewards.onnx_gate import check_onnx
 from tabrl_simulation.settings import InvalidSettings, Settings, default_settings
 
 from tabrl_trainer.config import TrainerConfig
@@ -32,7 +33,8 @@ class Submission:
 async def check_spec(context: Context[TrainerConfig], spec: trainer_pb2.RunSpec) -> Submission:
     """Return what a spec asks for.
 
-    Raises `TabrlError`: ENVIRONMENT_NOT_FOUND, ARTIFACT_NOT_FOUND, REWARD_MISMATCH, INVALID_FIELD, SERVICE_UNAVAILABLE.
+    Raises `TabrlError`: ENVIRONMENT_NOT_FOUND, ARTIFACT_NOT_FOUND, ARTIFACT_DAMAGED, REWARD_MISMATCH, INVALID_FIELD,
+    SERVICE_UNAVAILABLE.
     """
     scene = scene_pb2_grpc.SceneServiceStub(context.channel("scene"))
     request = scene_pb2.GetEnvironmentRequest(environment_id=spec.environment_id)
@@ -62,12 +64,17 @@ def _settings(spec: trainer_pb2.RunSpec) -> Settings:
 
 
 def _check_reward(artifacts: ArtifactStore, spec: trainer_pb2.RunSpec, fingerprint: str) -> None:
-    artifacts.describe(spec.reward.onnx_sha256)
+    onnx = artifacts.read(spec.reward.onnx_sha256)
     try:
         header, _program = unpack(artifacts.read(spec.reward.program_sha256))
     except ProgramRefused as error:
         raise invalid_field("spec.reward.program_sha256", f"names no reward program: {error}") from error
     _check_environment(header, spec.environment_id, fingerprint)
+    try:
+        check_onnx(onnx, header)
+    except ProgramRefused as error:
+        description = f"names no graph of this reward's terms: {error}; take both digests from one reward"
+        raise invalid_field("spec.reward.onnx_sha256", description) from error
     unknown = sorted(spec.reward.weights.keys() - set(header.terms))
     if unknown:
         terms = ", ".join(header.terms)

@@ -1,0 +1,240 @@
+"""The whole Trainer over real sockets: real database, store and processes; only what a worker does is scripted."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import grpc
+import pytest
+from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
+from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
+from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
+from tabrl_chassis.artifacts import ArtifactStore
+from tabrl_chassis.client import call, open_channel
+from tabrl_chassis.config import ServiceConfig
+from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.service import Service, started
+
+from tabrl_trainer.config import TrainerConfig
+from tabrl_trainer.service import trainer_service
+
+FINGERPRINT = "f" * 64
+QUEUED, STARTING, RUNNING = (
+    trainer_pb2.RUN_STATE_QUEUED,
+    trainer_pb2.RUN_STATE_STARTING,
+    trainer_pb2.RUN_STATE_RUNNING,
+)
+SUCCEEDED, FAILED, CANCELLED = (
+    trainer_pb2.RUN_STATE_SUCCEEDED,
+    trainer_pb2.RUN_STATE_FAILED,
+    trainer_pb2.RUN_STATE_CANCELLED,
+)
+
+# A worker that follows the run's title: words such as `checkpoint:1000` or `wait`, one after the other.
+WORKER = """
+import os, signal, sys, time
+from tabrl_chassis.processes import die_with_parent
+die_with_parent()
+from tabrl.trainer.v1 import trainer_pb2 as t
+from tabrl_chassis.artifacts import ArtifactStore
+from tabrl_trainer.protocol import Job, event_line
+
+job = Job.from_json(sys.stdin.read())
+store = ArtifactStore(job.artifacts_url)
+resumed = int(store.read(job.resume_sha256)) if job.resume_sha256 else 0
+
+def say(**event):
+    os.write(1, event_line(t.RunEvent(**event)))
+
+def checkpoint(steps, final=False):
+    say(checkpoint=t.Checkpoint(env_steps=steps, artifact=store.put(str(steps).encode(), "text/plain"), final=final))
+
+for word in job.spec.title.split():
+    name, _, value = word.partition(":")
+    if name == "run":
+        say(state_changed=t.StateChanged(state=t.RUN_STATE_RUNNING))
+    elif name == "metrics":
+        steps, elapsed = value.split("@")
+        say(metrics=t.TrainingMetrics(env_steps=int(steps), elapsed_secs=float(elapsed), remaining_secs=5.0))
+    elif name == "checkpoint":
+        checkpoint(int(value))
+    elif name == "resumed":
+        say(log=t.LogLine(level=t.LOG_LEVEL_INFO, text=f"resumed at {resumed}"))
+    elif name == "print":
+        print("this is no event", flush=True)
+        for stream in (sys.stdout, sys.stderr):
+            print("x" * 3_000_000, file=stream, flush=True)
+    elif name == "final":
+        checkpoint(int(value), final=True)
+        say(state_changed=t.StateChanged(state=t.RUN_STATE_SUCCEEDED))
+    elif name == "crash" and (not value or resumed < int(value)):
+        print("out of something", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif name == "diverge":
+        error = t.RunError(reason="TRAINING_DIVERGED", message="the policy loss is not finite")
+        say(state_changed=t.StateChanged(state=t.RUN_STATE_FAILED, error=error))
+    elif name == "onstop":
+        def write_one_more(number, frame, steps=int(value)):
+            checkpoint(steps)
+            os._exit(0)
+        signal.signal(signal.SIGTERM, write_one_more)
+    elif name == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    elif name == "defer" and resumed < int(value):
+        print("STORAGE_FULL: the disk is full", file=sys.stderr, flush=True)
+        os._exit(75)
+    elif name == "wait" and (not value or resumed < int(value)):
+        time.sleep(600)
+    elif name == "file":
+        while not os.path.exists(value):
+            time.sleep(0.02)
+"""
+
+
+class Scene(scene_pb2_grpc.SceneServiceServicer):
+    """Knows two environments."""
+
+    async def GetEnvironment(self, request, context):  # noqa: D102
+        if request.environment_id not in ("CartpoleBalance", "WalkerStand"):
+            raise TabrlError(grpc.StatusCode.NOT_FOUND, "ENVIRONMENT_NOT_FOUND", "There is no such environment.")
+        return scene_pb2.GetEnvironmentResponse(environment=scene_pb2.Environment(fingerprint=FINGERPRINT))
+
+
+class Exporter(exporter_pb2_grpc.ExporterServiceServicer):
+    """Publishes everything at once, but while `error` is set or `gate` is closed."""
+
+    def __init__(self):
+        """Start with the gate open."""
+        self.requests: list[exporter_pb2.CreatePolicyRequest] = []
+        self.error: TabrlError | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def CreatePolicy(self, request, context):  # noqa: D102
+        self.requests.append(request)
+        if self.error is not None:
+            raise self.error
+        await self.gate.wait()
+        policy_id = f"policy-{request.checkpoint_sha256[:8]}"
+        return exporter_pb2.CreatePolicyResponse(policy=exporter_pb2.Policy(policy_id=policy_id))
+
+
+@contextlib.asynccontextmanager
+async def peers(data: Path, exporter: Exporter):
+    """Serve a Scene and an Exporter, and give their address."""
+
+    @contextlib.asynccontextmanager
+    async def serve(server, context):
+        scene_pb2_grpc.add_SceneServiceServicer_to_server(Scene(), server)
+        exporter_pb2_grpc.add_ExporterServiceServicer_to_server(exporter, server)
+        yield
+
+    names = ("tabrl.scene.v1.SceneService", "tabrl.exporter.v1.ExporterService")
+    async with started(Service("peers", ServiceConfig, names, serve), ServiceConfig(data=data)) as running:
+        yield running.address
+
+
+class Rig:
+    """A running Trainer and a client of it."""
+
+    def __init__(self, config: TrainerConfig, address: str, exporter: Exporter) -> None:
+        """Take the address of a Trainer that runs."""
+        self.config = config
+        self.exporter = exporter
+        self.store = ArtifactStore(config.data / "artifacts")
+        self.channel = open_channel(address)
+        self.stub = trainer_pb2_grpc.TrainerServiceStub(self.channel)
+
+    async def create(self, title: str, environment_id: str = "CartpoleBalance", request_id: str = "", **spec) -> str:
+        """Queue a run whose worker does what the title says; returns its id."""
+        request = trainer_pb2.CreateRunRequest(
+            spec=trainer_pb2.RunSpec(environment_id=environment_id, title=title, **spec), request_id=request_id
+        )
+        return (await call(self.stub.CreateRun, request, service="trainer")).run.run_id
+
+    async def get(self, run_id: str) -> trainer_pb2.Run:
+        """Return a run."""
+        return (await call(self.stub.GetRun, trainer_pb2.GetRunRequest(run_id=run_id), service="trainer")).run
+
+    async def cancel(self, run_id: str) -> trainer_pb2.Run:
+        """Cancel a run and return it."""
+        request = trainer_pb2.CancelRunRequest(run_id=run_id)
+        return (await call(self.stub.CancelRun, request, service="trainer")).run
+
+    async def watch(self, run_id: str, after: int = 0) -> list[trainer_pb2.RunEvent]:
+        """Watch a run to the end of the stream and return its events."""
+        return [event async for event in self.follow(run_id, after)]
+
+    async def follow(self, run_id: str, after: int = 0):
+        """Yield a run's events as they come."""
+        cursor = trainer_pb2.RunCursor(run_id=run_id, after_revision=after)
+        async for response in self.stub.WatchRuns(trainer_pb2.WatchRunsRequest(cursors=[cursor])):
+            if response.HasField("event"):
+                yield response.event
+
+    async def until(self, run_id: str, wanted) -> trainer_pb2.RunEvent:
+        """Follow a run until an event passes `wanted`."""
+        async for event in self.follow(run_id):
+            if wanted(event):
+                return event
+        raise AssertionError("the run ended first")
+
+
+@pytest.fixture
+def exporter():
+    """Give the Exporter that the Trainer of this test calls."""
+    return Exporter()
+
+
+@pytest.fixture
+async def config(tmp_path, exporter):
+    """Give the configuration of a Trainer whose peers serve."""
+    async with peers(tmp_path / "peers", exporter) as address:
+        yield TrainerConfig(data=tmp_path / "data", scene_address=address, exporter_address=address, niceness=0)
+
+
+@pytest.fixture
+def worker(tmp_path):
+    """Write the scripted worker; gives the arguments of Python that start it."""
+    script = tmp_path / "worker.py"
+    script.write_text(WORKER)
+    return (str(script),)
+
+
+@contextlib.asynccontextmanager
+async def trainer(config, worker, exporter):
+    """Run a Trainer and give its rig."""
+    async with contextlib.AsyncExitStack() as stack:
+        running = await stack.enter_async_context(started(trainer_service(worker), config))
+        rig = Rig(config, running.address, exporter)
+        yield rig
+    await rig.channel.close()  # only after the drain, so that a test sees how its watches end
+
+
+@pytest.fixture
+async def rig(config, worker, exporter):
+    """Give the rig of a Trainer that runs."""
+    async with trainer(config, worker, exporter) as running:
+        yield running
+
+
+@pytest.fixture
+def short_pauses(monkeypatch):
+    """Have what is tried again tried at once."""
+    monkeypatch.setattr("tabrl_trainer.executor.FIRST_PAUSE_SECS", 0.01)
+    monkeypatch.setattr("tabrl_trainer.record.FIRST_PAUSE_SECS", 0.01)
+
+
+def states(events) -> list[int]:
+    """Return the states that events tell of."""
+    return [event.state_changed.state for event in events if event.HasField("state_changed")]
+
+
+def logs(events) -> list[str]:
+    """Return the lines of a log."""
+    return [event.log.text for event in events if event.HasField("log")]
+
+
+def is_state(state):
+    """Return what tells the event that a run enters a state."""
+    return lambda event: event.state_changed.state == state

@@ -1,17 +1,24 @@
 """Checkpoints: the complete state of a training in one file, and the policy in it.
 
 The file is a magic word, the SHA-256 of what follows, the length of a JSON header, the header, and the arrays one after
-the other, little-endian. Nothing in it is code; reading one runs nothing.
+the other, little-endian. Nothing in it is code; reading one runs nothing. No array depends on the backend that wrote it
+but those under `rollout/`, so that any machine can go on from any checkpoint.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
+import importlib.metadata
 import json
 import math
+import os
 import struct
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -24,12 +31,15 @@ if TYPE_CHECKING:
 
     from tabrl_simulation.environments import Environment
 
-__all__ = ["Checkpoint", "CheckpointError", "CheckpointStale"]
+__all__ = ["Checkpoint", "CheckpointError", "CheckpointStale", "installed_versions"]
 
 _MAGIC: Final = b"TABRLCKP"
 _VERSION: Final = 1
 _PREFIX: Final = struct.Struct("<8s32sQ")
 _DTYPES: Final = frozenset({"float32", "float64", "int32", "int64", "uint32", "bool"})
+_MUJOCO_C: Final = "mujoco-c"
+_PACKAGES: Final = ("jax", "jaxlib", "brax", "mujoco", "mujoco-mjx", "numpy", "optax", "playground")
+_BEING_WRITTEN: Final = ".writing-"
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -40,6 +50,16 @@ class CheckpointError(ValueError):
 
 class CheckpointStale(CheckpointError):
     """The checkpoint was trained in an environment that has changed since."""
+
+
+@functools.cache
+def installed_versions() -> Mapping[str, str]:
+    """Returns the versions here of what training is made of, by package; those that are not installed are left out."""
+    versions = {}
+    for package in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return versions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +75,10 @@ class Checkpoint:
         env_steps: control steps so far, over all parallel environments.
         episode_return: mean return of the newest finished episodes; None before the first one ended.
         final: whether training ended here.
+        backend: physics that the environments stood in.
+        versions: of what training is made of, by package; empty in files that are older than this.
         arrays: by path: `learner/` holds policy, value, normalizer, optimizer state, statistics of returns and PRNG
-            key, `rollout/` where the environments stood.
+            key, `rollout/` where the environments stood, `training/` what was shown of it so far.
     """
 
     environment_id: str
@@ -67,11 +89,17 @@ class Checkpoint:
     env_steps: int
     episode_return: float | None = None
     final: bool = False
+    backend: str = _MUJOCO_C
+    versions: Mapping[str, str] = field(default_factory=dict)
     arrays: Arrays = field(repr=False)
 
     def group(self, name: str) -> dict[str, NDArray[Any]]:
         """Returns the arrays whose path begins with `name/`, under their full paths."""
         return {path: value for path, value in self.arrays.items() if path.startswith(f"{name}/")}
+
+    def within(self, name: str) -> dict[str, NDArray[Any]]:
+        """Returns the arrays whose path begins with `name/`, under the rest of their paths."""
+        return {path.removeprefix(f"{name}/"): value for path, value in self.group(name).items()}
 
     def to_bytes(self) -> bytes:
         """Returns the file; equal checkpoints give equal bytes."""
@@ -87,6 +115,8 @@ class Checkpoint:
                 "env_steps": self.env_steps,
                 "episode_return": self.episode_return,
                 "final": self.final,
+                "backend": self.backend,
+                "versions": dict(sorted(self.versions.items())),
                 "arrays": [[path, value.dtype.name, list(value.shape)] for path, value in named],
             },
             separators=(",", ":"),
@@ -112,6 +142,9 @@ class Checkpoint:
                 env_steps=_typed(header, "env_steps", int),
                 episode_return=_typed(header, "episode_return", (int, float, type(None))),
                 final=_typed(header, "final", bool),
+                # Version 1 began without these two.
+                backend=_typed({"backend": _MUJOCO_C, **header}, "backend", str),
+                versions={str(k): str(v) for k, v in _typed({"versions": {}, **header}, "versions", dict).items()},
                 arrays=_read_arrays(_typed(header, "arrays", list), body),
             )
         except InvalidSettings as e:
@@ -120,6 +153,41 @@ class Checkpoint:
             if isinstance(e, CheckpointError):
                 raise
             raise CheckpointError(f"The checkpoint's header is damaged: {e}") from e
+
+    def write(self, path: Path) -> None:
+        """Writes the file so that whoever reads `path`, even after a power cut, finds it whole or as it was before.
+
+        Whoever is killed meanwhile leaves a file beside it whose name begins with `.writing-`.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_BEING_WRITTEN)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(self.to_bytes())
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Reads a file that `write` wrote.
+
+        Raises:
+            CheckpointError: it is no checkpoint, or is damaged.
+            OSError: it cannot be read.
+        """
+        return cls.from_bytes(path.read_bytes())
 
     def require(self, environment: Environment) -> None:
         """Makes sure that the checkpoint was trained in `environment` as it is now.
@@ -133,8 +201,14 @@ class Checkpoint:
         if self.environment_fingerprint != environment.fingerprint:
             raise CheckpointStale(
                 f"{environment.id} has changed since the checkpoint was written (fingerprint "
-                f"{self.environment_fingerprint[:12]}, now {environment.fingerprint[:12]}); train it again"
+                f"{self.environment_fingerprint[:12]}, now {environment.fingerprint[:12]}"
+                f"{self._version_changes()}); train it again"
             )
+
+    def _version_changes(self) -> str:
+        here = installed_versions()
+        changed = {name: old for name, old in self.versions.items() if here.get(name) != old}
+        return "".join(f"; {name} {old}, now {here.get(name, 'none')}" for name, old in changed.items())
 
     def policy(self, environment: Environment) -> Callable[[jax.Array], jax.Array]:
         """Returns the deterministic policy: an observation, [..., O], to an action, [..., A]; traceable, float32.

@@ -1,11 +1,19 @@
+import dataclasses
+import errno
+import hashlib
 import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabrl_simulation.checkpoint import _PREFIX, Checkpoint, CheckpointError
+from tabrl_simulation.checkpoint import _PREFIX, Checkpoint, CheckpointError, CheckpointStale, installed_versions
 from tabrl_simulation.settings import default_settings
 
 
@@ -74,6 +82,8 @@ def test_a_file_that_is_cut_off_is_refused(length: int) -> None:
         ("settings", {"num_envs": 3}),
         ("weights", {"upright": "heavy"}),
         ("weights", None),
+        ("backend", 7),
+        ("versions", ["jax"]),
         ("arrays", [["learner/key", "object", [2]]]),
         ("arrays", [["learner/key", "float32", [-2]]]),
         ("arrays", [["learner/key", "float32", [2**62]]]),
@@ -83,20 +93,64 @@ def test_a_file_that_is_cut_off_is_refused(length: int) -> None:
     ],
 )
 def test_a_header_that_was_tampered_with_is_refused(field: str, value: object) -> None:
-    import hashlib
-
-    data = _checkpoint().to_bytes()
-    magic, _, header_size = _PREFIX.unpack_from(data)
-    header = json.loads(data[_PREFIX.size :][:header_size])
-    tampered = json.dumps({**header, field: value}).encode()
-    body = tampered + data[_PREFIX.size + header_size :]
+    tampered = _with_header(_checkpoint(), lambda header: {**header, field: value})
 
     with pytest.raises(CheckpointError):
-        Checkpoint.from_bytes(_PREFIX.pack(magic, hashlib.sha256(body).digest(), len(tampered)) + body)
+        Checkpoint.from_bytes(tampered)
+
+
+def test_a_file_of_the_first_release_is_read() -> None:
+    # given a header without what was added since
+    written = dataclasses.replace(_checkpoint(), backend="warp", versions={"jax": "0.1"})
+    read = Checkpoint.from_bytes(written.to_bytes())
+    assert (read.backend, read.versions) == ("warp", {"jax": "0.1"})
+
+    older = Checkpoint.from_bytes(
+        _with_header(written, lambda h: {k: h[k] for k in h.keys() - {"backend", "versions"}})
+    )
+
+    assert (older.backend, older.versions, older.env_steps) == ("mujoco-c", {}, written.env_steps)
+
+
+def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run" / "newest"
+    first, second = _checkpoint(), dataclasses.replace(_checkpoint(), env_steps=6_000)
+    first.write(path)
+    assert Checkpoint.read(path).to_bytes() == first.to_bytes()
+
+    # when the disk gives up after all has been written to it, but before that is safe
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", _full_disk)
+        with pytest.raises(OSError, match="no space"):
+            second.write(path)
+
+    assert Checkpoint.read(path).env_steps == first.env_steps
+    assert [file.name for file in path.parent.iterdir()] == ["newest"]
+    second.write(path)
+    assert Checkpoint.read(path).env_steps == second.env_steps
+
+
+def test_what_changed_since_is_said_with_its_versions() -> None:
+    environment: Any = SimpleNamespace(id="CartpoleBalance", fingerprint="0" * 64)
+    old = dataclasses.replace(_checkpoint(), versions={**installed_versions(), "mujoco": "3.0.0"})
+
+    with pytest.raises(CheckpointStale, match=r"; mujoco 3\.0\.0, now [\d.]+\); train it again"):
+        old.require(environment)
+
+
+def _full_disk(_: int) -> None:
+    raise OSError(errno.ENOSPC, "no space left on device")
+
+
+def _with_header(checkpoint: Checkpoint, change: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:
+    """Returns the file with another header, under a digest that fits."""
+    data = checkpoint.to_bytes()
+    magic, _, header_size = _PREFIX.unpack_from(data)
+    header = json.dumps(change(json.loads(data[_PREFIX.size :][:header_size]))).encode()
+    body = header + data[_PREFIX.size + header_size :]
+    return _PREFIX.pack(magic, hashlib.sha256(body).digest(), len(header)) + body
 
 
 def test_arrays_of_objects_are_not_written() -> None:
-    import dataclasses
-
     with pytest.raises(CheckpointError, match="object"):
         dataclasses.replace(_checkpoint(), arrays={"x": np.array([{}], object)}).to_bytes()

@@ -100,12 +100,22 @@ class Rollout(NamedTuple):
 
 
 class Report(NamedTuple):
-    """How an update went, averaged over its minibatches; each [], float32, losses without unit, the rest in nats."""
+    """How an update went, averaged over its minibatches; each [], float32, without unit but for nats.
+
+    Attributes:
+        policy_loss: the clipped surrogate.
+        value_loss: of the value network.
+        entropy: of the policy, in nats.
+        kl: Kullback-Leibler divergence of the last pass, in nats.
+        gradient_norm: before it is clipped.
+        step_size: Adam's, for the update to come.
+    """
 
     policy_loss: jax.Array
     value_loss: jax.Array
     entropy: jax.Array
     kl: jax.Array
+    gradient_norm: jax.Array
     step_size: jax.Array
 
 
@@ -204,6 +214,7 @@ def make_learner(
         params, opt_state, normalizers, key = carry
         key, loss_key = jax.random.split(key)
         gradient, metrics = gradients(params, normalizers, minibatch, loss_key)
+        metrics = {**metrics, "gradient_norm": optax.global_norm(gradient)}
         updates, opt_state = optimizer.update(gradient, opt_state, params)
         return (optax.apply_updates(params, updates), opt_state, normalizers, key), metrics
 
@@ -254,6 +265,7 @@ def make_learner(
             value_loss=metrics["v_loss"].mean(),
             entropy=-metrics["entropy_loss"].mean(),
             kl=metrics["kl_mean"][-1].mean(),
+            gradient_norm=metrics["gradient_norm"].mean(),
             step_size=opt_state.hyperparams["learning_rate"],
         )
         return state._replace(params=params, optimizer=opt_state, key=key), report

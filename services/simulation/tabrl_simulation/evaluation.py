@@ -61,13 +61,16 @@ def evaluate(
     choose = jax.jit(policy)
 
     @jax.jit
-    def actuate(action: jax.Array, carry: dict[str, jax.Array], data: Mapping[str, jax.Array]) -> jax.Array:
-        ctrl: jax.Array = jax.vmap(halves.before)(action, carry, {name: data[name] for name in halves.before_arrays})[0]
-        return ctrl
+    def actuate(
+        action: jax.Array, carry: dict[str, jax.Array], data: Mapping[str, jax.Array]
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        read = {name: data[name] for name in halves.before_arrays}
+        writes = {name: data[name] for name in halves.written} | jax.vmap(halves.writes)(action, carry, read)
+        return jax.vmap(halves.before)(action, carry, read)[0], writes
 
     look: Any = jax.jit(jax.vmap(halves.after))
     simulations.write(starts.state)
-    data = {name: starts.data[name] for name in halves.reads}
+    data: dict[str, Any] = {name: starts.data[name] for name in halves.reads}
     carry = {name: jnp.asarray(starts.carry[name]) for name in halves.carry}
     observation = jnp.asarray(starts.observation)
     returns, lengths = np.zeros(episodes), np.zeros(episodes, np.int64)
@@ -75,12 +78,14 @@ def evaluate(
     for step in range(environment.episode_length):
         if step % environment.action_repeat == 0:
             action = choose(observation)
-        simulations.hold(np.asarray(actuate(action, carry, data)))
+        ctrl, writes = actuate(action, carry, data)
+        simulations.overwrite({name: np.asarray(values) for name, values in writes.items()})
+        simulations.hold(np.asarray(ctrl))
         simulations.run(environment.physics_steps_per_control)
         earlier = {f"before.{name}": data[name] for name in halves.after_reads_before}
         data = simulations.read()
         after: split.After = look({**data, **earlier}, action, carry)
-        observation, carry = after.observation, after.carry
+        observation, carry, data = after.observation, after.carry, {**data, **after.writes}
         returns += np.where(alive, np.asarray(after.reward), 0.0)
         lengths += alive
         alive &= np.asarray(after.done) == 0

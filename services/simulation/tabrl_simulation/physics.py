@@ -67,6 +67,15 @@ class Simulations:
             if bound.size:
                 bound[where] = np.reshape(values, (-1, *bound.shape[1:]))
 
+    def overwrite(self, values: Mapping[str, NDArray[np.float32]]) -> None:
+        """Puts values, each [N, ...], into running simulations, but for those that are there already as float32.
+
+        What stays as it was keeps its full precision.
+        """
+        for name, wanted in values.items():
+            bound = self._batch.bind(name)
+            np.copyto(bound, wanted, where=bound.astype(np.float32) != wanted)
+
     def forward(self) -> None:
         """Computes all derived arrays of the present state."""
         self._batch.forward()

@@ -150,11 +150,13 @@ class Orders(NamedTuple):
 
     Attributes:
         ctrl: [N, nu], float32.
+        writes: what the environment puts into the simulations, by mjData name, [N, ...], float32.
         ended: whether the episode ended, [N], bool.
         start: index of the starting state of the next one, [N], int32.
     """
 
     ctrl: jax.Array
+    writes: dict[str, jax.Array]
     ended: jax.Array
     start: jax.Array
 
@@ -211,8 +213,10 @@ class Rollouts:
         self._spent_starts = 0
         self._states: RolloutState | None = None
         self._advance: Callable[..., tuple[RolloutState, learner.Rollout, Orders]] = jax.jit(self._advanced)
-        self._hold: Callable[..., tuple[RolloutState, jax.Array]] = jax.jit(self._held_on)
-        self._first: Callable[..., tuple[RolloutState, jax.Array]] = jax.jit(self._begun)
+        self._hold: Callable[..., tuple[RolloutState, Orders]] = jax.jit(self._held_on)
+        self._first: Callable[..., tuple[RolloutState, Orders]] = jax.jit(self._begun)
+        pushed = [name for name in self._split.written if name not in _SIMULATION_STATE]
+        self._simulation_state = (*_SIMULATION_STATE, *pushed)
 
     @property
     def steps_per_collect(self) -> int:
@@ -230,10 +234,10 @@ class Rollouts:
         """Starts an episode in every environment, and asks the policy for first actions."""
         key, pool_key = jax.random.split(key)
         self._draw_pool(np.asarray(pool_key))
-        self._states, ctrl = self._first(state.params.policy, state.normalizer, self._starts, key)
+        self._states, orders = self._first(state.params.policy, state.normalizer, self._starts, key)
         first = {name: values[: self._settings.num_envs] for name, values in self._pool.state.items()}
         self._simulations.write(first)
-        self._simulations.hold(np.asarray(ctrl))
+        self._obey(orders)
 
     def collect(self, state: learner.LearnerState) -> list[learner.Rollout]:
         """Lets the policy act `unroll_length` times; returns what each action led to."""
@@ -241,8 +245,8 @@ class Rollouts:
         for _ in range(self._settings.unroll_length):
             for _ in range(self._environment.action_repeat - 1):
                 self._simulations.run(self._environment.physics_steps_per_control)
-                self._states, ctrl = self._hold(self._weights, self.state, self._simulations.read())
-                self._simulations.hold(np.asarray(ctrl))
+                self._states, orders = self._hold(self._weights, self.state, self._simulations.read())
+                self._obey(orders)
             self._simulations.run(self._environment.physics_steps_per_control)
             self._states, rollout, orders = self._advance(
                 state.params.policy,
@@ -268,7 +272,7 @@ class Rollouts:
         """Returns where the environments stand, as arrays by path, from which `restore` goes on to the bit."""
         return {
             **flatten("loop", jax.device_get(self.state)),
-            **flatten("simulations", self._simulations.save(_SIMULATION_STATE)),
+            **flatten("simulations", self._simulations.save(self._simulation_state)),
             "ctrl": self._simulations.held(),
             "pool_key": self._pool_key,
             "spent_starts": np.asarray(self._spent_starts, np.int64),
@@ -287,7 +291,7 @@ class Rollouts:
         )[0]
         self._states = unflatten("loop", template, saved)
         self._simulations.write({})
-        self._simulations.restore({name: saved[f"simulations/{name}"] for name in _SIMULATION_STATE})
+        self._simulations.restore({name: saved[f"simulations/{name}"] for name in self._simulation_state})
         self._simulations.hold(saved["ctrl"])
 
     def _obey(self, orders: Orders) -> None:
@@ -296,13 +300,14 @@ class Rollouts:
             start = np.asarray(orders.start)[ended]
             self._simulations.write({name: values[start] for name, values in self._pool.state.items()}, ended)
             self._spent_starts += int(ended.size)
+        self._simulations.overwrite({name: np.asarray(values) for name, values in orders.writes.items()})
         self._simulations.hold(np.asarray(orders.ctrl))
 
     def _draw_pool(self, key: NDArray[np.uint32]) -> None:
         self._pool_key = key
         self._pool = self._resetter.sample(jax.random.split(jnp.asarray(key), self._pool_size))
         self._spent_starts = 0
-        reads = {*self._split.before_arrays, *self._split.after_reads_before}
+        reads = {*self._split.before_arrays, *self._split.after_reads_before, *self._split.written}
         self._starts = _Starts(
             observation=jnp.asarray(self._pool.observation),
             privileged_observation=self._privileged(jnp.asarray(self._pool.privileged_observation)),
@@ -343,7 +348,7 @@ class Rollouts:
 
     # What follows is traced.
 
-    def _begun(self, policy: Any, normalizer: Any, starts: _Starts, key: jax.Array) -> tuple[RolloutState, jax.Array]:
+    def _begun(self, policy: Any, normalizer: Any, starts: _Starts, key: jax.Array) -> tuple[RolloutState, Orders]:
         count, length = self._settings.num_envs, self._environment.episode_length
         first: _Starts = jax.tree.map(lambda x: x[:count], starts)
         key, stagger_key = jax.random.split(key)
@@ -351,7 +356,7 @@ class Rollouts:
         limit = 1 + jax.random.permutation(stagger_key, count) * length // count
         raw_action, log_prob, logits, key = self._act(policy, normalizer, first.observation, key)
         zeros = jnp.zeros(count)
-        ctrl = self._ctrl(raw_action, first.carry, first.data)
+        orders = self._orders(raw_action, first.carry, first.data)
         state = RolloutState(
             observation=first.observation,
             privileged_observation=first.privileged_observation,
@@ -370,7 +375,7 @@ class Rollouts:
             tally=self._no_tally(),
             key=key,
         )
-        return state, ctrl
+        return state, orders
 
     def _advanced(  # noqa: PLR0917 (jit wants positional arguments)
         self,
@@ -423,9 +428,10 @@ class Rollouts:
             (after.observation, self._privileged(after.privileged_observation)),
         )
         carry = {name: fresh(chosen.carry[name], value) for name, value in after.carry.items()}
+        data = {**data, **after.writes}
         now = {name: fresh(value, data[name]) for name, value in chosen.data.items()}
         raw_action, log_prob, logits, key = self._act(policy, normalizer, observation, key)
-        orders = Orders(ctrl=self._ctrl(raw_action, carry, now), ended=ended, start=start)
+        orders = self._orders(raw_action, carry, now)._replace(ended=ended, start=start)
 
         def unless_ended(value: jax.Array) -> jax.Array:
             return jnp.where(ended, jnp.zeros_like(value), value)
@@ -452,12 +458,13 @@ class Rollouts:
 
     def _held_on(
         self, weights: jax.Array, state: RolloutState, data: dict[str, jax.Array]
-    ) -> tuple[RolloutState, jax.Array]:
-        """Looks at the outcome of a control step within an action's time; returns the ctrl of the next, [N, nu]."""
+    ) -> tuple[RolloutState, Orders]:
+        """Looks at the outcome of a control step within an action's time."""
         after, held = self._looked(weights, state, data)
+        data = {**data, **after.writes}
         before = {name: data[name] for name in self._split.after_reads_before}
         state = state._replace(carry=after.carry, before=before, held=held)
-        return state, self._ctrl(state.raw_action, after.carry, data)
+        return state, self._orders(state.raw_action, after.carry, data)
 
     def _looked(self, weights: jax.Array, state: RolloutState, data: dict[str, jax.Array]) -> tuple[split.After, Held]:
         """Looks at the outcome of a control step; adds it to what happened since the action was chosen."""
@@ -498,10 +505,15 @@ class Rollouts:
         raw_action = distribution.sample_no_postprocessing(logits, draw_key)
         return raw_action, distribution.log_prob(logits, raw_action), logits, key
 
-    def _ctrl(self, raw_action: jax.Array, carry: dict[str, jax.Array], data: dict[str, jax.Array]) -> jax.Array:
+    def _orders(self, raw_action: jax.Array, carry: dict[str, jax.Array], data: dict[str, jax.Array]) -> Orders:
+        """Returns what to hand to physics next where no episode ended."""
         action = self._networks.parametric_action_distribution.postprocess(raw_action)
+        read = {name: data[name] for name in self._split.before_arrays}
         before: Callable[..., tuple[jax.Array, Any]] = jax.vmap(self._split.before)
-        return before(action, carry, {name: data[name] for name in self._split.before_arrays})[0]
+        writes: dict[str, jax.Array] = {name: data[name] for name in self._split.written}
+        writes |= jax.vmap(self._split.writes)(action, carry, read)
+        nowhere = jnp.zeros(len(action), jnp.int32)
+        return Orders(before(action, carry, read)[0], writes, ended=nowhere > 0, start=nowhere)
 
     def _rewarded(
         self, after: split.After, data: dict[str, jax.Array], action: jax.Array, weights: jax.Array

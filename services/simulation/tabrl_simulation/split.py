@@ -8,11 +8,14 @@ split by dead-code elimination of the jaxpr, it becomes
 
 with physics, whichever one, in between. Both are small, pure and unbatched; they run inside jit, vmap and jax.export.
 The split also says which mjData arrays each half really reads, so nothing else has to be copied or shipped.
+
+Some environments write to the simulation too: a push before the physics (`writes`), a goal moved after it
+(`After.writes`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -29,6 +32,14 @@ __all__ = ["After", "SplitError", "SplitStep", "split"]
 
 _TERM_PREFIX: Final = "reward/"
 _BEFORE: Final = "before."
+
+# What physics starts from, besides ctrl, which is handed over by itself. All else it computes anew.
+_WRITABLE: Final = ("qpos", "qvel", "act", "mocap_pos", "mocap_quat", "xfrc_applied")
+_FIXED: Final = ("time", "qfrc_applied", "eq_active", "userdata", "qacc_warmstart")
+
+_WRAPPERS: Final = ("convert_element_type", "broadcast_in_dim", "copy")
+_UNCHANGED: Final = "unchanged"
+_DATA_GROUPS: Final = ("before", "after")
 
 # Name of a value of the traced step: its group, and its name there.
 _Name = tuple[str, str]
@@ -49,6 +60,7 @@ class After(NamedTuple):
             environments multiply them.
         done: 1 where the episode ends here, else 0: [], float32.
         carry: each entry as the next period needs it.
+        writes: arrays that the environment writes to the simulation now, by mjData name.
     """
 
     observation: jax.Array
@@ -57,6 +69,7 @@ class After(NamedTuple):
     terms: dict[str, jax.Array]
     done: jax.Array
     carry: dict[str, jax.Array]
+    writes: dict[str, jax.Array]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +84,8 @@ class SplitStep:
         carry: entries of the environment's `info` that one period hands to the next, by path, each with its shape and
             dtype. Entries that no half reads are left out.
         terms: names of the environment's own reward terms.
+        written: mjData arrays that the environment writes, at whatever time. Most environments write none, and the
+            others write the value that is there already nearly always.
     """
 
     environment_id: str
@@ -78,13 +93,15 @@ class SplitStep:
     after_arrays: tuple[str, ...]
     carry: Mapping[str, jax.ShapeDtypeStruct]
     terms: tuple[str, ...]
+    written: tuple[str, ...]
     _before: _Half
+    _writes: _Half
     _after: _Half
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The mjData arrays that either half reads, at whatever time, without prefix."""
-        names = (*self.before_arrays, *(name.removeprefix(_BEFORE) for name in self.after_arrays))
+        """The mjData arrays that either half reads or writes, at whatever time, without prefix."""
+        names = (*self.before_arrays, *(name.removeprefix(_BEFORE) for name in self.after_arrays), *self.written)
         return tuple(name for name in arrays.READABLE if name in names)
 
     @property
@@ -107,6 +124,13 @@ class SplitStep:
         """
         values = {("action", ""): action, **_named("carry", carry), **_named("before", data or {})}
         return self._before(values)["ctrl", ""], dict(carry)
+
+    def writes(
+        self, action: jax.Array, carry: Mapping[str, jax.Array], data: Mapping[str, jax.Array]
+    ) -> dict[str, jax.Array]:
+        """Returns what to write to the simulation along with ctrl, by mjData name; takes what `before` takes."""
+        values = {("action", ""): action, **_named("carry", carry), **_named("before", data)}
+        return {name: value for (_, name), value in self._writes(values).items()}
 
     def after(self, data: Mapping[str, jax.Array], action: jax.Array, carry: Mapping[str, jax.Array]) -> After:
         """Looks at the outcome of a period.
@@ -134,6 +158,7 @@ class SplitStep:
             terms={name: results["term", name] for name in self.terms},
             done=results["done", ""],
             carry={name: results["carry", name] for name in self.carry},
+            writes={name: value for (group, name), value in results.items() if group == "write after"},
         )
 
 
@@ -152,23 +177,28 @@ def split(environment: Environment, *, privileged: bool = True) -> SplitStep:
     closed, inputs, outputs = _trace(environment, privileged=privileged)
     carry, after_outputs = _carry_closure(closed, inputs, outputs)
     before = _Half.keeping(closed, inputs, outputs, {("ctrl", "")})
+    writes = _Half.keeping(closed, inputs, outputs, {name for name in outputs if name[0] == "write before"})
     after = _Half.keeping(closed, inputs, outputs, after_outputs)
-    for name in {name for half in (before, after) for group, name in half.inputs if group in ("before", "after")}:
+    for name in {name for half in (before, writes, after) for group, name in half.inputs if group in _DATA_GROUPS}:
         if name not in arrays.READABLE:
             raise SplitError(f"{environment.id} reads mjData.{name}, which is not in arrays.READABLE")
-    if any(group == "after" for group, _ in before.inputs):
+    if any(group == "after" for half in (before, writes) for group, _ in half.inputs):
         raise SplitError(f"{environment.id} decides its ctrl from what physics returned")
+    read_before = {name for half in (before, writes) for group, name in half.inputs if group == "before"}
+    written = {name for half in (writes, after) for group, name in half.outputs if group.startswith("write")}
     avals = dict(zip(inputs, closed.in_avals, strict=True))
     return SplitStep(
         environment_id=environment.id,
-        before_arrays=tuple(name for group, name in before.inputs if group == "before"),
+        before_arrays=tuple(name for name in arrays.READABLE if name in read_before),
         after_arrays=(
             *(name for group, name in after.inputs if group == "after"),
             *(_BEFORE + name for group, name in after.inputs if group == "before"),
         ),
         carry={name: _struct(avals["carry", name]) for name in carry},
         terms=tuple(name for group, name in after.outputs if group == "term"),
+        written=tuple(name for name in _WRITABLE if name in written),
         _before=before,
+        _writes=writes,
         _after=after,
     )
 
@@ -249,8 +279,10 @@ def _trace(environment: Environment, *, privileged: bool) -> tuple[ClosedJaxpr, 
             raise SplitError(
                 f"{environment.id} calls physics {len(handed)} times in a step, where one call was expected"
             )
-        _refuse_changes(environment.id, "before", handed[0][0], data_before)
-        _refuse_changes(environment.id, "after", state.data, data_after)
+        changed = {
+            **_named("write before", _changes(handed[0][0], data_before, (*_WRITABLE, *_FIXED))),
+            **_named("write after", _changes(state.data, data_after, tuple(fields))),
+        }
         observation, privileged_observation = reset.observation_parts(state.obs)
         results: dict[_Name, Any] = {
             ("ctrl", ""): handed[0][1],
@@ -258,6 +290,7 @@ def _trace(environment: Environment, *, privileged: bool) -> tuple[ClosedJaxpr, 
             ("reward", ""): state.reward,
             ("done", ""): state.done,
             **_named("term", _terms(state.metrics)),
+            **changed,
         }
         if privileged and privileged_observation is not None:
             results["privileged_observation", ""] = privileged_observation
@@ -271,6 +304,15 @@ def _trace(environment: Environment, *, privileged: bool) -> tuple[ClosedJaxpr, 
         return list(results.values())
 
     closed = jax.make_jaxpr(step)(*inputs.values())
+    given = dict(zip(inputs, closed.jaxpr.invars, strict=True))
+    for index, (group, name) in enumerate(outputs):
+        when = group.removeprefix("write ")
+        if when == group:
+            continue
+        if _is_itself(closed.jaxpr, closed.jaxpr.outvars[index], given[when, name]):
+            outputs[index] = (_UNCHANGED, f"{when}.{name}")
+        elif name not in _WRITABLE:
+            raise SplitError(f"{environment.id} changes mjData.{name} {when} its physics call, which is not supported")
     return closed, list(inputs), outputs
 
 
@@ -281,7 +323,7 @@ def _carry_closure(closed: ClosedJaxpr, inputs: list[_Name], outputs: list[_Name
     """
     # Some environments list terms that only their siblings compute; those stay zero whatever happens.
     idle = {name for name in outputs if name[0] == "term" and not _Half.keeping(closed, inputs, outputs, {name}).inputs}
-    visible = {name for name in outputs if name[0] != "carry"} - idle
+    visible = {name for name in outputs if name[0] not in ("carry", _UNCHANGED)} - idle
     kept = visible
     while True:
         reads = _Half.keeping(closed, inputs, outputs, kept).inputs
@@ -290,7 +332,7 @@ def _carry_closure(closed: ClosedJaxpr, inputs: list[_Name], outputs: list[_Name
             break
         kept = grown
     carry = [name for group, name in outputs if group == "carry" and (group, name) in kept]
-    return carry, kept - {("ctrl", "")}
+    return carry, {name for name in kept if name[0] not in ("ctrl", "write before")}
 
 
 def _data_fields(data: mjx.Data) -> dict[str, jax.ShapeDtypeStruct]:
@@ -300,10 +342,43 @@ def _data_fields(data: mjx.Data) -> dict[str, jax.ShapeDtypeStruct]:
     return {name: _struct(value) for name, value in fields.items() if hasattr(value, "shape")}
 
 
-def _refuse_changes(environment_id: str, when: str, given: mjx.Data, expected: mjx.Data) -> None:
-    for name in _data_fields(expected):
-        if getattr(given, name) is not getattr(expected, name):
-            raise SplitError(f"{environment_id} changes mjData.{name} {when} its physics call, which is not supported")
+def _changes(given: mjx.Data, expected: mjx.Data, names: Sequence[str]) -> dict[str, jax.Array]:
+    """Returns those of the named arrays that are not the expected ones any more."""
+    there = [name for name in names if hasattr(expected, name)]
+    return {name: getattr(given, name) for name in there if getattr(given, name) is not getattr(expected, name)}
+
+
+def _is_itself(jaxpr: Any, out: Any, given: Any) -> bool:
+    """Tells whether a value is the one given or a blend (1 - s) * given + s * given, which some environments write."""
+    made_by = {variable: equation for equation in jaxpr.eqns for variable in equation.outvars}
+
+    def unwrapped(value: Any) -> Any:
+        while (equation := _maker(made_by, value)) and equation.primitive.name in _WRAPPERS:
+            value = equation.invars[0]
+        return value
+
+    def operands(value: Any, operation: str) -> list[Any]:
+        equation = _maker(made_by, unwrapped(value))
+        found = equation is not None and equation.primitive.name == operation
+        return [unwrapped(operand) for operand in equation.invars] if found else []
+
+    if unwrapped(out) is given:
+        return True
+    shares = [
+        [factor for factor in operands(summand, "mul") if factor is not given] for summand in operands(out, "add")
+    ]
+    if [len(share) for share in shares] != [1, 1]:
+        return False
+    (one,), (other,) = shares
+    return any(
+        len(rest) == 2 and rest[1] is share and getattr(rest[0], "val", None) == 1
+        for rest, share in ((operands(one, "sub"), other), (operands(other, "sub"), one))
+    )
+
+
+def _maker(made_by: Mapping[Any, Any], value: Any) -> Any:
+    # A literal has no maker, and cannot be looked up.
+    return None if hasattr(value, "val") else made_by.get(value)
 
 
 def _terms(metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -82,6 +82,8 @@ def test_only_what_is_read_is_copied() -> None:
 
 
 def test_mjx_agrees_with_mujoco_c_over_one_step() -> None:
+    from mujoco import mjx
+
     # given a pendulum swinging
     environment = environments.load("PendulumSwingup")
     halves = split.split(environment)
@@ -89,7 +91,7 @@ def test_mjx_agrees_with_mujoco_c_over_one_step() -> None:
     start = {"qpos": np.array([2.0], np.float32), "qvel": np.array([-1.5], np.float32)}
     template = reset.abstract_reset(own)
     state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), template)
-    state = state.replace(data=taps.blank_data(environment.model).replace(**start))
+    state = state.replace(data=mjx.make_data(environment.model, impl="jax").replace(**start))
     simulations = physics.Simulations(environment.model, count=1, threads=1, reads=halves.reads)
     simulations.write({name: value[None] for name, value in start.items()})
     action = jnp.asarray([0.7])
@@ -165,14 +167,64 @@ def test_a_step_that_cannot_be_split_says_why() -> None:
             state = state.replace(data=mjx_env.step(playground.mjx_model, state.data, action, playground.n_substeps))
         return state
 
-    def pushing(playground: Any, state: Any, action: jax.Array) -> Any:
-        pushed = state.replace(data=state.data.replace(qvel=state.data.qvel + 1))
-        return playground.step(pushed, action)
+    def forcing(playground: Any, state: Any, action: jax.Array) -> Any:
+        forced = state.replace(data=state.data.replace(qfrc_applied=state.data.qfrc_applied + 1))
+        return playground.step(forced, action)
 
     with pytest.raises(split.SplitError, match="2 times"):
         split.split(_with_step(twice))
-    with pytest.raises(split.SplitError, match=r"mjData\.qvel before"):
-        split.split(_with_step(pushing))
+    with pytest.raises(split.SplitError, match=r"mjData\.qfrc_applied before"):
+        split.split(_with_step(forcing))
+
+
+def test_what_an_environment_writes_to_the_simulation_is_named() -> None:
+    # given an environment that pushes before the physics, puts the cart back after it, and writes time as it was
+    def step(playground: Any, state: Any, action: jax.Array) -> Any:
+        from mujoco_playground._src import mjx_env
+
+        share = jnp.asarray(state.info["count"] > 0, jnp.int32)
+        given = state.data
+        data = given.replace(
+            qvel=given.qvel.at[0].add(action[0]), time=((1 - share) * given.time + share * given.time).astype(float)
+        )
+        data = mjx_env.step(playground.mjx_model, data, action, playground.n_substeps)
+        data = data.replace(qpos=data.qpos.at[0].set(0.0))
+        return state.replace(data=data, obs=data.qpos, reward=given.qvel[0])
+
+    halves = split.split(_with_step(step))
+
+    assert halves.written == ("qpos", "qvel")
+    assert halves.before_arrays == ("qvel",)
+    assert set(halves.reads) == {"qpos", "qvel"}
+    action = jnp.asarray([0.5])
+    pushed = halves.writes(action, {}, {"qvel": jnp.asarray([2.0, 1.0])})
+    np.testing.assert_allclose(pushed["qvel"], [2.5, 1.0])
+    outcome = halves.after({"qpos": jnp.asarray([3.0, 1.0]), "before.qvel": jnp.asarray([2.0, 1.0])}, action, {})
+    np.testing.assert_allclose(outcome.writes["qpos"], [0.0, 1.0])
+    assert (outcome.observation[0], outcome.reward) == (0, 2)
+
+
+def test_writing_to_running_simulations_keeps_the_precision_of_the_rest() -> None:
+    # given states that float32 does not hold
+    model = environments.load("CartpoleBalance").model
+    simulations = physics.Simulations(model, count=2, threads=1, reads=("qpos", "qvel", "xfrc_applied"))
+    simulations.restore({"qpos": np.full((2, 2), 0.1), "qvel": np.full((2, 2), 0.1)})
+    simulations.run(1)
+    exact = simulations.save(["qpos", "qvel"])
+
+    seen = simulations.read()
+    seen["qvel"][1, 0] = 7.0
+    seen["xfrc_applied"][1, -1, 0] = 5.0
+    simulations.overwrite(seen)
+
+    kept = simulations.save(["qpos", "qvel", "xfrc_applied"])
+    np.testing.assert_array_equal(kept["qpos"], exact["qpos"])
+    np.testing.assert_array_equal(kept["qvel"], [exact["qvel"][0], [7.0, exact["qvel"][1, 1]]])
+    # and physics starts from what was written
+    simulations.run(1)
+    moved = simulations.save(["qpos", "xfrc_applied"])
+    assert moved["qpos"][1, 0] - exact["qpos"][1, 0] == pytest.approx(0.07, rel=0.1)
+    assert moved["xfrc_applied"][1, -1, 0] == 5
 
 
 def test_a_tap_is_undone_after_an_error_and_reaches_no_other_thread(monkeypatch: pytest.MonkeyPatch) -> None:

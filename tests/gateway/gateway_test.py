@@ -26,6 +26,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 GRPC_WEB = {"content-type": "application/grpc-web+proto", "x-grpc-web": "1"}
 LIST = "/tabrl.scene.v1.SceneService/ListEnvironments"
+LIMIT = 4 << 20
 # One unary call of each service, for what the gateway does with all of them alike.
 CALLS = {
     "scene": LIST,
@@ -150,22 +151,38 @@ class TestRest:
         assert body["details"][0]["metadata"] == {"nearest": "CartpoleBalance"}
 
     @pytest.mark.parametrize(
-        ("method", "path", "body", "status", "code"),
+        ("method", "path", "body", "status", "code", "reason"),
         [
-            ("GET", "/api/nonsense", None, 404, 5),
-            ("GET", "/api/training/start", None, 404, 5),
-            ("GET", "/api/playground/environments?page_sise=1", None, 400, 3),
-            ("GET", "/api/playground/environments?page_size=many", None, 400, 3),
-            ("POST", "/api/training/start", b"{not json", 400, 3),
+            ("GET", "/api/nonsense", None, 404, 5, "ROUTE_NOT_FOUND"),
+            ("GET", "/api/training/start", None, 404, 5, "ROUTE_NOT_FOUND"),
+            ("GET", "/api/playground/environments?page_sise=1", None, 400, 3, "INVALID_FIELD"),
+            ("GET", "/api/playground/environments?page_size=many", None, 400, 3, "INVALID_FIELD"),
+            ("POST", "/api/training/start", b"{not json", 400, 3, "INVALID_JSON"),
+            ("POST", "/api/training/start", b'{"environment_id": 7}', 400, 3, "INVALID_JSON"),
+            (
+                "POST",
+                "/api/training/start",
+                b'{"environment_id": "' + b"x" * LIMIT + b'"}',
+                413,
+                8,
+                "REQUEST_TOO_LARGE",
+            ),
         ],
     )
     async def test_bad_calls_are_json_too(
-        self, gateway: GatewayUnderTest, method: str, path: str, body: bytes | None, status: int, code: int
+        self,
+        gateway: GatewayUnderTest,
+        method: str,
+        path: str,
+        body: bytes | None,
+        status: int,
+        code: int,
+        reason: str,
     ) -> None:
         headers = {"content-type": "application/json", "accept": "text/html"}
         async with gateway.http.request(method, gateway.url + path, data=body, headers=headers) as answer:
             said = await answer.json()
-        assert (answer.status, said["code"]) == (status, code)
+        assert (answer.status, said["code"], said["details"][0]["reason"]) == (status, code, reason)
         assert said["message"]
 
 
@@ -208,6 +225,26 @@ class TestGrpc:
     async def test_an_unknown_method_is_unimplemented(self, gateway: GatewayUnderTest) -> None:
         async with gateway.http.post(gateway.url + "/tabrl.none.v1.None/None", headers=GRPC_WEB) as answer:
             assert answer.headers["grpc-status"] == str(grpc.StatusCode.UNIMPLEMENTED.value[0])
+            _, info = details(answer.headers["grpc-status-details-bin"])
+        assert info.reason == "ROUTE_NOT_FOUND"
+
+    async def test_a_request_that_is_too_long_is_told_as_such(self, gateway: GatewayUnderTest) -> None:
+        payload = b"x" * LIMIT
+        async with gateway.http.post(gateway.url + LIST, data=frame(payload), headers=GRPC_WEB) as answer:
+            assert (answer.status, answer.headers["grpc-status"]) == (200, "8")
+            status, info = details(answer.headers["grpc-status-details-bin"])
+        assert (info.reason, info.metadata["limit_bytes"]) == ("REQUEST_TOO_LARGE", str(LIMIT))
+        async with grpc.aio.insecure_channel(gateway.address) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await channel.unary_unary(LIST)(payload, timeout=10)
+        assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert rpc_status.from_call(raised.value) == status
+
+    async def test_a_request_below_the_limit_reaches_its_service(self, gateway: GatewayUnderTest) -> None:
+        async with grpc.aio.insecure_channel(gateway.address) as channel:
+            stub = scene_pb2_grpc.SceneServiceStub(channel)
+            request = scene_pb2.ListEnvironmentsRequest(query="x" * (LIMIT - 100))
+            assert (await stub.ListEnvironments(request, timeout=10)).total_size == 2
 
 
 class TestWhoMayCall:
@@ -350,6 +387,13 @@ class TestRepliesOfTheGatewayItself:
         for _ in range(10):
             async with crippled.http.get(crippled.url + "/artifacts/" + "0" * 64) as answer:
                 assert (answer.status, await answer.read()) == (200, ARTIFACT)
+
+    async def test_files_that_no_service_is_left_to_serve(self, crippled: GatewayUnderTest) -> None:
+        for service in SERVICE_NAMES:
+            await crippled.stop(service)
+        async with crippled.http.get(crippled.url + "/artifacts/" + "0" * 64) as answer:
+            said = await answer.json()
+        assert (answer.status, said["code"], said["details"][0]["reason"]) == (503, 14, "SERVICE_UNAVAILABLE")
 
     async def test_a_draining_service_gets_no_more_calls(self, crippled: GatewayUnderTest) -> None:
         await crippled.health["scene"].enter_graceful_shutdown()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import grpc
@@ -15,12 +16,29 @@ from tabrl_local.topology import HOST, SERVICE_NAMES, Topology
 
 SERVING = "serving"
 ANSWER_SECS = 1.0
+_THIS_MACHINE = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?", re.IGNORECASE)
+_REFUSAL = "TabRL answers to localhost, 127.0.0.1 and [::1] only, whatever name led here."
 # After a restart the next question must reach the new process at once; gRPC's own pause grows to two minutes.
 _CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 300),
 )
+
+
+@web.middleware
+async def _this_machine(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Refuses a page whose owner points a name here (DNS rebinding)."""
+    if _THIS_MACHINE.fullmatch(request.host):
+        return await handler(request)
+    info = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "HOST_NOT_ALLOWED",
+        "domain": "tabrl.dev",
+    }
+    return web.json_response({"code": 7, "message": _REFUSAL, "details": [info]}, status=403)
 
 
 @dataclass(frozen=True)
@@ -89,7 +107,7 @@ class HealthReporter:
                 health.to_json(), status=200 if health.serving else 503, headers={"cache-control": "no-store"}
             )
 
-        application = web.Application()
+        application = web.Application(middlewares=[_this_machine])
         application.router.add_get("/healthz", healthz)
         runner = web.AppRunner(application, access_log=None)
         await runner.setup()

@@ -15,15 +15,16 @@ import textwrap
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tabrl_local import preflight
 from tabrl_local.errors import LaunchError
 from tabrl_local.gateway import render
-from tabrl_local.health import Health
+from tabrl_local.health import Health, HealthReporter
 from tabrl_local.logs import ProcessLog, Terminal
 from tabrl_local.supervisor import SupervisedProcess
-from tabrl_local.topology import HOST, SERVICE_NAMES, Command, Topology, service_commands
+from tabrl_local.topology import HOST, SERVICE_NAMES, STATUS_PORT_OFFSET, Command, Topology, service_commands
 
 
 def python(name: str, code: str) -> Command:
@@ -231,3 +232,20 @@ def test_health_is_degraded_while_one_service_is() -> None:
         "services": {"scene": "serving", "trainer": "starting"},
         "restarts": {"scene": 0, "trainer": 1},
     }
+
+
+async def test_the_status_port_answers_to_this_machines_names_alone() -> None:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        topology = Topology(probe.getsockname()[1] - STATUS_PORT_OFFSET)
+    reporter = HealthReporter(topology, {})
+    server = await reporter.serve()
+    async with aiohttp.ClientSession() as session:
+        for host, status in (("localhost:8080", 503), ("[::1]", 503), ("rebound.example.org", 403)):
+            url = f"http://{HOST}:{topology.status_port}/healthz"
+            async with session.get(url, headers={"Host": host}) as answer:
+                assert answer.status == status
+                if status == 403:
+                    assert (await answer.json())["details"][0]["reason"] == "HOST_NOT_ALLOWED"
+    await server.cleanup()
+    await reporter.close()

@@ -29,7 +29,8 @@ class ArtifactStore:
 
     `url` is a folder or any fsspec URL (`s3://…`, `gs://…`). Methods block; from a handler, call them with
     `asyncio.to_thread` when the file is large. Every method raises `TabrlError`: ARTIFACT_NOT_FOUND for an unknown
-    digest, STORAGE_FULL when the disk is full, STORAGE_UNAVAILABLE when the store cannot be used or a file is damaged.
+    digest, ARTIFACT_DAMAGED for a file that no longer has its digest, STORAGE_FULL when the disk is full,
+    STORAGE_UNAVAILABLE when the store cannot be used.
     """
 
     def __init__(self, url: str | Path) -> None:
@@ -44,10 +45,10 @@ class ArtifactStore:
                 Path(root).mkdir(parents=True, exist_ok=True)
 
     def put(self, data: bytes, media_type: str = DEFAULT_MEDIA_TYPE) -> artifact_pb2.Artifact:
-        """Store bytes and return their artifact; storing the same bytes again changes nothing."""
+        """Store bytes and return their artifact; storing the same bytes again mends what was damaged meanwhile."""
         sha256 = hashlib.sha256(data).hexdigest()
         with _storage_errors():
-            if self._size(sha256) != len(data):
+            if not self._holds(sha256, len(data)):
                 # The media type goes first, so that no reader finds the file without it.
                 self._write(self._type_key(sha256), media_type.encode())
                 self._write(self._key(sha256), data)
@@ -70,13 +71,13 @@ class ArtifactStore:
 
     def local_path(self, sha256: str) -> Path:
         """Return a readable local file with the artifact's bytes, checked against their digest; never write to it."""
-        self._require(sha256)
+        size = self._require(sha256)
         if self._local:
-            path = Path(self._key(sha256))
-            with _storage_errors(), path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                    raise _damaged(sha256)
-            return path
+            with _storage_errors():
+                whole = self._holds(sha256, size)
+            if not whole:
+                raise _damaged(sha256)
+            return Path(self._key(sha256))
         if self._cache is None:
             self._cache = Path(tempfile.mkdtemp(prefix="tabrl-artifacts-"))
         path = self._cache / sha256
@@ -129,6 +130,15 @@ class ArtifactStore:
             return int(self._filesystem.size(self._key(sha256)))
         except FileNotFoundError:
             return None
+
+    def _holds(self, sha256: str, size: int) -> bool:
+        """Whether the store has an artifact's bytes; an object store checks its own, so that only the size is asked."""
+        if self._size(sha256) != size:
+            return False
+        if not self._local:
+            return True
+        with Path(self._key(sha256)).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
 
     def _require(self, sha256: str) -> int:
         """Return the artifact's size, or raise ARTIFACT_NOT_FOUND."""
@@ -195,8 +205,9 @@ def _storage_errors(*allowed: type[Exception]) -> Iterator[None]:
 
 def _damaged(sha256: str) -> TabrlError:
     return TabrlError(
-        grpc.StatusCode.UNAVAILABLE,
-        "STORAGE_UNAVAILABLE",
-        f"The artifact {sha256} is damaged: its bytes no longer have this digest. Delete it and make it again.",
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "ARTIFACT_DAMAGED",
+        f"The file {sha256} in the artifact store is damaged: its bytes no longer have this digest. "
+        "Making what it belongs to again replaces it.",
         metadata={"sha256": sha256},
     )

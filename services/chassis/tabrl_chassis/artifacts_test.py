@@ -47,7 +47,7 @@ def test_an_unknown_digest_is_artifact_not_found(store, digest):
         assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.NOT_FOUND, "ARTIFACT_NOT_FOUND")
 
 
-def test_a_damaged_file_is_never_handed_out(tmp_path):
+def test_a_damaged_file_is_never_handed_out_and_mended_by_storing_it_again(tmp_path):
     store = ArtifactStore(tmp_path)
     path = store.local_path(store.put(XML).sha256)
     path.chmod(0o644)
@@ -55,7 +55,10 @@ def test_a_damaged_file_is_never_handed_out(tmp_path):
     for read in (store.read, store.local_path):
         with pytest.raises(TabrlError, match="damaged") as caught:
             read(XML_SHA256)
-        assert caught.value.reason == "STORAGE_UNAVAILABLE"
+        # Not a code that callers try again at.
+        assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ARTIFACT_DAMAGED")
+    store.put(XML)
+    assert store.local_path(XML_SHA256).read_bytes() == XML
 
 
 def test_a_file_cut_short_is_written_again(tmp_path):
@@ -137,7 +140,23 @@ async def test_an_unknown_artifact_is_404_and_not_cached(http, path):
     response = await http.get(path)
     assert response.status == 404
     assert "Cache-Control" not in response.headers
-    assert (await response.json())["reason"] == "ARTIFACT_NOT_FOUND"
+    status = await response.json()
+    (info,) = status["details"]
+    assert (status["code"], info["reason"], info["domain"]) == (5, "ARTIFACT_NOT_FOUND", "tabrl.dev")
+    assert info["@type"] == "type.googleapis.com/google.rpc.ErrorInfo"
+
+
+async def test_an_address_that_is_none_is_told_in_the_same_way(http):
+    response = await http.get("/artifacts/a/b")
+    assert (response.status, (await response.json())["details"][0]["reason"]) == (404, "ROUTE_NOT_FOUND")
+
+
+@pytest.mark.parametrize("path", ["/metrics", f"/artifacts/{XML_SHA256}"])
+async def test_a_name_that_was_pointed_here_reads_nothing(http, path):
+    response = await http.get(path, headers={"Host": "rebound.example.org:8091"})
+    assert (response.status, (await response.json())["details"][0]["reason"]) == (403, "HOST_NOT_ALLOWED")
+    for host in ("localhost:8091", "127.0.0.1", "[::1]:8091"):
+        assert (await http.get(path, headers={"Host": host})).status == 200
 
 
 async def test_nothing_can_be_written(http):

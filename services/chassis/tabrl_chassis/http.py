@@ -1,19 +1,34 @@
-"""A service's HTTP port: `/metrics`, and `/artifacts/<sha256>` with ranges and immutable caching."""
+"""A service's HTTP port: `/metrics`, and `/artifacts/<sha256>` with ranges and immutable caching.
+
+Errors are `google.rpc.Status` as JSON, as the gateway's are.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
+import grpc
 from aiohttp import web
+from google.protobuf import json_format
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from tabrl_chassis.artifacts import ArtifactStore
-from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.errors import TabrlError, to_status
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
-_HTTP_STATUS = {"NOT_FOUND": 404, "UNAVAILABLE": 503, "RESOURCE_EXHAUSTED": 507}
+_HTTP_STATUS = {
+    "NOT_FOUND": 404,
+    "PERMISSION_DENIED": 403,
+    "UNAVAILABLE": 503,
+    "RESOURCE_EXHAUSTED": 507,
+}
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
+_THIS_MACHINE = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?", re.IGNORECASE)
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 # Artifacts are data: whatever their media type says, a browser must not run them as a page of ours.
 _CONTENT_HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
@@ -23,12 +38,40 @@ _CONTENT_HEADERS = {
 }
 
 
-def http_application(artifacts: ArtifactStore) -> web.Application:
-    """Return the application that a service serves on its HTTP port."""
-    application = web.Application()
+def http_application(artifacts: ArtifactStore, *, host: str = "127.0.0.1") -> web.Application:
+    """Return the application that a service serves on its HTTP port.
+
+    Where it listens on the loopback interface (`host`), it answers to this machine's names alone: a page whose owner
+    points a name here (DNS rebinding) reads nothing.
+    """
+    application = web.Application(middlewares=[_typed_errors, *([_this_machine] if host in _LOOPBACK else [])])
     application.router.add_get("/metrics", _metrics)
     application.router.add_get("/artifacts/{sha256}", _Artifacts(artifacts).get)
     return application
+
+
+@web.middleware
+async def _typed_errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except TabrlError as error:
+        typed = error
+    except web.HTTPNotFound:
+        message = "There is nothing at this address; there are /metrics and /artifacts/<sha256>."
+        typed = TabrlError(grpc.StatusCode.NOT_FOUND, "ROUTE_NOT_FOUND", message)
+    body = json_format.MessageToDict(to_status(typed), preserving_proto_field_name=True)
+    return web.json_response(body, status=_HTTP_STATUS.get(typed.code.name, 500))
+
+
+@web.middleware
+async def _this_machine(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    if not _THIS_MACHINE.fullmatch(request.host):
+        raise TabrlError(
+            grpc.StatusCode.PERMISSION_DENIED,
+            "HOST_NOT_ALLOWED",
+            "This service answers to localhost, 127.0.0.1 and [::1] only, whatever name led here.",
+        )
+    return await handler(request)
 
 
 async def _metrics(_request: web.Request) -> web.Response:
@@ -43,11 +86,7 @@ class _Artifacts:
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         sha256 = request.match_info["sha256"]
-        try:
-            artifact = await asyncio.to_thread(self._store.describe, sha256)
-        except TabrlError as error:
-            status = _HTTP_STATUS.get(error.code.name, 500)
-            return web.json_response({"reason": error.reason, "message": error.message}, status=status)
+        artifact = await asyncio.to_thread(self._store.describe, sha256)
         etag = f'"{sha256}"'
         headers = {**_CONTENT_HEADERS, "ETag": etag}
         if _matches(request.headers.get("If-None-Match", ""), etag):

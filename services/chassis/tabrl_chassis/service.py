@@ -165,6 +165,8 @@ def main(service: Service[C], arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     config = parse_config(service.config, service.name, description=service.description, arguments=arguments)
     log = configure_logs(service.name, log_format=config.log_format, log_level=config.log_level)
+    # Where robots that people bring are kept; the processes that a service starts look there too.
+    os.environ.setdefault("TABRL_SCENES", str((config.data / "scenes").absolute()))
     try:
         asyncio.run(_run(service, config, log, begin))
     except (OSError, TabrlError) as error:
@@ -245,7 +247,9 @@ def _enable_reflection(server: grpc.aio.Server, contracts: Sequence[str]) -> Non
 
 
 async def _serve_http(stack: contextlib.AsyncExitStack, context: Context[Any]) -> int:
-    runner = web.AppRunner(http_application(context.artifacts), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        http_application(context.artifacts, host=context.config.host), access_log=None, shutdown_timeout=1.0
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await web.TCPSite(runner, context.config.host, context.config.http_port).start()

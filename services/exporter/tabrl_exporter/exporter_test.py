@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import json
 import os
 import signal
@@ -12,10 +13,12 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import fsspec
 import grpc
 import numpy as np
 import pytest
 import pytest_asyncio
+from fsspec.implementations.memory import MemoryFileSystem
 from google.protobuf import json_format
 from prometheus_client import REGISTRY
 from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc, manifest_pb2
@@ -28,7 +31,7 @@ from tabrl_simulation import bundle, environments
 from tabrl_simulation.controllers import manifest_json, player
 from tabrl_simulation.controllers.untrained import untrained_checkpoint
 
-from tabrl_exporter import exchange, policies
+from tabrl_exporter import exchange, policies, worker
 from tabrl_exporter.service import SERVICE, ExporterConfig, exporter_service
 
 in_one_loop = pytest.mark.asyncio(loop_scope="module")
@@ -48,6 +51,20 @@ def halved(bench, checkpoint, reward, **options):
     return build.BuiltController(wrong.onnx, wrong.manifest, wrong.scene, made.source)
 build.build_controller = halved
 worker.main()
+"""
+
+
+# An export process that answers at once, with files that are no controller.
+_HASTY_WORKER = """
+import pathlib, sys
+from tabrl_exporter import exchange
+parity = exchange.Parity(200, 1e-5, {"ctrl": (0.0, 1e-5)}, "0", "0")
+for line in sys.stdin.buffer:
+    order = exchange.parse_export(line)
+    for name in ("scene.xml", "controller.onnx", "manifest.json"):
+        pathlib.Path(order.folder, name).write_text(name)
+    sys.stdout.buffer.write(exchange.to_line(exchange.Exported(parity, 1000, ())))
+    sys.stdout.buffer.flush()
 """
 
 
@@ -220,6 +237,13 @@ async def test_bad_orders_are_refused_by_name(stub: Stub, running: Running[Expor
     assert (error.code, error.reason) == (grpc.StatusCode.NOT_FOUND, "ARTIFACT_NOT_FOUND")
     assert error.metadata["sha256"] == "0" * 64
 
+    damaged = checkpoint_in(store, seed=6)
+    path = store.local_path(damaged)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[::-1])
+    error = await refused(stub, ask(damaged))
+    assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ARTIFACT_DAMAGED")
+
     error = await refused(stub, ask(store.put(b"no checkpoint").sha256))
     assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "CHECKPOINT_INCOMPATIBLE")
 
@@ -291,6 +315,45 @@ async def test_an_idle_export_process_ends(tmp_path: Path) -> None:
         async with asyncio.timeout(30):
             while REGISTRY.get_sample_value("tabrl_exporter_worker_running"):
                 await asyncio.sleep(0.05)
+
+
+class _FullStore(MemoryFileSystem):
+    """A store in memory that `full` makes a full disk of."""
+
+    protocol = "full"
+    full = False
+
+    def pipe_file(self, path: str, value: bytes, **options: object) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        super().pipe_file(path, value, **options)
+
+
+@in_one_loop
+async def test_a_store_that_is_full_is_told_as_such_and_nothing_is_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an export process whose exports succeed, and a store that is full once the checkpoint is in it
+    fsspec.register_implementation("full", _FullStore, clobber=True)
+    config = ExporterConfig(data=tmp_path, artifacts_url="full://artifacts")
+    service = exporter_service(worker=("-c", _HASTY_WORKER))
+    async with started(service, config) as running, open_channel(running.address) as channel:
+        request = ask(running.context.artifacts.put(b"a checkpoint").sha256)
+        monkeypatch.setattr(_FullStore, "full", True)
+        error = await refused(Stub(channel), request)
+        assert (error.code, error.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL")
+        assert not (await Stub(channel).ListPolicies(exporter_pb2.ListPoliciesRequest())).policies
+        # when there is room again, then the same call publishes
+        monkeypatch.setattr(_FullStore, "full", False)
+        assert (await Stub(channel).CreatePolicy(request)).policy.env_steps == 1000
+
+
+def test_a_disk_that_is_full_for_the_export_process_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_carry_out", lambda *_: Path("/dev/full").write_bytes(b"a graph"))
+    order = exchange.Export(CARTPOLE, "checkpoint", "0" * 64, None, "folder")
+    refusal = worker._answer(exchange.to_line(order), {})
+    assert isinstance(refusal, exchange.Refusal)
+    assert refusal.reason == "STORAGE_FULL"
 
 
 def test_what_decides_a_controller_decides_its_id() -> None:

@@ -99,16 +99,16 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
             task.exception()  # all callers may be gone; that is no lost error then
 
     def _is_stored(self, policy: exporter_pb2.Policy) -> bool:
-        """Whether the store still has everything that plays the policy: graph, manifest, and the scene it names."""
-        if not all(self._artifacts.exists(file.sha256) for file in (policy.controller, policy.manifest)):
-            return False
+        """Whether the store still has what plays the policy: graph and manifest undamaged, the scene they name."""
         try:
-            manifest = json_format.Parse(
-                self._artifacts.read(policy.manifest.sha256),
-                manifest_pb2.ControllerManifest(),
-                ignore_unknown_fields=True,
-            )
+            self._artifacts.local_path(policy.controller.sha256)
+            content = self._artifacts.read(policy.manifest.sha256)
+            manifest = json_format.Parse(content, manifest_pb2.ControllerManifest(), ignore_unknown_fields=True)
         except json_format.ParseError:
+            return False
+        except TabrlError as error:
+            if error.reason not in ("ARTIFACT_NOT_FOUND", "ARTIFACT_DAMAGED"):
+                raise
             return False
         scene = (manifest.scene_xml, *(asset.artifact for asset in manifest.scene_assets))
         return all(self._artifacts.exists(file.sha256) for file in scene)

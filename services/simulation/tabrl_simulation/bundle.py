@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tabrl_simulation.environments import Environment
 
-__all__ = ["BundleError", "SceneFiles", "differences", "load_scene", "scene_bundle"]
+__all__ = ["BundleError", "SceneFiles", "differences", "load_scene", "scene_bundle", "scene_of_spec"]
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,28 @@ def scene_bundle(environment: Environment) -> SceneFiles:
     lost: dict[str, str] = {}
     for way, write in _WAYS.items():
         try:
-            xml = _understood_by_older_releases(write(environment))
-            files = SceneFiles(xml, _named_assets(xml, environment.playground.model_assets))
-            different = differences(environment.model, load_scene(files))
+            return _checked(environment.model, write(environment), environment.playground.model_assets)
         except (ValueError, mujoco.FatalError, BundleError) as error:  # MuJoCo's parser and writer raise either
             lost[way] = str(error)
-            continue
-        if not different:
-            return files
-        lost[way] = "the reloaded model differs in " + ", ".join(different)
     reasons = "; ".join(f"{way}: {reason}" for way, reason in lost.items())
     raise BundleError(f"the scene of {environment.id} cannot be written as MJCF ({reasons})")
+
+
+def scene_of_spec(spec: mujoco.MjSpec, model: mujoco.MjModel, available: Mapping[str, bytes]) -> SceneFiles:
+    """Returns the files that give a model again, written from the specification it was compiled from.
+
+    Args:
+        spec: the specification.
+        model: what it compiled to.
+        available: files that it may name, by path.
+
+    Raises:
+        BundleError: writing the model loses something; the message says what.
+        ValueError, mujoco.FatalError: MuJoCo cannot write it, or not read what it wrote.
+    """
+    with _seventeen_digits():
+        xml = str(spec.to_xml())
+    return _checked(model, xml, available)
 
 
 def load_scene(files: SceneFiles) -> mujoco.MjModel:
@@ -75,6 +86,16 @@ def load_scene(files: SceneFiles) -> mujoco.MjModel:
     import mujoco
 
     return mujoco.MjModel.from_xml_string(files.xml, dict(files.assets))
+
+
+def _checked(model: mujoco.MjModel, xml: str, available: Mapping[str, bytes]) -> SceneFiles:
+    """Returns a bundle that was loaded again and gave the model."""
+    xml = _understood_by_older_releases(xml)
+    files = SceneFiles(xml, _named_assets(xml, available))
+    different = differences(model, load_scene(files))
+    if different:
+        raise BundleError("the reloaded model differs in " + ", ".join(different))
+    return files
 
 
 # A hash that also covers what the source left unsaid, and which inputs an actuator was declared with: a `position`
@@ -133,7 +154,7 @@ def _from_fresh_load(environment: Environment) -> str:
     from tabrl_simulation import environments
 
     with _seventeen_digits(), TemporaryDirectory() as folder:
-        model = environments.load(environment.id).model
+        model = environments.load(environment.id, environment.overrides).model
         path = Path(folder, "scene.xml")
         mujoco.mj_saveLastXML(str(path), model)
         return path.read_text()

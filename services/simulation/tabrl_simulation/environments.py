@@ -1,6 +1,6 @@
 """The environments of MuJoCo Playground that TabRL trains, each with its model, its timing and a fingerprint.
 
-Nothing heavy is imported until `load` is called, so a service can list `DM_CONTROL` or name a neighbour without jax.
+Nothing heavy is imported until `load` is called, so a service can list `ALL` or name a neighbour without jax.
 """
 
 from __future__ import annotations
@@ -9,14 +9,33 @@ import difflib
 import hashlib
 import importlib.metadata
 import json
-from dataclasses import dataclass
+import math
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+from tabrl_simulation import robots
+from tabrl_simulation.robots import MissingRobot
 
 if TYPE_CHECKING:
     import mujoco
+    from ml_collections import ConfigDict
     from mujoco_playground._src import mjx_env
 
-__all__ = ["DM_CONTROL", "Environment", "UnknownEnvironment", "check", "load"]
+__all__ = [
+    "ALL",
+    "CATEGORY",
+    "DM_CONTROL",
+    "LOCOMOTION",
+    "MANIPULATION",
+    "Environment",
+    "InvalidOverride",
+    "MissingRobot",
+    "UnknownEnvironment",
+    "check",
+    "load",
+]
 
 DM_CONTROL: Final[tuple[str, ...]] = (
     "AcrobotSwingup",
@@ -47,6 +66,55 @@ DM_CONTROL: Final[tuple[str, ...]] = (
 )
 """Ids of the DeepMind Control Suite environments, in alphabetical order."""
 
+LOCOMOTION: Final[tuple[str, ...]] = (
+    "ApolloJoystickFlatTerrain",
+    "BarkourJoystick",
+    "BerkeleyHumanoidJoystickFlatTerrain",
+    "BerkeleyHumanoidJoystickRoughTerrain",
+    "G1JoystickFlatTerrain",
+    "G1JoystickRoughTerrain",
+    "Go1Footstand",
+    "Go1Getup",
+    "Go1Handstand",
+    "Go1JoystickFlatTerrain",
+    "Go1JoystickRoughTerrain",
+    "H1InplaceGaitTracking",
+    "H1JoystickGaitTracking",
+    "Op3Joystick",
+    "SpotFlatTerrainJoystick",
+    "SpotGetup",
+    "SpotJoystickGaitTracking",
+    "T1JoystickFlatTerrain",
+    "T1JoystickRoughTerrain",
+)
+"""Ids of the locomotion environments, in alphabetical order."""
+
+MANIPULATION: Final[tuple[str, ...]] = (
+    "AeroCubeRotateZAxis",
+    "AlohaHandOver",
+    "AlohaSinglePegInsertion",
+    "LeapCubeReorient",
+    "LeapCubeRotateZAxis",
+    "PandaOpenCabinet",
+    "PandaPickCube",
+    "PandaPickCubeCartesian",
+    "PandaPickCubeOrientation",
+    "PandaRobotiqPushCube",
+)
+"""Ids of the manipulation environments, in alphabetical order."""
+
+ALL: Final[Mapping[str, tuple[str, ...]]] = {
+    "dm_control_suite": DM_CONTROL,
+    "locomotion": LOCOMOTION,
+    "manipulation": MANIPULATION,
+}
+"""Ids of all environments by category; Playground's own words for the categories."""
+
+CATEGORY: Final[Mapping[str, str]] = {
+    environment_id: category for category, ids in ALL.items() for environment_id in ids
+}
+"""Category of every environment, by id."""
+
 # What an environment's configuration says about MJX alone; MuJoCo C moves the same whatever stands there.
 _MJX_ONLY: Final[frozenset[str]] = frozenset({"impl", "naconmax", "naccdmax", "njmax", "vision", "vision_config"})
 
@@ -71,6 +139,19 @@ class UnknownEnvironment(LookupError):
         super().__init__(f"There is no environment {environment_id[:100]!r}; did you mean {self.nearest!r}?")
 
 
+class InvalidOverride(ValueError):
+    """A configuration cannot be overridden as asked.
+
+    Attributes:
+        path: the entry, such as `reward_config.scales.tracking_lin_vel`.
+    """
+
+    def __init__(self, path: str, message: str) -> None:
+        """Names the entry, and says what is wrong."""
+        self.path = path
+        super().__init__(f"{path[:200]}: {message}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Environment:
     """One environment, loaded.
@@ -87,6 +168,7 @@ class Environment:
         observation_size: numbers in what the policy observes.
         privileged_observation_size: numbers in what the value network observes instead; 0 where it is the same.
         fingerprint: SHA-256, in hex, over all that decides the motion: model, timing, configuration and versions.
+        overrides: what was changed in its configuration, by path.
     """
 
     id: str
@@ -100,33 +182,45 @@ class Environment:
     observation_size: int
     privileged_observation_size: int
     fingerprint: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
 def check(environment_id: str) -> None:
-    """Raises UnknownEnvironment unless `environment_id` is one of `DM_CONTROL`; imports nothing heavy."""
-    if environment_id not in DM_CONTROL:
+    """Raises UnknownEnvironment unless `environment_id` is one of `ALL`; imports nothing heavy."""
+    if environment_id not in CATEGORY:
         raise UnknownEnvironment(environment_id)
 
 
-def load(environment_id: str) -> Environment:
-    """Loads an environment; about 0.2 s, once jax and Playground are imported.
+def load(environment_id: str, overrides: Mapping[str, Any] | None = None) -> Environment:
+    """Loads an environment; 0.2 s once jax and Playground are imported, a second or two for many meshes.
+
+    Args:
+        environment_id: its id.
+        overrides: what to change in its configuration, by path: `reward_config.scales.energy`, `episode_length`, ...
 
     Raises:
         UnknownEnvironment: there is no such environment.
+        MissingRobot: its robot is not installed.
+        InvalidOverride: its configuration has no such entry, or the value is of another type.
     """
     check(environment_id)
-    import mujoco
-    from mujoco_playground import registry
-
+    lacking = robots.missing(environment_id)
+    if lacking is not None:
+        raise lacking
     from tabrl_simulation import reset
 
-    # MuJoCo 3.17 dropped `find_body`, which Playground 0.2.0 still calls for Reacher.
-    if not hasattr(mujoco.MjSpec, "find_body"):
-        mujoco.MjSpec.find_body = mujoco.MjSpec.body
-    # MJX-JAX builds on any machine; the default, MJX-Warp, wants a GPU. Neither ever steps here.
-    playground = registry.load(environment_id, config_overrides={"impl": "jax"})
-    config = registry.get_default_config(environment_id)
-    config["action_repeat"] = _ACTION_REPEAT.get(environment_id, config.action_repeat)
+    with _LOADING:
+        _prepare_playground()
+        from mujoco_playground import registry
+
+        config = registry.get_default_config(environment_id)
+        config["action_repeat"] = _ACTION_REPEAT.get(environment_id, config.action_repeat)
+        _override(config, overrides or {})
+        if "impl" in config:
+            # MJX-JAX builds on any machine; the default, MJX-Warp, wants a GPU. Neither ever steps here.
+            config.impl = "jax"
+        facts = config.to_dict()
+        playground = registry.load(environment_id, config=config)
     model = playground.mj_model
     observation_size, privileged_observation_size = reset.observation_sizes(playground)
     return Environment(
@@ -140,8 +234,53 @@ def load(environment_id: str) -> Environment:
         action_size=int(playground.action_size),
         observation_size=observation_size,
         privileged_observation_size=privileged_observation_size,
-        fingerprint=_fingerprint(environment_id, model, config.to_dict()),
+        fingerprint=_fingerprint(environment_id, model, facts),
+        overrides=dict(overrides or {}),
     )
+
+
+# Playground keeps where the robots lie in a variable of its module.
+_LOADING: Final = threading.Lock()
+
+
+def _prepare_playground() -> None:
+    """Points Playground at the installed robots, keeps it from the network, and mends what newer packages broke."""
+    import mujoco
+    from etils import epath
+    from mujoco_playground._src import mjx_env
+
+    mjx_env.MENAGERIE_PATH = epath.Path(robots.folder())
+    mjx_env.ensure_menagerie_exists = _never_clone
+    # MuJoCo 3.17 dropped `find_body`, which Playground 0.2.0 still calls for Reacher.
+    if not hasattr(mujoco.MjSpec, "find_body"):
+        mujoco.MjSpec.find_body = mujoco.MjSpec.body
+
+
+def _never_clone(*_: Any, **__: Any) -> None:
+    """Stands in for Playground's download of Menagerie, over a gigabyte that nobody asked for."""
+
+
+def _override(config: ConfigDict, overrides: Mapping[str, Any]) -> None:
+    known = _by_path(config.to_dict())
+    for path, value in overrides.items():
+        if path.partition(".")[0] in _MJX_ONLY:
+            raise InvalidOverride(path, "nothing here reads this entry")
+        if path not in known:
+            nearest = difflib.get_close_matches(path[:200], known, n=1, cutoff=0.0)
+            raise InvalidOverride(path, f"there is no such entry; did you mean {nearest[0]!r}?")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InvalidOverride(path, f"{value} is not finite")
+        try:
+            config.update_from_flattened_dict({path: value})
+        except (TypeError, ValueError) as error:
+            raise InvalidOverride(path, f"{value!r} is of another type than {known[path]!r}") from error
+
+
+def _by_path(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    entries: dict[str, Any] = {}
+    for name, value in config.items():
+        entries |= _by_path(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return entries
 
 
 def _fingerprint(environment_id: str, model: mujoco.MjModel, config: dict[str, Any]) -> str:
@@ -161,7 +300,7 @@ def _fingerprint(environment_id: str, model: mujoco.MjModel, config: dict[str, A
 
 
 def _nearest(environment_id: str) -> str:
-    by_lower_case = {known.lower(): known for known in DM_CONTROL}
+    by_lower_case = {known.lower(): known for known in CATEGORY}
     # A long id would make the comparison slow, and no id is near it anyway.
     matches = difflib.get_close_matches(environment_id[:100].lower(), by_lower_case, n=1, cutoff=0.0)
     return by_lower_case[matches[0]]

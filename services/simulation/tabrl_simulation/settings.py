@@ -140,11 +140,14 @@ def _require_between(field: str, value: int, low: int, high: int) -> None:
         raise InvalidSettings(field, f"{value} is not between {low} and {high}")
 
 
-# Found by trial on two processors. What differs between environments is mostly how long it takes: how many steps until
-# the environment's own reward is learned, kept to what its physics does in about ten minutes at most.
+# The DeepMind Control Suite: found by trial on two processors. What differs between environments is mostly how long it
+# takes: how many steps until the environment's own reward is learned, kept to what its physics does in about ten
+# minutes at most. Locomotion and manipulation: Playground's own settings, made for thirty times as many environments
+# side by side, brought down to what two processors do in an hour or so.
 _SMALL: Final = (64, 64)
 _MIDDLE: Final = (128, 128)
 _LARGE: Final = (256, 128)
+_DEEP: Final = (256, 128, 128)
 _STEPS_AND_LAYERS: Final[dict[str, tuple[int, tuple[int, ...]]]] = {
     "AcrobotSwingup": (6_000_000, _SMALL),
     "AcrobotSwingupSparse": (6_000_000, _SMALL),
@@ -171,10 +174,47 @@ _STEPS_AND_LAYERS: Final[dict[str, tuple[int, tuple[int, ...]]]] = {
     "WalkerRun": (5_000_000, _MIDDLE),
     "WalkerStand": (2_000_000, _MIDDLE),
     "WalkerWalk": (4_000_000, _MIDDLE),
+    "ApolloJoystickFlatTerrain": (10_000_000, _DEEP),
+    "BarkourJoystick": (20_000_000, _DEEP),
+    "BerkeleyHumanoidJoystickFlatTerrain": (15_000_000, _DEEP),
+    "BerkeleyHumanoidJoystickRoughTerrain": (15_000_000, _DEEP),
+    "G1JoystickFlatTerrain": (10_000_000, _DEEP),
+    "G1JoystickRoughTerrain": (10_000_000, _DEEP),
+    "Go1Footstand": (15_000_000, _DEEP),
+    "Go1Getup": (10_000_000, _DEEP),
+    "Go1Handstand": (15_000_000, _DEEP),
+    "Go1JoystickFlatTerrain": (20_000_000, _DEEP),
+    "Go1JoystickRoughTerrain": (20_000_000, _DEEP),
+    "H1InplaceGaitTracking": (10_000_000, _DEEP),
+    "H1JoystickGaitTracking": (10_000_000, _DEEP),
+    "Op3Joystick": (15_000_000, _DEEP),
+    "SpotFlatTerrainJoystick": (20_000_000, _DEEP),
+    "SpotGetup": (10_000_000, _DEEP),
+    "SpotJoystickGaitTracking": (20_000_000, _DEEP),
+    "T1JoystickFlatTerrain": (10_000_000, _DEEP),
+    "T1JoystickRoughTerrain": (10_000_000, _DEEP),
+    "AeroCubeRotateZAxis": (10_000_000, _DEEP),
+    "AlohaHandOver": (10_000_000, _DEEP),
+    "AlohaSinglePegInsertion": (10_000_000, _DEEP),
+    "LeapCubeReorient": (15_000_000, _DEEP),
+    "LeapCubeRotateZAxis": (10_000_000, _DEEP),
+    "PandaOpenCabinet": (5_000_000, _MIDDLE),
+    "PandaPickCube": (5_000_000, _MIDDLE),
+    "PandaPickCubeCartesian": (2_000_000, _MIDDLE),
+    "PandaPickCubeOrientation": (5_000_000, _MIDDLE),
+    "PandaRobotiqPushCube": (10_000_000, _MIDDLE),
 }
 
 # What else differs. Where each action is held for longer, there are fewer of them to learn from.
+_LEGGED: Final = {"num_envs": 256, "num_minibatches": 16, "discounting": 0.97, "learning_rate": 3e-4}
+_HAND: Final = {**_LEGGED, "unroll_length": 40}
+_ARM: Final = {"num_envs": 256, "num_minibatches": 16, "unroll_length": 10, "discounting": 0.97, "entropy_cost": 2e-2}
 _OTHER: Final[dict[str, dict[str, Any]]] = {
+    **dict.fromkeys(environments.LOCOMOTION, _LEGGED),
+    **dict.fromkeys(environments.MANIPULATION, _ARM),
+    **dict.fromkeys(("AeroCubeRotateZAxis", "LeapCubeRotateZAxis"), _HAND),
+    "LeapCubeReorient": {**_HAND, "discounting": 0.99},
+    "PandaRobotiqPushCube": {**_ARM, "unroll_length": 60, "discounting": 0.994, "entropy_cost": 1e-2},
     "PendulumSwingup": {"num_envs": 64, "unroll_length": 40},
 }
 

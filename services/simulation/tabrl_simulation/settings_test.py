@@ -8,7 +8,7 @@ from tabrl_simulation import environments
 from tabrl_simulation.settings import InvalidSettings, Settings, default_settings
 
 
-@pytest.mark.parametrize("environment_id", environments.DM_CONTROL)
+@pytest.mark.parametrize("environment_id", environments.CATEGORY)
 def test_every_environment_has_defaults_that_pass_through_json(environment_id: str) -> None:
     settings = default_settings(environment_id)
 

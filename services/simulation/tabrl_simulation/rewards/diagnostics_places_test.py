@@ -55,6 +55,29 @@ def test_a_mistake_is_named_with_rule_and_line(source, rule, line, walker):
     assert found.suggestion
 
 
+@pytest.mark.parametrize(
+    ("statement", "column"),
+    [
+        ("x = 9**9**9**9", 15),
+        ("x = 1.0 + 2 ** (3 ** 4)", 21),
+        ("x = ((9**12)**12)**12", 10),
+        ("x = LARGE ** LARGE", 18),
+        ("x = action[0] ** -LARGE", 22),
+        ("x **= LARGE", 11),
+    ],
+)
+def test_a_tower_of_powers_is_refused_at_its_place_before_it_is_computed(statement, column, walker):
+    source = f"LARGE = 9**9\n{HEAD}    x = 1.0\n    {statement}\n    return {{'a': x}}\n"
+    with pytest.raises(RewardRejected) as refused:
+        check(source, walker)
+    (remark,) = refused.value.diagnostics
+    assert (remark.rule, remark.line, remark.column) == ("constant-too-large", 4, column)
+
+
+def test_powers_of_moderate_size_are_part_of_the_language(walker):
+    check(HEAD + "    n = 3\n    n = n + 1\n    x = 2**10 * action[0] ** n\n    return {'a': x ** (n + 0.5)}\n", walker)
+
+
 def test_unknown_names_come_with_the_robots_own(walker):
     # given a misspelt joint, when it is refused, then the nearest and all the others are named
     with pytest.raises(RewardRejected) as refused:

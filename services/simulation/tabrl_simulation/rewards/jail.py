@@ -80,10 +80,14 @@ def confine_files() -> None:
         raise _unavailable(e) from e
 
 
-def confine_calls() -> None:
+def confine_calls(*, memory_above_present: int | None = None, processor_secs: int | None = None) -> None:
     """Give up everything but computing, in every thread of the process; there is no way back.
 
     From here on this thread, and those it starts, may read Python's own library only.
+
+    Args:
+        memory_above_present: bytes of address space that it may still take; None for 1 GiB.
+        processor_secs: processor time that it may still spend; None for 20 s.
 
     Raises:
         JailUnavailable: this kernel lacks a layer, or a layer does not hold in a thread that is older than this call.
@@ -93,7 +97,7 @@ def confine_calls() -> None:
     try:
         import pyseccomp
 
-        _bound_resources()
+        _bound_resources(memory_above_present or _MEMORY_ABOVE_PRESENT, processor_secs or _PROCESSOR_SECS)
         _restrict_files(_library())
         _restrict_calls(pyseccomp)
     except (OSError, ImportError, AttributeError, RuntimeError) as e:
@@ -119,12 +123,12 @@ def _library() -> set[str]:
     return {sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")}
 
 
-def _bound_resources() -> None:
+def _bound_resources(memory_above_present: int, processor_secs: int) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = int(used.ru_utime + used.ru_stime) + _PROCESSOR_SECS
+    seconds = int(used.ru_utime + used.ru_stime) + processor_secs
     with open("/proc/self/statm") as statm:
         present = int(statm.read().split()[0]) * resource.getpagesize()
-    memory = present + _MEMORY_ABOVE_PRESENT
+    memory = present + memory_above_present
     _limit((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, memory), (resource.RLIMIT_NOFILE, 64))
 
 

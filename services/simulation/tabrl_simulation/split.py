@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import jax
     from jax.extend.core import ClosedJaxpr
     from mujoco import mjx
+    from mujoco_playground._src import mjx_env
 
     from tabrl_simulation.environments import Environment
 
@@ -289,7 +290,7 @@ def _trace(environment: Environment, *, privileged: bool) -> tuple[ClosedJaxpr, 
             ("observation", ""): observation,
             ("reward", ""): state.reward,
             ("done", ""): state.done,
-            **_named("term", _terms(state.metrics)),
+            **_named("term", _terms(environment.playground, state.metrics)),
             **changed,
         }
         if privileged and privileged_observation is not None:
@@ -357,15 +358,17 @@ def _is_itself(jaxpr: Any, out: Any, given: Any) -> bool:
             value = equation.invars[0]
         return value
 
-    def operands(value: Any, operation: str) -> list[Any]:
+    def operands(value: Any, *operations: str) -> list[Any]:
         equation = _maker(made_by, unwrapped(value))
-        found = equation is not None and equation.primitive.name == operation
+        found = equation is not None and equation.primitive.name in operations
         return [unwrapped(operand) for operand in equation.invars] if found else []
 
     if unwrapped(out) is given:
         return True
+    # The product of two truth values is an `and`.
     shares = [
-        [factor for factor in operands(summand, "mul") if factor is not given] for summand in operands(out, "add")
+        [factor for factor in operands(summand, "mul", "and") if factor is not given]
+        for summand in operands(out, "add")
     ]
     if [len(share) for share in shares] != [1, 1]:
         return False
@@ -381,8 +384,14 @@ def _maker(made_by: Mapping[Any, Any], value: Any) -> Any:
     return None if hasattr(value, "val") else made_by.get(value)
 
 
-def _terms(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    return {name.removeprefix(_TERM_PREFIX): value for name, value in metrics.items() if name.startswith(_TERM_PREFIX)}
+def _terms(playground: mjx_env.MjxEnv, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the parts of the reward among the metrics: those marked so, else those that have a scale."""
+    marked = {key.removeprefix(_TERM_PREFIX): metrics[key] for key in metrics if key.startswith(_TERM_PREFIX)}
+    if marked:
+        return marked
+    reward_config = getattr(playground, "_config", {}).get("reward_config", {})
+    scales = reward_config.get("scales") or reward_config.get("reward_scales") or {}
+    return {name: metrics[name] for name in scales if name in metrics}
 
 
 def _struct(leaf: Any) -> jax.ShapeDtypeStruct:

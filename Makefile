@@ -33,10 +33,14 @@ help: ## List the targets
 # ---- running -------------------------------------------------------------------------------------------------------------------
 
 .PHONY: up
-up: install ## Install what is missing and start everything (PORT=8080 DATA=.data OPEN=1)
-	@$(VENV)/python -m tabrl_local --port '$(PORT)' --data '$(FOLDER)' --check
+up: preflight install ## Install what is missing and start everything (PORT=8080 DATA=.data OPEN=1)
 	@$(VENV)/python -m tabrl_scene.bake --data '$(FOLDER)'
 	@exec $(VENV)/python -m tabrl_local --port '$(PORT)' --data '$(FOLDER)' $(if $(filter 0 no false,$(OPEN)),--no-open)
+
+# What makes the start impossible is said before anything is installed, so by a bare Python.
+.PHONY: preflight
+preflight:
+	@test -z '$(PYTHON)' || PYTHONPATH=deploy/local '$(PYTHON)' -m tabrl_local.preflight --port '$(PORT)' --data '$(FOLDER)'
 
 .PHONY: install
 install: .venv/stamps/members $(WEB)/dist/index.html ## Install everything that `make up` needs
@@ -55,7 +59,9 @@ install: .venv/stamps/members $(WEB)/dist/index.html ## Install everything that 
 
 .venv/stamps/runtime: .venv/stamps/created $(RUNTIME_LOCKS)
 	$(call say,Installing Python packages)
-	@$(UV) pip install --python $(VENV)/python --require-hashes --compile-bytecode $(RUNTIME_LOCKS:%=-r %)
+	@$(UV) pip install --python $(VENV)/python --require-hashes $(RUNTIME_LOCKS:%=-r %)
+	$(call say,Compiling Python packages)
+	@$(VENV)/python deploy/install/compile_bytecode.py $$($(VENV)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 	@mkdir -p $(@D) && touch $@
 
 .venv/stamps/members: .venv/stamps/runtime protos/gen/stamp $(MEMBERS:%=%/pyproject.toml)
@@ -65,12 +71,13 @@ install: .venv/stamps/members $(WEB)/dist/index.html ## Install everything that 
 
 .venv/stamps/development: .venv/stamps/members deploy/locks/development.txt
 	$(call say,Installing the development tools)
-	@$(UV) pip install --python $(VENV)/python --require-hashes --compile-bytecode -r deploy/locks/development.txt
+	@$(UV) pip install --python $(VENV)/python --require-hashes -r deploy/locks/development.txt
+	@$(VENV)/python deploy/install/compile_bytecode.py $$($(VENV)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 	@mkdir -p $(@D) && touch $@
 
 $(WEB)/node_modules/.package-lock.json: $(WEB)/package.json $(WEB)/package-lock.json .venv/stamps/runtime
 	$(call say,Installing the packages of the front end)
-	@cd $(WEB) && npm ci --no-audit --no-fund
+	@bash deploy/install/npm.sh $(NPM) $(WEB)
 	@touch $@
 
 $(WEB)/dist/index.html: $(WEB_SOURCES) $(WEB)/node_modules/.package-lock.json protos/gen/stamp

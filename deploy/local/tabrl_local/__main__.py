@@ -15,14 +15,12 @@ from pathlib import Path
 import aiohttp
 
 from tabrl_local import preflight
-from tabrl_local.errors import LaunchError
 from tabrl_local.gateway import FRONT_END, gateway_command
 from tabrl_local.health import HealthReporter
 from tabrl_local.logs import ProcessLog, Terminal
 from tabrl_local.supervisor import SupervisedProcess
 from tabrl_local.topology import GATEWAY, SERVICE_NAMES, Topology, service_commands
 
-EXIT_CANNOT_START = 2
 # Later than this something is wrong, and the person is told what.
 SLOW_START_SECS = 30.0
 POLL_SECS = 0.1
@@ -31,26 +29,12 @@ POLL_SECS = 0.1
 def main() -> None:
     """Runs until Ctrl-C; exits with status 2 when TabRL cannot start."""
     parser = argparse.ArgumentParser(prog="python -m tabrl_local", description="Runs all of TabRL on this machine.")
-    parser.add_argument(
-        "--port", type=int, default=8080, help="gateway's port; it takes the next 21 too (default 8080)"
-    )
-    parser.add_argument("--data", type=Path, default=Path(".data"), help="databases, artifacts, logs (default .data)")
+    preflight.add_arguments(parser)
     parser.add_argument("--front-end", type=Path, default=FRONT_END, help="folder of the built front end")
     parser.add_argument("--no-open", dest="open", action="store_false", help="open no browser")
-    parser.add_argument("--check", action="store_true", help="only see whether it could start")
     arguments = parser.parse_args()
-    topology = Topology(arguments.port)
-    data = arguments.data.expanduser().resolve()
-    try:
-        preflight.check_system()
-        preflight.prepare_data_folder(data)
-        with preflight.data_folder_lock(data, topology):
-            preflight.check_ports(topology)
-            if not arguments.check:
-                asyncio.run(Launcher(topology, data, arguments.front_end.resolve()).run(open_browser=arguments.open))
-    except LaunchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(EXIT_CANNOT_START)
+    with preflight.told_plainly(), preflight.ready_to_start(arguments.port, arguments.data) as (topology, data):
+        asyncio.run(Launcher(topology, data, arguments.front_end.resolve()).run(open_browser=arguments.open))
 
 
 class Launcher:

@@ -116,6 +116,26 @@ class TestPreflight:
             preflight.check_ports(Topology(port))
         assert raised.value.reason == "PORT_INVALID"
 
+    @pytest.mark.parametrize(
+        ("flags", "reason"),
+        [
+            (("--port", "abc"), "PORT_INVALID"),
+            (("--port", ""), "PORT_INVALID"),
+            (("--data", ""), "DATA_NOT_WRITABLE"),
+            (("--data", "/dev/null/data"), "DATA_NOT_WRITABLE"),
+        ],
+    )
+    def test_a_bare_python_says_what_is_wrong_before_anything_is_installed(
+        self, tmp_path: Path, flags: tuple[str, ...], reason: str
+    ) -> None:
+        command = (sys.executable, "-S", "-m", "tabrl_local.preflight", *flags)
+        environment = {"PYTHONPATH": str(Path(preflight.__file__).parents[1])}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (preflight.EXIT_CANNOT_START, "")
+        assert f"reason: {reason}" in done.stderr
+        assert "remedy: " in done.stderr
+        assert "Traceback" not in done.stderr
+
     def test_a_front_end_that_was_not_built(self, tmp_path: Path) -> None:
         with pytest.raises(LaunchError, match=r"index\.html is missing") as raised:
             render(Topology(8080), tmp_path)

@@ -1,7 +1,11 @@
-"""Checks made before anything starts, so that what is wrong is said once and in plain words."""
+"""Checks made before anything starts, so that what is wrong is said once and in plain words.
+
+`python -m tabrl_local.preflight --port 8080 --data .data` makes them with a bare Python, before anything is installed.
+"""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import errno
 import fcntl
@@ -16,8 +20,77 @@ from pathlib import Path
 from tabrl_local.errors import LaunchError
 from tabrl_local.topology import HOST, Topology
 
+EXIT_CANNOT_START = 2
 LOCK_NAME = "launcher.lock"
 HIGHEST_PORT = 65535
+
+
+def main() -> None:
+    """Checks; exits with status 2 when TabRL could not start here."""
+    parser = argparse.ArgumentParser(prog="python -m tabrl_local.preflight", description=__doc__)
+    add_arguments(parser)
+    arguments = parser.parse_args()
+    with told_plainly(), ready_to_start(arguments.port, arguments.data):
+        pass
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the two flags that decide where TabRL runs; `ready_to_start` judges what they say."""
+    parser.add_argument("--port", default="8080", help="gateway's port; it takes the next 21 too (default 8080)")
+    parser.add_argument("--data", default=".data", help="databases, artifacts, logs (default .data)")
+
+
+@contextlib.contextmanager
+def told_plainly() -> Iterator[None]:
+    """Tells what stops TabRL from starting, and exits with status 2."""
+    try:
+        yield
+    except LaunchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_CANNOT_START)
+
+
+@contextlib.contextmanager
+def ready_to_start(port: str, folder: str) -> Iterator[tuple[Topology, Path]]:
+    """Makes every check and holds the data folder; gives the ports and the folder to use.
+
+    Raises:
+      LaunchError: as the checks below.
+    """
+    check_system()
+    topology = Topology(parse_port(port))
+    data = parse_folder(folder)
+    prepare_data_folder(data)
+    with data_folder_lock(data, topology):
+        check_ports(topology)
+        yield topology, data
+
+
+def parse_port(text: str) -> int:
+    """Reads a port.
+
+    Raises:
+      LaunchError: PORT_INVALID, when it is no number.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        raise LaunchError(
+            "PORT_INVALID", f"{text!r} is no port.", "Choose a number between 1024 and 65000: make up PORT=<port>"
+        ) from None
+
+
+def parse_folder(text: str) -> Path:
+    """Reads the name of the data folder; an empty one would mean the folder that this runs in.
+
+    Raises:
+      LaunchError: DATA_NOT_WRITABLE, when there is no name.
+    """
+    if not text.strip():
+        raise LaunchError(
+            "DATA_NOT_WRITABLE", "DATA names no folder.", "Name one, or leave it out: make up DATA=<folder>"
+        )
+    return Path(text).expanduser().resolve()
 
 
 def check_system(platform: str = sys.platform) -> None:
@@ -117,3 +190,7 @@ def check_ports(topology: Topology) -> None:
                     f"Port {port}, which the {user} needs, cannot be used: {error.strerror}.",
                     f"Choose others: make up PORT=<port> (it takes PORT to PORT+{count})",
                 ) from error
+
+
+if __name__ == "__main__":
+    main()

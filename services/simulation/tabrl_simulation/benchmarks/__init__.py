@@ -1,0 +1,1 @@
+"""Measurements of learning, stepping and resuming on one machine; `make bench` runs them."""

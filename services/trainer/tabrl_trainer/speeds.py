@@ -46,7 +46,7 @@ _PHYSICS_USECS: Final[dict[str, float]] = {
     "WalkerWalk": 109,
 }
 _PROCESSORS: Final = 2
-# Everything else in a step: policy, observation, reward, learning. CartpoleBalance trained at 47,000 to 62,000 steps per
+# Everything else in a step: policy, observation, reward, learning. CartpoleBalance trained at 47,000 to 62,000 steps a
 # second on such a machine, 1.3 microseconds of each step being physics; the networks are alike in all environments.
 _OTHER_USECS: Final = 17.0
 # Loading took 3.5 s, compiling 3 s with a warm compilation cache and 8 s with a cold one, as it is on a first run.

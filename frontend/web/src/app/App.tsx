@@ -6,9 +6,9 @@ import { Button } from "../ui/Button";
 import { FailureNotice } from "../ui/Notice";
 import styles from "./App.module.css";
 import { Header } from "./Header";
-import { Link } from "./Link";
 import { loadLater, whenIdle } from "./loadLater";
 import { GALLERY } from "./location";
+import { useSession } from "./session";
 import { useSettledPlace } from "./useSettledPlace";
 
 const { Component: Studio, prefetch: prefetchStudio } = loadLater(
@@ -68,14 +68,17 @@ interface LookupProps {
 
 /** While it is looked up whose environment a link without one means; says so when there is no such run, policy or reward. */
 function Lookup({ failure, onHistory }: LookupProps) {
+  const { navigation } = useSession();
   return (
     <div className={styles.waiting}>
       {failure && (
         <div className={styles.lookup}>
           <FailureNotice failure={failure} />
           <nav className={styles.ways} aria-label="Ways on">
-            <Link to={GALLERY}>All robots</Link>
-            <Button variant="quiet" size="small" onClick={onHistory}>
+            <Button variant="primary" onClick={() => navigation.go(GALLERY)}>
+              All robots
+            </Button>
+            <Button variant="quiet" onClick={onHistory}>
               Your work
             </Button>
           </nav>

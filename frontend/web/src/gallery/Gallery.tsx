@@ -38,7 +38,7 @@ export function Gallery() {
             <strong>Choose a robot.</strong> Each one is simulated right here, in your browser.
           </li>
           <li>
-            <strong>Describe a behaviour.</strong> Your words become a score that rewards the robot for doing it.
+            <strong>Describe a behaviour.</strong> Your words become a reward: what the robot earns for doing it.
           </li>
           <li>
             <strong>Train.</strong> It practises on this machine and drives the robot better by the minute.

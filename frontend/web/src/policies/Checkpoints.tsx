@@ -4,6 +4,9 @@ import type { StudioState } from "../studio/useStudio";
 import styles from "./Checkpoints.module.css";
 import { returnOf, whatReturnIs } from "./episodeReturn";
 
+/** What stays visible beside the chosen chip. */
+const SPARE_PX = 24;
+
 /** The policies of a run, oldest first: how the robot behaved after so much practice, each one click away. */
 export function Checkpoints({ studio }: { readonly studio: StudioState }) {
   const { bestPolicyId, checkpoints, policyId, following, running, scale } = studio;
@@ -11,10 +14,10 @@ export function Checkpoints({ studio }: { readonly studio: StudioState }) {
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: another policy, or a new chip beside it, is what triggers it
   useEffect(() => {
-    const chosen = list.current?.querySelector<HTMLElement>("[aria-pressed=true]");
+    const chosen = list.current?.querySelector<HTMLElement>("[aria-pressed=true]")?.parentElement;
     if (!list.current || !chosen || !following) return;
-    list.current.scrollLeft = chosen.offsetLeft + chosen.offsetWidth - list.current.clientWidth;
-  }, [following, policyId, checkpoints.length]);
+    list.current.scrollLeft = chosen.offsetLeft + chosen.offsetWidth - list.current.clientWidth + SPARE_PX;
+  }, [following, policyId, bestPolicyId, checkpoints.length]);
 
   if (checkpoints.length === 0) return null;
   return (

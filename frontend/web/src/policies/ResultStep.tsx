@@ -30,10 +30,10 @@ export function ResultStep({ studio }: { readonly studio: StudioState }) {
     <Step
       number={4}
       title="See how well it does"
-      state={evaluation?.status === "done" ? "done" : policyId && !running ? "now" : "later"}
+      state={evaluation?.status === "done" ? "done" : policy.value && !running ? "now" : "later"}
       intro={`The policy plays ${EVALUATION_EPISODES} episodes in a separate simulation, each from another start. Counted is the return: ${whatReturnIs(scale)}.`}
     >
-      {policyId && (
+      {(evaluation || policy.value?.policyId === policyId) && (
         <>
           {evaluation && <EvaluationResult evaluation={evaluation} scale={scale} />}
           {evaluation?.failure && (

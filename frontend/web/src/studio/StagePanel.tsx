@@ -78,7 +78,7 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
             studio={studio}
             ready={ready}
             driving={drivingSha256 !== "" && drivingSha256 === policy.value?.controller?.sha256}
-            problem={policyProblem || policy.failure?.message || ""}
+            problem={policyProblem}
           />
         </div>
         <div className={styles.controls}>
@@ -133,7 +133,7 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
       <LiveTerms
         ticks={ticks}
         termNames={studio.termNames}
-        driven={studio.policyId !== ""}
+        driven={policy.value !== undefined}
         highlighted={highlighted}
         onHighlight={onHighlight}
       />
@@ -157,6 +157,7 @@ function PolicyStatus({ studio, ready, driving, problem }: PolicyStatusProps) {
   if (policyId) {
     const steps = policy.value ? `${formatCount(policy.value.envSteps)} steps of practice` : "";
     if (problem && !drives) text = `This policy could not be loaded: ${problem}`;
+    else if (policy.failure && !policy.value) text = "This policy cannot be loaded";
     else if (!drives) text = "Loading the policy";
     else if (!running && policyId === studio.bestPolicyId) text = `The best policy, after ${steps}`;
     else text = final && !running ? `The last policy, after ${steps}` : `Steered after ${steps}`;

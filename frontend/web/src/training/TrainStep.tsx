@@ -158,7 +158,7 @@ function Estimate({ value }: { readonly value: EstimateRunResponse }) {
       <p className={styles.duration}>{upperFirst(formatEstimate(durationSecs))}</p>
       <p>
         {settings?.envSteps !== undefined && <>{formatCount(settings.envSteps)} steps of practice, </>}
-        {startupSecs >= 1 && <>of which {formatEstimate(startupSecs)} to get ready; </>}
+        {startupSecs >= 1 && <>after {formatEstimate(startupSecs)} to get ready; </>}
         {basis}.{queueSecs >= 1 && <> It starts after {formatEstimate(queueSecs)}, when the run before it is done.</>}
       </p>
     </>

@@ -34,6 +34,7 @@ class RunProgress:
         self._output = output
         self._total = total_steps
         self._state: trainer_pb2.RunState.ValueType = trainer_pb2.RUN_STATE_UNSPECIFIED
+        self._revision = 0
         self._last_line, self._last_steps = 0.0, -1
         self._told: set[str] = set()
         self.policies: list[trainer_pb2.PolicyPublished] = []
@@ -67,6 +68,7 @@ class RunProgress:
     def snapshot(self, run: trainer_pb2.Run) -> None:
         """Takes the run as it stands."""
         self._total = run.spec.settings.env_steps or self._total
+        self._revision = run.revision
         self._enter(run.state)
         if run.HasField("metrics"):
             self._metrics(run.metrics)
@@ -87,7 +89,8 @@ class RunProgress:
         """Takes what happened."""
         self._output.event("run_event", run_event=event)
         match event.WhichOneof("event"):
-            case "state_changed":
+            # The history is told after the snapshot, which is further already.
+            case "state_changed" if event.revision > self._revision:
                 self._enter(event.state_changed.state)
             case "metrics":
                 self._metrics(event.metrics)
@@ -135,7 +138,7 @@ class RunProgress:
             self._last_line, self._last_steps = now, metrics.env_steps
             # the last unroll may go past the end
             share = f"{min(100.0, 100 * metrics.env_steps / self._total):3.0f} %  " if self._total else ""
-            speed = f"{count(metrics.env_steps_per_sec)} steps/s"
+            speed = f"{count(metrics.env_steps_per_sec)} steps/s" if metrics.env_steps_per_sec else ""
             self._output.line("  ".join(part for part in (f"  {share}{steps}", reached, speed, left) if part))
 
     def _published(self, policy: trainer_pb2.PolicyPublished) -> None:

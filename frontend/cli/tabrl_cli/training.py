@@ -41,7 +41,7 @@ def start_run(connection: Connection, output: Output, spec: trainer_pb2.RunSpec)
     estimate = connection.call(connection.trainer.EstimateRun, trainer_pb2.EstimateRunRequest(spec=spec))
     output.event("estimate", estimate=estimate)
     basis = (
-        f"measured on {estimate.measured_runs} runs here"
+        f"measured on {estimate.measured_runs} run{'s' if estimate.measured_runs > 1 else ''} here"
         if estimate.measured_runs
         else "a guess until a run has been measured here"
     )

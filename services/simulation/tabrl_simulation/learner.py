@@ -74,7 +74,8 @@ class LearnerState(NamedTuple):
 
 
 class Rollout(NamedTuple):
-    """What one step of all environments showed; each [N, ...], float32. A list of `T` of them is a batch.
+    """What one step of all environments showed; each [N, ...], float32. A batch is a list of `T` of them, or one with
+    every array [T, N, ...].
 
     Attributes:
         observation: what the policy saw, [N, O].
@@ -97,6 +98,10 @@ class Rollout(NamedTuple):
     termination: jax.Array
     truncation: jax.Array
     privileged_observation: jax.Array | None = None
+
+
+# A batch.
+Rollouts = Rollout | list[Rollout]
 
 
 class Report(NamedTuple):
@@ -133,8 +138,8 @@ class Learner:
 
     networks: ppo_networks.PPONetworks
     init: Callable[[jax.Array], LearnerState]
-    observe: Callable[[LearnerState, list[Rollout]], LearnerState]
-    update: Callable[[LearnerState, list[Rollout], jax.Array, jax.Array, jax.Array | None], tuple[LearnerState, Report]]
+    observe: Callable[[LearnerState, Rollouts], LearnerState]
+    update: Callable[[LearnerState, Rollouts, jax.Array, jax.Array, jax.Array | None], tuple[LearnerState, Report]]
 
 
 def make_networks(
@@ -229,12 +234,12 @@ def make_learner(
         opt_state = opt_state._replace(hyperparams={**opt_state.hyperparams, "learning_rate": step_size})
         return (params, opt_state, normalizers, key), metrics
 
-    def observe(state: LearnerState, rollouts: list[Rollout]) -> LearnerState:
+    def observe(state: LearnerState, rollouts: Rollouts) -> LearnerState:
         return _observed(state, _stacked(rollouts))
 
     def update(
         state: LearnerState,
-        rollouts: list[Rollout],
+        rollouts: Rollouts,
         last_observation: jax.Array,
         progress: jax.Array,
         last_privileged_observation: jax.Array | None = None,
@@ -327,7 +332,9 @@ def _follow_kl(step_size: jax.Array, kl: jax.Array, progress: jax.Array) -> jax.
     return jnp.clip(step_size * factor, *STEP_SIZE_RANGE)
 
 
-def _stacked(rollouts: list[Rollout]) -> Rollout:
+def _stacked(rollouts: Rollout | list[Rollout]) -> Rollout:
+    if isinstance(rollouts, Rollout):
+        return rollouts
     stacked: Rollout = jax.tree.map(lambda *steps: jnp.stack(steps), *rollouts)
     return stacked
 

@@ -1,0 +1,110 @@
+"""What training asks of a backend: environments that a policy drives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import jax
+    from numpy.typing import NDArray
+
+    from tabrl_simulation import learner
+    from tabrl_simulation.control_loop import EpisodeTally, Reward, RolloutState
+    from tabrl_simulation.environments import Environment
+    from tabrl_simulation.settings import Settings
+
+__all__ = ["Collector", "make_collector"]
+
+
+class Collector(Protocol):
+    """The environments of one training, and where they stand."""
+
+    @property
+    def backend(self) -> str:
+        """Name of the physics, of `choice.NAMES`."""
+
+    @property
+    def steps_per_collect(self) -> int:
+        """Control steps, over all environments, that one `collect` takes."""
+
+    @property
+    def state(self) -> RolloutState:
+        """Where the environments stand, ready for the next physics steps."""
+
+    def begin(self, state: learner.LearnerState, key: jax.Array) -> None:
+        """Starts an episode in every environment, and asks the policy for first actions."""
+
+    def collect(self, state: learner.LearnerState) -> learner.Rollouts:
+        """Lets the policy act `unroll_length` times; returns what each action led to, stacked or in a list."""
+
+    def take_tally(self) -> EpisodeTally:
+        """Returns the sums since the last call, on the host, and starts them anew; draws new starting states if due."""
+
+    def save(self) -> dict[str, NDArray[Any]]:
+        """Returns where the environments stand, as arrays by path, from which `restore` goes on to the bit."""
+
+    def restore(self, saved: Mapping[str, NDArray[Any]]) -> None:
+        """Goes on from what `save` returned for the same environment, settings, reward and backend.
+
+        Raises:
+            KeyError, ValueError: an array is missing or of another shape.
+        """
+
+
+def make_collector(
+    environment: Environment,
+    settings: Settings,
+    networks: Any,
+    *,
+    backend: str | None,
+    reward: Reward | None,
+    weights: Mapping[str, float],
+    threads: int,
+) -> Collector:
+    """Makes the environments of a training; `begin` or `restore` sets them going.
+
+    Args:
+        environment: what to simulate.
+        settings: of the training.
+        networks: Brax's networks, as `learner.make_networks` makes them.
+        backend: name of the physics; None for the best one here that has all the environment's model needs.
+        reward: in place of the environment's own.
+        weights: of the reward's terms; 1 where none is given.
+        threads: for physics on the processor.
+
+    Raises:
+        BackendUnavailable: the backend does not exist, needs what is not here, or lacks what the model needs.
+    """
+    from tabrl_simulation.backends import choice
+
+    *others, last = choice.candidates(backend)
+    for name in others:
+        try:
+            return _made(name, environment, settings, networks, reward, weights, threads)
+        except choice.BackendUnavailable:
+            # Chosen automatically: the next one then.
+            continue
+    return _made(last, environment, settings, networks, reward, weights, threads)
+
+
+def _made(  # noqa: PLR0917 (make_collector's, in its order)
+    backend: str,
+    environment: Environment,
+    settings: Settings,
+    networks: Any,
+    reward: Reward | None,
+    weights: Mapping[str, float],
+    threads: int,
+) -> Collector:
+    from tabrl_simulation.backends import choice
+
+    if backend == choice.MUJOCO_C:
+        from tabrl_simulation import rollout
+
+        return rollout.Rollouts(environment, settings, networks, reward=reward, weights=weights, threads=threads)
+    from tabrl_simulation.backends.device_physics import DevicePhysics
+    from tabrl_simulation.backends.device_rollouts import DeviceRollouts
+
+    physics = DevicePhysics(environment, backend=backend, count=settings.num_envs)
+    return DeviceRollouts(environment, settings, networks, physics, reward=reward, weights=weights, threads=threads)

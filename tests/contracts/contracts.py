@@ -13,6 +13,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 REPOSITORY = Path(__file__).resolve().parents[2]
 DESCRIPTORS = REPOSITORY / "protos" / "gen" / "tabrl.binpb"
 _SERVICE_FIELD, _METHOD_FIELD = 6, 2
+_ENUM_FIELD, _VALUE_FIELD = 5, 2
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def rpcs() -> Iterator[Rpc]:
                 yield Rpc(
                     f"{file.package}.{service.name}",
                     method,
-                    comments.get((_SERVICE_FIELD, i, _METHOD_FIELD, j), ""),
+                    " ".join(comments.get((_SERVICE_FIELD, i, _METHOD_FIELD, j), "").split()),
                     rule if rule.WhichOneof("pattern") else None,
                 )
 
@@ -54,3 +55,14 @@ def rpcs() -> Iterator[Rpc]:
 def services() -> list[str]:
     """Full names of the services."""
     return [f"{file.package}.{service.name}" for file in files() for service in file.service]
+
+
+def reasons() -> dict[str, str]:
+    """The comment of each `ErrorReason`, by its name without the prefix."""
+    (file,) = [file for file in files() if any(enum.name == "ErrorReason" for enum in file.enum_type)]
+    comments = {tuple(place.path): place.leading_comments.strip() for place in file.source_code_info.location}
+    return {
+        value.name.removeprefix("ERROR_REASON_"): comments[_ENUM_FIELD, 0, _VALUE_FIELD, i]
+        for i, value in enumerate(file.enum_type[0].value)
+        if value.number
+    }

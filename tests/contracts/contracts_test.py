@@ -11,12 +11,12 @@ from typing import Any
 import protovalidate
 import pytest
 import yaml
+from buf.validate import validate_pb2
 from google.protobuf import symbol_database
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
-from tabrl.type.v1 import error_pb2
 
-from tests.contracts.contracts import REPOSITORY, Rpc, files, rpcs, services
+from tests.contracts.contracts import REPOSITORY, Rpc, files, reasons, rpcs, services
 
 CODES = frozenset(
     {
@@ -32,13 +32,29 @@ CODES = frozenset(
         "UNAVAILABLE",
     }
 )
-REASONS = {name.removeprefix("ERROR_REASON_") for name in error_pb2.ErrorReason.keys()}  # noqa: SIM118
+# What is said of each reason; it begins with the status code that the reason comes with.
+REASONS = reasons()
+# Fields that every call refuses in the same way.
+REFUSED_FIELDS = {
+    "environment_id": "ENVIRONMENT_NOT_FOUND",
+    "policy_id": "POLICY_NOT_FOUND",
+    "reward_id": "REWARD_NOT_FOUND",
+    "run_id": "RUN_NOT_FOUND",
+    "request_id": "REQUEST_ID_REUSED",
+    "page_token": "INVALID_PAGE_TOKEN",
+}
 # Cannot fail but for what any call can meet: a service that is down, a defect.
 CANNOT_FAIL = {"tabrl.rewardgen.v1.RewardService.ListModels"}
 EXAMPLES = json.loads((Path(__file__).parent / "requests.json").read_text())
 
 for file in files():
     importlib.import_module(file.name.removesuffix(".proto").replace("/", ".") + "_pb2")
+
+
+def documented(rpc: Rpc) -> set[tuple[str, str]]:
+    """The errors in a method's comment, as (status code, reason)."""
+    found = re.findall(rf"\b({'|'.join(CODES)}) \(([A-Z_, ]+)\)", rpc.comment)
+    return {(code, reason) for code, listed in found for reason in listed.split(", ")}
 
 
 def message(type_name: str, content: dict[str, Any]) -> Message:
@@ -48,19 +64,36 @@ def message(type_name: str, content: dict[str, Any]) -> Message:
 
 @pytest.mark.parametrize("rpc", list(rpcs()), ids=lambda rpc: rpc.name)
 class TestEveryRpc:
-    def test_documents_a_status_code(self, rpc: Rpc) -> None:
+    def test_documents_its_errors(self, rpc: Rpc) -> None:
         if rpc.name in CANNOT_FAIL:
             return
         borrowed = re.search(r"Errors are those of (\w+)", rpc.comment)
         if borrowed:
-            assert any(other.descriptor.name == borrowed[1] for other in rpcs())
+            (lender,) = [other for other in rpcs() if other.descriptor.name == borrowed[1]]
+            assert documented(lender), f"{rpc.name} borrows the errors of {lender.name}, which has none"
             return
-        assert set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)*\b", rpc.comment)) & CODES, f"{rpc.name} documents no status code"
+        assert documented(rpc), f"{rpc.name} documents no error"
 
-    def test_names_reasons_that_exist(self, rpc: Rpc) -> None:
-        for listed in re.findall(rf"\b(?:{'|'.join(CODES)}) \(([A-Z_, ]+)\)", rpc.comment):
-            for reason in listed.split(", "):
-                assert reason in REASONS, f"{rpc.name} names {reason}, which is not in ErrorReason"
+    def test_says_with_every_code_which_reasons_it_has(self, rpc: Rpc) -> None:
+        bare = re.findall(rf"\b({'|'.join(CODES)})\b(?! \()", rpc.comment)
+        assert not bare, f"{rpc.name} names {bare} without a reason"
+
+    def test_names_reasons_in_the_code_that_they_come_with(self, rpc: Rpc) -> None:
+        for code, reason in documented(rpc):
+            assert reason in REASONS, f"{rpc.name} names {reason}, which is not in ErrorReason"
+            assert code in REASONS[reason].split(":")[0], f"{rpc.name} says {code} with {reason}: {REASONS[reason]}"
+
+    def test_documents_what_its_fields_can_be_refused_for(self, rpc: Rpc) -> None:
+        if "Errors are those of" in rpc.comment:
+            return
+        reasons = {reason for _, reason in documented(rpc)}
+        request = symbol_database.Default().GetSymbol(rpc.descriptor.input_type.removeprefix("."))
+        for field in request.DESCRIPTOR.fields:
+            needed = REFUSED_FIELDS.get(field.name, "")
+            optional = field.GetOptions().Extensions[validate_pb2.field].string.min_len == 0
+            # An optional id is a filter, or a label.
+            if needed and not (needed.endswith("_NOT_FOUND") and optional):
+                assert needed in reasons, f"{rpc.name} takes {field.name} and does not document {needed}"
 
     def test_has_an_example_of_its_request(self, rpc: Rpc) -> None:
         assert rpc.descriptor.input_type.removeprefix(".") in EXAMPLES["valid"], "add one to requests.json"

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from tabrl_simulation import robots
+from tabrl_simulation.custom import store
 from tabrl_simulation.robots import MissingRobot
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class Environment:
     """One environment, loaded.
 
     Attributes:
-        id: its id in Playground's registry.
+        id: its id in Playground's registry, or that of an uploaded scene.
         playground: Playground's object, whose `reset` and `step` are the environment.
         model: the MuJoCo model it is simulated with; treat as read-only.
         physics_steps_per_control: physics steps in one control step.
@@ -186,8 +187,8 @@ class Environment:
 
 
 def check(environment_id: str) -> None:
-    """Raises UnknownEnvironment unless `environment_id` is one of `ALL`; imports nothing heavy."""
-    if environment_id not in CATEGORY:
+    """Raises UnknownEnvironment unless `environment_id` is one of `ALL` or a kept scene's; imports nothing heavy."""
+    if environment_id not in CATEGORY and not store.exists(environment_id):
         raise UnknownEnvironment(environment_id)
 
 
@@ -204,6 +205,10 @@ def load(environment_id: str, overrides: Mapping[str, Any] | None = None) -> Env
         InvalidOverride: its configuration has no such entry, or the value is of another type.
     """
     check(environment_id)
+    if environment_id.startswith(store.PREFIX):
+        from tabrl_simulation.custom import loading
+
+        return loading.load(environment_id, overrides)
     lacking = robots.missing(environment_id)
     if lacking is not None:
         raise lacking
@@ -222,6 +227,7 @@ def load(environment_id: str, overrides: Mapping[str, Any] | None = None) -> Env
         facts = config.to_dict()
         playground = registry.load(environment_id, config=config)
     model = playground.mj_model
+    _let_bodies_collide(model)
     observation_size, privileged_observation_size = reset.observation_sizes(playground)
     return Environment(
         id=environment_id,
@@ -258,6 +264,20 @@ def _prepare_playground() -> None:
 
 def _never_clone(*_: Any, **__: Any) -> None:
     """Stands in for Playground's download of Menagerie, over a gigabyte that nobody asked for."""
+
+
+def _let_bodies_collide(model: mujoco.MjModel) -> None:
+    """Has each body collide with all that its geoms collide with.
+
+    MuJoCo C rules out pairs of bodies before it looks at their geoms. PandaOpenCabinet lets a geom collide with more
+    only after the model is compiled, which MJX sees and MuJoCo C would not.
+    """
+    import numpy as np
+
+    for name in ("contype", "conaffinity"):
+        of_body = np.zeros_like(getattr(model, f"body_{name}"))
+        np.bitwise_or.at(of_body, model.geom_bodyid, getattr(model, f"geom_{name}"))
+        getattr(model, f"body_{name}")[:] = of_body
 
 
 def _override(config: ConfigDict, overrides: Mapping[str, Any]) -> None:
@@ -300,7 +320,7 @@ def _fingerprint(environment_id: str, model: mujoco.MjModel, config: dict[str, A
 
 
 def _nearest(environment_id: str) -> str:
-    by_lower_case = {known.lower(): known for known in CATEGORY}
+    by_lower_case = {known.lower(): known for known in (*CATEGORY, *store.ids())}
     # A long id would make the comparison slow, and no id is near it anyway.
     matches = difflib.get_close_matches(environment_id[:100].lower(), by_lower_case, n=1, cutoff=0.0)
     return by_lower_case[matches[0]]

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Self
 
 from tabrl_simulation import environments
+from tabrl_simulation.custom import store
 
 __all__ = ["InvalidSettings", "Settings", "default_settings"]
 
@@ -218,6 +219,18 @@ _OTHER: Final[dict[str, dict[str, Any]]] = {
     "PendulumSwingup": {"num_envs": 64, "unroll_length": 40},
 }
 
+_CUSTOM: Final = Settings(
+    env_steps=5_000_000,
+    num_envs=128,
+    unroll_length=24,
+    num_minibatches=6,
+    learning_rate=5e-4,
+    entropy_cost=4e-3,
+    discounting=0.98,
+    hidden_layer_sizes=_LARGE,
+)
+"""For uploaded robots, of which nothing is known."""
+
 
 def default_settings(environment_id: str) -> Settings:
     """Returns settings that learn an environment well within minutes on two processors.
@@ -226,5 +239,7 @@ def default_settings(environment_id: str) -> Settings:
         UnknownEnvironment: there is no such environment.
     """
     environments.check(environment_id)
+    if environment_id.startswith(store.PREFIX):
+        return _CUSTOM
     env_steps, hidden_layer_sizes = _STEPS_AND_LAYERS[environment_id]
     return Settings(env_steps=env_steps, hidden_layer_sizes=hidden_layer_sizes, **_OTHER.get(environment_id, {}))

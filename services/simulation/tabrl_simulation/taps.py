@@ -18,9 +18,13 @@ if TYPE_CHECKING:
     import mujoco
     from mujoco import mjx
 
-__all__ = ["Physics", "blank_data", "tapped"]
+__all__ = ["Physics", "are_in_force", "blank_data", "tapped"]
 
 _LOCK: Final = threading.RLock()
+_depth: Final = threading.local()
+
+# Rotation matrices, which MuJoCo C keeps flat.
+_MATRICES: Final = frozenset({"xmat", "ximat", "geom_xmat", "site_xmat", "cam_xmat"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +65,38 @@ def tapped(physics: Physics) -> Iterator[None]:
             original = getattr(module, name)
             undo.callback(setattr, module, name, original)
             setattr(module, name, routed(original, ours))
+        before = getattr(_depth, "value", 0)
+        undo.callback(setattr, _depth, "value", before)
+        _depth.value = before + 1
         yield
 
 
+def are_in_force() -> bool:
+    """Returns whether this thread's environments are answered by a `Physics` of ours just now."""
+    return getattr(_depth, "value", 0) > 0
+
+
 def blank_data(model: mujoco.MjModel) -> mjx.Data:
-    """Returns MJX data of the model's default state, with its derived arrays not yet computed."""
+    """Returns data of the model's default state in MJX's layout, with its derived arrays not yet computed.
+
+    It holds the public arrays only, read off MuJoCo C: what MJX keeps beside them is for its own physics, and MJX
+    refuses to make it for models with features that only MuJoCo C has.
+    """
+    import jax.numpy as jnp
+    import mujoco
+    import numpy as np
     from mujoco import mjx
 
-    return mjx.make_data(model, impl="jax")
+    default = mujoco.MjData(model)
+
+    def array(name: str) -> jax.Array:
+        value = np.asarray(getattr(default, name))
+        if name in _MATRICES:
+            value = value.reshape(-1, 3, 3)
+        return jnp.asarray(value, bool if name == "eq_active" else jnp.float32)
+
+    names = [name for name in mjx.Data.__dataclass_fields__ if not name.startswith("_")]
+    return mjx.Data(**{name: array(name) for name in names}, _impl=None)
 
 
 def _make_data(model: mujoco.MjModel, **given: Any) -> mjx.Data:

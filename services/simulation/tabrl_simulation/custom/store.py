@@ -1,0 +1,175 @@
+"""Where uploaded scenes are kept: one folder each, named by its content, never changed once it is there.
+
+    <folder>/<id>/scene.json      name for people, the file it came from, the id it replaces
+    <folder>/<id>/config.json     its `SceneConfig`
+    <folder>/<id>/scene.xml       MJCF as MuJoCo wrote it, with 17 digits
+    <folder>/<id>/assets/<path>   files that the MJCF names
+
+The folder is named by the variable TABRL_SCENES, which every service of one machine sets alike. Imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tabrl_simulation.custom.config import SceneConfig
+
+__all__ = [
+    "PREFIX",
+    "REVISION",
+    "VARIABLE",
+    "StoredScene",
+    "exists",
+    "folder",
+    "identify",
+    "ids",
+    "motion_digest",
+    "read",
+    "write",
+]
+
+PREFIX: Final = "custom-"
+"""What the id of every uploaded scene begins with."""
+VARIABLE: Final = "TABRL_SCENES"
+"""Environment variable that names the folder of uploaded scenes."""
+REVISION: Final = 1
+"""Grows whenever an environment made from the same scene and configuration would move or observe differently."""
+
+_ID: Final = re.compile(r"custom-[a-z0-9-]{1,40}-[0-9a-f]{8}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredScene:
+    """An uploaded scene.
+
+    Attributes:
+        title: name for people.
+        source: name of the file it came from.
+        config: what makes it an environment.
+        xml: MJCF as MuJoCo wrote it, with 17 digits.
+        assets: files that the MJCF names, by path.
+        replaces: id of the scene whose configuration was edited to give this one; empty for none.
+    """
+
+    title: str
+    source: str
+    config: SceneConfig
+    xml: str
+    assets: Mapping[str, bytes]
+    replaces: str = ""
+
+
+def folder() -> Path | None:
+    """Returns the folder of uploaded scenes; None where none is set."""
+    named = os.environ.get(VARIABLE)
+    return Path(named) if named else None
+
+
+def exists(environment_id: str) -> bool:
+    """Returns whether a scene of this id is kept."""
+    root = folder()
+    return root is not None and _ID.fullmatch(environment_id) is not None and (root / environment_id).is_dir()
+
+
+def ids() -> tuple[str, ...]:
+    """Returns the ids of all scenes kept, in order."""
+    root = folder()
+    if root is None or not root.is_dir():
+        return ()
+    return tuple(sorted(path.name for path in root.iterdir() if _ID.fullmatch(path.name)))
+
+
+def read(environment_id: str) -> StoredScene:
+    """Returns a scene.
+
+    Raises:
+        LookupError: no scene of this id is kept.
+        OSError, ValueError: its files are damaged.
+    """
+    root = folder()
+    if root is None or not exists(environment_id):
+        raise LookupError(environment_id)
+    path = root / environment_id
+    about = json.loads((path / "scene.json").read_text())
+    assets = path / "assets"
+    return StoredScene(
+        title=str(about["title"]),
+        source=str(about["source"]),
+        replaces=str(about["replaces"]),
+        config=SceneConfig.from_dict(json.loads((path / "config.json").read_text())),
+        xml=(path / "scene.xml").read_text(),
+        assets={
+            file.relative_to(assets).as_posix(): file.read_bytes()
+            for file in sorted(assets.rglob("*"))
+            if file.is_file()
+        },
+    )
+
+
+def write(root: Path, scene: StoredScene) -> str:
+    """Keeps a scene, whole or not at all, and returns its id; what is there already stays.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written.
+        ValueError: an asset's path leads out of the folder.
+    """
+    environment_id = identify(scene)
+    path = root / environment_id
+    if path.is_dir():
+        return environment_id
+    root.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(dir=root, prefix=".writing-"))
+    try:
+        about = {"title": scene.title, "source": scene.source, "replaces": scene.replaces}
+        files = {
+            "scene.json": json.dumps(about, indent=1).encode(),
+            "config.json": json.dumps(scene.config.to_dict(), indent=1).encode(),
+            "scene.xml": scene.xml.encode(),
+            **{f"assets/{name}": content for name, content in scene.assets.items()},
+        }
+        for name, content in files.items():
+            target = unfinished / name
+            if ".." in Path(name).parts or not target.resolve().is_relative_to(unfinished.resolve()):
+                raise ValueError(f"{name} leads out of the scene's folder")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        unfinished.chmod(0o755)
+        try:
+            unfinished.rename(path)
+        except OSError:
+            if not path.is_dir():  # another process wrote the same at the same time
+                raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return environment_id
+
+
+def identify(scene: StoredScene) -> str:
+    """Returns the id of a scene: its title in a few letters, and the beginning of its content's digest."""
+    letters = re.sub(r"[^a-z0-9]+", "-", scene.title.lower()).strip("-")[:40].strip("-") or "robot"
+    return f"{PREFIX}{letters}-{_digest(scene).hexdigest()[:8]}"
+
+
+def motion_digest(scene: StoredScene, mujoco_version: str) -> str:
+    """Returns the SHA-256, in hex, over all that decides how the scene's environment moves and observes."""
+    digest = _digest(scene)
+    digest.update(f"mujoco {mujoco_version}, revision {REVISION}".encode())
+    return digest.hexdigest()
+
+
+def _digest(scene: StoredScene) -> hashlib._Hash:
+    parts = {"scene.xml": scene.xml.encode(), **scene.assets}
+    digest = hashlib.sha256(json.dumps(scene.config.to_dict(), sort_keys=True).encode())
+    for name, content in sorted(parts.items()):
+        digest.update(f"\n{name} {len(content)}\n".encode())
+        digest.update(content)
+    return digest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
@@ -23,36 +22,9 @@ DEFAULT_GATEWAY = "http://127.0.0.1:8080"
 UNARY_SECS = 30.0
 # An LLM may think and repair for minutes; an evaluation of many episodes plays for as long.
 STREAM_SECS = 900.0
-# A service is back within seconds. Its own RetryInfo says about one second, too short for one that loads.
+# What is tried again: calls that are safe to repeat, while a service restarts. It is back within seconds. Its own RetryInfo says about one second, too short for one that loads.
 RESTART_PAUSES_SECS: Sequence[float] = (1.0, 1.0, 2.0, 3.0, 3.0)
 _RESTARTING = frozenset({"SERVICE_UNAVAILABLE", "DRAINING", "STORAGE_UNAVAILABLE"})
-
-_RETRIED = {
-    "methodConfig": [
-        {
-            # Reads, and what a request id makes safe to repeat.
-            "name": [
-                {"service": "tabrl.scene.v1.SceneService"},
-                {"service": "tabrl.exporter.v1.ExporterService"},
-                {"service": "tabrl.trainer.v1.TrainerService", "method": "CreateRun"},
-                {"service": "tabrl.trainer.v1.TrainerService", "method": "GetRun"},
-                {"service": "tabrl.trainer.v1.TrainerService", "method": "ListRuns"},
-                {"service": "tabrl.trainer.v1.TrainerService", "method": "CancelRun"},
-                {"service": "tabrl.trainer.v1.TrainerService", "method": "EstimateRun"},
-                {"service": "tabrl.rewardgen.v1.RewardService", "method": "ListModels"},
-                {"service": "tabrl.rewardgen.v1.RewardService", "method": "ListRewards"},
-                {"service": "tabrl.rewardgen.v1.RewardService", "method": "GetReward"},
-            ],
-            "retryPolicy": {
-                "maxAttempts": 4,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "1s",
-                "backoffMultiplier": 3,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ]
-}
 
 RequestT = TypeVar("RequestT", contravariant=True)  # noqa: PLC0105
 ResponseT = TypeVar("ResponseT", covariant=True)  # noqa: PLC0105
@@ -79,7 +51,6 @@ class Connection:
         self.url = f"{parts.scheme}://{parts.netloc}"
         address = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
         options = (
-            ("grpc.service_config", json.dumps(_RETRIED)),
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.min_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 2000),
@@ -130,7 +101,7 @@ class Connection:
 
 def _wait_for_restart(error: CallError, pauses: Iterator[float]) -> None:
     """Waits before another try. Raises the error when no restart explains it, or there were tries enough."""
-    if error.code != "UNAVAILABLE" or error.reason not in _RESTARTING or error.retry_after_secs is None:
+    if error.code != "UNAVAILABLE" or error.reason not in _RESTARTING:
         raise error
     pause = next(pauses, None)
     if pause is None:

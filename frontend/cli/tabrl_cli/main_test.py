@@ -408,7 +408,10 @@ def test_a_gateway_that_is_no_url() -> None:
     assert "no URL of a gateway" in result.stderr
 
 
-def test_a_call_is_tried_again_while_a_service_restarts(server: tuple[Server, str]) -> None:
+def test_a_call_is_tried_again_while_a_service_restarts(
+    server: tuple[Server, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tabrl_cli.connection.RESTART_PAUSES_SECS", (0.01,) * 4)
     servicer, url = server
     servicer.unavailable_estimates = 2
     assert tabrl(url, *TRY).exit_code == 0

@@ -221,8 +221,7 @@ async def rig(config, worker, exporter):
 @pytest.fixture
 def short_pauses(monkeypatch):
     """Have what is tried again tried at once."""
-    monkeypatch.setattr("tabrl_trainer.executor.FIRST_PAUSE_SECS", 0.01)
-    monkeypatch.setattr("tabrl_trainer.record.FIRST_PAUSE_SECS", 0.01)
+    monkeypatch.setattr("tabrl_trainer.retries.FIRST_PAUSE_SECS", 0.01)
 
 
 def states(events) -> list[int]:

@@ -18,15 +18,13 @@ from tabrl_trainer.models import AttemptRow, RunRow
 from tabrl_trainer.protocol import Job
 from tabrl_trainer.record import (
     ENDED,
-    FIRST_PAUSE_SECS,
-    LONGEST_PAUSE_SECS,
-    PASSING,
     UNDER_WAY,
     Record,
     change_state,
     log,
     newest_checkpoint,
 )
+from tabrl_trainer.retries import PASSING, pauses
 from tabrl_trainer.worker_process import Ending, WorkerProcess
 
 # So many without a new checkpoint in between fail a run.
@@ -99,17 +97,16 @@ class LocalExecutor:
     async def _train(self, run_id: str) -> None:
         """Attempt a run until it has ended."""
         state = await self._record.write_persistently(run_id, _start)
-        pause = FIRST_PAUSE_SECS
+        waits = pauses()
         while state not in ENDED:
             state, outcome = await self._attempt(run_id)
             if outcome != "deferred":
-                pause = FIRST_PAUSE_SECS
+                waits = pauses()
                 continue
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(next(waits)):
                     await self._cancelled[run_id].wait()
                 state = await self._record.write_persistently(run_id, _cancel_if_asked)
-            pause = min(2 * pause, LONGEST_PAUSE_SECS)
 
     async def _attempt(self, run_id: str) -> tuple[int, str]:
         """Have one worker train a run; returns the run's state then, and the outcome of the attempt."""

@@ -20,7 +20,6 @@ from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.models import CheckpointRow, RunRow
 from tabrl_trainer.record import (
     ENDED,
-    PASSING,
     PENDING,
     PUBLISHED,
     REFUSED,
@@ -31,6 +30,7 @@ from tabrl_trainer.record import (
     append,
     log,
 )
+from tabrl_trainer.retries import PASSING, pauses
 
 # An export traces and measures: seconds, or a minute for a humanoid on a busy machine.
 _EXPORT_TIMEOUT_SECS = 180.0
@@ -62,6 +62,7 @@ class Publisher:
         self._record = record
         self._exporter = exporter_pb2_grpc.ExporterServiceStub(context.channel("exporter"))
         self._away = 0
+        self._pauses = pauses(_FIRST_BACKOFF_SECS, _LONGEST_BACKOFF_SECS)
         self._internal_errors: dict[int, int] = {}
 
     async def run(self) -> None:
@@ -97,7 +98,7 @@ class Publisher:
         except TabrlError as error:
             await self._failed(candidate, error)
             return
-        self._away = 0
+        self._answered()
         PUBLICATIONS.labels(PUBLISHED).inc()
         policy_id = response.policy.policy_id
         await self._record.write_persistently(
@@ -113,15 +114,18 @@ class Publisher:
                 await self._record.write_persistently(
                     candidate.run_id, lambda session, run: _unreachable(session, run, error)
                 )
-            delay = min(_FIRST_BACKOFF_SECS * 2 ** (self._away - 1), _LONGEST_BACKOFF_SECS)
-            await asyncio.sleep(max(error.retry_after_secs or 0.0, delay))
+            await asyncio.sleep(max(error.retry_after_secs or 0.0, next(self._pauses)))
             return
-        self._away = 0
+        self._answered()
         PUBLICATIONS.labels(REFUSED).inc()
         self._context.log.error("checkpoint refused", run=candidate.run_id, error=str(error))
         await self._record.write_persistently(
             candidate.run_id, lambda session, run: _refused(session, run, candidate, error)
         )
+
+    def _answered(self) -> None:
+        self._away = 0
+        self._pauses = pauses(_FIRST_BACKOFF_SECS, _LONGEST_BACKOFF_SECS)
 
     def _may_try_again(self, candidate: Candidate, error: TabrlError) -> bool:
         """Whether an error may have been a mishap; INTERNAL is taken for one twice per checkpoint."""

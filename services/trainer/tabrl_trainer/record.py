@@ -21,6 +21,7 @@ from tabrl_chassis.error_mapping import as_tabrl_error
 from tabrl_chassis.errors import TabrlError
 
 from tabrl_trainer.models import CheckpointRow, EventRow, RunRow
+from tabrl_trainer.retries import PASSING, pauses
 
 T = TypeVar("T")
 
@@ -31,11 +32,6 @@ UNDER_WAY = (trainer_pb2.RUN_STATE_STARTING, trainer_pb2.RUN_STATE_RUNNING)
 PENDING, SETTLED, UNREACHABLE = "pending", "settled", "unreachable"
 # CheckpointRow.publication: PENDING, or one of these.
 PUBLISHED, SKIPPED, REFUSED = "published", "skipped", "refused"
-
-# What passes by itself, or when a person frees some space, is tried again, ever more slowly.
-PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
-FIRST_PAUSE_SECS = 1.0
-LONGEST_PAUSE_SECS = 60.0
 
 _EVERY_RUN = "*"
 
@@ -60,15 +56,14 @@ class Record:
 
     async def write_persistently(self, run_id: str, work: Callable[[Session, RunRow], T]) -> T:
         """Write as often as it takes while the database is locked or the disk is full."""
-        pause = FIRST_PAUSE_SECS
-        while True:
+        for pause in pauses():
             try:
                 return await self.write(run_id, work)
             except Exception as error:
                 if as_tabrl_error(error, "record").code not in PASSING:
                     raise
             await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECS)
+        raise AssertionError("pauses end")
 
     async def create(self, work: Callable[[Session], str]) -> str:
         """Return the id of the run that `work` makes in a transaction, and wake those who watch."""

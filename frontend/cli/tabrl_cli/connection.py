@@ -22,7 +22,8 @@ DEFAULT_GATEWAY = "http://127.0.0.1:8080"
 UNARY_SECS = 30.0
 # An LLM may think and repair for minutes; an evaluation of many episodes plays for as long.
 STREAM_SECS = 900.0
-# What is tried again: calls that are safe to repeat, while a service restarts. It is back within seconds. Its own RetryInfo says about one second, too short for one that loads.
+# What is tried again: calls that are safe to repeat, while a service restarts. It is back within seconds; its own
+# RetryInfo says about one second, too short for one that loads.
 RESTART_PAUSES_SECS: Sequence[float] = (1.0, 1.0, 2.0, 3.0, 3.0)
 _RESTARTING = frozenset({"SERVICE_UNAVAILABLE", "DRAINING", "STORAGE_UNAVAILABLE"})
 

@@ -57,7 +57,7 @@ function Words({ what, consequences }: Trouble) {
   );
 }
 
-function troubleOf({ gateway, down }: Health, disconnected: boolean): Trouble | undefined {
+function troubleOf({ gateway, down, restarted }: Health, disconnected: boolean): Trouble | undefined {
   if (gateway === "unreachable") {
     const consequence = "Is `make up` still running? What is open stays, and this page reconnects by itself.";
     return { what: "TabRL does not answer.", consequences: [consequence] };
@@ -66,6 +66,11 @@ function troubleOf({ gateway, down }: Health, disconnected: boolean): Trouble | 
     const names = new Intl.ListFormat("en").format(down.map((service) => SERVICE_TITLES[service]));
     const what = down.length === 1 ? `The ${names} service does not answer.` : `${names} do not answer.`;
     return { what, consequences: down.map((service) => CONSEQUENCES[service]) };
+  }
+  if (restarted.length > 0) {
+    const names = new Intl.ListFormat("en").format(restarted.map((service) => SERVICE_TITLES[service]));
+    const what = restarted.length === 1 ? `The ${names} service was restarted.` : `${names} were restarted.`;
+    return { what, consequences: ["It was away for a moment; everything works again."] };
   }
   if (disconnected)
     return { what: "The connection to your runs broke.", consequences: ["Reconnecting; nothing is lost."] };

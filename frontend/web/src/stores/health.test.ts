@@ -17,7 +17,7 @@ test("given a service that was down, when it serves again, then recovery is told
   const answer = async () => Response.json(bodies.shift() ?? { services: { trainer: "serving" } });
   const monitor = monitorHealth(answer, onRecovery, { wellMs: 1, illMs: 1, leastMs: 1, timeoutMs: 1000 });
   await eventually(() => expect(onRecovery).toHaveBeenCalledTimes(1));
-  expect(monitor.store.get()).toEqual({ gateway: "reachable", down: [] });
+  expect(monitor.store.get()).toEqual({ gateway: "reachable", down: [], restarted: [] });
   monitor.stop();
 });
 
@@ -41,5 +41,18 @@ test("given a failed call while a look is under way, when that look ends, then t
   first.resolve(Response.json({ services: { inference: "serving" } }));
   await eventually(() => expect(monitor.store.get().down).toEqual(["inference"]));
   expect(answer).toHaveBeenCalledTimes(2);
+  monitor.stop();
+});
+
+test("given an outage between two looks, when the count of restarts has grown, then it is told for a while", async () => {
+  const answers = [0, 1, 1, 1].map((rewardgen) => ({ services: { rewardgen: "serving" }, restarts: { rewardgen } }));
+  const seen: string[] = [];
+  const onRecovery = vi.fn();
+  const timing = { wellMs: 1, illMs: 1, leastMs: 1, timeoutMs: 1000 };
+  const answer = async () => Response.json(answers.length > 1 ? answers.shift() : answers[0]);
+  const monitor = monitorHealth(answer, onRecovery, timing);
+  monitor.store.subscribe(() => seen.push(monitor.store.get().restarted.join()));
+  await eventually(() => expect(seen).toEqual(["", "rewardgen", ""]));
+  expect(onRecovery).toHaveBeenCalledTimes(1);
   monitor.stop();
 });

@@ -6,6 +6,8 @@ export interface Health {
   /** `unknown` before the first answer; `unreachable` when the gateway itself does not answer. */
   readonly gateway: "unknown" | "reachable" | "unreachable";
   readonly down: readonly ServiceName[];
+  /** Serve again after an outage between two looks that was too short to be met; told for two looks. */
+  readonly restarted: readonly ServiceName[];
 }
 
 /** Timing of the polls, in milliseconds. */
@@ -36,10 +38,13 @@ export function monitorHealth(
   onRecovery: () => void,
   timing: HealthTiming = TIMING,
 ): HealthMonitor {
-  const store = createStore<Health>({ gateway: "unknown", down: [] });
+  const store = createStore<Health>({ gateway: "unknown", down: [], restarted: [] });
   let timer: ReturnType<typeof setTimeout> | undefined;
   let looking = false;
   let again = false;
+  let restarts: Restarts = {};
+  // For how many looks more a restart is told.
+  const told = new Map<ServiceName, number>();
   let startedMs = Number.NEGATIVE_INFINITY;
   let stopped = false;
 
@@ -56,15 +61,23 @@ export function monitorHealth(
     startedMs = performance.now();
     clearTimeout(timer);
     const before = store.get();
-    const now = await read(fetchHealth, timing.timeoutMs);
+    const { gateway, down, restarts: counted } = await read(fetchHealth, timing.timeoutMs);
     looking = false;
     if (stopped) return;
+    const unmet = SERVICE_NAMES.filter(
+      (name) => !before.down.includes(name) && !down.includes(name) && grew(restarts[name], counted[name]),
+    );
+    restarts = { ...restarts, ...counted };
+    for (const [name, left] of told) left > 1 ? told.set(name, left - 1) : told.delete(name);
+    for (const name of unmet) told.set(name, LOOKS_TOLD);
+    const now: Health = { gateway, down, restarted: [...told.keys()] };
     if (!sameHealth(before, now)) store.set(now);
     const recovered =
-      (before.gateway === "unreachable" && now.gateway === "reachable") ||
-      before.down.some((service) => now.gateway === "reachable" && !now.down.includes(service));
+      (before.gateway === "unreachable" && gateway === "reachable") ||
+      before.down.some((service) => gateway === "reachable" && !down.includes(service)) ||
+      unmet.length > 0;
     if (recovered) onRecovery();
-    const well = now.gateway === "reachable" && now.down.length === 0;
+    const well = gateway === "reachable" && down.length === 0;
     lookIn(again ? soonestMs() : well ? timing.wellMs : timing.illMs);
   }
 
@@ -88,19 +101,41 @@ export function parseHealth(body: unknown): readonly ServiceName[] {
   return SERVICE_NAMES.filter((name) => name in states && !isServing(states[name]));
 }
 
-async function read(fetchHealth: (signal: AbortSignal) => Promise<Response>, timeoutMs: number): Promise<Health> {
+/** How often each service has been started again since the launcher started. */
+type Restarts = Readonly<Record<string, unknown>>;
+
+interface Answer {
+  readonly gateway: Health["gateway"];
+  readonly down: readonly ServiceName[];
+  readonly restarts: Restarts;
+}
+
+const LOOKS_TOLD = 2;
+
+async function read(fetchHealth: (signal: AbortSignal) => Promise<Response>, timeoutMs: number): Promise<Answer> {
   try {
     const response = await fetchHealth(AbortSignal.timeout(timeoutMs));
-    return { gateway: "reachable", down: parseHealth(await response.json().catch(() => ({}))) };
+    const body: unknown = await response.json().catch(() => ({}));
+    return { gateway: "reachable", down: parseHealth(body), restarts: part(body, "restarts") ?? {} };
   } catch {
-    return { gateway: "unreachable", down: [] };
+    return { gateway: "unreachable", down: [], restarts: {} };
   }
 }
 
 function services(body: unknown): Record<string, unknown> {
-  if (typeof body !== "object" || body === null) return {};
-  const inner = (body as Record<string, unknown>).services;
-  return (typeof inner === "object" && inner !== null ? inner : body) as Record<string, unknown>;
+  return part(body, "services") ?? record(body) ?? {};
+}
+
+function part(body: unknown, name: string): Record<string, unknown> | undefined {
+  return record(record(body)?.[name]);
+}
+
+function record(value: unknown): Record<string, unknown> | undefined {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
+}
+
+function grew(before: unknown, now: unknown): boolean {
+  return typeof before === "number" && typeof now === "number" && now > before;
 }
 
 function isServing(state: unknown): boolean {
@@ -110,5 +145,5 @@ function isServing(state: unknown): boolean {
 }
 
 function sameHealth(a: Health, b: Health): boolean {
-  return a.gateway === b.gateway && a.down.join() === b.down.join();
+  return a.gateway === b.gateway && a.down.join() === b.down.join() && a.restarted.join() === b.restarted.join();
 }

@@ -1,0 +1,263 @@
+"""A whole TabRL inside the tests: a gRPC server that speaks the real contracts, in which one run trains at once."""
+
+# ruff: noqa: D102, D107
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent import futures
+
+import grpc
+import pytest
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
+from tabrl.inference.v1 import inference_pb2, inference_pb2_grpc
+from tabrl.rewardgen.v1 import rewardgen_pb2, rewardgen_pb2_grpc
+from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
+from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
+from tabrl.type.v1 import artifact_pb2
+from typer.testing import CliRunner, Result
+
+from tabrl_cli import main
+
+DIGEST = "0" * 64
+SOURCE = "def reward(state, action):\n    return {'upright': state.pole_angle_cos}\n"
+STEPS = 10_000
+REFUSAL = trainer_pb2.RunError(reason="PARITY_FAILED", message="ctrl moved by 0.1")
+
+
+def abort(
+    context: grpc.ServicerContext,
+    code: grpc.StatusCode,
+    reason: str,
+    message: str,
+    *,
+    fields: dict[str, str] | None = None,
+    metadata: dict[str, str] | None = None,
+    retry_secs: int | None = None,
+) -> None:
+    """Fails as a TabRL service does."""
+    details: list[object] = [
+        error_details_pb2.ErrorInfo(reason=reason, domain="tabrl.dev", metadata=metadata or {}),
+    ]
+    if fields:
+        bad_request = error_details_pb2.BadRequest()
+        for name, description in fields.items():
+            bad_request.field_violations.add(field=name, description=description)
+        details.append(bad_request)
+    if retry_secs is not None:
+        details.append(error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=retry_secs)))
+    packed = []
+    for detail in details:
+        packed.append(any_pb2.Any())
+        packed[-1].Pack(detail)
+    context.abort_with_status(
+        rpc_status.to_status(status_pb2.Status(code=code.value[0], message=message, details=packed))
+    )
+
+
+class Server(
+    scene_pb2_grpc.SceneServiceServicer,
+    rewardgen_pb2_grpc.RewardServiceServicer,
+    trainer_pb2_grpc.TrainerServiceServicer,
+    exporter_pb2_grpc.ExporterServiceServicer,
+    inference_pb2_grpc.InferenceServiceServicer,
+):
+    """A whole TabRL in which one run trains at once."""
+
+    def __init__(self) -> None:
+        self.cursors: list[int] = []
+        self.break_after: list[int] = []
+        self.break_code = grpc.StatusCode.UNAVAILABLE
+        self.ends = trainer_pb2.RUN_STATE_SUCCEEDED
+        self.created: list[trainer_pb2.CreateRunRequest] = []
+        self.end_after: list[int] = []
+        self.refused = False
+        self.unavailable_estimates = 0
+        self.unavailable_rewards = 0
+        self.reward_requests: list[str] = []
+
+    def ListEnvironments(self, request, context):  # type: ignore[no-untyped-def, override]
+        found = [
+            scene_pb2.EnvironmentSummary(environment_id=name, robot=name[:8], dof_count=2, actuator_count=1)
+            for name in ("CartpoleBalance", "PendulumSwingup")
+            if request.query.lower() in name.lower()
+        ]
+        return scene_pb2.ListEnvironmentsResponse(environments=found, total_size=len(found))
+
+    def GenerateReward(self, request, context):  # type: ignore[no-untyped-def, override]
+        if not request.prompt:
+            abort(
+                context,
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "INVALID_FIELD",
+                "The request breaks a rule.",
+                fields={"prompt": "must be at least 1 character"},
+            )
+        if request.environment_id != "CartpoleBalance":
+            abort(
+                context,
+                grpc.StatusCode.NOT_FOUND,
+                "ENVIRONMENT_NOT_FOUND",
+                f"There is no environment {request.environment_id}.",
+                metadata={"environment_id": request.environment_id, "nearest": "CartpoleBalance"},
+            )
+        self.reward_requests.append(request.request_id)
+        if self.unavailable_rewards:
+            self.unavailable_rewards -= 1
+            abort(context, grpc.StatusCode.UNAVAILABLE, "SERVICE_UNAVAILABLE", "RewardGen is away.", retry_secs=1)
+        if request.model == "openai/absent":
+            abort(
+                context,
+                grpc.StatusCode.UNAVAILABLE,
+                "PROVIDER_FAILED",
+                "The LLM provider could not be reached.",
+                metadata={"provider_error": "connection refused"},
+                retry_secs=5,
+            )
+        Response = rewardgen_pb2.GenerateRewardResponse
+        stage = rewardgen_pb2.GenerationStage
+        yield Response(stage=stage(phase=rewardgen_pb2.GENERATION_PHASE_WRITING, message="asking the library"))
+        yield Response(source_delta="def reward(")
+        yield Response(
+            repair=rewardgen_pb2.GenerationRepair(
+                attempt=1, diagnostics=[rewardgen_pb2.Diagnostic(line=1, column=11, message="the source ends early")]
+            )
+        )
+        yield Response(source_delta=SOURCE)
+        yield Response(reward=reward())
+
+    def ListModels(self, request, context):  # type: ignore[no-untyped-def, override]
+        return rewardgen_pb2.ListModelsResponse(
+            models=[rewardgen_pb2.Model(name="library", title="Built-in library", description="Needs no key.")]
+        )
+
+    def EstimateRun(self, request, context):  # type: ignore[no-untyped-def, override]
+        if self.unavailable_estimates:
+            self.unavailable_estimates -= 1
+            abort(context, grpc.StatusCode.UNAVAILABLE, "DRAINING", "The service is shutting down.")
+        settings = trainer_pb2.TrainingSettings()
+        settings.CopyFrom(request.spec.settings)
+        settings.env_steps = settings.env_steps or STEPS
+        return trainer_pb2.EstimateRunResponse(
+            duration_secs=100, env_steps_per_sec=1200, measured_runs=2, settings=settings, queue_secs=0
+        )
+
+    def CreateRun(self, request, context):  # type: ignore[no-untyped-def, override]
+        self.created.append(request)
+        return trainer_pb2.CreateRunResponse(run=self.run(trainer_pb2.RUN_STATE_QUEUED))
+
+    def GetRun(self, request, context):  # type: ignore[no-untyped-def, override]
+        if request.run_id != "run-1":
+            abort(context, grpc.StatusCode.NOT_FOUND, "RUN_NOT_FOUND", f"There is no run {request.run_id}.")
+        return trainer_pb2.GetRunResponse(run=self.run(self.ends))
+
+    def ListRuns(self, request, context):  # type: ignore[no-untyped-def, override]
+        return trainer_pb2.ListRunsResponse(runs=[self.run(self.ends)])
+
+    def WatchRuns(self, request, context):  # type: ignore[no-untyped-def, override]
+        after = request.cursors[0].after_revision
+        self.cursors.append(after)
+        yield trainer_pb2.WatchRunsResponse(snapshot=self.run(trainer_pb2.RUN_STATE_RUNNING))
+        yield trainer_pb2.WatchRunsResponse(heartbeat=trainer_pb2.Heartbeat())
+        for event in self.events():
+            if event.revision > after:
+                yield trainer_pb2.WatchRunsResponse(event=event)
+                if self.end_after and event.revision == self.end_after[0]:
+                    self.end_after.pop(0)
+                    return
+                if self.break_after and event.revision == self.break_after[0]:
+                    self.break_after.pop(0)
+                    context.abort(self.break_code, "broken off")
+
+    def ListPolicies(self, request, context):  # type: ignore[no-untyped-def, override]
+        return exporter_pb2.ListPoliciesResponse()
+
+    def Evaluate(self, request, context):  # type: ignore[no-untyped-def, override]
+        for index in range(request.episodes):
+            yield inference_pb2.EvaluateResponse(
+                episode=inference_pb2.EpisodeResult(index=index, episode_return=990.0, length=1000, survived=1.0)
+            )
+        yield inference_pb2.EvaluateResponse(
+            summary=inference_pb2.EvaluationSummary(
+                episodes=request.episodes,
+                mean_return=990.0,
+                mean_survived=1.0,
+                term_returns={"upright": 990.0},
+                control_latency_secs=48e-6,
+            )
+        )
+
+    def run(self, state: trainer_pb2.RunState.ValueType) -> trainer_pb2.Run:
+        run = trainer_pb2.Run(run_id="run-1", state=state)
+        run.spec.environment_id = "CartpoleBalance"
+        run.spec.reward.reward_id = "reward-1"
+        run.spec.settings.env_steps = STEPS
+        run.spec.title = "keep the pole up"
+        if state == trainer_pb2.RUN_STATE_FAILED:
+            run.error.reason = "TRAINING_DIVERGED"
+            run.error.message = "the policy loss is not finite"
+        if state == trainer_pb2.RUN_STATE_SUCCEEDED:
+            run.metrics.env_steps = STEPS
+            run.metrics.episode_return = 812.5
+            if self.refused:
+                run.checkpoints.add(env_steps=STEPS, final=True, refusal=REFUSAL).artifact.sha256 = DIGEST
+        return run
+
+    def events(self) -> Iterator[trainer_pb2.RunEvent]:
+        """Half of the way, a policy, all of the way, the final policy, the end."""
+        event = trainer_pb2.RunEvent
+        metrics = trainer_pb2.TrainingMetrics
+        if self.refused:
+            refused = trainer_pb2.PolicyRefused(env_steps=STEPS, checkpoint_sha256=DIGEST, error=REFUSAL, final=True)
+            yield event(revision=1, policy_refused=refused)
+            yield event(revision=2, state_changed=trainer_pb2.StateChanged(state=self.ends))
+            return
+        yield event(revision=1, metrics=metrics(env_steps=5000, projected_return=400.0, remaining_secs=50))
+        yield event(revision=2, policy_published=trainer_pb2.PolicyPublished(policy_id="policy-1", env_steps=5000))
+        yield event(revision=3, metrics=metrics(env_steps=STEPS, episode_return=812.5))
+        yield event(
+            revision=4,
+            policy_published=trainer_pb2.PolicyPublished(policy_id="policy-2", env_steps=STEPS, final=True),
+        )
+        yield event(revision=5, state_changed=trainer_pb2.StateChanged(state=self.ends))
+
+
+def reward() -> rewardgen_pb2.Reward:
+    """The reward that the server writes, whatever it is asked for."""
+    return rewardgen_pb2.Reward(
+        reward_id="reward-1",
+        environment_id="CartpoleBalance",
+        origin=rewardgen_pb2.REWARD_ORIGIN_LIBRARY,
+        source=SOURCE,
+        terms=[rewardgen_pb2.RewardTerm(name="upright", weight=2.0, explanation="The pole points up.")],
+        explanation="Keeps the pole up.",
+        left_out=["swaying gently"],
+        program=artifact_pb2.Artifact(sha256=DIGEST),
+        onnx=artifact_pb2.Artifact(sha256=DIGEST),
+    )
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[Server, str]]:
+    """A server and the URL to name it by."""
+    servicer = Server()
+    running = grpc.server(futures.ThreadPoolExecutor(8))
+    scene_pb2_grpc.add_SceneServiceServicer_to_server(servicer, running)
+    rewardgen_pb2_grpc.add_RewardServiceServicer_to_server(servicer, running)
+    trainer_pb2_grpc.add_TrainerServiceServicer_to_server(servicer, running)
+    exporter_pb2_grpc.add_ExporterServiceServicer_to_server(servicer, running)
+    inference_pb2_grpc.add_InferenceServiceServicer_to_server(servicer, running)
+    port = running.add_insecure_port("127.0.0.1:0")
+    running.start()
+    yield servicer, f"http://127.0.0.1:{port}"
+    running.stop(None)
+
+
+def tabrl(url: str, *arguments: str) -> Result:
+    """Runs the program against a server."""
+    return CliRunner().invoke(main.app, [*arguments, "--gateway", url])
+
+
+TRY = ("try", "keep the pole up", "--env", "CartpoleBalance")

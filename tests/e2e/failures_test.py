@@ -58,8 +58,9 @@ def test_a_killed_trainer_is_noticed_and_the_run_goes_on_when_it_returns(
 
 @pytest.mark.parametrize("service", ["RewardGen", "Exporter", "Inference"])
 def test_a_killed_service_is_named_although_nobody_calls_it(service: str, stack: RunningStack, person: Tab) -> None:
-    # it is back within seconds; the page must have noticed by then
-    person.open()
+    # it is back within a second or two, perhaps before the page looks again: then the count of restarts tells
+    with person.page.expect_response("**/healthz"):
+        person.open()
     person.see("env-card-CartpoleBalance")
 
     stack.kill(service.lower())

@@ -49,7 +49,9 @@ test("given a history, when a newer snapshot comes, then the history stays", () 
 
 test("given a run that resumed from an earlier step, then the curve goes on from there and never turns back", () => {
   const metrics = (revision: bigint, envSteps: bigint, episodeReturn: number) =>
-    event(revision, { event: { case: "metrics", value: { envSteps, episodeReturn, remainingSecs: 9 } } });
+    event(revision, {
+      event: { case: "metrics", value: { envSteps, episodeReturn, remainingSecs: 9, envStepsPerSec: 50 } },
+    });
   const told = [
     metrics(1n, 100n, 1),
     metrics(2n, 200n, 2),
@@ -65,6 +67,8 @@ test("given a run that resumed from an earlier step, then the curve goes on from
     [150n, 9],
   ]);
   expect(remainingSecs(resumed, 4000)).toBe(7);
+  expect(speedOf(resumed)).toBeUndefined();
+  expect(speedOf(withEvent(resumed, metrics(7n, 250n, 9), 3000))).toBe(50);
 });
 
 test("given two policies after the same step, then only the newer counts; of equal returns the newest is best", () => {

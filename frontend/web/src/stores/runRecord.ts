@@ -16,6 +16,8 @@ export interface RunRecord {
    * those of a process before the present one, or there are none.
    */
   readonly metricsAtMs: number | undefined;
+  /** Whether others of the same process came before the newest metrics: the speed of its first counts compiling as practice. */
+  readonly steady: boolean;
 }
 
 /** Something that a person should know of a run that goes on all the same. */
@@ -39,7 +41,7 @@ export function isComplete({ run, revision }: RunRecord): boolean {
 
 /** A record with the history told from its start. */
 export function recordOf(run: Run): RunRecord {
-  return { run, revision: 0n, history: [], log: [], metricsAtMs: undefined };
+  return { run, revision: 0n, history: [], log: [], metricsAtMs: undefined, steady: false };
 }
 
 /** Takes a snapshot in: it rules the present, the history stays. */
@@ -63,7 +65,7 @@ export function withEvent(record: RunRecord, event: RunEvent, nowMs: number): Ru
       const time = event.time;
       return {
         ...told,
-        ...(state === RunState.RUNNING ? {} : { metricsAtMs: undefined }),
+        ...(state === RunState.RUNNING || hasEnded(state) ? {} : { metricsAtMs: undefined }),
         run: present({
           state,
           ...(error ? { error } : {}),
@@ -75,7 +77,8 @@ export function withEvent(record: RunRecord, event: RunEvent, nowMs: number): Ru
     case "metrics": {
       const metrics = event.event.value;
       const before = record.history.filter(({ envSteps }) => envSteps < metrics.envSteps);
-      return { ...told, run: present({ metrics }), history: [...before, metrics], metricsAtMs: nowMs };
+      const steady = record.metricsAtMs !== undefined;
+      return { ...told, run: present({ metrics }), history: [...before, metrics], metricsAtMs: nowMs, steady };
     }
     case "checkpoint":
       return { ...told, run: present({ checkpoints: withCheckpoint(record.run.checkpoints, event.event.value) }) };

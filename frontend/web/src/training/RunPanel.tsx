@@ -6,7 +6,8 @@ import { LogLevel, RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { whatReturnIs } from "../policies/episodeReturn";
 import type { Failure } from "../rpc/failure";
 import { remedyFor } from "../rpc/remedies";
-import { playable, type RunRecord } from "../stores/runRecord";
+import { hasEnded, playable, type RunRecord } from "../stores/runRecord";
+import { useStore } from "../stores/store";
 import type { StudioState } from "../studio/useStudio";
 import { Boundary } from "../ui/Boundary";
 import { Button } from "../ui/Button";
@@ -30,6 +31,7 @@ interface RunPanelProps {
 export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
   const { runs } = useSession();
   const { run, history } = record;
+  const connected = useStore(runs.connection) === undefined;
   const [stopping, setStopping] = useState(false);
   const [failure, setFailure] = useState<Failure>();
   useEverySecond(studio.running);
@@ -58,7 +60,7 @@ export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
     <div className={styles.panel} data-testid="run-panel" data-run-id={run.runId}>
       <div className={styles.head}>
         <p className={styles.now} role="status">
-          {statement(record, studio.following)}
+          {statement(record, studio.following, connected)}
         </p>
         {studio.running && (
           <Button size="small" icon={<StopIcon />} busy={stopping} onClick={() => void stop()} data-testid="cancel-run">
@@ -135,9 +137,13 @@ function Fact({ name, title, children }: FactProps) {
   );
 }
 
-/** How it stands, in a sentence or two; `following` says whether the page chooses which policy drives the robot. */
-function statement(record: RunRecord, following: boolean): string {
+/**
+ * How it stands, in a sentence or two. `following` says whether the page chooses which policy drives the robot, `connected`
+ * whether news of the run can come at all.
+ */
+function statement(record: RunRecord, following: boolean, connected: boolean): string {
   const { run } = record;
+  if (!connected && !hasEnded(run.state)) return "No news of it at the moment; reconnecting.";
   switch (run.state) {
     case RunState.QUEUED:
       return "Waits for the run before it to finish.";

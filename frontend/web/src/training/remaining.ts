@@ -21,9 +21,9 @@ export function remainingSecs({ run, metricsAtMs }: RunRecord, nowMs: number): n
   return sinceSecs > SILENCE_SECS ? undefined : Math.max(0, run.metrics.remainingSecs - sinceSecs);
 }
 
-/** Control steps per second at present; undefined when nothing has been measured yet, or nobody trains. */
-export function speedOf({ run, metricsAtMs }: RunRecord): number | undefined {
-  if (!run.metrics || (!hasEnded(run.state) && metricsAtMs === undefined)) return undefined;
+/** Control steps per second at present, or at the end; undefined while nothing has been measured, or nobody trains. */
+export function speedOf({ run, metricsAtMs, steady }: RunRecord): number | undefined {
+  if (!run.metrics || !steady || metricsAtMs === undefined) return undefined;
   return run.metrics.envStepsPerSec >= 1 ? run.metrics.envStepsPerSec : undefined;
 }
 

@@ -218,7 +218,7 @@ class Checkpoint:
         """
         import jax
 
-        from tabrl_simulation import learner, rollout
+        from tabrl_simulation import learner, tree_paths
 
         self.require(environment)
         made = learner.make_learner(
@@ -229,8 +229,8 @@ class Checkpoint:
         )
         template = jax.eval_shape(made.init, jax.ShapeDtypeStruct((2,), np.uint32))
         try:
-            normalizer = rollout.unflatten("learner/normalizer", template.normalizer, self.arrays)
-            params = rollout.unflatten("learner/params/policy", template.params.policy, self.arrays)
+            normalizer = tree_paths.unflatten("learner/normalizer", template.normalizer, self.arrays)
+            params = tree_paths.unflatten("learner/params/policy", template.params.policy, self.arrays)
         except (KeyError, ValueError) as e:
             raise CheckpointError(f"The checkpoint's policy does not fit {environment.id}: {e}") from e
 

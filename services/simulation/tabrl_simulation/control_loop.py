@@ -14,17 +14,21 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
 
-from tabrl_simulation import arrays, learner, split
+from tabrl_simulation import arrays, learner, split, tally, term_statistics
 from tabrl_simulation.environments import Environment
 from tabrl_simulation.reset import ResetStates
 from tabrl_simulation.settings import Settings
+from tabrl_simulation.tally import EpisodeTally
 
 __all__ = [
     "OWN_REWARD",
     "ControlLoop",
     "EpisodeTally",
     "Held",
+    "NextStep",
     "Orders",
     "Reward",
     "RolloutState",
@@ -68,28 +72,6 @@ class Reward(Protocol):
         """Returns each term for one environment; traceable."""
 
 
-class EpisodeTally(NamedTuple):
-    """Sums over what happened since the last update; each [], float32.
-
-    Attributes:
-        episodes: episodes that ended and had begun at their first step.
-        steps: control steps in them.
-        returns: sum of their returns.
-        term_returns: sum of their returns by term, weights applied.
-        rewards: sum of all rewards, finished episode or not.
-        diverged: control steps after which physics had no finite state left.
-        bad_terms: control steps, by term, at which a reward term of a finite state was not finite.
-    """
-
-    episodes: jax.Array
-    steps: jax.Array
-    returns: jax.Array
-    term_returns: dict[str, jax.Array]
-    rewards: jax.Array
-    diverged: jax.Array
-    bad_terms: dict[str, jax.Array]
-
-
 class Held(NamedTuple):
     """What happened since the policy chose the action that is held.
 
@@ -100,6 +82,7 @@ class Held(NamedTuple):
         terminated: whether the environment ended the episode, [N], bool.
         diverged: control steps after which physics had no finite state left, [].
         bad_terms: control steps, by term, at which a reward term of a finite state was not finite, [].
+        term_moments: of each term, weights applied, [6, terms]; see `term_statistics`.
     """
 
     reward: jax.Array
@@ -108,6 +91,7 @@ class Held(NamedTuple):
     terminated: jax.Array
     diverged: jax.Array
     bad_terms: dict[str, jax.Array]
+    term_moments: jax.Array
 
 
 class RolloutState(NamedTuple):
@@ -175,6 +159,22 @@ class Starts(NamedTuple):
     data: dict[str, jax.Array]
 
 
+class NextStep(NamedTuple):
+    """One control step with nothing started anew after it: where to look for what is not finite.
+
+    Attributes:
+        before: fields of MjData before it, with the ctrl that is held: each [N, ...].
+        moved: qpos and qvel after it, each [N, ...].
+        observation: what the policy would see, [N, O].
+        privileged_observation: what the value network would see instead, [N, V].
+    """
+
+    before: dict[str, NDArray[Any]]
+    moved: dict[str, NDArray[Any]]
+    observation: NDArray[np.float32]
+    privileged_observation: NDArray[np.float32]
+
+
 class ControlLoop:
     """The functions of one environment, one policy and one reward.
 
@@ -240,9 +240,7 @@ class ControlLoop:
 
     def no_tally(self) -> EpisodeTally:
         """Returns the sums over nothing."""
-        zeros = {name: jnp.zeros(()) for name in self.terms}
-        nothing = jnp.zeros(())
-        return EpisodeTally(nothing, nothing, nothing, zeros, nothing, nothing, zeros)
+        return tally.nothing(self.terms)
 
     def _nothing_held(self, count: int) -> Held:
         zeros, none = jnp.zeros(count), jnp.zeros(())
@@ -253,6 +251,7 @@ class ControlLoop:
             terminated=jnp.zeros(count, bool),
             diverged=none,
             bad_terms=dict.fromkeys(self.terms, none),
+            term_moments=jnp.asarray(term_statistics.no_moments(len(self.terms))),
         )
 
     # What follows is traced.
@@ -335,14 +334,17 @@ class ControlLoop:
         episode_return = state.episode_return + held.reward
         episode_terms = {name: state.episode_terms[name] + held.terms[name] for name in self.terms}
         counts = (ended & state.counted).astype(jnp.float32)
-        tally = EpisodeTally(
+        counted = EpisodeTally(
             episodes=state.tally.episodes + counts.sum(),
+            survived=state.tally.survived + (counts * ~held.terminated).sum(),
+            terminated=state.tally.terminated + held.terminated.sum(dtype=jnp.float32),
             steps=state.tally.steps + (counts * steps).sum(),
             returns=state.tally.returns + (counts * episode_return).sum(),
             term_returns={n: state.tally.term_returns[n] + (counts * episode_terms[n]).sum() for n in self.terms},
             rewards=state.tally.rewards + held.reward.sum(),
             diverged=state.tally.diverged + held.diverged,
             bad_terms={name: state.tally.bad_terms[name] + held.bad_terms[name] for name in self.terms},
+            term_moments=term_statistics.traced_merge(state.tally.term_moments, held.term_moments),
         )
 
         is_short = _is_short(len(ended))
@@ -384,7 +386,7 @@ class ControlLoop:
             episode_return=unless_ended(episode_return),
             episode_terms=jax.tree.map(unless_ended, episode_terms),
             discounted_return=unless_ended(rollout.discounted_return),
-            tally=tally,
+            tally=counted,
             key=key,
         )
         return following, rollout, orders
@@ -398,6 +400,16 @@ class ControlLoop:
         before = {name: data[name] for name in self.split.after_reads_before}
         state = state._replace(carry=after.carry, before=before, held=held)
         return state, self._orders(state.raw_action, after.carry, data)
+
+    def observed(
+        self, weights: jax.Array, state: RolloutState, data: dict[str, jax.Array]
+    ) -> tuple[jax.Array, jax.Array]:
+        """Returns both observations after a control step as they are, whether an episode ends there or not.
+
+        Takes what `advanced` does.
+        """
+        after, _ = self._looked(weights, state, data)
+        return after.observation, after.privileged_observation
 
     def _looked(self, weights: jax.Array, state: RolloutState, data: dict[str, jax.Array]) -> tuple[split.After, Held]:
         """Looks at the outcome of a control step; adds it to what happened since the action was chosen."""
@@ -422,6 +434,9 @@ class ControlLoop:
                 name: state.held.bad_terms[name] + (counts & ~jnp.isfinite(value)).sum(dtype=jnp.float32)
                 for name, value in terms.items()
             },
+            term_moments=term_statistics.traced_merge(
+                state.held.term_moments, term_statistics.moments([terms[name] for name in self.terms], counts)
+            ),
         )
 
     def _act(

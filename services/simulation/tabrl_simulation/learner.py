@@ -219,7 +219,7 @@ def make_learner(
         params, opt_state, normalizers, key = carry
         key, loss_key = jax.random.split(key)
         gradient, metrics = gradients(params, normalizers, minibatch, loss_key)
-        metrics = {**metrics, "gradient_norm": optax.global_norm(gradient)}
+        metrics = {**metrics, "gradient_norm": optax.tree.norm(gradient)}
         updates, opt_state = optimizer.update(gradient, opt_state, params)
         return (optax.apply_updates(params, updates), opt_state, normalizers, key), metrics
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tabrl_simulation import arrays, control_loop, learner, physics, reset
 from tabrl_simulation.backends.choice import MUJOCO_C
-from tabrl_simulation.control_loop import OWN_REWARD, EpisodeTally, Orders, Reward, RolloutState
+from tabrl_simulation.control_loop import OWN_REWARD, EpisodeTally, NextStep, Orders, Reward, RolloutState
 from tabrl_simulation.environments import Environment
 from tabrl_simulation.settings import Settings
 from tabrl_simulation.tree_paths import flatten, unflatten
@@ -72,6 +72,11 @@ class Rollouts:
         return MUJOCO_C
 
     @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of the reward's terms."""
+        return self._loop.terms
+
+    @property
     def steps_per_collect(self) -> int:
         """Control steps, over all environments, that one `collect` takes."""
         return self._settings.batch_steps * self._environment.action_repeat
@@ -120,6 +125,14 @@ class Rollouts:
         if self._spent_starts >= self._pool_size:
             self._draw_pool(np.asarray(jax.random.fold_in(jnp.asarray(self._pool_key), 1)))
         return tally
+
+    def look_ahead(self) -> NextStep:
+        """Takes one control step to find what is not finite; nothing may follow."""
+        before = self._simulations.save(self._simulation_state) | {"ctrl": self._simulations.held()}
+        self._simulations.run(self._environment.physics_steps_per_control)
+        seen = jax.jit(self._loop.observed)(self._loop.weights, self.state, self._simulations.read())
+        observation, privileged = (np.asarray(values) for values in seen)
+        return NextStep(before, self._simulations.save(("qpos", "qvel")), observation, privileged)
 
     def save(self) -> dict[str, NDArray[Any]]:
         """Returns where the environments stand, as arrays by path, from which `restore` goes on to the bit."""

@@ -5,22 +5,24 @@ Importing this module is cheap; `train` brings in jax, Brax and Playground.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from tabrl_simulation.checkpoint import Checkpoint, CheckpointError
+from tabrl_simulation.checkpoint import Checkpoint, CheckpointError, installed_versions
+from tabrl_simulation.divergence import TrainingDiverged, refuse_bad_numbers
+from tabrl_simulation.metrics import Metrics
 from tabrl_simulation.settings import InvalidSettings, Settings, default_settings
 
 if TYPE_CHECKING:
     from tabrl_simulation import learner
     from tabrl_simulation.environments import Environment
-    from tabrl_simulation.rollout import EpisodeTally, Reward
+    from tabrl_simulation.rollout import Reward
 
 __all__ = [
     "InvalidSettings",
@@ -34,61 +36,11 @@ __all__ = [
     "use_compilation_cache",
 ]
 
-_EPISODES_REPORTED: Final = 32
 _WARMUP_ROLLOUTS: Final = 3
-_DIVERGED_SHARE_LIMIT: Final = 0.5
 
 
 class RewardMismatch(ValueError):
     """The reward was made for another environment, or its weights name terms it does not have."""
-
-
-class TrainingDiverged(ArithmeticError):
-    """A number that learning depends on is not finite.
-
-    Attributes:
-        where: what is not finite, such as `reward term 'upright'`.
-        env_steps: control steps before it happened.
-    """
-
-    def __init__(self, where: str, env_steps: int, advice: str) -> None:
-        """Says where, when and what to do."""
-        self.where = where
-        self.env_steps = env_steps
-        super().__init__(f"After {env_steps} steps the {where} is not finite; {advice}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metrics:
-    """How training goes; the fields of `tabrl.trainer.v1.TrainingMetrics`.
-
-    Attributes:
-        env_steps: control steps so far, over all parallel environments.
-        episode_return: mean return of the newest finished episodes, exploration noise included; None before the first.
-        episode_length: mean length of those episodes in control steps; None before the first.
-        term_returns: mean return of each reward term over those episodes, weights applied.
-        policy_loss: of the last update.
-        value_loss: of the last update.
-        entropy: of the policy, in nats.
-        kl: mean Kullback-Leibler divergence of the last update, in nats.
-        env_steps_per_sec: since the metrics before.
-        elapsed_secs: since `train` was called.
-        remaining_secs: estimated until the final checkpoint.
-        projected_return: mean reward per control step of the newest rollouts times the episode length.
-    """
-
-    env_steps: int
-    episode_return: float | None
-    episode_length: float | None
-    term_returns: Mapping[str, float]
-    policy_loss: float
-    value_loss: float
-    entropy: float
-    kl: float
-    env_steps_per_sec: float
-    elapsed_secs: float
-    remaining_secs: float
-    projected_return: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +86,7 @@ def train(
     on_metrics: Callable[[Metrics], None] = lambda _: None,
     on_checkpoint: Callable[[Checkpoint], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
+    backend: str | None = None,
     threads: int | None = None,
 ) -> TrainingResult:
     """Trains a policy; calls back in this thread.
@@ -146,22 +99,25 @@ def train(
         reward: what to train for; None for the environment's own reward.
         weights: of the reward's terms; 1 for those left out.
         resume: a checkpoint to go on from. With the same settings (`env_steps` aside), reward and weights, training
-            goes on as if it had not stopped; otherwise what was learned is kept, and episodes and steps start anew.
+            goes on as if it had not stopped: to the bit on the same machine and physics backend, with new episodes on
+            another backend. Otherwise what was learned is kept, and steps start anew too.
         checkpoint_every_secs: time between two checkpoints.
         metrics_every_secs: least time between two calls of `on_metrics`.
         on_metrics: told how it goes.
         on_checkpoint: given each checkpoint.
         should_stop: asked before each rollout.
-        threads: for physics; None for one per processor.
+        backend: physics, one of `backends.NAMES`; None for the fastest here that has all the environment needs.
+        threads: for physics on the processor; None for one per processor.
 
     Raises:
         RewardMismatch: the reward is not one for this environment.
         CheckpointError: `resume` does not fit the environment or the settings.
+        BackendUnavailable: the backend cannot be had here.
         TrainingDiverged: a reward, a loss or the physics is not finite.
     """
     _require_match(environment, reward, weights or {})
     use_compilation_cache()
-    run = _Run(environment, settings, reward, dict(weights or {}), threads)
+    run = _Run(environment, settings, reward=reward, weights=dict(weights or {}), backend=backend, threads=threads)
     run.start(resume)
     last_metrics_secs = last_checkpoint_secs = -math.inf
     while run.env_steps < settings.env_steps and not should_stop():
@@ -184,29 +140,6 @@ def train(
     )
 
 
-@dataclass
-class _Episodes:
-    """Means over the newest finished episodes."""
-
-    tallies: deque[EpisodeTally] = field(default_factory=deque)
-
-    def add(self, tally: EpisodeTally) -> None:
-        if tally.episodes > 0:
-            self.tallies.append(tally)
-            # Enough remain without the oldest.
-            while sum(float(t.episodes) for t in list(self.tallies)[1:]) >= _EPISODES_REPORTED:
-                self.tallies.popleft()
-
-    def mean(self, read: Callable[[EpisodeTally], Any]) -> float | None:
-        episodes = sum(float(tally.episodes) for tally in self.tallies)
-        return sum(float(read(tally)) for tally in self.tallies) / episodes if episodes else None
-
-    def term_means(self) -> dict[str, float]:
-        episodes = sum(float(tally.episodes) for tally in self.tallies)
-        names = self.tallies[0].term_returns if self.tallies else ()
-        return {name: sum(float(tally.term_returns[name]) for tally in self.tallies) / episodes for name in names}
-
-
 class _Run:
     """A training as it goes on."""
 
@@ -214,14 +147,17 @@ class _Run:
         self,
         environment: Environment,
         settings: Settings,
+        *,
         reward: Reward | None,
         weights: dict[str, float],
+        backend: str | None,
         threads: int | None,
     ) -> None:
         self._began = time.monotonic()
         import jax
 
-        from tabrl_simulation import learner, physics, rollout
+        from tabrl_simulation import backends, learner, physics
+        from tabrl_simulation.monitor import Monitor
 
         self._environment = environment
         self._settings = settings
@@ -234,19 +170,25 @@ class _Run:
             privileged_observation_size=environment.privileged_observation_size,
         )
         self._update = jax.jit(self._learner.update)
-        self._rollouts = rollout.Rollouts(
+        self._rollouts = backends.make_collector(
             environment,
             settings,
             self._learner.networks,
+            backend=backend,
             reward=reward,
             weights=weights,
             threads=threads or physics.cores(),
         )
         self._state: learner.LearnerState = jax.jit(self._learner.init)(jax.random.PRNGKey(settings.seed))
-        self._episodes = _Episodes()
+        self._monitor = Monitor(
+            self._rollouts.terms,
+            # Who did not write the reward cannot change it either.
+            [self._weights.get(name, 1.0) for name in self._rollouts.terms] if reward is not None else None,
+            settings.env_steps,
+        )
         self._report: learner.Report | None = None
-        self._reward_sum = 0.0
-        self._reward_steps = 0
+        # When there was a speed to measure from, and how many steps it was: at first, and at the last metrics.
+        self._first_mark: tuple[float, int] | None = None
         self._speed_mark: tuple[float, int] | None = None
         self.env_steps = 0
         self.startup_secs = 0.0
@@ -263,19 +205,21 @@ class _Run:
             self._begin()
             return
         resume.require(self._environment)
-        from tabrl_simulation import rollout
+        from tabrl_simulation import tree_paths
 
         try:
-            self._state = rollout.unflatten("learner", self._state, resume.group("learner"))
-            if self._continues(resume):
-                self._rollouts.restore(
-                    {path.removeprefix("rollout/"): value for path, value in resume.group("rollout").items()}
-                )
-                self.env_steps = resume.env_steps
-                self._speed_mark = (self.elapsed_secs, self.env_steps)
-                return
+            self._state = tree_paths.unflatten("learner", self._state, resume.group("learner"))
         except (KeyError, ValueError) as e:
             raise CheckpointError(f"The checkpoint does not fit these settings: {e}") from e
+        if self._continues(resume):
+            self.env_steps = resume.env_steps
+            # Files of older releases lack some of what follows; what was learned counts more than the episodes.
+            with contextlib.suppress(KeyError, ValueError):
+                self._monitor.restore(resume.within("training"))
+            if resume.backend == self._rollouts.backend:
+                with contextlib.suppress(KeyError, ValueError):
+                    self._rollouts.restore(resume.within("rollout"))
+                    return
         self._begin()
 
     def _begin(self) -> None:
@@ -292,8 +236,6 @@ class _Run:
             self._rollouts.begin(self._state, rollout_key)
 
     def _continues(self, resume: Checkpoint) -> bool:
-        from dataclasses import replace
-
         return (
             resume.reward_program_sha256 == (self._reward.sha256 if self._reward is not None else None)
             and dict(resume.weights) == self._weights
@@ -310,63 +252,55 @@ class _Run:
         state, report = self._update(self._state, rollouts, last.observation, progress, last.privileged_observation)
         tally = self._rollouts.take_tally()
         self._report = jax.device_get(report)
-        self._refuse_bad_numbers(tally)
+        refuse_bad_numbers(self._environment, self._rollouts, tally, self._report, self.env_steps)
         self._state = state
-        self.env_steps += self._rollouts.steps_per_collect
-        self._episodes.add(tally)
-        self._reward_sum = float(tally.rewards)
-        self._reward_steps = self._rollouts.steps_per_collect
-        if self._speed_mark is None:
-            self._speed_mark = (self.elapsed_secs, self.env_steps)
+        made = self._rollouts.steps_per_collect
+        self.env_steps += made
+        self._monitor.add(tally, env_steps=self.env_steps, made=made)
+        if self._first_mark is None:
+            # The first update has compiled everything; only from then on is there a speed.
+            self._first_mark = self._speed_mark = (self.elapsed_secs, self.env_steps)
         if not self.startup_secs:
             self.startup_secs = self.elapsed_secs
 
-    def _refuse_bad_numbers(self, tally: EpisodeTally) -> None:
-        for name, count in tally.bad_terms.items():
-            if count:
-                advice = "guard its divisions, roots and logarithms"
-                raise TrainingDiverged(f"reward term {name!r}", self.env_steps, advice)
-        if tally.diverged > _DIVERGED_SHARE_LIMIT * self._rollouts.steps_per_collect:
-            raise TrainingDiverged("physics", self.env_steps, "the simulation is not stable under this policy")
-        report = self._report
-        if report is not None:
-            for name in ("policy_loss", "value_loss", "entropy", "kl"):
-                if not math.isfinite(getattr(report, name)):
-                    where = name.replace("_", " ")
-                    raise TrainingDiverged(where, self.env_steps, "try a smaller learning_rate or reward")
-
     def metrics(self) -> Metrics:
         """Returns how it goes since the metrics before."""
-        if self._report is None or self._speed_mark is None:
+        if self._report is None or self._first_mark is None or self._speed_mark is None:
             raise RuntimeError("there are no metrics before the first update")
-        mark_secs, mark_steps = self._speed_mark
-        now = self.elapsed_secs
-        # The first update has compiled everything; only from then on is there a speed.
-        speed = (self.env_steps - mark_steps) / (now - mark_secs) if self.env_steps > mark_steps else 0.0
-        left = max(0, self._settings.env_steps - self.env_steps)
-        speed_or_guess = speed if speed > 0 else self.env_steps / max(now, 1e-9)
+        now, steps = self.elapsed_secs, self.env_steps
+        left = max(0, self._settings.env_steps - steps)
+        # Until there is a speed, one update in all the time so far is a guess, and too slow a one.
+        guess = self._rollouts.steps_per_collect / max(now, 1e-9)
+        monitor = self._monitor
+        length = monitor.episode_length
         self.last_metrics = Metrics(
-            env_steps=self.env_steps,
-            episode_return=self._episodes.mean(lambda tally: tally.returns),
-            episode_length=self._episodes.mean(lambda tally: tally.steps),
-            term_returns=self._episodes.term_means(),
+            env_steps=steps,
+            episode_return=monitor.episode_return,
+            episode_length=length,
+            term_returns=monitor.term_returns,
             policy_loss=float(self._report.policy_loss),
             value_loss=float(self._report.value_loss),
             entropy=float(self._report.entropy),
             kl=float(self._report.kl),
-            env_steps_per_sec=speed,
+            env_steps_per_sec=_speed(self._speed_mark, now, steps) or 0.0,
             elapsed_secs=now,
-            remaining_secs=left / speed_or_guess,
-            projected_return=self._reward_sum / self._reward_steps * self._environment.episode_length,
+            remaining_secs=left / (_speed(self._first_mark, now, steps) or guess),
+            projected_return=monitor.reward_per_step * self._environment.episode_length,
+            survival=monitor.survival,
+            episode_share=None if length is None else length / self._environment.episode_length,
+            term_statistics=monitor.take_term_statistics(),
+            plateau_since_env_steps=monitor.plateau_since(steps),
+            warnings=monitor.warnings(),
+            gradient_norm=float(self._report.gradient_norm),
         )
-        self._speed_mark = (now, self.env_steps)
+        self._speed_mark = (now, steps)
         return self.last_metrics
 
     def checkpoint(self, *, final: bool) -> Checkpoint:
         """Returns the state of everything."""
         import jax
 
-        from tabrl_simulation import rollout
+        from tabrl_simulation import tree_paths
 
         return Checkpoint(
             environment_id=self._environment.id,
@@ -375,13 +309,22 @@ class _Run:
             reward_program_sha256=self._reward.sha256 if self._reward is not None else None,
             weights=self._weights,
             env_steps=self.env_steps,
-            episode_return=self._episodes.mean(lambda tally: tally.returns),
+            episode_return=self._monitor.episode_return,
             final=final,
+            backend=self._rollouts.backend,
+            versions=installed_versions(),
             arrays={
-                **rollout.flatten("learner", jax.device_get(self._state)),
+                **tree_paths.flatten("learner", jax.device_get(self._state)),
                 **{f"rollout/{path}": value for path, value in self._rollouts.save().items()},
+                **{f"training/{path}": value for path, value in self._monitor.save().items()},
             },
         )
+
+
+def _speed(mark: tuple[float, int], now: float, env_steps: int) -> float | None:
+    """Returns the steps per second since a mark; None if there are none since."""
+    secs, steps = mark
+    return (env_steps - steps) / (now - secs) if env_steps > steps and now > secs else None
 
 
 def _require_match(environment: Environment, reward: Reward | None, weights: Mapping[str, float]) -> None:

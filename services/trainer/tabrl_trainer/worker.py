@@ -132,6 +132,9 @@ def _train(job: Job, say: Say, stop: _Stop, started: float) -> bool:
     settings = settings_of(job.spec.settings, default_settings(environment.id))
     remaining = RemainingTime(settings.env_steps, default_speed(environment.id).env_steps_per_sec)
     learns = False
+    # What an earlier process of this run has said already is not said again.
+    told_until = resume.env_steps if resume is not None else 0
+    told: set[tuple[str, str]] = set()
 
     def on_metrics(metrics: Metrics) -> None:
         nonlocal learns
@@ -141,6 +144,11 @@ def _train(job: Job, say: Say, stop: _Stop, started: float) -> bool:
         message = _metrics_message(metrics, loading_secs)
         message.remaining_secs = remaining.after(message.env_steps, message.elapsed_secs)
         say(trainer_pb2.RunEvent(metrics=message))
+        for warning in metrics.warnings:
+            if warning.env_steps > told_until and (warning.kind, warning.term) not in told:
+                told.add((warning.kind, warning.term))
+                line = trainer_pb2.LogLine(level=trainer_pb2.LOG_LEVEL_WARNING, text=warning.text)
+                say(trainer_pb2.RunEvent(log=line))
 
     result = train(
         environment,
@@ -176,6 +184,8 @@ def _metrics_message(metrics: Metrics, loading_secs: float) -> trainer_pb2.Train
 
     fields = asdict(metrics)
     fields["elapsed_secs"] += loading_secs
+    for warning in fields["warnings"]:
+        warning["kind"] = f"TERM_WARNING_KIND_{warning['kind'].upper()}"
     return trainer_pb2.TrainingMetrics(**fields)
 
 

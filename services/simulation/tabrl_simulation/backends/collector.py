@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tabrl_simulation import learner
-    from tabrl_simulation.control_loop import EpisodeTally, Reward, RolloutState
+    from tabrl_simulation.control_loop import EpisodeTally, NextStep, Reward, RolloutState
     from tabrl_simulation.environments import Environment
     from tabrl_simulation.settings import Settings
 
@@ -23,6 +23,10 @@ class Collector(Protocol):
     @property
     def backend(self) -> str:
         """Name of the physics, of `choice.NAMES`."""
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of the reward's terms."""
 
     @property
     def steps_per_collect(self) -> int:
@@ -40,6 +44,9 @@ class Collector(Protocol):
 
     def take_tally(self) -> EpisodeTally:
         """Returns the sums since the last call, on the host, and starts them anew; draws new starting states if due."""
+
+    def look_ahead(self) -> NextStep:
+        """Takes one control step to find what is not finite; nothing may follow."""
 
     def save(self) -> dict[str, NDArray[Any]]:
         """Returns where the environments stand, as arrays by path, from which `restore` goes on to the bit."""

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from tabrl_simulation import control_loop, learner, reset, tree_paths
 from tabrl_simulation.backends.device_physics import DevicePhysics, Physical
+from tabrl_simulation.control_loop import NextStep
 
 if TYPE_CHECKING:
     from mujoco import mjx
 
-    from tabrl_simulation.control_loop import EpisodeTally, Orders, Reward, RolloutState, Starts
+    from tabrl_simulation.control_loop import EpisodeTally, NextStep, Orders, Reward, RolloutState, Starts
     from tabrl_simulation.environments import Environment
     from tabrl_simulation.settings import Settings
 
@@ -94,6 +95,11 @@ class DeviceRollouts:
         return self._physics.backend
 
     @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of the reward's terms."""
+        return self._loop.terms
+
+    @property
     def steps_per_collect(self) -> int:
         """Control steps, over all environments, that one `collect` takes."""
         return self._settings.batch_steps * self._environment.action_repeat
@@ -132,6 +138,13 @@ class DeviceRollouts:
             self._standing = self._standing._replace(spent_starts=jnp.zeros((), jnp.int32))
         result: EpisodeTally = tally
         return result
+
+    def look_ahead(self) -> NextStep:
+        """Takes one control step to find what is not finite; nothing may follow."""
+        moved, data = jax.jit(self._moved)(self._physics.model, self._now)
+        seen = jax.jit(self._loop.observed)(self._loop.weights, moved.loop, data)
+        before, after, (observation, privileged) = jax.device_get((self._now.physical, moved.physical, seen))
+        return NextStep(before, {name: after[name] for name in ("qpos", "qvel")}, observation, privileged)
 
     def save(self) -> dict[str, NDArray[Any]]:
         """Returns where the environments stand, as arrays by path, from which `restore` goes on to the bit."""

@@ -76,6 +76,19 @@ class Simulations:
             bound = self._batch.bind(name)
             np.copyto(bound, wanted, where=bound.astype(np.float32) != wanted)
 
+    def randomize(self, fields: Mapping[str, NDArray[np.float32]]) -> None:
+        """Gives every simulation a model of its own, and recomputes the constants that follow from it.
+
+        Args:
+            fields: values of MjModel fields by name: each [N, ...]. Those that are the model's own already as float32
+                keep its full precision.
+        """
+        for name, wanted in fields.items():
+            own = self._batch.expand(name)
+            np.copyto(own, wanted, where=own.astype(np.float32) != wanted)
+        if fields:
+            self._batch.set_const()
+
     def forward(self) -> None:
         """Computes all derived arrays of the present state."""
         self._batch.forward()

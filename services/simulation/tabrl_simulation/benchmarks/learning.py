@@ -1,4 +1,4 @@
-"""Measures learning and stepping on this machine: `python -m tabrl_simulation.bench`, or `make bench`.
+"""Measures learning on this machine: `python -m tabrl_simulation.benchmarks.learning`, or `make bench`.
 
 Each training runs in a process of its own, from its environment's own reward and default settings. Its checkpoints are
 kept with the time they were written, and played afterwards without exploration noise on MuJoCo C, whole episodes, so
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import platform
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tabrl_simulation import environments, settings
+from tabrl_simulation.benchmarks.machine import RESULTS, machine, sentence
 
 __all__ = ["main"]
 
@@ -29,48 +29,47 @@ _EPISODES: Final = 64
 _GOAL: Final = 800.0
 _CHECKPOINT_SECS: Final = 10.0
 _RATE_SECS: Final = 3.0
-_OUT: Final = Path(__file__).resolve().parents[3] / "tests" / "benchmarks" / "results"
 
 
 def main() -> None:
     """Runs the benchmark and writes `learning.json`, `learning.md` and `learning.png` after every training."""
-    parser = argparse.ArgumentParser(prog="python -m tabrl_simulation.bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tabrl_simulation.benchmarks.learning", description=__doc__)
     parser.add_argument("--environments", nargs="+", default=list(_ENVIRONMENTS), choices=environments.DM_CONTROL)
     parser.add_argument("--seeds", nargs="+", type=int, default=list(_SEEDS))
     parser.add_argument("--env-steps", type=int, help="instead of the default of each environment")
-    parser.add_argument("--out", type=Path, default=_OUT, help="folder for the results")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
     parser.add_argument("--worker", nargs=2, metavar=("ENVIRONMENT", "SEED"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
         name, seed = arguments.worker
         print(json.dumps(_measure(name, int(seed), arguments.env_steps)))
         return
-    machine = _machine()
-    runs = _earlier_runs(arguments.out, machine)
+    described = machine()
+    runs = _earlier_runs(arguments.out, described)
     with tempfile.TemporaryDirectory(prefix="tabrl-bench-") as cache:
         for name in arguments.environments:
             for seed in arguments.seeds:
                 run = _in_own_process(name, seed, arguments.env_steps, cache)
                 runs[name, seed] = run
                 print(_line(run), flush=True)
-                _write(arguments.out, machine, [runs[key] for key in sorted(runs)])
+                _write(arguments.out, described, [runs[key] for key in sorted(runs)])
     print(f"\n{(arguments.out / 'learning.md').read_text()}\nwritten to {arguments.out}")
 
 
-def _earlier_runs(out: Path, machine: dict[str, Any]) -> dict[tuple[str, int], dict[str, Any]]:
+def _earlier_runs(out: Path, described: dict[str, Any]) -> dict[tuple[str, int], dict[str, Any]]:
     """Returns the runs, by environment and seed, of an earlier benchmark on a machine like this one."""
     path = out / "learning.json"
     if not path.exists():
         return {}
     result = json.loads(path.read_text())
-    if result["machine"] != machine:
+    if result["machine"] != described:
         return {}
     return {(run["environment"], run["seed"]): run for run in result["runs"]}
 
 
-def _write(out: Path, machine: dict[str, Any], runs: list[dict[str, Any]]) -> None:
+def _write(out: Path, described: dict[str, Any], runs: list[dict[str, Any]]) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    result = {"machine": machine, "episodes": _EPISODES, "goal": _GOAL, "runs": runs}
+    result = {"machine": described, "episodes": _EPISODES, "goal": _GOAL, "runs": runs}
     (out / "learning.json").write_text(json.dumps(result, indent=1) + "\n")
     (out / "learning.md").write_text(_table(result))
     _plot(runs, out / "learning.png")
@@ -79,7 +78,7 @@ def _write(out: Path, machine: dict[str, Any], runs: list[dict[str, Any]]) -> No
 def _in_own_process(name: str, seed: int, env_steps: int | None, cache: str) -> dict[str, Any]:
     import os
 
-    command = [sys.executable, "-m", "tabrl_simulation.bench", "--worker", name, str(seed)]
+    command = [sys.executable, "-m", "tabrl_simulation.benchmarks.learning", "--worker", name, str(seed)]
     if env_steps is not None:
         command += ["--env-steps", str(env_steps)]
     began = time.monotonic()
@@ -189,7 +188,6 @@ def _line(run: dict[str, Any]) -> str:
 
 
 def _table(result: dict[str, Any]) -> str:
-    machine = result["machine"]
     rows = []
     for run in result["runs"]:
         last = run["checkpoints"][-1]
@@ -207,9 +205,7 @@ def _table(result: dict[str, Any]) -> str:
         [
             "# Learning on this machine",
             "",
-            f"{machine['processor']}, {machine['cores']} cores, no GPU; Python {machine['python']}, "
-            + ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-            + ".",
+            sentence(result["machine"]),
             "",
             f"Return: mean ± standard deviation, and least, of {result['episodes']} whole episodes of 1,000 steps "
             "without exploration noise, on MuJoCo C. Load: imports and the environment. Startup: compiling, first "
@@ -245,23 +241,6 @@ def _plot(runs: list[dict[str, Any]], path: Path) -> None:
     all_axes[0][0].legend()
     figure.tight_layout()
     figure.savefig(path, dpi=110)
-
-
-def _machine() -> dict[str, Any]:
-    import importlib.metadata
-
-    from tabrl_simulation import physics
-
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    packages = ("mujoco", "playground", "brax", "jax")
-    return {
-        "processor": models[0] if models else platform.processor() or platform.machine(),
-        "cores": physics.cores(),
-        "python": platform.python_version(),
-        "versions": {package: importlib.metadata.version(package) for package in packages},
-    }
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ from tabrl.trainer.v1 import trainer_pb2
 from tabrl_cli import watch
 from tabrl_cli.conftest import STEPS, TRY, Server, tabrl
 from tabrl_cli.connection import Connection
+from tabrl_cli.console import Output
 from tabrl_cli.errors import CallError
+from tabrl_cli.progress import RunProgress
 
 
 def test_try_tells_the_whole_story(server: tuple[Server, str]) -> None:
@@ -53,6 +55,17 @@ def test_try_as_json_is_a_document_a_line(server: tuple[Server, str]) -> None:
     assert names[-1] == "result"
     assert (events[-1]["policy_id"], events[-1]["state"]) == ("policy-2", "RUN_STATE_SUCCEEDED")
     assert events[names.index("reward")]["reward"]["terms"][0]["name"] == "upright"
+
+
+def test_a_run_that_falls_over_or_stands_still_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = RunProgress(Output(as_json=False), total_steps=1_000)
+    metrics = trainer_pb2.TrainingMetrics(env_steps=900, survival=0.25, episode_share=0.4, plateau_since_env_steps=600)
+    for env_steps in (900, 910):
+        metrics.env_steps = env_steps
+        progress.event(trainer_pb2.RunEvent(metrics=metrics))
+    said = capsys.readouterr().out
+    assert "return ≈0.0  survives 25 %, 40 % of the time" in said
+    assert said.count("the return has not improved since 600 steps") == 1
 
 
 @pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL])

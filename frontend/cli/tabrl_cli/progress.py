@@ -119,7 +119,8 @@ class RunProgress:
 
     def _metrics(self, metrics: trainer_pb2.TrainingMetrics) -> None:
         steps = f"{count(metrics.env_steps)}/{count(self._total)} steps" if self._total else count(metrics.env_steps)
-        reached = f"return {reached_return(metrics)}"
+        reached = "  ".join([f"return {reached_return(metrics)}", *survival(metrics)])
+        self._plateau(metrics)
         left = f"{duration(metrics.remaining_secs)} left" if metrics.remaining_secs else ""
         if self._bar:
             self._bar.update(
@@ -140,6 +141,12 @@ class RunProgress:
             share = f"{min(100.0, 100 * metrics.env_steps / self._total):3.0f} %  " if self._total else ""
             speed = f"{count(metrics.env_steps_per_sec)} steps/s" if metrics.env_steps_per_sec else ""
             self._output.line("  ".join(part for part in (f"  {share}{steps}", reached, speed, left) if part))
+
+    def _plateau(self, metrics: trainer_pb2.TrainingMetrics) -> None:
+        since = metrics.plateau_since_env_steps
+        if since and f"plateau {since}" not in self._told:
+            self._told.add(f"plateau {since}")
+            self._output.note(f"· the return has not improved since {count(since)} steps")
 
     def _published(self, policy: trainer_pb2.PolicyPublished) -> None:
         if policy.policy_id in self._told:
@@ -166,6 +173,14 @@ def reached_return(metrics: trainer_pb2.TrainingMetrics) -> str:
     if metrics.HasField("episode_return"):
         return f"{metrics.episode_return:.1f}"
     return f"≈{metrics.projected_return:.1f}"
+
+
+def survival(metrics: trainer_pb2.TrainingMetrics) -> list[str]:
+    """How many of the newest episodes went on to their end and how long they were, unless all did."""
+    if not metrics.HasField("survival") or metrics.survival >= 1:
+        return []
+    length = f", {100 * metrics.episode_share:.0f} % of the time" if metrics.HasField("episode_share") else ""
+    return [f"survives {100 * metrics.survival:.0f} %{length}"]
 
 
 def follow_run(

@@ -148,8 +148,19 @@ chromium:
 	@bash deploy/install/chromium.sh
 
 .PHONY: bench
-bench: install ## Learning curves and step rates on this machine (minutes)
-	@$(VENV)/python -m tabrl_simulation.bench $(BENCH)
+bench: install ## Learning curves and step rates on this machine (minutes; BENCH='stepping --help' for one of them)
+	@$(VENV)/python -m tabrl_simulation.benchmarks $(BENCH)
+
+.tools/peers/stamp: .tools/stamps/uv deploy/locks/peers.txt
+	$(call say,Installing the trainers to compare with)
+	@$(UV) venv --quiet --allow-existing --python '$(PYTHON)' $(@D)
+	@$(UV) pip install --python $(@D)/bin/python --require-hashes -r deploy/locks/peers.txt
+	@$(UV) pip install --quiet --python $(@D)/bin/python --no-deps -e services/simulation
+	@touch $@
+
+.PHONY: bench-peers
+bench-peers: .tools/peers/stamp ## Time to the same return beside Brax on MJX and Stable-Baselines3, step rate beside EnvPool (quarter of an hour)
+	@.tools/peers/bin/python -m tabrl_simulation.benchmarks peers $(BENCH)
 
 .PHONY: footprint
 footprint: .venv/stamps/development install ## Memory and start-up time of each service at rest

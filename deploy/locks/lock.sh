@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Resolves every dependency again: one file for each service, one for the gateway and the build, one for the command line, one for all.
+# Resolves every dependency again: one file for each service, one for the gateway and the build, one for the command line, one for the robots, one for all.
 # The files hold versions and hashes and name no host. lock.sh UV [--upgrade]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -29,3 +29,5 @@ for service in scene rewardgen trainer exporter inference; do
 done
 compile gateway --constraints deploy/locks/development.txt deploy/local/pyproject.toml --group pyproject.toml:build
 compile cli --constraints deploy/locks/development.txt frontend/cli/pyproject.toml
+compile robots --group services/simulation/pyproject.toml:robots
+compile peers --constraints deploy/locks/development.txt services/simulation/pyproject.toml --group services/simulation/pyproject.toml:peers

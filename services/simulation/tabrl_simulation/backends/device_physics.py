@@ -18,6 +18,8 @@ from tabrl_simulation import arrays
 from tabrl_simulation.backends import choice
 
 if TYPE_CHECKING:
+    import mujoco
+
     from tabrl_simulation.environments import Environment
 
 __all__ = ["DevicePhysics", "Physical"]
@@ -29,6 +31,7 @@ _AT_REST: Final = ("xfrc_applied", "qacc_warmstart", "time")
 _IMPLEMENTATION: Final = {choice.MJX: "jax", choice.WARP: "warp"}
 # Playground gives MJX-Warp room for the contacts of all its environments together; it trains at least this many.
 _PLAYGROUND_ENVS: Final = 2048
+_MOST_ROWS_OF_EQUALITY: Final = 6
 
 
 class DevicePhysics:
@@ -53,7 +56,7 @@ class DevicePhysics:
         self.backend = backend
         implementation = _IMPLEMENTATION[backend]
         try:
-            self.model = _uncommitted(mjx.put_model(environment.model, impl=implementation))
+            self.model = _uncommitted(_put(environment.model, implementation))
             self._blank: mjx.Data = mjx.make_data(
                 environment.model, impl=implementation, **_room(environment, implementation, count)
             )
@@ -69,15 +72,6 @@ class DevicePhysics:
         given = {name: state[name].reshape(count, *getattr(self._blank, name).shape) for name in arrays.STATE}
         rest = {name: jnp.zeros((count, *getattr(self._blank, name).shape), jnp.float32) for name in _AT_REST}
         return given | rest
-
-    def forward(self, physical: Physical, names: Sequence[str]) -> dict[str, jax.Array]:
-        """Returns derived arrays of the present state, by mjData name, each [N, ...]; traceable."""
-
-        def one(physical: Physical) -> dict[str, jax.Array]:
-            return _read(mjx.forward(self.model, self._blank.replace(**physical)), names)
-
-        values: dict[str, jax.Array] = jax.vmap(one)(physical)
-        return values
 
     def run(self, model: mjx.Model, physical: Physical, names: Sequence[str]) -> tuple[Physical, dict[str, jax.Array]]:
         """Steps every simulation through a control period with the ctrl that it holds; traceable.
@@ -102,11 +96,23 @@ class DevicePhysics:
 
 def _uncommitted(model: mjx.Model) -> mjx.Model:
     """Undoes the model's binding to a device, which results would inherit: their first use would compile again."""
-    return jax.tree.map(jnp.asarray, jax.device_get(model))
+    free: mjx.Model = jax.tree.map(jnp.asarray, jax.device_get(model))
+    return free
 
 
 def _read(data: mjx.Data, names: Any) -> dict[str, jax.Array]:
     return {name: jnp.asarray(getattr(data, name), jnp.float32) for name in names}
+
+
+def _put(model: mujoco.MjModel, implementation: str) -> mjx.Model:
+    put = mjx.put_model(model, impl=implementation)
+    if implementation == "warp":
+        # Playground's models stop their solvers early on purpose; MJX-Warp would print a line each time.
+        from mujoco.mjx.third_party.mujoco_warp import OverflowType
+
+        told = put.opt._impl.warn_overflow & ~(OverflowType.ITERATIONS | OverflowType.LS_ITERATIONS)
+        put = put.tree_replace({"opt._impl.warn_overflow": int(told)})
+    return put
 
 
 def _room(environment: Environment, implementation: str, count: int) -> dict[str, int]:
@@ -118,4 +124,13 @@ def _room(environment: Environment, implementation: str, count: int) -> dict[str
     if contacts is None or constraints is None:
         # Without limits given, it makes room for one simulation by what the model looks like.
         return {"naconmax": mjx.make_data(environment.model, impl="warp")._impl.naconmax * count}
+    # Playground leaves no room for Reacher's joint limits, which then do not hold.
+    constraints = max(constraints, _constraints_without_contacts(environment.model))
     return {"naconmax": math.ceil(contacts / _PLAYGROUND_ENVS) * count, "njmax": constraints}
+
+
+def _constraints_without_contacts(model: mujoco.MjModel) -> int:
+    """Returns how many constraints of a model may hold at once where nothing touches."""
+    limited = model.jnt_limited.sum() + model.tendon_limited.sum()
+    friction = (model.dof_frictionloss > 0).sum() + (model.tendon_frictionloss > 0).sum()
+    return int(limited + friction + _MOST_ROWS_OF_EQUALITY * model.neq)

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import jax
@@ -18,6 +19,8 @@ from tabrl_simulation import arrays, physics, reset, split
 from tabrl_simulation.backends.device_physics import DevicePhysics, Physical
 
 if TYPE_CHECKING:
+    import mujoco
+
     from tabrl_simulation.environments import Environment
     from tabrl_simulation.reset import ResetStates
 
@@ -56,7 +59,13 @@ class Parity:
 
 
 def compare(
-    environment: Environment, backend: str, *, simulations: int = 16, control_steps: int = 20, seed: int = 0
+    environment: Environment,
+    backend: str,
+    *,
+    simulations: int = 16,
+    control_steps: int = 20,
+    seed: int = 0,
+    converged: bool = False,
 ) -> Parity:
     """Moves simulations on MuJoCo C and on another backend by random actions; does not end episodes.
 
@@ -66,10 +75,14 @@ def compare(
         simulations: how many, `N`, each from a starting state of its own.
         control_steps: how many, `T`.
         seed: of states and actions.
+        converged: whether the constraint solvers go on until they have converged. Playground's models stop them after
+            a few iterations, where what is left to do differs from solver to solver.
 
     Raises:
         BackendUnavailable: the backend does not have all that the model needs.
     """
+    if converged:
+        environment = replace(environment, model=_solved_to_the_end(environment.model))
     state_key, action_key = jax.random.split(jax.random.PRNGKey(seed))
     threads = physics.cores()
     starts = reset.Resetter(environment, threads=threads).sample(jax.random.split(state_key, simulations))
@@ -89,6 +102,12 @@ def compare(
         differences={name: _greatest_difference(here[name], there[name]) for name in COMPARED},
         compile_secs=compile_secs,
     )
+
+
+def _solved_to_the_end(model: mujoco.MjModel) -> mujoco.MjModel:
+    changed = copy(model)
+    changed.opt.iterations, changed.opt.ls_iterations = 100, 50
+    return changed
 
 
 _Begun = tuple[Physical, dict[str, jax.Array], dict[str, jax.Array]]
@@ -166,4 +185,5 @@ def _with_earlier(halves: split.SplitStep, now: dict[str, Any], earlier: dict[st
 
 def _greatest_difference(here: NDArray[np.float32], there: NDArray[np.float32]) -> NDArray[np.float64]:
     difference = np.abs(here.astype(np.float64) - there.astype(np.float64))
-    return difference.reshape(len(difference), -1).max(1, initial=0.0)
+    greatest: NDArray[np.float64] = difference.reshape(len(difference), -1).max(1, initial=0.0)
+    return greatest

@@ -13,6 +13,7 @@ import { Boundary } from "../ui/Boundary";
 import { Button } from "../ui/Button";
 import { StopIcon } from "../ui/icons";
 import { FailureNotice, Notice } from "../ui/Notice";
+import { Checks, isShown } from "./Checks";
 import styles from "./RunPanel.module.css";
 import { elapsedSecs, progressOf, remainingSecs, speedOf } from "./remaining";
 
@@ -42,7 +43,7 @@ export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
   const speed = speedOf(record);
   const { scale } = studio;
   // What went wrong last, unless the run says it all itself.
-  const remark = run.error ? undefined : record.remark;
+  const remark = run.error || isShown(record.remark?.text ?? "", metrics?.warnings ?? []) ? undefined : record.remark;
 
   async function stop() {
     setStopping(true);
@@ -106,6 +107,7 @@ export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
         </Notice>
       )}
       {failure && <FailureNotice failure={failure} />}
+      {metrics && <Checks metrics={metrics} termNames={studio.termNames} highlighted={highlighted} />}
       <Boundary what="The curves">
         <Suspense fallback={<div className={styles.curvesSpace} />}>
           <Curves

@@ -88,7 +88,7 @@ def test_an_unroll_on_the_device_is_that_on_mujoco_c(backend: str) -> None:
     assert device._unroll._cache_size() == 1
 
 
-def test_training_on_mjx_repeats_resumes_and_changes_over_to_mujoco_c() -> None:
+def test_training_on_mjx_resumes_to_the_bit_and_changes_over_to_mujoco_c() -> None:
     environment = environments.load("CartpoleBalance")
 
     def trained(
@@ -106,11 +106,10 @@ def test_training_on_mjx_repeats_resumes_and_changes_over_to_mujoco_c() -> None:
         return result, kept
 
     whole, checkpoints = trained(backends.MJX)
-    again, _ = trained(backends.MJX)
     resumed, _ = trained(backends.MJX, resume=Checkpoint.from_bytes(checkpoints[1].to_bytes()))
 
     assert whole.checkpoint.backend == backends.MJX
-    assert whole.checkpoint.to_bytes() == again.checkpoint.to_bytes() == resumed.checkpoint.to_bytes()
+    assert whole.checkpoint.to_bytes() == resumed.checkpoint.to_bytes()
     # and what was learned goes over to MuJoCo C, with its steps, where episodes begin anew
     moved, further = trained(backends.MUJOCO_C, resume=whole.checkpoint, env_steps=2_080)
     assert (moved.checkpoint.backend, further[0].env_steps, moved.checkpoint.env_steps) == (

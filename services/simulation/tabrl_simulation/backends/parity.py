@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -39,13 +40,18 @@ class Parity:
         backend: what was compared with MuJoCo C.
         differences: greatest difference after each control step over all simulations and elements, by what is
             compared: each [T], float64. NaN or infinite where one of the two is.
-        compile_secs: time to trace and compile the control steps, in seconds.
+        compile_secs: time to trace and compile the control steps and to run them once, in seconds. MJX-Warp keeps its
+            kernels between processes; where it has them already, that is less.
+        steps_per_sec: control steps per second over all simulations, in a second run of the same.
+        steps_per_sec_on_mujoco_c: the same on MuJoCo C.
     """
 
     environment_id: str
     backend: str
     differences: dict[str, NDArray[np.float64]]
     compile_secs: float
+    steps_per_sec: float
+    steps_per_sec_on_mujoco_c: float
 
     @property
     def greatest(self) -> float:
@@ -91,26 +97,41 @@ def compare(
     )
     halves = split.split(environment, privileged=False)
     device = DevicePhysics(environment, backend=backend, count=simulations)
+    begun = _begin(halves, device, starts)
     began = time.monotonic()
-    moved = jax.jit(_on_device(halves, device)).lower(device.model, _begin(halves, device, starts), actions).compile()
+    moved = jax.jit(_on_device(halves, device)).lower(device.model, begun, actions).compile()
+    jax.block_until_ready(moved(device.model, begun, actions))
     compile_secs = time.monotonic() - began
-    there = jax.device_get(moved(device.model, _begin(halves, device, starts), actions))
-    here = _on_mujoco_c(environment, halves, starts, actions, threads)
+    there, there_secs = _second_run(lambda: jax.device_get(moved(device.model, begun, actions)))
+    on_mujoco_c = _on_mujoco_c(environment, halves, starts, actions, threads)
+    here, here_secs = _second_run(on_mujoco_c)
     return Parity(
         environment_id=environment.id,
         backend=backend,
         differences={name: _greatest_difference(here[name], there[name]) for name in COMPARED},
         compile_secs=compile_secs,
+        steps_per_sec=control_steps * simulations / there_secs,
+        steps_per_sec_on_mujoco_c=control_steps * simulations / here_secs,
     )
+
+
+_Shown = dict[str, NDArray[np.float32]]
+
+
+def _second_run(run: Callable[[], _Shown]) -> tuple[_Shown, float]:
+    """Returns what a run showed, and the seconds that a second one takes: the first may compile."""
+    run()
+    began = time.monotonic()
+    return run(), time.monotonic() - began
+
+
+_Begun = tuple[Physical, dict[str, jax.Array], dict[str, jax.Array]]
 
 
 def _solved_to_the_end(model: mujoco.MjModel) -> mujoco.MjModel:
     changed = copy(model)
     changed.opt.iterations, changed.opt.ls_iterations = 100, 50
     return changed
-
-
-_Begun = tuple[Physical, dict[str, jax.Array], dict[str, jax.Array]]
 
 
 def _reads(halves: split.SplitStep) -> tuple[str, ...]:
@@ -145,29 +166,33 @@ def _on_device(halves: split.SplitStep, device: DevicePhysics) -> Any:
 
 def _on_mujoco_c(
     environment: Environment, halves: split.SplitStep, starts: ResetStates, actions: jax.Array, threads: int
-) -> dict[str, NDArray[np.float32]]:
+) -> Callable[[], _Shown]:
     reads = _reads(halves)
     simulations = physics.Simulations(environment.model, count=actions.shape[1], threads=threads, reads=reads)
-    simulations.write(starts.state)
     actuate = jax.jit(lambda action, carry, data: _actuated(halves, action, carry, data))
     look: Any = jax.jit(jax.vmap(halves.after))
-    data: dict[str, Any] = {name: starts.data[name] for name in reads}
-    carry: dict[str, Any] = {name: jnp.asarray(starts.carry[name]) for name in halves.carry}
-    shown: dict[str, list[NDArray[np.float32]]] = {name: [] for name in COMPARED}
-    for action in actions:
-        ctrl, writes = actuate(action, carry, data)
-        simulations.hold(np.asarray(ctrl))
-        simulations.overwrite(jax.device_get(writes))
-        simulations.run(environment.physics_steps_per_control)
-        now = simulations.read()
-        after: split.After = look(_with_earlier(halves, now, data), action, carry)
-        written = jax.device_get(after.writes)
-        simulations.overwrite(written)
-        data, carry = {**now, **written}, after.carry
-        for name, value in {**now, "observation": np.asarray(after.observation)}.items():
-            if name in shown:
-                shown[name].append(value)
-    return {name: np.stack(values) for name, values in shown.items()}
+
+    def run() -> _Shown:
+        simulations.write(starts.state)
+        data: dict[str, Any] = {name: starts.data[name] for name in reads}
+        carry: dict[str, Any] = {name: jnp.asarray(starts.carry[name]) for name in halves.carry}
+        shown: dict[str, list[NDArray[np.float32]]] = {name: [] for name in COMPARED}
+        for action in actions:
+            ctrl, writes = actuate(action, carry, data)
+            simulations.hold(np.asarray(ctrl))
+            simulations.overwrite(jax.device_get(writes))
+            simulations.run(environment.physics_steps_per_control)
+            now = simulations.read()
+            after: split.After = look(_with_earlier(halves, now, data), action, carry)
+            written = jax.device_get(after.writes)
+            simulations.overwrite(written)
+            data, carry = {**now, **written}, after.carry
+            for name, value in {**now, "observation": np.asarray(after.observation)}.items():
+                if name in shown:
+                    shown[name].append(value)
+        return {name: np.stack(values) for name, values in shown.items()}
+
+    return run
 
 
 def _actuated(

@@ -12,7 +12,7 @@ from tabrl_simulation import structure
 if TYPE_CHECKING:
     from tabrl_simulation.environments import Environment
 
-__all__ = ["environment_message"]
+__all__ = ["environment_message", "structure_message"]
 
 _JOINT_TYPE = {
     structure.JointType.FREE: scene_pb2.JOINT_TYPE_FREE,
@@ -37,7 +37,7 @@ def environment_message(
             dof_count=robot.nv,
         ),
         fingerprint=environment.fingerprint,
-        structure=_structure_message(robot),
+        structure=structure_message(robot),
         timing=scene_pb2.Timing(
             physics_timestep_secs=float(environment.model.opt.timestep),
             control_period_secs=environment.control_period_secs,
@@ -55,7 +55,8 @@ def environment_message(
     )
 
 
-def _structure_message(robot: structure.RobotStructure) -> scene_pb2.RobotStructure:
+def structure_message(robot: structure.RobotStructure) -> scene_pb2.RobotStructure:
+    """Returns what a robot is made of as the contract has it."""
     return scene_pb2.RobotStructure(
         bodies=[scene_pb2.Body(name=body.name, parent=body.parent, mass_kg=body.mass_kg) for body in robot.bodies],
         joints=[_joint_message(joint) for joint in robot.joints],

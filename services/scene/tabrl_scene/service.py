@@ -10,6 +10,7 @@ from tabrl.scene.v1 import scene_pb2_grpc
 from tabrl_chassis.config import ServiceConfig
 from tabrl_chassis.service import Context, Service
 
+from tabrl_scene.scenes import Scenes
 from tabrl_scene.servicer import SceneServicer
 from tabrl_scene.shelf import Shelf
 
@@ -22,7 +23,9 @@ async def _serve(server: grpc.aio.Server, context: Context[ServiceConfig]) -> As
     context.ready_when("environments", shelf.check)
     if not await shelf.load():
         context.background(shelf.prepare(), "preparing the environments")
-    scene_pb2_grpc.add_SceneServiceServicer_to_server(SceneServicer(context, shelf), server)
+    scenes = Scenes(context)
+    context.background(scenes.load(), "loading the uploaded scenes")
+    scene_pb2_grpc.add_SceneServiceServicer_to_server(SceneServicer(context, shelf, scenes), server)
     yield
 
 

@@ -29,7 +29,7 @@ class Inspected:
         assets: files that the MJCF names, by path.
         config: the configuration, that of the model where none was given.
         facts: plain data for JSON: `structure` as in `structure.RobotStructure`, `arrays` by name with their shapes,
-            `timing`, `observation_size` and `action_size`.
+            `timing`, `observation_size`, `action_size` and `mujoco_version`.
     """
 
     xml: str
@@ -90,6 +90,8 @@ def inspect_scene(xml: str, assets: Mapping[str, bytes], config: SceneConfig) ->
 
 
 def _facts(model: mujoco.MjModel, config: SceneConfig) -> dict[str, Any]:
+    import mujoco
+
     robot = anatomy.study(model, config)
     steps = timing.physics_steps_per_control(model, config)
     timestep = config.physics_timestep_secs or float(model.opt.timestep)
@@ -108,6 +110,7 @@ def _facts(model: mujoco.MjModel, config: SceneConfig) -> dict[str, Any]:
         },
         "observation_size": anatomy.observation_size(robot, config),
         "action_size": robot.actuators,
+        "mujoco_version": mujoco.__version__,
     }
 
 

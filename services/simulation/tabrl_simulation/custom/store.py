@@ -4,6 +4,7 @@
     <folder>/<id>/config.json     its `SceneConfig`
     <folder>/<id>/scene.xml       MJCF as MuJoCo wrote it, with 17 digits
     <folder>/<id>/assets/<path>   files that the MJCF names
+    <folder>/<id>/facts.json      what was found in it; written anew after an update of MuJoCo
 
 The folder is named by the variable TABRL_SCENES, which every service of one machine sets alike. Imports nothing heavy.
 """
@@ -17,9 +18,9 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tabrl_simulation.custom.config import SceneConfig
 
@@ -35,6 +36,7 @@ __all__ = [
     "motion_digest",
     "read",
     "write",
+    "write_facts",
 ]
 
 PREFIX: Final = "custom-"
@@ -58,6 +60,7 @@ class StoredScene:
         xml: MJCF as MuJoCo wrote it, with 17 digits.
         assets: files that the MJCF names, by path.
         replaces: id of the scene whose configuration was edited to give this one; empty for none.
+        facts: what was found in it, as `inspection.Inspected` says.
     """
 
     title: str
@@ -66,6 +69,7 @@ class StoredScene:
     xml: str
     assets: Mapping[str, bytes]
     replaces: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def folder() -> Path | None:
@@ -74,29 +78,29 @@ def folder() -> Path | None:
     return Path(named) if named else None
 
 
-def exists(environment_id: str) -> bool:
-    """Returns whether a scene of this id is kept."""
-    root = folder()
+def exists(environment_id: str, root: Path | None = None) -> bool:
+    """Returns whether a scene of this id is kept in `root`, `folder()` if left out."""
+    root = root or folder()
     return root is not None and _ID.fullmatch(environment_id) is not None and (root / environment_id).is_dir()
 
 
-def ids() -> tuple[str, ...]:
-    """Returns the ids of all scenes kept, in order."""
-    root = folder()
+def ids(root: Path | None = None) -> tuple[str, ...]:
+    """Returns the ids of all scenes kept in `root`, `folder()` if left out, in order."""
+    root = root or folder()
     if root is None or not root.is_dir():
         return ()
     return tuple(sorted(path.name for path in root.iterdir() if _ID.fullmatch(path.name)))
 
 
-def read(environment_id: str) -> StoredScene:
-    """Returns a scene.
+def read(environment_id: str, root: Path | None = None) -> StoredScene:
+    """Returns a scene kept in `root`, `folder()` if left out.
 
     Raises:
         LookupError: no scene of this id is kept.
         OSError, ValueError: its files are damaged.
     """
-    root = folder()
-    if root is None or not exists(environment_id):
+    root = root or folder()
+    if root is None or not exists(environment_id, root):
         raise LookupError(environment_id)
     path = root / environment_id
     about = json.loads((path / "scene.json").read_text())
@@ -106,6 +110,7 @@ def read(environment_id: str) -> StoredScene:
         source=str(about["source"]),
         replaces=str(about["replaces"]),
         config=SceneConfig.from_dict(json.loads((path / "config.json").read_text())),
+        facts=json.loads((path / "facts.json").read_text()),
         xml=(path / "scene.xml").read_text(),
         assets={
             file.relative_to(assets).as_posix(): file.read_bytes()
@@ -133,6 +138,7 @@ def write(root: Path, scene: StoredScene) -> str:
         files = {
             "scene.json": json.dumps(about, indent=1).encode(),
             "config.json": json.dumps(scene.config.to_dict(), indent=1).encode(),
+            "facts.json": json.dumps(dict(scene.facts)).encode(),
             "scene.xml": scene.xml.encode(),
             **{f"assets/{name}": content for name, content in scene.assets.items()},
         }
@@ -151,6 +157,18 @@ def write(root: Path, scene: StoredScene) -> str:
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return environment_id
+
+
+def write_facts(root: Path, environment_id: str, facts: Mapping[str, Any]) -> None:
+    """Replaces what was found in a scene.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written.
+    """
+    path = root / environment_id / "facts.json"
+    unfinished = path.with_suffix(".writing")
+    unfinished.write_text(json.dumps(dict(facts)))
+    unfinished.replace(path)
 
 
 def identify(scene: StoredScene) -> str:

@@ -1,0 +1,197 @@
+"""The scenes that people uploaded, beside the catalogue: kept in `DATA/scenes`, read by jailed processes alone."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import importlib.metadata
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import grpc
+from tabrl.scene.v1 import scene_pb2
+from tabrl_chassis.artifacts import ArtifactStore
+from tabrl_chassis.config import ServiceConfig
+from tabrl_chassis.errors import TabrlError, invalid_field
+from tabrl_chassis.service import Context
+from tabrl_simulation.custom import store, timing
+from tabrl_simulation.custom.archive import SceneRefused
+from tabrl_simulation.custom.config import InvalidSceneConfig, SceneConfig
+from tabrl_simulation.custom.examining import Examined, examine
+from tabrl_simulation.rewards.diagnostics import JailUnavailable
+
+from tabrl_scene.scene_messages import config_of, environment_of_facts, scene_message
+from tabrl_scene.shelf import ShelvedEnvironment, put_asset
+
+__all__ = ["Scenes"]
+
+_FIELD = "config."
+
+
+class Scenes:
+    """Every uploaded scene, ready to be handed out, and the way in for new ones."""
+
+    def __init__(self, context: Context[ServiceConfig]) -> None:
+        """Starts empty; `load` fills it."""
+        self._context = context
+        self._root = Path(context.config.data) / "scenes"
+        self._shelved: dict[str, ShelvedEnvironment] = {}
+        self._replaced: set[str] = set()
+        # A scene may take gigabytes to read, so one is read at a time.
+        self._reading = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Fills it from the data folder; a damaged scene is left out, and said to be."""
+        for environment_id in await asyncio.to_thread(store.ids, self._root):
+            try:
+                scene = await asyncio.to_thread(store.read, environment_id, self._root)
+                if scene.facts.get("mujoco_version") != _mujoco_version():
+                    scene = await self._read_again(environment_id, scene)
+                await self._shelve(environment_id, scene)
+            except (OSError, ValueError, KeyError, TypeError, LookupError, SceneRefused, JailUnavailable) as error:
+                self._context.log.warning(
+                    "an uploaded scene cannot be used", environment_id=environment_id, error=str(error)
+                )
+
+    @property
+    def environments(self) -> Mapping[str, ShelvedEnvironment]:
+        """Every uploaded scene by id."""
+        return self._shelved
+
+    @property
+    def summaries(self) -> list[scene_pb2.EnvironmentSummary]:
+        """Summaries of the scenes to list: those that no later configuration replaces."""
+        shelved = self._shelved.items()
+        return [each.message.summary for environment_id, each in shelved if environment_id not in self._replaced]
+
+    async def describe(self, environment_id: str) -> scene_pb2.Scene:
+        """Returns what was uploaded and decided.
+
+        Raises:
+            TabrlError: it is not an uploaded scene (SCENE_NOT_EDITABLE).
+        """
+        return scene_message(environment_id, await self._stored(environment_id))
+
+    async def add(self, content: bytes, file_name: str, *, title: str, main_file: str) -> ShelvedEnvironment:
+        """Reads an upload and keeps it.
+
+        Raises:
+            TabrlError: SCENE_REFUSED, JAIL_UNAVAILABLE or STORAGE_FULL.
+        """
+        async with self._reading:
+            found = await _examined(content, file_name, main_file=main_file)
+        name = title.strip() or Path(file_name.replace("\\", "/")).stem.replace("_", " ")[:60] or "Robot"
+        scene = store.StoredScene(
+            title=name,
+            source=file_name,
+            config=found.config,
+            xml=found.xml,
+            assets=found.assets,
+            facts=found.facts,
+        )
+        return await self._keep(scene)
+
+    async def configure(self, environment_id: str, message: scene_pb2.SceneConfig) -> ShelvedEnvironment:
+        """Returns the environment of an uploaded scene with another configuration.
+
+        Raises:
+            TabrlError: SCENE_NOT_EDITABLE, INVALID_FIELD, JAIL_UNAVAILABLE or STORAGE_FULL.
+        """
+        scene = await self._stored(environment_id)
+        try:
+            config = config_of(message)
+        except InvalidSceneConfig as error:
+            raise invalid_field(_FIELD + error.field, error.remedy) from error
+        if config == scene.config:
+            return self._shelved[environment_id]
+        async with self._reading:
+            found = await _examined(_packed(scene), "scene.zip", main_file="scene.xml", config=config)
+        changed = replace(scene, config=config, facts=found.facts, replaces=environment_id)
+        return await self._keep(changed)
+
+    async def _stored(self, environment_id: str) -> store.StoredScene:
+        if environment_id not in self._shelved:
+            raise TabrlError(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                "SCENE_NOT_EDITABLE",
+                f"{environment_id} comes with MuJoCo Playground. Upload a scene of your own to configure one.",
+                metadata={"environment_id": environment_id},
+            )
+        return await asyncio.to_thread(store.read, environment_id, self._root)
+
+    async def _keep(self, scene: store.StoredScene) -> ShelvedEnvironment:
+        try:
+            environment_id = await asyncio.to_thread(store.write, self._root, scene)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise TabrlError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL", "The disk is full. Free some space and try again."
+            ) from error
+        kept = await asyncio.to_thread(store.read, environment_id, self._root)
+        self._context.log.info("scene kept", environment_id=environment_id, replaces=scene.replaces)
+        return await self._shelve(environment_id, kept)
+
+    async def _shelve(self, environment_id: str, scene: store.StoredScene) -> ShelvedEnvironment:
+        shelved = await asyncio.to_thread(_shelved, environment_id, scene, self._context.artifacts)
+        self._shelved[environment_id] = shelved
+        if scene.replaces and scene.replaces != environment_id:
+            self._replaced.add(scene.replaces)
+        self._replaced.discard(environment_id)
+        return shelved
+
+    async def _read_again(self, environment_id: str, scene: store.StoredScene) -> store.StoredScene:
+        """Returns the scene with what this version of MuJoCo finds in it."""
+        async with self._reading:
+            found = await examine(_packed(scene), "scene.zip", main="scene.xml", config=scene.config)
+        await asyncio.to_thread(store.write_facts, self._root, environment_id, found.facts)
+        return replace(scene, facts=found.facts)
+
+
+async def _examined(content: bytes, file_name: str, *, main_file: str, config: SceneConfig | None = None) -> Examined:
+    try:
+        return await examine(content, file_name, main=main_file, config=config)
+    except SceneRefused as error:
+        raise TabrlError(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "SCENE_REFUSED",
+            f"{error}.",
+            metadata={"rule": error.reason, "file": error.file, "line": str(error.line)},
+        ) from error
+    except InvalidSceneConfig as error:
+        raise invalid_field(_FIELD + error.field, error.remedy) from error
+    except JailUnavailable as error:
+        message = f"Uploads cannot be read on this machine: {error}"
+        raise TabrlError(grpc.StatusCode.UNAVAILABLE, "JAIL_UNAVAILABLE", message) from error
+
+
+def _packed(scene: store.StoredScene) -> bytes:
+    """Returns a kept scene as a zip."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("scene.xml", scene.xml)
+        for path, content in scene.assets.items():
+            archive.writestr(path, content)
+    return packed.getvalue()
+
+
+def _shelved(environment_id: str, scene: store.StoredScene, artifacts: ArtifactStore) -> ShelvedEnvironment:
+    fingerprint = store.motion_digest(scene, _mujoco_version())
+    bundle = scene_pb2.SceneBundle(
+        environment_id=environment_id,
+        fingerprint=fingerprint,
+        xml=artifacts.put(timing.timed(scene.xml, scene.config).encode(), "application/xml"),
+        assets=[
+            scene_pb2.SceneAsset(path=path, artifact=put_asset(path, content, artifacts))
+            for path, content in scene.assets.items()
+        ],
+        mujoco_version=_mujoco_version(),
+    )
+    return ShelvedEnvironment(environment_of_facts(environment_id, scene.title, fingerprint, scene.facts), bundle)
+
+
+def _mujoco_version() -> str:
+    return importlib.metadata.version("mujoco")

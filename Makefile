@@ -10,6 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PORT ?= 8080
 DATA ?= .data
 OPEN ?= 1
+ROBOTS ?= 0
 FOLDER = $(patsubst ~/%,$(HOME)/%,$(DATA))
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 
@@ -33,7 +34,7 @@ help: ## List the targets
 # ---- running -------------------------------------------------------------------------------------------------------------------
 
 .PHONY: up
-up: preflight install ## Install what is missing and start everything (PORT=8080 DATA=.data OPEN=1)
+up: preflight install $(if $(filter-out 0 no false,$(ROBOTS)),robots) ## Install what is missing and start everything (PORT=8080 DATA=.data OPEN=1 ROBOTS=0)
 	@$(VENV)/python -m tabrl_scene.bake --data '$(FOLDER)'
 	@exec $(VENV)/python -m tabrl_local --port '$(PORT)' --data '$(FOLDER)' $(if $(filter 0 no false,$(OPEN)),--no-open)
 
@@ -44,6 +45,10 @@ preflight:
 
 .PHONY: install
 install: .venv/stamps/members $(WEB)/dist/index.html ## Install everything that `make up` needs
+
+.PHONY: robots
+robots: .venv/stamps/members ## Download the robots of the locomotion and manipulation environments (180 MB, once for all data folders)
+	@$(VENV)/python -m tabrl_scene.robots
 
 # ---- installing ----------------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Bakes the catalogue: loads every environment once, describes it and writes its scene as files.
+"""Bakes the catalogue: loads every environment whose robot is here once, describes it and writes its scene as files.
 
     python -m tabrl_scene.bake --data .data
 
@@ -11,14 +11,20 @@ import argparse
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tabrl_chassis.processes import die_with_parent
 from tabrl_simulation import environments
 
-from tabrl_scene.catalogue import BakedEnvironment, catalogue_path, read_catalogue, write_catalogue
-from tabrl_scene.descriptions import CATEGORY
+from tabrl_scene.catalogue import (
+    BakedEnvironment,
+    bakeable,
+    catalogue_path,
+    read_catalogue,
+    read_previous,
+    write_catalogue,
+)
 from tabrl_scene.messages import environment_message
 
 __all__ = ["bake_environment", "main"]
@@ -39,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.environ["JAX_PLATFORMS"] = "cpu"
         _quieten()
         print("Preparing the environments: loading the simulator", flush=True)
-        write_catalogue(path, _baked())
+        write_catalogue(path, _baked(read_previous(options.data)))
 
 
 def bake_environment(environment_id: str) -> BakedEnvironment:
@@ -47,6 +53,7 @@ def bake_environment(environment_id: str) -> BakedEnvironment:
 
     Raises:
         UnknownEnvironment: there is no such environment.
+        MissingRobot: its robot is not installed.
         BundleError: its scene cannot be written as MJCF.
     """
     from tabrl_simulation import arrays, bundle, structure
@@ -54,15 +61,17 @@ def bake_environment(environment_id: str) -> BakedEnvironment:
     environment = environments.load(environment_id)
     files = bundle.scene_bundle(environment)
     robot = structure.describe(environment.model)
-    message = environment_message(environment, robot, arrays.shapes(environment.model), category=CATEGORY)
+    message = environment_message(
+        environment, robot, arrays.shapes(environment.model), category=environments.CATEGORY[environment_id]
+    )
     return BakedEnvironment(message, files.xml.encode(), files.assets)
 
 
-def _baked() -> Iterator[BakedEnvironment]:
-    count = len(environments.DM_CONTROL)
-    for number, environment_id in enumerate(environments.DM_CONTROL, start=1):
-        yield bake_environment(environment_id)
-        print(f"Preparing the environments: {number} of {count}, {environment_id}", flush=True)
+def _baked(previous: Mapping[str, BakedEnvironment]) -> Iterator[BakedEnvironment]:
+    names = bakeable()
+    for number, environment_id in enumerate(names, start=1):
+        yield previous.get(environment_id) or bake_environment(environment_id)
+        print(f"Preparing the environments: {number} of {len(names)}, {environment_id}", flush=True)
 
 
 def _quieten() -> None:

@@ -1,9 +1,11 @@
 """The baked catalogue: every environment described, with its scene's files. The service needs no simulator to serve it.
 
-A catalogue lies in `DATA/scene/catalogues/<version>/`, where the version covers all that its content depends on: for
-each environment `<id>/environment.json` (protobuf JSON), `<id>/scene.xml` and `<id>/assets/<path>`; and `sha256`, a
-digest of them all. It is renamed into place whole, once it is on the disk, so a catalogue that is there is complete.
-One that was damaged since counts as none and is replaced by the next bake.
+A catalogue lies in `DATA/scene/catalogues/<source>-<robots>/`, named for all that its content depends on: the source of
+our modules with their packages, and which robots are installed. For each environment it holds
+`environments/<id>/environment.json` (protobuf JSON), `scene.xml` and `assets.json` (the digests of the files that the
+scene names, by path); `assets/<sha256>` for these files, which environments of one robot share; and `sha256`, a digest
+of it all. It is renamed into place whole, once it is on the disk, so a catalogue that is there is complete. One that
+was damaged since counts as none and is replaced by the next bake.
 """
 
 from __future__ import annotations
@@ -23,8 +25,18 @@ from pathlib import Path
 
 from google.protobuf import json_format
 from tabrl.scene.v1 import scene_pb2
+from tabrl_simulation import environments, robots
 
-__all__ = ["BakedEnvironment", "catalogue_path", "read_catalogue", "version", "write_catalogue"]
+__all__ = [
+    "BakedEnvironment",
+    "bakeable",
+    "catalogue_path",
+    "content",
+    "read_catalogue",
+    "read_previous",
+    "version",
+    "write_catalogue",
+]
 
 # What decides the content of a catalogue: these packages, and the source of these modules.
 _PACKAGES = ("mujoco", "mujoco-mjx", "playground")
@@ -35,6 +47,7 @@ _MODULES = (
     "tabrl_simulation.arrays",
     "tabrl_simulation.bundle",
     "tabrl_simulation.environments",
+    "tabrl_simulation.robots",
     "tabrl_simulation.structure",
 )
 
@@ -50,12 +63,26 @@ class BakedEnvironment:
     """The environment, without what is written for people and without a thumbnail."""
     xml: bytes
     """MJCF of its scene."""
-    assets: Mapping[str, bytes]
-    """Files that the MJCF names, by path."""
+    assets: Mapping[str, bytes | Path]
+    """Files that the MJCF names, by path: their bytes, or where these lie."""
+
+
+def content(asset: bytes | Path) -> bytes:
+    """Returns the bytes of a file that a scene names."""
+    return asset if isinstance(asset, bytes) else asset.read_bytes()
+
+
+def bakeable() -> tuple[str, ...]:
+    """Returns the ids of the environments whose robots are on this machine, in order."""
+    return tuple(name for name in sorted(environments.CATEGORY) if robots.missing(name) is None)
 
 
 def version() -> str:
     """Returns the version of the catalogue that this installation bakes; read anew each time, for it may be updated."""
+    return f"{_source_version()}-{hashlib.sha256(' '.join(bakeable()).encode()).hexdigest()[:8]}"
+
+
+def _source_version() -> str:
     digest = hashlib.sha256()
     for package in _PACKAGES:
         digest.update(f"{package} {importlib.metadata.version(package)}\n".encode())
@@ -73,6 +100,13 @@ def catalogue_path(data: Path) -> Path:
     return data / "scene" / "catalogues" / version()
 
 
+def read_previous(data: Path) -> dict[str, BakedEnvironment]:
+    """Returns what was baked from the same source when other robots were installed, by environment id."""
+    folders = (data / "scene" / "catalogues").glob(f"{_source_version()}-*")
+    found = (read_catalogue(folder) for folder in sorted(folders))
+    return next((catalogue for catalogue in found if catalogue is not None), {})
+
+
 def write_catalogue(path: Path, environments: Iterable[BakedEnvironment]) -> None:
     """Writes a catalogue to `path`, whole or not at all, and removes those of other versions.
 
@@ -81,7 +115,7 @@ def write_catalogue(path: Path, environments: Iterable[BakedEnvironment]) -> Non
     path.parent.mkdir(parents=True, exist_ok=True)
     with _unfinished_folder(path.parent) as unfinished:
         for environment in environments:
-            _write_environment(unfinished / environment.message.summary.environment_id, environment)
+            _write_environment(unfinished, environment)
         (unfinished / _DIGEST).write_text(_digest(unfinished))
         for written in (*unfinished.rglob("*"), unfinished):
             _sync(written)
@@ -101,8 +135,8 @@ def read_catalogue(path: Path) -> dict[str, BakedEnvironment] | None:
     try:
         if (path / _DIGEST).read_text() != _digest(path):
             return None
-        folders = sorted(folder for folder in path.iterdir() if folder.is_dir())
-        return {folder.name: _read_environment(folder) for folder in folders} or None
+        folders = sorted(folder for folder in (path / "environments").iterdir() if folder.is_dir())
+        return {folder.name: _read_environment(folder, path / "assets") for folder in folders} or None
     except (OSError, ValueError, json_format.ParseError):
         return None
 
@@ -150,9 +184,9 @@ def _digest(root: Path) -> str:
     """Returns the SHA-256, in hex, of the paths and contents of a catalogue's files."""
     digest = hashlib.sha256()
     for path in sorted(path for path in root.glob("*/**/*") if path.is_file()):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(root)} {len(content)}\n".encode())
-        digest.update(content)
+        digest.update(f"{path.relative_to(root)} {path.stat().st_size}\n".encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 
 
@@ -165,21 +199,27 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _write_environment(folder: Path, environment: BakedEnvironment) -> None:
+def _write_environment(root: Path, environment: BakedEnvironment) -> None:
+    assets = {}
+    for path, asset in sorted(environment.assets.items()):
+        written = content(asset)
+        assets[path] = hashlib.sha256(written).hexdigest()
+        shared = root / "assets" / assets[path]
+        if not shared.exists():
+            shared.parent.mkdir(exist_ok=True)
+            shared.write_bytes(written)
+    folder = root / "environments" / environment.message.summary.environment_id
+    folder.mkdir(parents=True)
     message = json_format.MessageToDict(environment.message)
-    files = {"environment.json": json.dumps(message, indent=1).encode(), "scene.xml": environment.xml}
-    files |= {f"assets/{path}": content for path, content in environment.assets.items()}
-    for path, content in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(content)
+    (folder / "environment.json").write_text(json.dumps(message, indent=1))
+    (folder / "scene.xml").write_bytes(environment.xml)
+    (folder / "assets.json").write_text(json.dumps(assets, indent=1))
 
 
-def _read_environment(folder: Path) -> BakedEnvironment:
-    assets = folder / "assets"
+def _read_environment(folder: Path, shared: Path) -> BakedEnvironment:
+    assets: dict[str, str] = json.loads((folder / "assets.json").read_text())
     return BakedEnvironment(
         message=json_format.Parse((folder / "environment.json").read_text(), scene_pb2.Environment()),
         xml=(folder / "scene.xml").read_bytes(),
-        assets={
-            str(path.relative_to(assets)): path.read_bytes() for path in sorted(assets.rglob("*")) if path.is_file()
-        },
+        assets={path: shared / sha256 for path, sha256 in assets.items()},
     )

@@ -1,5 +1,6 @@
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,24 @@ def _environment(environment_id: str, assets: dict[str, bytes] | None = None) ->
     return BakedEnvironment(message, b"<mujoco/>", assets or {})
 
 
+def _read(path: Path) -> dict[str, BakedEnvironment] | None:
+    """The catalogue with the bytes of its files."""
+    found = catalogue.read_catalogue(path)
+    return found and {
+        name: replace(baked, assets={path: catalogue.content(asset) for path, asset in baked.assets.items()})
+        for name, baked in found.items()
+    }
+
+
 def test_a_catalogue_reads_as_it_was_written(tmp_path: Path) -> None:
-    environments = [_environment("Walker"), _environment("Arm", {"meshes/hand.stl": b"\x00solid", "skin.png": b"\x89"})]
+    hand = {"meshes/hand.stl": b"\x00solid", "skin.png": b"\x89"}
+    environments = [_environment("Walker", {"glove.stl": hand["meshes/hand.stl"]}), _environment("Arm", hand)]
     path = tmp_path / "scene" / "catalogues" / "1"
 
     catalogue.write_catalogue(path, environments)
 
-    assert catalogue.read_catalogue(path) == {"Arm": environments[1], "Walker": environments[0]}
+    assert _read(path) == {"Arm": environments[1], "Walker": environments[0]}
+    assert len(list((path / "assets").iterdir())) == 2  # what two scenes name is kept once
 
 
 def test_nothing_is_left_of_a_bake_that_failed(tmp_path: Path) -> None:
@@ -50,15 +62,15 @@ def test_baking_the_same_catalogue_twice_at_once_keeps_one(tmp_path: Path) -> No
 
 
 def _damage_json(path: Path) -> None:
-    (path / "Walker" / "environment.json").write_text("{")
+    (path / "environments" / "Walker" / "environment.json").write_text("{")
 
 
 def _empty_file(path: Path) -> None:
-    (path / "Walker" / "scene.xml").write_bytes(b"")
+    (path / "environments" / "Walker" / "scene.xml").write_bytes(b"")
 
 
 def _lose_environment(path: Path) -> None:
-    shutil.rmtree(path / "Walker")
+    shutil.rmtree(path / "environments" / "Walker")
 
 
 def _lose_everything(path: Path) -> None:
@@ -84,7 +96,7 @@ def test_a_damaged_catalogue_counts_as_none_and_the_next_bake_replaces_it(
     catalogue.write_catalogue(path, environments)
 
     assert damaged is None
-    assert catalogue.read_catalogue(path) == {"Arm": environments[0], "Walker": environments[1]}
+    assert _read(path) == {"Arm": environments[0], "Walker": environments[1]}
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -104,7 +116,7 @@ def test_what_a_killed_bake_left_is_swept_but_not_what_another_one_writes(tmp_pa
 
     catalogue.write_catalogue(tmp_path / "2", baking())
 
-    assert catalogue.read_catalogue(tmp_path / "2") == {"Arm": _environment("Arm")}
+    assert _read(tmp_path / "2") == {"Arm": _environment("Arm")}
     assert [path.name for path in tmp_path.iterdir()] == ["2"]
 
 

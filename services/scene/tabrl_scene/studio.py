@@ -7,7 +7,7 @@ replaced by the backdrop's own colour, darkened where the floor was shaded, so i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import mujoco
+    from tabrl_simulation.bundle import SceneFiles
 
 __all__ = ["HEIGHT", "SAMPLES", "WIDTH", "Shot", "photograph"]
 
@@ -26,6 +27,8 @@ _OVERSAMPLING: Final = 2
 SAMPLES: Final = 24
 """Pictures that a thumbnail is the mean of."""
 _FOVY_DEG: Final = 28.0
+_LAST_DRAWN_GROUP: Final = 2
+"""MuJoCo draws the groups up to this one; later ones hold shapes for collisions alone."""
 _LIGHT_SPREAD: Final = 0.16
 """Radius of the light, as a part of its distance."""
 
@@ -64,15 +67,18 @@ class Shot:
     azimuth_deg: float
     elevation_deg: float
     pose: Mapping[str, float | list[float]] = field(default_factory=dict)
-    """Joint positions by joint name; the others stand as in the model."""
+    """Joint positions by joint name; the others stand as in the keyframe, or as in the model without one."""
+    keyframe: str = ""
+    """Name of the keyframe that the pose starts from; empty for none."""
     grounded: str = ""
     """Slide joint that is lowered until the robot touches the floor; empty for none."""
     paint: Mapping[str, list[str]] = field(default_factory=dict)
-    """Names of geoms by the paint they get instead of their material's."""
+    """Names of geoms by the paint they get instead of their material's; where a robot is made of meshes, of meshes and
+    bodies too, whose geoms often have no name."""
     hidden: tuple[str, ...] = ()
-    """Names of geoms and sites that are left out."""
+    """Names, of the same, and of sites, that are left out."""
     unframed: tuple[str, ...] = ()
-    """Names of geoms that may reach beyond the picture."""
+    """Names, of the same, that may reach beyond the picture."""
     fill: float = 0.74
     """Part of the picture's width or height that the robot takes."""
     mocap: Mapping[str, list[float]] = field(default_factory=dict)
@@ -81,11 +87,11 @@ class Shot:
     """How far below the middle of the picture the robot stands, as a part of its height."""
 
 
-def photograph(xml: str, shot: Shot, *, samples: int = SAMPLES) -> NDArray[np.uint8]:
+def photograph(files: SceneFiles, shot: Shot, *, samples: int = SAMPLES) -> NDArray[np.uint8]:
     """Returns the picture of a scene, `[HEIGHT, WIDTH, 3]` sRGB. Needs an OpenGL that MuJoCo can use off screen."""
     import mujoco
 
-    model = _prepared(xml, shot)
+    model = _prepared(files, shot)
     data = mujoco.MjData(model)
     _pose(model, data, shot)
     camera = _framed(model, data, shot)
@@ -101,11 +107,11 @@ def photograph(xml: str, shot: Shot, *, samples: int = SAMPLES) -> NDArray[np.ui
     return np.asarray(np.clip(small * 255.0 + 0.5, 0, 255), np.uint8)
 
 
-def _prepared(xml: str, shot: Shot) -> mujoco.MjModel:
+def _prepared(files: SceneFiles, shot: Shot) -> mujoco.MjModel:
     """Loads the scene with our light, our paint and an endless floor."""
     import mujoco
 
-    spec = mujoco.MjSpec.from_string(xml)
+    spec = mujoco.MjSpec.from_string(files.xml, assets=dict(files.assets))
     for light in list(spec.lights):
         spec.delete(light)
     spec.worldbody.add_light(
@@ -140,17 +146,19 @@ def _paint(model: mujoco.MjModel, shot: Shot) -> None:
     model.mat_texid[:] = -1
     model.mat_reflectance[:] = 0.0
     for index in range(model.ngeom):
-        name = model.geom(index).name
+        names = _names(model, index)
         material = materials.get(int(model.geom_matid[index]), "")
         if _is_floor(model, index):
-            model.geom_size[index, :2] = 0.0  # endless
+            if not _is_rough(model, index):
+                model.geom_size[index, :2] = 0.0  # endless
             model.mat_rgba[model.geom_matid[index]] = [0.75, 0.75, 0.75, 1.0]
             model.mat_specular[model.geom_matid[index]] = 0.0  # so that only shadows change its brightness
             continue
+        hidden = not names.isdisjoint(shot.hidden) or (not material and model.geom_rgba[index, 3] == 0)
+        usual = _PAINT_OF_MATERIAL.get(material) or (_nearest_paint(model, index) if model.nmesh else "stone")
+        paint = next((paint_of[name] for name in names if name in paint_of), usual)
         model.geom_matid[index] = -1
-        opacity = 0.0 if name in shot.hidden or (not material and model.geom_rgba[index, 3] == 0) else 1.0
-        paint = paint_of.get(name, _PAINT_OF_MATERIAL.get(material, "stone"))
-        model.geom_rgba[index] = [*PAINTS[paint], opacity]
+        model.geom_rgba[index] = [*PAINTS[paint], 0.0 if hidden else 1.0]
     for index in range(model.nsite):
         material = materials.get(int(model.site_matid[index]), "")
         shown = model.site(index).name in paint_of and model.site(index).name not in shot.hidden
@@ -160,8 +168,36 @@ def _paint(model: mujoco.MjModel, shot: Shot) -> None:
     model.tendon_rgba[:] = [*PAINTS["ink"], 1.0]
 
 
+def _names(model: mujoco.MjModel, geom: int) -> Set[str]:
+    """Returns the names by which a shot may mean a geom, the closest first."""
+    names = {model.geom(geom).name: None}
+    if model.nmesh:
+        if model.geom_dataid[geom] >= 0 and not _is_rough(model, geom):
+            names[model.mesh(model.geom_dataid[geom]).name] = None
+        names[model.body(model.geom_bodyid[geom]).name] = None
+    return names.keys()
+
+
+def _nearest_paint(model: mujoco.MjModel, geom: int) -> str:
+    """Returns the paint most like the color that the robot's maker gave a part: as dark, and colored if that is."""
+    material = int(model.geom_matid[geom])
+    color = model.mat_rgba[material, :3] if material >= 0 else model.geom_rgba[geom, :3]
+    brightness = float(color.mean())
+    if float(np.ptp(color)) > 0.35:
+        return "citron" if color[1] > color[2] else "leaf"
+    if brightness < 0.3:
+        return "ink"
+    return "porcelain" if brightness > 0.7 else "stone"
+
+
 def _is_floor(model: mujoco.MjModel, geom: int) -> bool:
     return model.geom(geom).name in ("floor", "ground")
+
+
+def _is_rough(model: mujoco.MjModel, geom: int) -> bool:
+    import mujoco
+
+    return bool(model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_HFIELD)
 
 
 def _floor_height(model: mujoco.MjModel) -> float:
@@ -171,6 +207,8 @@ def _floor_height(model: mujoco.MjModel) -> float:
 def _pose(model: mujoco.MjModel, data: mujoco.MjData, shot: Shot) -> None:
     import mujoco
 
+    if shot.keyframe:
+        mujoco.mj_resetDataKeyframe(model, data, model.key(shot.keyframe).id)
     for name, value in shot.pose.items():
         data.joint(name).qpos[:] = value
     for name, position in shot.mocap.items():
@@ -186,8 +224,10 @@ def _pose(model: mujoco.MjModel, data: mujoco.MjData, shot: Shot) -> None:
 
 def _shown(model: mujoco.MjModel, shot: Shot) -> Iterator[int]:
     for geom in range(model.ngeom):
-        left_out = model.geom(geom).name in (*shot.hidden, *shot.unframed)
-        if not left_out and not _is_floor(model, geom) and model.geom_rgba[geom, 3] > 0:
+        if _is_floor(model, geom) or model.geom_group[geom] > _LAST_DRAWN_GROUP:
+            continue
+        left_out = not _names(model, geom).isdisjoint((*shot.hidden, *shot.unframed))
+        if not left_out and model.geom_rgba[geom, 3] > 0:
             yield geom
 
 
@@ -289,6 +329,11 @@ def _picture(
     away = np.linalg.norm(world[..., :2] - model.stat.center[:2], axis=-1) / model.stat.extent
     backdrop = _backdrop(color.shape[0])
     floor = np.abs(world[..., 2] - _floor_height(model)) < 2e-3 * camera.distance
+    rough = [geom for geom in range(model.ngeom) if _is_floor(model, geom) and _is_rough(model, geom)]
+    if rough:
+        renderer.enable_segmentation_rendering()
+        floor = np.isin(renderer.render()[..., 0], rough)
+        renderer.disable_segmentation_rendering()
     nothing = depth > 0.9 * model.vis.map.zfar * model.stat.extent
     floor &= ~nothing
     brightness = color.mean(axis=-1)

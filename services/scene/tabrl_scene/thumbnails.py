@@ -43,11 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def render(environment_id: str, *, samples: int = SAMPLES) -> bytes:
     """Returns the environment's thumbnail as WebP, of at most MAXIMUM_BYTES."""
     from PIL import Image
+    from tabrl_simulation.bundle import scene_bundle
+    from tabrl_simulation.environments import load
 
-    from tabrl_scene.bake import bake_environment
-
-    xml = bake_environment(environment_id).xml.decode()
-    image = Image.fromarray(photograph(xml, shot_of(environment_id), samples=samples))
+    files = scene_bundle(load(environment_id))
+    image = Image.fromarray(photograph(files, shot_of(environment_id), samples=samples))
     for quality in (92, 88, 84, 80, 75, 70, 60, 50):
         encoded = io.BytesIO()
         image.save(encoded, "WEBP", quality=quality, method=6)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tabrl_simulation.environments import DM_CONTROL
+from tabrl_simulation.environments import CATEGORY
 
 from tabrl_scene.descriptions import picture
 from tabrl_scene.thumbnails import shot_of
@@ -25,7 +25,7 @@ def _open_gl() -> str | None:
     return None
 
 
-@pytest.mark.parametrize("environment_id", DM_CONTROL)
+@pytest.mark.parametrize("environment_id", CATEGORY)
 def test_every_environment_has_a_shot(environment_id: str) -> None:
     shot = shot_of(environment_id)
     assert 0.3 < shot.fill < 1.0

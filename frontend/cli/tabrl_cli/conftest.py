@@ -57,8 +57,42 @@ def abort(
     )
 
 
+class Uploads(scene_pb2_grpc.SceneServiceServicer):
+    """Uploaded scenes: takes pieces in order, and needs a call after the last one to have read them."""
+
+    def __init__(self) -> None:
+        self.received: dict[str, bytes] = {}
+        self.config = scene_pb2.SceneConfig(control_period_secs=0.02, episode_length=500, home_joints={"knee": 0.5})
+        self.config.observations.command = True
+        self.configured: list[scene_pb2.SceneConfig] = []
+
+    def UploadScene(
+        self, request: scene_pb2.UploadSceneRequest, context: grpc.ServicerContext
+    ) -> scene_pb2.UploadSceneResponse:
+        content = self.received.get(request.upload_id, b"")
+        if request.offset_bytes != len(content):
+            abort(context, grpc.StatusCode.OUT_OF_RANGE, "UPLOAD_OUT_OF_STEP", "go on from there")
+        content += request.data
+        self.received[request.upload_id] = content
+        response = scene_pb2.UploadSceneResponse(received_bytes=len(content))
+        if len(content) == request.size_bytes and not request.data:
+            response.environment.summary.environment_id = f"custom-{request.title}-00000000"
+        return response
+
+    def GetScene(
+        self, _request: scene_pb2.GetSceneRequest, _context: grpc.ServicerContext
+    ) -> scene_pb2.GetSceneResponse:
+        return scene_pb2.GetSceneResponse(scene=scene_pb2.Scene(config=self.config))
+
+    def UpdateSceneConfig(
+        self, request: scene_pb2.UpdateSceneConfigRequest, _context: grpc.ServicerContext
+    ) -> scene_pb2.UpdateSceneConfigResponse:
+        self.configured.append(request.config)
+        return scene_pb2.UpdateSceneConfigResponse()
+
+
 class Server(
-    scene_pb2_grpc.SceneServiceServicer,
+    Uploads,
     rewardgen_pb2_grpc.RewardServiceServicer,
     trainer_pb2_grpc.TrainerServiceServicer,
     exporter_pb2_grpc.ExporterServiceServicer,
@@ -67,6 +101,7 @@ class Server(
     """A whole TabRL in which one run trains at once."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.cursors: list[int] = []
         self.break_after: list[int] = []
         self.break_code = grpc.StatusCode.UNAVAILABLE

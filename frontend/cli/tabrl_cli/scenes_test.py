@@ -1,0 +1,68 @@
+"""Packing robots and uploading them, against a server that takes pieces as the contract says."""
+
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tabrl_cli import scenes
+from tabrl_cli.conftest import Server, tabrl
+
+_SCENE = b'<mujoco><include file="arm.xml"/></mujoco>'
+
+
+def test_a_folder_is_packed_and_sent_in_pieces(server: tuple[Server, str], tmp_path: Path) -> None:
+    robot = tmp_path / "arm"
+    (robot / "meshes").mkdir(parents=True)
+    (robot / "scene.xml").write_bytes(_SCENE)
+    (robot / "arm.xml").write_bytes(b"<mujoco/>")
+    (robot / "meshes" / "link.stl").write_bytes(os.urandom(5 << 19))
+    (robot / "notes.docx").write_bytes(b"not of the scene")
+
+    result = tabrl(server[1], "upload", str(robot))
+
+    assert result.exit_code == 0, result.output
+    assert "custom-arm-00000000" in result.output
+    (content,) = server[0].received.values()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert sorted(archive.namelist()) == ["arm.xml", "meshes/link.stl", "scene.xml"]
+
+
+def test_an_mjcf_file_brings_the_files_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "world.xml").write_bytes(_SCENE)
+    (tmp_path / "arm.xml").write_bytes(b"<mujoco/>")
+    assert scenes.from_disk(tmp_path / "world.xml", "").main_file == "world.xml"
+    assert scenes.from_disk(tmp_path / "arm.xml", "").content == b"<mujoco/>"
+
+
+def test_what_is_not_there_is_said(server: tuple[Server, str], tmp_path: Path) -> None:
+    result = tabrl(server[1], "upload", str(tmp_path / "none.zip"))
+    assert result.exit_code != 0
+    assert "cannot be read" in result.output
+
+
+def test_a_configuration_is_changed_by_what_a_file_says(server: tuple[Server, str], tmp_path: Path) -> None:
+    changes = tmp_path / "changes.json"
+    changes.write_text(json.dumps({"home_joints": {"hip": 1.0}, "observations": {"clock": True}, "home_height_m": 0.4}))
+
+    shown = tabrl(server[1], "scene", "custom-arm-00000000")
+    changed = tabrl(server[1], "scene", "custom-arm-00000000", "--config", str(changes))
+
+    assert json.loads(shown.output)["home_joints"] == {"knee": 0.5}
+    assert changed.exit_code == 0, changed.output
+    (sent,) = server[0].configured
+    assert (dict(sent.home_joints), sent.home_height_m) == ({"knee": 0.5, "hip": 1.0}, 0.4)
+    assert (sent.observations.clock, sent.observations.command, sent.episode_length) == (True, True, 500)
+
+
+def test_a_robot_of_menagerie_is_packed_by_name() -> None:
+    pytest.importorskip("mujoco_menagerie", reason="the package mujoco-menagerie is not installed")
+    if not Path(os.environ.get("MENAGERIE_ROOT", ""), "anybotics_anymal_c").is_dir():
+        pytest.skip("MENAGERIE_ROOT names no folder with the models of MuJoCo Menagerie")
+    packed = scenes.from_menagerie("anybotics_anymal_c", "")
+    assert (packed.file_name, packed.main_file) == ("anybotics_anymal_c.zip", "scene.xml")
+    with zipfile.ZipFile(io.BytesIO(packed.content)) as archive:
+        assert {"scene.xml", "anymal_c.xml", "assets/base_0.obj"} <= set(archive.namelist())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from tabrl_simulation.checkpoint import Checkpoint
 if TYPE_CHECKING:
     from tabrl_simulation.environments import Environment
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "evaluate", "play"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +52,24 @@ def evaluate(
     Raises:
         CheckpointError: the checkpoint was not trained in this environment.
     """
-    policy = checkpoint.policy(environment)
+    return play(environment, jax.jit(checkpoint.policy(environment)), episodes=episodes, seed=seed)
+
+
+def play(
+    environment: Environment, choose: Callable[[jax.Array], Any], *, episodes: int = 64, seed: int = 1_000_003
+) -> Evaluation:
+    """Plays whole episodes, side by side, with whatever policy.
+
+    Args:
+        environment: where to play.
+        choose: the policy, from observations, [N, observation_size], to actions, [N, action_size].
+        episodes: how many, `N`.
+        seed: of the starting states.
+    """
     halves = split.split(environment, privileged=False)
     threads = physics.cores()
     starts = reset.Resetter(environment, threads=threads).sample(jax.random.split(jax.random.PRNGKey(seed), episodes))
     simulations = physics.Simulations(environment.model, count=episodes, threads=threads, reads=halves.reads)
-
-    choose = jax.jit(policy)
 
     @jax.jit
     def actuate(
@@ -77,7 +88,7 @@ def evaluate(
     alive = np.ones(episodes, bool)
     for step in range(environment.episode_length):
         if step % environment.action_repeat == 0:
-            action = choose(observation)
+            action = jnp.asarray(choose(observation))
         ctrl, writes = actuate(action, carry, data)
         simulations.overwrite({name: np.asarray(values) for name, values in writes.items()})
         simulations.hold(np.asarray(ctrl))

@@ -12,7 +12,7 @@ import sys
 from typing import Final
 
 _ALONE: Final = ("learning", "stepping", "resume")
-_NAMES: Final = (*_ALONE, "startup", "peers", "backends")
+_NAMES: Final = (*_ALONE, "startup", "peers", "backends", "environments")
 
 
 def main() -> None:

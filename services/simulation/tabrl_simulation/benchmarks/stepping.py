@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tabrl_simulation.learner import Learner, LearnerState
     from tabrl_simulation.rollout import Rollouts
 
-__all__ = ["Clock", "Measured", "main", "measure_stepping", "measure_training"]
+__all__ = ["UNROLL", "Clock", "Measured", "main", "measure_stepping", "measure_training", "stepper"]
 
 _SIZES: Final = {
     "CartpoleBalance": (1024, 4096, 8192),
@@ -39,6 +39,9 @@ _SIZES: Final = {
     "HumanoidWalk": (512, 2048),
     "Go1JoystickFlatTerrain": (512, 2048),
 }
+UNROLL: Final = 10
+"""Control steps of each environment between two looks at the clock, where only stepping is measured."""
+
 _TRAINED: Final = ("HumanoidWalk", "Go1JoystickFlatTerrain")
 _ROUNDS: Final = 7
 _ROUND_SECS: Final = 1.0
@@ -177,16 +180,20 @@ class _Pair:
         return secs, time.perf_counter() - began
 
 
+def stepper(environment: environments.Environment, count: int) -> Callable[[], Any]:
+    """Returns a function that takes `UNROLL` control steps in `count` environments under random actions."""
+    driven, state = _random_rollouts(environment, _stepped(count))
+    return lambda: driven.collect(state)
+
+
 def measure_stepping(environment: environments.Environment, count: int, rounds: int) -> Measured:
     """Steps `count` environments under random actions."""
     import jax
 
-    chosen = settings.Settings(env_steps=1_000, num_envs=count, unroll_length=10, num_minibatches=1)
-    made, state = _learner(environment, chosen)
+    chosen = _stepped(count)
+    driven, state = _random_rollouts(environment, chosen)
     clock = Clock()
-    driven = _rollouts(environment, chosen, _random(made.networks, environment.action_size))
-    driven.begin(state, jax.random.PRNGKey(1))
-    pair = _Pair(environment, driven, chosen.num_envs, clock)
+    pair = _Pair(environment, driven, count, clock)
 
     def take() -> None:
         jax.block_until_ready(driven.collect(state))
@@ -255,6 +262,19 @@ def _measured(
         load_average=load_average,
         settings=chosen.to_dict() if what == "training" else None,
     )
+
+
+def _stepped(count: int) -> settings.Settings:
+    return settings.Settings(env_steps=1_000, num_envs=count, unroll_length=UNROLL, num_minibatches=1)
+
+
+def _random_rollouts(environment: environments.Environment, chosen: settings.Settings) -> tuple[Rollouts, LearnerState]:
+    import jax
+
+    made, state = _learner(environment, chosen)
+    driven = _rollouts(environment, chosen, _random(made.networks, environment.action_size))
+    driven.begin(state, jax.random.PRNGKey(1))
+    return driven, state
 
 
 def _learner(environment: environments.Environment, chosen: settings.Settings) -> tuple[Learner, LearnerState]:

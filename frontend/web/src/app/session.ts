@@ -1,7 +1,7 @@
 import { createContext, useContext } from "react";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import type { Model, Reward } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
-import type { Environment, EnvironmentSummary, SceneBundle } from "../gen/tabrl/scene/v1/scene_pb";
+import type { Environment, EnvironmentSummary, RobotDownload, SceneBundle } from "../gen/tabrl/scene/v1/scene_pb";
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
 import type { Clients } from "../rpc/clients";
 import type { Outages } from "../rpc/outage";
@@ -10,18 +10,26 @@ import { createRewardWriter, type RewardWriter } from "../stores/generation";
 import { type HealthMonitor, monitorHealth } from "../stores/health";
 import { createListings, type Listings } from "../stores/listing";
 import { createResources, type Resources } from "../stores/resource";
+import { createRobots, type Robots } from "../stores/robots";
 import { createRuns, type Runs } from "../stores/runs";
+import { createUploader, type Uploader } from "../stores/upload";
 import { createNavigation, type Navigation } from "./location";
 
 /** Key of resources of which there is one. */
 export const ALL = "all";
+
+/** Every environment, and what those miss whose robot is not on this machine. */
+export interface Catalogue {
+  readonly environments: readonly EnvironmentSummary[];
+  readonly robotDownload?: RobotDownload;
+}
 
 /** Everything that the page knows and can do; one for each tab. */
 export interface Session {
   readonly clients: Clients;
   readonly navigation: Navigation;
   /** All environments, under the key ALL. */
-  readonly gallery: Resources<readonly EnvironmentSummary[]>;
+  readonly gallery: Resources<Catalogue>;
   readonly environments: Resources<Environment>;
   readonly bundles: Resources<SceneBundle>;
   /** Models that write rewards, under the key ALL; the first is the default. */
@@ -35,6 +43,7 @@ export interface Session {
   readonly runs: Runs;
   readonly writer: RewardWriter;
   readonly evaluations: Evaluations;
+  readonly uploader: Uploader;
   readonly health: HealthMonitor;
 }
 
@@ -72,6 +81,10 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     return { items: policies, nextPageToken };
   });
   const runs = createRuns(clients.trainer);
+  const robots = createRobots(clients.scene, () => {
+    gallery.reload(ALL);
+    for (const each of [environments, bundles]) each.retryFailed({ unlikely: true });
+  });
   const resources = [gallery, environments, bundles, models, rewards, policies, runLists, policyLists];
   const health = monitorHealth(fetchHealth, () => {
     runs.wake();
@@ -95,19 +108,23 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     runs,
     writer: createRewardWriter(clients.rewards),
     evaluations: createEvaluations(clients.inference),
+    robots,
+    uploader: createUploader(clients.scene),
     health,
   };
 }
 
-async function allEnvironments({ scene }: Clients): Promise<readonly EnvironmentSummary[]> {
+async function allEnvironments({ scene }: Clients): Promise<Catalogue> {
   const environments: EnvironmentSummary[] = [];
+  let robotDownload: RobotDownload | undefined;
   let pageToken = "";
   do {
     const page = await scene.listEnvironments({ pageToken });
     environments.push(...page.environments);
+    robotDownload = page.robotDownload;
     pageToken = page.nextPageToken;
   } while (pageToken);
-  return environments;
+  return { environments, ...(robotDownload ? { robotDownload } : {}) };
 }
 
 function present<T>(value: T | undefined): T {

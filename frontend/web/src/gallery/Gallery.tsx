@@ -1,21 +1,24 @@
 import { useState } from "react";
 import { ALL, useSession } from "../app/session";
+import { RobotDownload } from "../robots/RobotDownload";
 import { useResource } from "../stores/resource";
 import { Button } from "../ui/Button";
 import fieldStyles from "../ui/Field.module.css";
 import { SearchIcon } from "../ui/icons";
 import { FailureNotice } from "../ui/Notice";
 import { EnvironmentCard } from "./EnvironmentCard";
-import { categoryTitle, EVERYTHING, filtered, tally } from "./filter";
+import { categoryTitle, EVERYTHING, type Filter, filtered, tally } from "./filter";
 import styles from "./Gallery.module.css";
 import { RecentRuns } from "./RecentRuns";
+import { UploadCard } from "./UploadCard";
 
 const PLACEHOLDERS = Array.from({ length: 12 }, (_, index) => `waiting-${index}`);
 
 /** The first thing a person sees: what this is, and every environment with its picture. */
 export function Gallery() {
   const { gallery } = useSession();
-  const { value: environments, failure, loading } = useResource(gallery, ALL);
+  const { value: catalogue, failure, loading } = useResource(gallery, ALL);
+  const environments = catalogue?.environments;
   const [filter, setFilter] = useState(EVERYTHING);
   const shown = environments && filtered(environments, filter);
   const categories = tally(environments?.map(({ category }) => category) ?? []);
@@ -85,7 +88,20 @@ export function Gallery() {
             <FailureNotice failure={failure} onRetry={() => gallery.reload(ALL)} />
           </div>
         )}
+        {catalogue?.robotDownload && shown?.some(({ robotMissing }) => robotMissing) && (
+          <div className={styles.download}>
+            <RobotDownload
+              title={`${environments?.filter(({ robotMissing }) => robotMissing).length} environments wait for their robots`}
+              downloadBytes={catalogue.robotDownload.downloadBytes}
+            />
+          </div>
+        )}
         <ul className={styles.grid} aria-busy={loading}>
+          {environments && isOpenToUploads(filter) && (
+            <li>
+              <UploadCard />
+            </li>
+          )}
           {shown?.map((environment, index) => (
             <li key={environment.environmentId}>
               <EnvironmentCard environment={environment} eager={index < 8} />
@@ -107,6 +123,11 @@ export function Gallery() {
       </section>
     </div>
   );
+}
+
+/** Whether somebody who looks through this much of the gallery may be about to bring a robot. */
+function isOpenToUploads({ text, robot, category }: Filter): boolean {
+  return !text && !robot && (!category || category === "custom");
 }
 
 interface ChoicesProps {

@@ -14,6 +14,7 @@ const CATEGORY_TITLES: Readonly<Record<string, string>> = {
   dm_control_suite: "Control suite",
   locomotion: "Walking robots",
   manipulation: "Hands and arms",
+  custom: "Your robots",
 };
 
 export function categoryTitle(category: string): string {

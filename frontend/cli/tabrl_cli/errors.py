@@ -51,6 +51,7 @@ _REMEDIES = {
     "ARTIFACT_DAMAGED": "Generate the reward again, or train again: what is made anew replaces the damaged file.",
     "CHECKPOINT_INCOMPATIBLE": "Train again with this version.",
     "PARITY_FAILED": "Train again; if that does not help, it is a defect.",
+    "BACKEND_UNAVAILABLE": "Leave --backend out: the machine then chooses the fastest it has.",
     "REWARD_MISMATCH": "Generate the reward again.",
     "WORKER_CRASHED": "Try again; the logs in DATA/logs say more.",
     "REQUEST_TOO_LARGE": "Shorten what is sent.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import uuid
 
 from rich.markup import escape
@@ -14,10 +15,23 @@ from tabrl_cli.errors import CallError
 from tabrl_cli.progress import follow_run, reached_return
 
 
+class Backend(enum.StrEnum):
+    """Physics to simulate with."""
+
+    MUJOCO_C = "mujoco-c"
+    MJX = "mjx"
+    WARP = "warp"
+
+
 def run_spec(
-    reward: rewardgen_pb2.Reward, *, title: str, env_steps: int | None, seed: int | None
+    reward: rewardgen_pb2.Reward,
+    *,
+    title: str,
+    env_steps: int | None,
+    seed: int | None,
+    backend: Backend | None = None,
 ) -> trainer_pb2.RunSpec:
-    """What to train for a reward; what is not given takes the environment's defaults."""
+    """What to train for a reward; what is not given takes the environment's defaults, or is the machine's choice."""
     settings = trainer_pb2.TrainingSettings()
     if env_steps is not None:
         settings.env_steps = env_steps
@@ -33,6 +47,7 @@ def run_spec(
         ),
         settings=settings,
         title=title,
+        backend=trainer_pb2.PhysicsBackend.Value(f"PHYSICS_BACKEND_{backend.name if backend else 'UNSPECIFIED'}"),
     )
 
 

@@ -12,6 +12,7 @@ from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.client import call
 from tabrl_chassis.database import Database, schema_differences
 from tabrl_chassis.errors import TabrlError
+from tabrl_simulation.backends import has_gpu
 from tabrl_simulation.rewards.container import ProgramHeader, pack
 
 from tabrl_trainer.conftest import (
@@ -146,6 +147,16 @@ async def test_a_reward_that_is_none_is_refused(rig):
         assert (error.reason, error.fields[0][0]) == ("INVALID_FIELD", "spec.reward.onnx_sha256")
     missing = trainer_pb2.RewardRef(program_sha256="0" * 64, onnx_sha256="0" * 64)
     assert (await refused(rig, reward=missing)).reason == "ARTIFACT_NOT_FOUND"
+
+
+@pytest.mark.skipif(has_gpu(), reason="this machine has a GPU")
+async def test_physics_that_this_machine_lacks_is_refused(rig):
+    error = await refused(rig, backend=trainer_pb2.PHYSICS_BACKEND_WARP)
+    assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "BACKEND_UNAVAILABLE")
+    assert error.metadata["backend"] == "warp"
+    assert "mujoco-c" in error.metadata["remedy"]
+    run = await rig.get(await rig.create("final:1", backend=trainer_pb2.PHYSICS_BACKEND_MUJOCO_C))
+    assert run.spec.backend == trainer_pb2.PHYSICS_BACKEND_MUJOCO_C
 
 
 async def test_a_full_queue_refuses(config, worker, exporter):

@@ -69,7 +69,11 @@ def _mean_speed(attempts: Sequence[AttemptRow]) -> Speed:
 
 def _shape(spec: trainer_pb2.RunSpec) -> tuple[object, ...]:
     values = [getattr(spec.settings, name) for name in _DECISIVE]
-    return (spec.HasField("reward"), *(tuple(value) if hasattr(value, "__iter__") else value for value in values))
+    return (
+        spec.HasField("reward"),
+        spec.backend,
+        *(tuple(value) if hasattr(value, "__iter__") else value for value in values),
+    )
 
 
 def _queue_secs(session: Session, slots: int) -> float:

@@ -12,12 +12,13 @@ from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.client import call
 from tabrl_chassis.errors import TabrlError, invalid_field
 from tabrl_chassis.service import Context
+from tabrl_simulation.backends import BackendUnavailable, require
 from tabrl_simulation.rewards.container import ProgramHeader, ProgramRefused, unpack
 from tabrl_simulation.rewards.onnx_gate import check_onnx
 from tabrl_simulation.settings import InvalidSettings, Settings, default_settings
 
 from tabrl_trainer.config import TrainerConfig
-from tabrl_trainer.settings import settings_message, settings_of
+from tabrl_trainer.settings import backend_of, settings_message, settings_of
 
 _SCENE_TIMEOUT_SECS = 5.0
 
@@ -34,7 +35,7 @@ async def check_spec(context: Context[TrainerConfig], spec: trainer_pb2.RunSpec)
     """Return what a spec asks for.
 
     Raises `TabrlError`: ENVIRONMENT_NOT_FOUND, ARTIFACT_NOT_FOUND, ARTIFACT_DAMAGED, REWARD_MISMATCH, INVALID_FIELD,
-    SERVICE_UNAVAILABLE.
+    BACKEND_UNAVAILABLE, SERVICE_UNAVAILABLE.
     """
     scene = scene_pb2_grpc.SceneServiceStub(context.channel("scene"))
     request = scene_pb2.GetEnvironmentRequest(environment_id=spec.environment_id)
@@ -43,9 +44,25 @@ async def check_spec(context: Context[TrainerConfig], spec: trainer_pb2.RunSpec)
     filled = trainer_pb2.RunSpec()
     filled.CopyFrom(spec)
     filled.settings.CopyFrom(settings_message(_settings(spec)))
+    _check_backend(spec)
     if spec.HasField("reward"):
         await asyncio.to_thread(_check_reward, context.artifacts, spec, fingerprint)
     return Submission(filled, fingerprint)
+
+
+def _check_backend(spec: trainer_pb2.RunSpec) -> None:
+    backend = backend_of(spec)
+    if backend is None:
+        return
+    try:
+        require(backend)
+    except BackendUnavailable as error:
+        raise TabrlError(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "BACKEND_UNAVAILABLE",
+            str(error),
+            metadata={"backend": error.backend, "remedy": error.remedy},
+        ) from error
 
 
 def _settings(spec: trainer_pb2.RunSpec) -> Settings:

@@ -84,6 +84,7 @@ def _train_or_fail(job: Job, say: Say, stop: _Stop, started: float) -> trainer_p
     """
     from tabrl.trainer.v1 import trainer_pb2
     from tabrl_chassis.errors import TabrlError
+    from tabrl_simulation.backends import BackendUnavailable
     from tabrl_simulation.checkpoint import CheckpointError
     from tabrl_simulation.environments import UnknownEnvironment
     from tabrl_simulation.rewards.container import ProgramRefused
@@ -95,6 +96,7 @@ def _train_or_fail(job: Job, say: Say, stop: _Stop, started: float) -> trainer_p
         RewardMismatch: "REWARD_MISMATCH",
         ProgramRefused: "REWARD_MISMATCH",
         UnknownEnvironment: "ENVIRONMENT_NOT_FOUND",
+        BackendUnavailable: "BACKEND_UNAVAILABLE",
     }
     try:
         finished = _train(job, say, stop, started)
@@ -117,7 +119,7 @@ def _train(job: Job, say: Say, stop: _Stop, started: float) -> bool:
     from tabrl_simulation.checkpoint import Checkpoint
     from tabrl_simulation.training import default_settings, train
 
-    from tabrl_trainer.settings import settings_of
+    from tabrl_trainer.settings import backend_of, settings_of
     from tabrl_trainer.speeds import RemainingTime, default_speed
 
     artifacts = ArtifactStore(job.artifacts_url)
@@ -155,6 +157,7 @@ def _train(job: Job, say: Say, stop: _Stop, started: float) -> bool:
         settings,
         reward=reward,
         weights=dict(job.spec.reward.weights),
+        backend=backend_of(job.spec),
         resume=resume,
         checkpoint_every_secs=job.checkpoint_secs,
         metrics_every_secs=_METRICS_EVERY_SECS,

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.logs import get_logger
 from tabrl_chassis.processes import start_python, stop
+from tabrl_simulation.backends import has_gpu
 
 from tabrl_trainer import attempts
 from tabrl_trainer.models import CheckpointRow, RunRow
@@ -26,8 +27,8 @@ _DRAIN_GRACE_SECS = 2.0
 _LAST_WORDS_SECS = 1.0
 _LONGEST_LINE_BYTES = 1 << 20
 _STDERR_LINES_KEPT = 20
-# XLA prints kilobytes of harmless lines otherwise, and looks for accelerators that the local executor does not use.
-_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+# XLA prints kilobytes of harmless lines otherwise, and looks for accelerators where there is none.
+_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3"} | ({} if has_gpu() else {"JAX_PLATFORMS": "cpu"})
 
 ENV_STEPS = Counter("tabrl_trainer_env_steps", "Control steps trained.", ["environment"])
 ENV_STEPS_PER_SEC = Gauge(

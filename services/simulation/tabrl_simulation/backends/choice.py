@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import Final
 
-__all__ = ["MJX", "MUJOCO_C", "NAMES", "WARP", "BackendUnavailable", "candidates", "check", "has_gpu"]
+__all__ = ["MJX", "MUJOCO_C", "NAMES", "WARP", "BackendUnavailable", "candidates", "has_gpu", "require"]
 
 MUJOCO_C: Final = "mujoco-c"
 MJX: Final = "mjx"
@@ -16,6 +16,9 @@ NAMES: Final[tuple[str, ...]] = (MUJOCO_C, MJX, WARP)
 """Names of the backends: MuJoCo C, MJX-JAX, MJX-Warp."""
 
 _CUDA_PLUGINS: Final = ("jax_cuda12_plugin", "jax_cuda13_plugin")
+_WITHOUT_A_GPU: Final = (
+    "install `jax[cuda13]` on a machine that has one, or train with mujoco-c, the fastest on a processor"
+)
 _NVIDIA_DRIVER: Final = Path("/dev/nvidiactl")
 
 
@@ -34,14 +37,18 @@ class BackendUnavailable(RuntimeError):
         super().__init__(f"The physics backend {backend[:50]!r} cannot be had: {problem}; {remedy}")
 
 
-def check(backend: str) -> None:
-    """Makes sure that a backend has this name.
+def require(backend: str) -> None:
+    """Makes sure that a backend can be had on this machine, without starting jax.
 
     Raises:
-        BackendUnavailable: there is no such backend.
+        BackendUnavailable: there is no such backend, or it needs what is not here.
     """
     if backend not in NAMES:
         raise BackendUnavailable(backend, "there is no such backend", f"take one of {', '.join(NAMES)}")
+    if backend == WARP and not _has_warp():
+        raise BackendUnavailable(WARP, "warp-lang is not installed", "run `uv pip install warp-lang`")
+    if backend == WARP and not has_gpu():
+        raise BackendUnavailable(WARP, "no NVIDIA GPU that jax could use is here", _WITHOUT_A_GPU)
 
 
 def has_gpu() -> bool:
@@ -59,24 +66,13 @@ def candidates(wanted: str | None) -> tuple[str, ...]:
         BackendUnavailable: the one that is wanted does not exist, or needs what is not here.
     """
     if wanted is not None:
-        check(wanted)
-        if wanted == WARP:
-            _require_warp()
+        require(wanted)
+        if wanted == WARP and not _jax_has_gpu():
+            raise BackendUnavailable(WARP, "jax does not see the NVIDIA GPU", _WITHOUT_A_GPU)
         return (wanted,)
     if not _jax_has_gpu():
         return (MUJOCO_C,)
     return (WARP, MJX, MUJOCO_C) if _has_warp() else (MJX, MUJOCO_C)
-
-
-def _require_warp() -> None:
-    if not _has_warp():
-        raise BackendUnavailable(WARP, "warp-lang is not installed", "run `uv pip install warp-lang`")
-    if not _jax_has_gpu():
-        raise BackendUnavailable(
-            WARP,
-            "jax sees no NVIDIA GPU",
-            "install `jax[cuda13]` on a machine that has one, or train with mujoco-c, the fastest on a processor",
-        )
 
 
 def _has_warp() -> bool:

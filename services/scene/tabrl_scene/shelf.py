@@ -153,7 +153,7 @@ def _not_installed(environment_id: str) -> TabrlError:
     return TabrlError(
         grpc.StatusCode.FAILED_PRECONDITION,
         "ROBOT_NOT_INSTALLED",
-        f"{missing} The page offers it too.",
+        str(missing),
         metadata={
             "environment_id": environment_id,
             "robot": missing.robot,

@@ -43,6 +43,7 @@ export interface Session {
   readonly runs: Runs;
   readonly writer: RewardWriter;
   readonly evaluations: Evaluations;
+  readonly robots: Robots;
   readonly uploader: Uploader;
   readonly health: HealthMonitor;
 }

@@ -77,3 +77,8 @@ export function formatName(name: string): string {
 function trimZero(text: string): string {
   return text.replace(/\.?0+$/, "");
 }
+
+/** A size as a person would say it, such as `180 MB`. */
+export function formatMegabytes(bytes: bigint): string {
+  return `${Math.max(1, Math.round(Number(bytes) / 1e6))}\u00a0MB`;
+}

@@ -10,14 +10,16 @@ interface EnvironmentCardProps {
 }
 
 export function EnvironmentCard({ environment, eager }: EnvironmentCardProps) {
-  const { environmentId, title, description, actuatorCount, thumbnail } = environment;
+  const { environmentId, title, description, actuatorCount, thumbnail, robotMissing } = environment;
   return (
     <Link to={{ environmentId }} className={styles.card} data-testid={`env-card-${environmentId}`}>
       <Thumbnail artifact={thumbnail} eager={eager} />
       <h3>{title}</h3>
       <p className={styles.description}>{description}</p>
       <p className={styles.facts}>
-        {actuatorCount} {actuatorCount === 1 ? "motor" : "motors"}
+        {robotMissing
+          ? "The robot is still to be downloaded"
+          : `${actuatorCount} ${actuatorCount === 1 ? "motor" : "motors"}`}
       </p>
     </Link>
   );

@@ -8,7 +8,7 @@ import styles from "./RunLine.module.css";
 /** A policy in two lines: what it was trained for, and how long. */
 export function PolicyLine({ policy }: { readonly policy: Policy }) {
   const { gallery } = useSession();
-  const environments = useResource(gallery, ALL).value;
+  const environments = useResource(gallery, ALL).value?.environments;
   const environment = environments?.find((each) => each.environmentId === policy.environmentId);
   return (
     <div className={styles.line}>

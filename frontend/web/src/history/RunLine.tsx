@@ -10,7 +10,7 @@ import styles from "./RunLine.module.css";
 /** A run in two lines: what it was for, and how it went. Shows the live state when this tab follows the run. */
 export function RunLine({ run: listed, pictured = true }: { readonly run: Run; readonly pictured?: boolean }) {
   const { gallery, runs } = useSession();
-  const environments = useResource(gallery, ALL).value;
+  const environments = useResource(gallery, ALL).value?.environments;
   const followed = useStore(runs.records).get(listed.runId)?.run;
   const run = followed && followed.revision >= listed.revision ? followed : listed;
   const environmentId = run.spec?.environmentId ?? "";

@@ -20,6 +20,9 @@ const REMEDIES: Readonly<Record<string, (metadata: Readonly<Record<string, strin
       ? `The built-in library knows something close: “${nearest}”. An LLM understands free wording.`
       : "Start from one of the examples below. An LLM understands free wording.",
   CHECKPOINT_INCOMPATIBLE: () => "Train again with this version of TabRL.",
+  BACKEND_UNAVAILABLE: ({ remedy }) => remedy ?? "Leave the choice of physics to the machine.",
+  ROBOT_NOT_INSTALLED: () => "Download the robots; it takes a minute.",
+  ROBOTS_UNREACHABLE: () => "The package registry does not answer. Is this machine online? Then try again.",
   ARTIFACT_DAMAGED: () =>
     "Make the reward again, or train again: the damaged file in the data folder is then replaced by a good one.",
   HOST_NOT_ALLOWED: () =>

@@ -19,8 +19,8 @@ export interface Resources<T> {
   /** Loads anew; the old value stays until the new one is there. */
   reload(key: string): void;
   put(key: string, value: T): void;
-  /** Loads again whatever failed for a reason that passes. */
-  retryFailed(): void;
+  /** Loads again whatever failed for a reason that passes, or for whatever reason. */
+  retryFailed(which?: { readonly unlikely: boolean }): void;
   subscribe(listener: () => void): () => void;
 }
 
@@ -59,8 +59,10 @@ export function createResources<T>(load: (key: string) => Promise<T>): Resources
       newest.set(key, (newest.get(key) ?? 0) + 1);
       write(key, { value, loading: false });
     },
-    retryFailed() {
-      for (const [key, entry] of store.get()) if (entry.failure?.transient && !entry.loading) void fetchAnew(key);
+    retryFailed({ unlikely } = { unlikely: false }) {
+      for (const [key, { failure, loading }] of store.get()) {
+        if (failure && (failure.transient || unlikely) && !loading) void fetchAnew(key);
+      }
     },
     subscribe: store.subscribe,
   };

@@ -6,6 +6,7 @@ import { ResultStep } from "../policies/ResultStep";
 import { DescribeStep } from "../reward/DescribeStep";
 import { RewardStep } from "../reward/RewardStep";
 import { prefetchEditor } from "../reward/SourcePanel";
+import { RobotDownload } from "../robots/RobotDownload";
 import { prefetchCurves } from "../training/RunPanel";
 import { TrainStep } from "../training/TrainStep";
 import { FailureNotice } from "../ui/Notice";
@@ -43,23 +44,32 @@ export function Studio({ environmentId }: { readonly environmentId: string }) {
       <h1 className="hidden-visually">{title}</h1>
       <StagePanel studio={studio} highlighted={highlighted} onHighlight={setHighlighted} />
       <div className={styles.steps}>
-        {failure && !environment && (
-          <FailureNotice
-            failure={failure}
-            onRetry={() => environments.reload(environmentId)}
-            wayOn={{ label: "All robots", take: () => navigation.go(GALLERY) }}
+        {failure?.reason === "ROBOT_NOT_INSTALLED" && !environment ? (
+          <RobotDownload
+            title="This robot is not on this machine yet"
+            downloadBytes={BigInt(failure.metadata.download_bytes ?? 0)}
           />
+        ) : (
+          <>
+            {failure && !environment && (
+              <FailureNotice
+                failure={failure}
+                onRetry={() => environments.reload(environmentId)}
+                wayOn={{ label: "All robots", take: () => navigation.go(GALLERY) }}
+              />
+            )}
+            {studio.following || !studio.policy.failure ? null : (
+              <FailureNotice
+                failure={studio.policy.failure}
+                wayOn={{ label: "Go on without it", take: () => navigation.refine({ policyId: "" }) }}
+              />
+            )}
+            <DescribeStep studio={studio} />
+            <RewardStep studio={studio} highlighted={highlighted} onHighlight={setHighlighted} />
+            <TrainStep studio={studio} highlighted={highlighted} />
+            <ResultStep studio={studio} />
+          </>
         )}
-        {studio.following || !studio.policy.failure ? null : (
-          <FailureNotice
-            failure={studio.policy.failure}
-            wayOn={{ label: "Go on without it", take: () => navigation.refine({ policyId: "" }) }}
-          />
-        )}
-        <DescribeStep studio={studio} />
-        <RewardStep studio={studio} highlighted={highlighted} onHighlight={setHighlighted} />
-        <TrainStep studio={studio} highlighted={highlighted} />
-        <ResultStep studio={studio} />
         <EarlierWork studio={studio} />
       </div>
     </div>

@@ -15,6 +15,7 @@ import {
 import {
   EnvironmentSchema,
   EnvironmentSummarySchema,
+  RobotInstallationStage,
   SceneBundleSchema,
   SceneService,
 } from "../gen/tabrl/scene/v1/scene_pb";
@@ -113,10 +114,22 @@ const ENVIRONMENTS = [
   }),
 );
 
+const GO1 = create(EnvironmentSummarySchema, {
+  environmentId: "Go1JoystickFlatTerrain",
+  category: "locomotion",
+  title: "Go1 · Joystick, flat ground",
+  robot: "Go1",
+  description: "Trot at the speed and turning rate that a joystick commands.",
+  actuatorCount: 12,
+});
+const DOWNLOAD_BYTES = 180_168_576n;
+
 export interface BackendOptions {
   /** Time between the signs of progress of slow calls. */
   readonly stepMs?: number;
   readonly models?: readonly MessageInitShape<typeof ModelSchema>[];
+  /** Adds an environment whose robot is not there until it is installed. */
+  readonly robotMissing?: boolean;
 }
 
 const LIBRARY_MODEL = { name: "library", title: "Built-in library", description: "Needs no LLM." };
@@ -128,7 +141,9 @@ function page<T>(all: readonly T[], pageSize: number, pageToken: string): { item
   return { items: all.slice(start, end), nextPageToken: end < all.length ? String(end) : "" };
 }
 
-export function createBackend({ stepMs = 0, models = [LIBRARY_MODEL] }: BackendOptions = {}): Backend {
+export function createBackend(options: BackendOptions = {}): Backend {
+  const { stepMs = 0, models = [LIBRARY_MODEL] } = options;
+  let { robotMissing } = options;
   const runs = new Map<string, Run>();
   const events = new Map<string, RunEvent[]>();
   const rewards = new Map<string, Reward>();
@@ -180,11 +195,18 @@ export function createBackend({ stepMs = 0, models = [LIBRARY_MODEL] }: BackendO
     service(SceneService, {
       listEnvironments: () => {
         guard("scene");
-        return { environments: ENVIRONMENTS, totalSize: ENVIRONMENTS.length };
+        const robot = robotMissing === undefined ? [] : [{ ...GO1, robotMissing }];
+        const environments = [...ENVIRONMENTS, ...robot];
+        const robotDownload = robotMissing ? { robotDownload: { downloadBytes: DOWNLOAD_BYTES } } : {};
+        return { environments, totalSize: environments.length, ...robotDownload };
       },
       getEnvironment: ({ environmentId }) => {
         guard("scene");
-        const summary = ENVIRONMENTS.find((each) => each.environmentId === environmentId);
+        const summary = [...ENVIRONMENTS, GO1].find((each) => each.environmentId === environmentId);
+        if (summary === GO1 && robotMissing) {
+          const metadata = { robot: "unitree_go1", download_bytes: String(DOWNLOAD_BYTES) };
+          throw typedError(Code.FailedPrecondition, "ROBOT_NOT_INSTALLED", "the robot is not installed", [], metadata);
+        }
         if (!summary) {
           const metadata = { environment_id: environmentId, nearest: "CartpoleBalance" };
           throw typedError(Code.NotFound, "ENVIRONMENT_NOT_FOUND", `no environment ${environmentId}`, [], metadata);
@@ -200,6 +222,23 @@ export function createBackend({ stepMs = 0, models = [LIBRARY_MODEL] }: BackendO
       getSceneBundle: ({ environmentId }) => {
         guard("scene");
         return { bundle: create(SceneBundleSchema, { environmentId, xml: { sha256: "c".repeat(64) } }) };
+      },
+      async *installRobots({ acceptedDownloadBytes }) {
+        guard("scene");
+        if (acceptedDownloadBytes !== DOWNLOAD_BYTES) {
+          const field = "accepted_download_bytes";
+          throw typedError(Code.InvalidArgument, "INVALID_FIELD", "another size", [[field, "another size"]]);
+        }
+        const downloadBytes = DOWNLOAD_BYTES;
+        yield {
+          stage: RobotInstallationStage.DOWNLOADING,
+          downloadedBytes: 90_000_000n,
+          downloadBytes,
+          message: "half",
+        };
+        await pause(stepMs);
+        robotMissing = false;
+        yield { stage: RobotInstallationStage.READY, downloadedBytes: downloadBytes, downloadBytes, message: "ready" };
       },
     });
     service(RewardService, {

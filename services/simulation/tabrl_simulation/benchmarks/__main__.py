@@ -11,15 +11,15 @@ import subprocess
 import sys
 from typing import Final
 
-_ALONE: Final = ("learning", "stepping", "resume")
-_NAMES: Final = (*_ALONE, "startup", "peers", "backends", "environments")
+_ALONE: Final = ("learning", "stepping", "startup", "resume")
+_NAMES: Final = (*_ALONE, "startup", "peers", "backends", "environments", "any_robot")
 
 
 def main() -> None:
     """Runs the benchmark that is named, or one after the other, each in a process of its own."""
     arguments = sys.argv[1:]
     if not arguments:
-        for name in (*_ALONE, "startup"):
+        for name in _ALONE:
             subprocess.run([sys.executable, "-m", f"{__package__}.{name}"], check=True)
     elif arguments[0] in _NAMES:
         sys.argv = arguments

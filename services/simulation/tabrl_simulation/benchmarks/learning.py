@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tabrl_simulation import environments, settings
+from tabrl_simulation.benchmarks.compact import compact, thinned
 from tabrl_simulation.benchmarks.machine import RESULTS, machine, sentence
 
 __all__ = ["main"]
@@ -70,7 +71,7 @@ def _earlier_runs(out: Path, described: dict[str, Any]) -> dict[tuple[str, int],
 def _write(out: Path, described: dict[str, Any], runs: list[dict[str, Any]]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     result = {"machine": described, "episodes": _EPISODES, "goal": _GOAL, "runs": runs}
-    (out / "learning.json").write_text(json.dumps(result, indent=1) + "\n")
+    (out / "learning.json").write_text(compact(result))
     (out / "learning.md").write_text(_table(result))
     _plot(runs, out / "learning.png")
 
@@ -134,7 +135,7 @@ def _measure(name: str, seed: int, env_steps: int | None) -> dict[str, Any]:
         "startup_secs": result.startup_secs,
         "training_secs": result.elapsed_secs,
         "checkpoints": learned,
-        "exploring": curve,
+        "exploring": thinned(curve),
         "env_steps_per_sec": _rates(environment, chosen),
     }
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from tabrl_simulation.benchmarks import peer_workers
+from tabrl_simulation.benchmarks.compact import compact
 from tabrl_simulation.benchmarks.machine import RESULTS, machine, sentence
 
 __all__ = ["Race", "Stepped", "main"]
@@ -105,7 +106,7 @@ def main() -> None:
         "stepped": [asdict(run) for run in stepped],
     }
     arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "peers.json").write_text(json.dumps(result, indent=1) + "\n")
+    (arguments.out / "peers.json").write_text(compact(result))
     (arguments.out / "peers.md").write_text(_page(described, races, stepped))
     if races:
         _plot(races, arguments.out / "peers.png")

@@ -1,0 +1,14 @@
+"""Tests of the whole look at a machine without robots, whatever this one has: preparing them takes minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_robots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TABRL_ROBOTS", str(tmp_path_factory.mktemp("no_robots")))
+        yield

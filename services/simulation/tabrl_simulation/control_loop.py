@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from tabrl_simulation import arrays, learner, split, tally, term_statistics
+from tabrl_simulation import arrays, learner, split, tally
 from tabrl_simulation.environments import Environment
 from tabrl_simulation.reset import ResetStates
 from tabrl_simulation.settings import Settings
@@ -82,7 +82,6 @@ class Held(NamedTuple):
         terminated: whether the environment ended the episode, [N], bool.
         diverged: control steps after which physics had no finite state left, [].
         bad_terms: control steps, by term, at which a reward term of a finite state was not finite, [].
-        term_moments: of each term, weights applied, [6, terms]; see `term_statistics`.
     """
 
     reward: jax.Array
@@ -91,7 +90,6 @@ class Held(NamedTuple):
     terminated: jax.Array
     diverged: jax.Array
     bad_terms: dict[str, jax.Array]
-    term_moments: jax.Array
 
 
 class RolloutState(NamedTuple):
@@ -251,7 +249,6 @@ class ControlLoop:
             terminated=jnp.zeros(count, bool),
             diverged=none,
             bad_terms=dict.fromkeys(self.terms, none),
-            term_moments=jnp.asarray(term_statistics.no_moments(len(self.terms))),
         )
 
     # What follows is traced.
@@ -330,6 +327,7 @@ class ControlLoop:
             discounted_return=held.reward + self._settings.discounting * state.discounted_return,
             termination=held.terminated.astype(jnp.float32),
             truncation=(ended & ~held.terminated).astype(jnp.float32),
+            terms=jnp.stack([held.terms[name] for name in self.terms], -1) / held.steps[:, None],
         )
         episode_return = state.episode_return + held.reward
         episode_terms = {name: state.episode_terms[name] + held.terms[name] for name in self.terms}
@@ -344,7 +342,6 @@ class ControlLoop:
             rewards=state.tally.rewards + held.reward.sum(),
             diverged=state.tally.diverged + held.diverged,
             bad_terms={name: state.tally.bad_terms[name] + held.bad_terms[name] for name in self.terms},
-            term_moments=term_statistics.traced_merge(state.tally.term_moments, held.term_moments),
         )
 
         is_short = _is_short(len(ended))
@@ -434,9 +431,6 @@ class ControlLoop:
                 name: state.held.bad_terms[name] + (counts & ~jnp.isfinite(value)).sum(dtype=jnp.float32)
                 for name, value in terms.items()
             },
-            term_moments=term_statistics.traced_merge(
-                state.held.term_moments, term_statistics.moments([terms[name] for name in self.terms], counts)
-            ),
         )
 
     def _act(

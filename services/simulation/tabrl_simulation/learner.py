@@ -25,6 +25,7 @@ from brax.training.agents.ppo import networks as ppo_networks
 from brax.training.networks import FeedForwardNetwork
 from brax.training.types import Transition
 
+from tabrl_simulation import term_statistics
 from tabrl_simulation.settings import Settings
 
 __all__ = ["Learner", "LearnerState", "Report", "ReturnScale", "Rollout", "make_learner", "make_networks"]
@@ -87,6 +88,7 @@ class Rollout(NamedTuple):
         termination: 1 where the environment ended the episode, [N].
         truncation: 1 where the episode was cut off at its length, [N].
         privileged_observation: what the value network saw, [N, V].
+        terms: what the reward was made of, per control step, weights applied, [N, terms]; reported, not learned from.
     """
 
     observation: jax.Array
@@ -98,6 +100,7 @@ class Rollout(NamedTuple):
     termination: jax.Array
     truncation: jax.Array
     privileged_observation: jax.Array | None = None
+    terms: jax.Array | None = None
 
 
 # A batch.
@@ -114,6 +117,7 @@ class Report(NamedTuple):
         kl: Kullback-Leibler divergence of the last pass, in nats.
         gradient_norm: before it is clipped.
         step_size: Adam's, for the update to come.
+        term_moments: of the reward's terms over the rollouts, [6, terms]; see `term_statistics`. None without terms.
     """
 
     policy_loss: jax.Array
@@ -122,6 +126,7 @@ class Report(NamedTuple):
     kl: jax.Array
     gradient_norm: jax.Array
     step_size: jax.Array
+    term_moments: jax.Array | None = None
 
 
 @dataclass(frozen=True)
@@ -272,6 +277,7 @@ def make_learner(
             kl=metrics["kl_mean"][-1].mean(),
             gradient_norm=metrics["gradient_norm"].mean(),
             step_size=opt_state.hyperparams["learning_rate"],
+            term_moments=None if rollout.terms is None else term_statistics.moments(rollout.terms),
         )
         return state._replace(params=params, optimizer=opt_state, key=key), report
 

@@ -46,8 +46,15 @@ class Monitor:
         self._reward_per_step = 0.0
         self._shown = term_statistics.no_moments(len(terms)).astype(np.float64)
 
-    def add(self, tally: EpisodeTally, *, env_steps: int, made: int) -> None:
-        """Takes what happened in an update's `made` control steps, the last of which was `env_steps`."""
+    def add(self, tally: EpisodeTally, gathered: term_statistics.Moments, *, env_steps: int, made: int) -> None:
+        """Takes what happened in an update.
+
+        Args:
+            tally: of its episodes, on the host.
+            gathered: moments of its terms, [6, terms].
+            env_steps: control steps so far.
+            made: control steps of this update.
+        """
         if tally.episodes > 0:
             sums = [getattr(tally, name) for name in _SUMS]
             self._episodes.append(np.asarray(sums + [tally.term_returns[name] for name in self._terms], np.float32))
@@ -55,7 +62,6 @@ class Monitor:
             while sum(float(each[0]) for each in list(self._episodes)[1:]) >= _EPISODES_REPORTED:
                 self._episodes.popleft()
         self._reward_per_step = float(tally.rewards) / made
-        gathered = np.asarray(tally.term_moments)
         self._shown = term_statistics.merge(self._shown, gathered)
         if self._watch is not None:
             self._watch.add(gathered, terminated=bool(tally.terminated), env_steps=env_steps, made=made)

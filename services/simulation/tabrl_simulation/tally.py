@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from tabrl_simulation import term_statistics
-
-__all__ = ["EpisodeTally", "merged", "nothing"]
+__all__ = ["EpisodeTally", "nothing"]
 
 
 class EpisodeTally(NamedTuple):
-    """Sums over what happened since the last update; each [], float32, unless said.
+    """Sums over what happened since the last update; each [], float32.
 
     Attributes:
         episodes: episodes that ended and had begun at their first step.
@@ -27,7 +24,6 @@ class EpisodeTally(NamedTuple):
         rewards: sum of all rewards, finished episode or not.
         diverged: control steps after which physics had no finite state left.
         bad_terms: control steps, by term, at which a reward term of a finite state was not finite.
-        term_moments: of each term over all control steps, weights applied, [6, terms]; see `term_statistics`.
     """
 
     episodes: jax.Array
@@ -39,7 +35,6 @@ class EpisodeTally(NamedTuple):
     rewards: jax.Array
     diverged: jax.Array
     bad_terms: dict[str, jax.Array]
-    term_moments: jax.Array
 
 
 def nothing(terms: Sequence[str]) -> EpisodeTally:
@@ -56,12 +51,4 @@ def nothing(terms: Sequence[str]) -> EpisodeTally:
         rewards=zero,
         diverged=zero,
         bad_terms=zeros,
-        term_moments=jnp.asarray(term_statistics.no_moments(len(terms))),
     )
-
-
-def merged(one: EpisodeTally, other: EpisodeTally) -> EpisodeTally:
-    """Returns what two tallies, on the host, count together."""
-    sums: EpisodeTally = jax.tree.map(lambda a, b: a + b, one, other)
-    moments: Any = term_statistics.merge(np.asarray(one.term_moments), np.asarray(other.term_moments))
-    return sums._replace(term_moments=moments.astype(np.float32))

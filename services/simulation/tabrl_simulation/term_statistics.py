@@ -1,7 +1,7 @@
-"""What the terms of a reward amount to, step by step: moments gathered while rolling out, and read afterwards.
+"""What the terms of a reward amount to, step by step: moments, gathered update by update.
 
 Moments are an array, [6, T] for `T` terms, with a row for each of: samples, sum, sum of squares, sum of magnitudes,
-least and greatest value. They can be gathered inside a jitted function and merged anywhere.
+least and greatest value.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import jax
 
-__all__ = ["ROWS", "TermStatistics", "merge", "moments", "no_moments", "shares", "statistics", "traced_merge"]
+__all__ = ["ROWS", "TermStatistics", "merge", "moments", "no_moments", "shares", "statistics"]
 
 ROWS: Final = 6
 _SAMPLES, _SUM, _SQUARES, _MAGNITUDES, _LEAST, _GREATEST = range(ROWS)
@@ -51,39 +51,24 @@ def no_moments(terms: int) -> NDArray[np.float32]:
     return none
 
 
-def moments(values: Sequence[jax.Array], counts: jax.Array) -> jax.Array:
-    """Returns the moments of one control step, [6, T], float32; traceable.
+def moments(values: jax.Array) -> jax.Array:
+    """Returns the moments of terms, [..., T], float32, over all axes but the last; traceable.
 
-    Args:
-        values: each term in every environment, [N].
-        counts: which environments count, [N], bool; values that are not finite do not.
+    Values that are not finite do not count.
     """
     import jax.numpy as jnp
 
-    stacked = jnp.stack([jnp.broadcast_to(value, counts.shape) for value in values])
-    counted = counts & jnp.isfinite(stacked)
-    kept = jnp.where(counted, stacked, 0.0)
+    axes = tuple(range(values.ndim - 1))
+    counts = jnp.isfinite(values)
+    kept = jnp.where(counts, values, 0.0)
     return jnp.stack(
         [
-            counted.sum(1, dtype=jnp.float32),
-            kept.sum(1),
-            (kept * kept).sum(1),
-            jnp.abs(kept).sum(1),
-            jnp.where(counted, stacked, jnp.inf).min(1),
-            jnp.where(counted, stacked, -jnp.inf).max(1),
-        ]
-    )
-
-
-def traced_merge(one: jax.Array, other: jax.Array) -> jax.Array:
-    """Returns the moments of both together; traceable."""
-    import jax.numpy as jnp
-
-    return jnp.concatenate(
-        [
-            one[:_LEAST] + other[:_LEAST],
-            jnp.minimum(one[_LEAST], other[_LEAST])[None],
-            jnp.maximum(one[_GREATEST], other[_GREATEST])[None],
+            counts.sum(axes, dtype=jnp.float32),
+            kept.sum(axes),
+            (kept * kept).sum(axes),
+            jnp.abs(kept).sum(axes),
+            jnp.where(counts, values, jnp.inf).min(axes),
+            jnp.where(counts, values, -jnp.inf).max(axes),
         ]
     )
 

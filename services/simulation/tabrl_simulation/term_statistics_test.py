@@ -7,21 +7,16 @@ from tabrl_simulation import term_statistics
 from tabrl_simulation.term_warnings import CONSTANT, DOMINATES, NEVER_REACHED, TermWatch
 
 
-def test_moments_gathered_step_by_step_are_those_of_all_numbers() -> None:
-    # given two terms over five steps of eight environments, some of which do not count
+def test_moments_merged_are_those_of_all_numbers() -> None:
+    # given two terms over five steps of eight environments, one value of which is not finite
     rng = np.random.default_rng(0)
-    values = rng.normal([[[2.0], [-0.5]]], [[[0.1], [3.0]]], (5, 2, 8)).astype(np.float32)
-    counts = rng.random((5, 8)) < 0.7
-    values[2, 1, 3] = np.nan
+    values = rng.normal([2.0, -0.5], [0.1, 3.0], (5, 8, 2)).astype(np.float32)
+    values[2, 3, 1] = np.nan
 
-    gathered = jnp.asarray(term_statistics.no_moments(2))
-    for step, counted in zip(values, counts, strict=True):
-        gathered = jax.jit(lambda g, v, c: term_statistics.traced_merge(g, term_statistics.moments(list(v), c)))(
-            gathered, step, counted
-        )
-    read = term_statistics.statistics(("near", "far"), np.asarray(gathered))
+    halves = [np.asarray(jax.jit(term_statistics.moments)(half)) for half in (values[:2], values[2:])]
+    read = term_statistics.statistics(("near", "far"), term_statistics.merge(*halves))
 
-    expected = [values[:, i][counts & np.isfinite(values[:, i])] for i in range(2)]
+    expected = [values[..., i][np.isfinite(values[..., i])] for i in range(2)]
     total = sum(np.abs(numbers).sum() for numbers in expected)
     for name, numbers in zip(("near", "far"), expected, strict=True):
         seen = read[name]
@@ -32,7 +27,7 @@ def test_moments_gathered_step_by_step_are_those_of_all_numbers() -> None:
 
 
 def test_a_constant_has_no_deviation_and_nothing_no_statistics() -> None:
-    gathered = term_statistics.moments([jnp.full(1_000, 1e3 + 0.1), jnp.zeros(1_000)], jnp.ones(1_000, bool))
+    gathered = term_statistics.moments(jnp.stack([jnp.full(1_000, 1e3 + 0.1), jnp.zeros(1_000)], -1))
 
     read = term_statistics.statistics(("same", "zero"), np.asarray(gathered))
 
@@ -46,7 +41,7 @@ def _watched(watch: TermWatch, *steps: dict[str, float | tuple[float, float]], t
         columns = [
             jnp.linspace(*value, 10) if isinstance(value, tuple) else jnp.full(10, value) for value in terms.values()
         ]
-        gathered = np.asarray(term_statistics.moments(columns, jnp.ones(10, bool)))
+        gathered = np.asarray(term_statistics.moments(jnp.stack(columns, -1)))
         watch.add(gathered, terminated=terminated, env_steps=10 * (i + 1), made=10)
 
 

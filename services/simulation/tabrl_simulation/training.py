@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from tabrl_simulation.checkpoint import Checkpoint, CheckpointError, installed_versions
 from tabrl_simulation.divergence import TrainingDiverged, refuse_bad_numbers
 from tabrl_simulation.metrics import Metrics
@@ -256,7 +258,7 @@ class _Run:
         self._state = state
         made = self._rollouts.steps_per_collect
         self.env_steps += made
-        self._monitor.add(tally, env_steps=self.env_steps, made=made)
+        self._monitor.add(tally, np.asarray(self._report.term_moments), env_steps=self.env_steps, made=made)
         if self._first_mark is None:
             # The first update has compiled everything; only from then on is there a speed.
             self._first_mark = self._speed_mark = (self.elapsed_secs, self.env_steps)

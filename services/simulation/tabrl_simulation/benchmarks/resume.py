@@ -31,7 +31,7 @@ from tabrl_simulation.settings import Settings
 __all__ = ["Case", "Outcome", "main", "run_chain"]
 
 # Of ten kills, so many come while it loads and compiles, trains, and writes.
-_SHARES: Final = {"loading": 2, "training": 6, "writing": 2}
+_SHARES: Final = {"loading": 2, "training": 5, "writing": 3}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,12 @@
 import asyncio
 
 import pytest
-from tabrl_simulation.environments import DM_CONTROL
+from tabrl_simulation.environments import DM_CONTROL, MissingRobot
 from tabrl_simulation.rewards.checker import check
 from tabrl_simulation.rewards.container import ProgramHeader, pack
 
 from tabrl_rewardgen.library import BehaviourUnknown, write
-from tabrl_rewardgen.library.families import FAMILIES, family_of
+from tabrl_rewardgen.library.families import FAMILIES, ON_LEGS, family_of
 from tabrl_rewardgen.library.reading import read
 
 # environment, prompt, terms that must be there, a piece of the explanation
@@ -114,6 +114,23 @@ def test_the_nearest_is_near(robot):
 def test_every_environment_has_a_family(robot):
     for environment_id in DM_CONTROL:
         assert family_of(robot(environment_id)) is not None, environment_id
+
+
+@pytest.mark.parametrize(
+    "environment_id", ["Go1JoystickFlatTerrain", "H1JoystickGaitTracking", "T1JoystickFlatTerrain"]
+)
+def test_every_behaviour_of_a_robot_on_legs_is_a_reward(environment_id, robot):
+    from tabrl_rewardgen.library.lexicon import TITLES
+
+    try:
+        which = robot(environment_id)
+    except MissingRobot as missing:
+        pytest.skip(str(missing))
+    family = family_of(which)
+    assert family in ON_LEGS
+    for behaviour in family.behaviours:
+        check(write(TITLES[behaviour], which).source, which)
+    assert "0.5 m/s" in write("walk forward at half a metre per second", which).explanation
 
 
 def test_every_behaviour_of_every_family_is_a_reward(robot):

@@ -11,9 +11,9 @@ from tabrl_simulation.rewards.robot import Robot
 from tabrl_rewardgen.library import movers, pendulums
 from tabrl_rewardgen.library.draft import Draft
 from tabrl_rewardgen.library.reading import Wish
-from tabrl_rewardgen.library.runners import CHEETAH, HOPPER, HUMANOID, WALKER, runner
+from tabrl_rewardgen.library.runners import CHEETAH, HOPPER, HUMANOID, WALKER, Runner, legged, runner
 
-__all__ = ["FAMILIES", "Family", "family_of"]
+__all__ = ["FAMILIES", "ON_LEGS", "Family", "family_of"]
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,29 @@ FAMILIES: tuple[Family, ...] = (
 """The robots of the DeepMind Control Suite."""
 
 
+def _on_legs(robot: Runner, *marks: str) -> Family:
+    behaviours = ("stand", "walk", "run", "still", "crouch", "hop", "spin")
+    return Family(robot.title, frozenset({robot.body, *marks}), behaviours, partial(runner, robot))
+
+
+ON_LEGS: tuple[Family, ...] = (
+    _on_legs(legged("Apollo", "torso_link", 1.05, walk=0.5, run=1.2), "base_link", "neck_yaw_link"),
+    _on_legs(legged("Barkour", "torso", 0.28, walk=0.5, run=1.5), "leg_front_left", "leg_hind_left"),
+    _on_legs(legged("Berkeley Humanoid", "torso", 0.51, walk=0.5, run=1.2), "ll_hfe", "lr_hfe"),
+    _on_legs(legged("G1", "torso_link", 0.8, walk=0.5, run=1.5), "pelvis", "left_ankle_roll_link", "waist_yaw_link"),
+    _on_legs(legged("Go1", "trunk", 0.28, walk=0.5, run=2.0), "FR_calf", "RL_calf"),
+    _on_legs(legged("H1", "torso_link", 0.97, walk=0.5, run=1.5), "pelvis", "left_ankle_link"),
+    _on_legs(legged("OP3", "body_link", 0.24, walk=0.2, run=0.5), "head_pan_link", "l_el_link"),
+    _on_legs(legged("Spot", "body", 0.46, walk=0.8, run=1.6), "fl_uleg", "hr_uleg"),
+    _on_legs(legged("T1", "Trunk", 0.66, walk=0.5, run=1.2), "AL1", "H1"),
+)
+"""Robots on legs, by their names in MuJoCo Menagerie."""
+
+
 def family_of(robot: Robot) -> Family | None:
     """Return the family of a robot, told by its names of bodies and joints.
 
     None for a robot the library does not know.
     """
     names = {body.name for body in robot.bodies} | {joint.name for joint in robot.joints}
-    return next((family for family in FAMILIES if family.marks <= names), None)
+    return next((family for family in (*FAMILIES, *ON_LEGS) if family.marks <= names), None)

@@ -1,4 +1,4 @@
-"""Rewards for walkers: the planar cheetah, walker and hopper, and the humanoid."""
+"""Rewards for walkers: the planar cheetah, walker and hopper, the humanoid, and robots on legs."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from tabrl_rewardgen.library.draft import Draft, Term
 from tabrl_rewardgen.library.reading import Wish
 
-__all__ = ["CHEETAH", "HOPPER", "HUMANOID", "WALKER", "Runner", "runner"]
+__all__ = ["CHEETAH", "HOPPER", "HUMANOID", "WALKER", "Runner", "legged", "runner"]
 
 
 @dataclass(frozen=True)
 class Runner:
     """What distinguishes one runner from another. Heights in m, speeds in m/s.
 
-    `height` is an expression whose value is `standing` when it stands tall and `crouched` when it crouches; `upright`
-    is one that is 1 upright and 0 upside down.
+    `height` is an expression whose value is `standing` when it stands tall and `crouched` when it crouches; `body` is
+    the one whose z axis points up then, and its x axis ahead.
     """
 
     title: str
@@ -26,13 +26,25 @@ class Runner:
     walk: float
     run: float
     planar: bool = True
-    upright: str = '0.5 * (1.0 + state.up("torso"))'
+    body: str = "torso"
+
+    @property
+    def upright(self) -> str:
+        """An expression that is 1 upright and 0 upside down."""
+        return f'0.5 * (1.0 + state.up("{self.body}"))'
 
 
 CHEETAH = Runner("cheetah", 'state.body_height("torso")', 0.55, 0.35, 0.4, 2.0, 10.0)
 WALKER = Runner("walker", 'state.body_height("torso")', 1.2, 0.7, 0.6, 1.2, 8.0)
 HOPPER = Runner("hopper", 'state.body_height("torso") - state.body_height("foot")', 0.8, 0.4, 0.8, 1.0, 3.0)
 HUMANOID = Runner("humanoid", 'state.body_height("head")', 1.5, 1.0, 0.8, 1.0, 10.0, planar=False)
+
+
+def legged(title: str, body: str, standing: float, *, walk: float, run: float) -> Runner:
+    """Return a robot on legs, whose `body` is `standing` m high when it stands with its knees a little bent."""
+    height = f'state.body_height("{body}")'
+    return Runner(title, height, 0.95 * standing, 0.65 * standing, 0.5 * standing, walk, run, planar=False, body=body)
+
 
 _ALWAYS = {"upright", "stand", "straight", "up", "slow", "fast", "forward", "backward"}
 
@@ -42,8 +54,8 @@ def runner(body: Runner, wish: Wish) -> tuple[Draft, set[str]]:
     draft = Draft().let(
         height=body.height,
         upright=body.upright,
-        velocity='state.body_linear_velocity("torso")',
-        turning='state.body_angular_velocity("torso")',
+        velocity=f'state.body_linear_velocity("{body.body}")',
+        turning=f'state.body_angular_velocity("{body.body}")',
         forward_speed="velocity[0]",
         rising="velocity[2]",
     )
@@ -186,7 +198,7 @@ def _flipping(draft: Draft, body: Runner, wish: Wish) -> Draft:
         ),
         Term(
             "height",
-            f'at_least(state.body_height("torso"), {1.3 * body.standing:g}, {body.standing:g})',
+            f'at_least(state.body_height("{body.body}"), {1.3 * body.standing:g}, {body.standing:g})',
             "It leaves the ground.",
             0.5,
         ),

@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,13 +16,13 @@ from tabrl.rewardgen.v1 import rewardgen_pb2
 from tabrl.scene.v1 import scene_pb2
 from tabrl.trainer.v1 import trainer_pb2
 
-from tabrl_cli import evaluation
+from tabrl_cli import evaluation, scenes
 from tabrl_cli.connection import DEFAULT_GATEWAY, Connection
 from tabrl_cli.console import Output, count
 from tabrl_cli.errors import EXIT_INTERRUPTED, CallError
 from tabrl_cli.progress import reached_return
 from tabrl_cli.reward import generate_reward
-from tabrl_cli.training import run_spec, start_run, watch_to_the_end
+from tabrl_cli.training import Backend, run_spec, start_run, watch_to_the_end
 
 app = typer.Typer(
     help="TabRL: type a behaviour, train a policy, see it drive the robot.",
@@ -65,6 +66,7 @@ def try_prompt(  # noqa: PLR0917
     steps: Annotated[int | None, typer.Option(min=1000, help="Control steps to train for.")] = None,
     model: Annotated[str, typer.Option(help="Who writes the reward; `tabrl models` lists them.")] = "",
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random draw.")] = None,
+    backend: Annotated[Backend | None, typer.Option(help="Physics; the machine chooses if left out.")] = None,
     gateway: Gateway = DEFAULT_GATEWAY,
     as_json: AsJson = False,
 ) -> None:
@@ -73,7 +75,7 @@ def try_prompt(  # noqa: PLR0917
         reward = generate_reward(
             session.connection, session.output, prompt=prompt, environment_id=environment_id, model=model
         )
-        spec = run_spec(reward, title=prompt, env_steps=steps, seed=seed)
+        spec = run_spec(reward, title=prompt, env_steps=steps, seed=seed, backend=backend)
         run = start_run(session.connection, session.output, spec)
         _watch(session, run)
 
@@ -139,6 +141,33 @@ def environments(
             ),
             empty="No environment matches.",
         )
+
+
+@app.command("upload")
+def upload(  # noqa: PLR0917
+    path: Annotated[str, typer.Argument(help="A zip, an MJCF file, or a folder with one; or a robot's name.")],
+    menagerie: Annotated[bool, typer.Option("--menagerie", help="Take a robot of MuJoCo Menagerie by name.")] = False,
+    title: Annotated[str, typer.Option(help="Name for people; that of the file if left out.")] = "",
+    main_file: Annotated[str, typer.Option("--main", help="The scene's file in the zip or folder.")] = "",
+    gateway: Gateway = DEFAULT_GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """Make an environment of a robot of your own, or of one of MuJoCo Menagerie (`anybotics_anymal_c`)."""
+    with _session(gateway, as_json) as session:
+        packed = scenes.from_menagerie(path, main_file) if menagerie else scenes.from_disk(Path(path), main_file)
+        scenes.upload(session.connection, session.output, packed, title=title)
+
+
+@app.command("scene")
+def scene(
+    environment_id: Annotated[str, typer.Argument(help="Id of an uploaded environment.")],
+    config: Annotated[Path | None, typer.Option(help="JSON file with what to change in its configuration.")] = None,
+    gateway: Gateway = DEFAULT_GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """Show the configuration of an uploaded environment, or make another one of the scene with a changed one."""
+    with _session(gateway, as_json) as session:
+        scenes.configure(session.connection, session.output, environment_id, config)
 
 
 @app.command("runs")

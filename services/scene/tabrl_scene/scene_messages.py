@@ -19,10 +19,6 @@ __all__ = ["CATEGORY", "config_message", "config_of", "environment_of_facts", "s
 CATEGORY: Final = "custom"
 """Category of every uploaded scene."""
 
-# Groups that a message may leave out, for which the configuration has defaults.
-_PROMPTS_OF_A_FLOATING_BASE: Final = ("stand still and upright", "walk forwards slowly", "turn on the spot to the left")
-_PROMPTS_OF_A_FIXED_BASE: Final = ("hold still", "move slowly from side to side", "reach up as high as you can")
-
 
 def config_message(config: SceneConfig) -> scene_pb2.SceneConfig:
     """Returns a configuration as the contract has it."""
@@ -64,7 +60,9 @@ def scene_message(environment_id: str, scene: StoredScene) -> scene_pb2.Scene:
 def environment_of_facts(
     environment_id: str, title: str, fingerprint: str, facts: Mapping[str, Any]
 ) -> scene_pb2.Environment:
-    """Returns an uploaded scene's environment from the facts that were found in it.
+    """Returns an uploaded scene's environment from the facts that were found in it; without example prompts.
+
+    Which prompts suit a robot depends on who writes the rewards, and of this one nobody has written yet.
 
     Raises:
         KeyError, TypeError, ValueError: the facts are not as `inspection.Inspected` says.
@@ -81,7 +79,6 @@ def environment_of_facts(
             robot=title,
             actuator_count=robot.nu,
             dof_count=robot.nv,
-            example_prompts=_PROMPTS_OF_A_FLOATING_BASE if floating else _PROMPTS_OF_A_FIXED_BASE,
         ),
         fingerprint=fingerprint,
         structure=structure_message(robot),

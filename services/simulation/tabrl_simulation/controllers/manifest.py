@@ -54,6 +54,7 @@ class OutputRole(enum.Enum):
     REWARD = 5
     TERM = 6
     DONE = 7
+    STATE = 8
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class GraphInput:
 
 @dataclass(frozen=True)
 class GraphOutput:
-    """An output of the graph; `field` names the carry entry or reward term and is empty for the others."""
+    """An output of the graph; `field` names the carry entry, reward term or state array; empty for the others."""
 
     tensor: Tensor
     role: OutputRole

@@ -5,12 +5,14 @@ person will see. Each is given to both sides with the same carry and draws, and 
 
 Both sides compute in float32 and add up in different orders. A policy with large weights amplifies that: its action may
 differ by more than the tolerance though the graph is right. So how far float32 rounding alone moves the source's action
-is measured against float64, and what follows from the action may differ by a small multiple of that.
+is measured against float64, and what follows from the action may differ by a small multiple of that. Some rewards
+amplify too, without any policy: how far the last bit of their inputs moves the source's own is measured likewise.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,9 +35,10 @@ TOLERANCE: Final = 1e-5
 """Largest difference allowed, relative to the larger of 1 and the value."""
 
 ROUNDING_LIMIT: Final = 1e-3
-"""Largest difference ever allowed for what follows from the action."""
+"""Largest difference ever allowed for what follows from the action, or for a reward."""
 
 _ROUNDING_MULTIPLE: Final = 4.0
+_OPERATIONS: Final = 16.0  # each of which may lose a last bit
 _TICKS_PER_EPISODE: Final = 50
 
 
@@ -112,10 +115,14 @@ def measure_parity(
                 worst[_label(output)] = max(worst[_label(output)], difference)
     for output in [output for output, origin in origins if origin is None and output.role is OutputRole.CARRY]:
         del worst[_label(output)]  # a carry entry that nothing reads
-    following = tolerance
-    if any(difference > tolerance for difference in worst.values()):
+    allowed = dict.fromkeys(worst, tolerance)
+    beyond = {label for label, difference in worst.items() if difference > tolerance}
+    if beyond:
         following = _allowed_by_rounding(source, np.stack(observed), tolerance)
-    allowed = {_label(output): following if output.role in _FOLLOWS_FROM_ACTION else tolerance for output, _ in origins}
+        allowed |= {_label(output): following for output, _ in origins if output.role in _FOLLOWS_FROM_ACTION}
+    if beyond & {_label(output) for output, _ in origins if output.role in _REWARDS}:
+        conditions = _allowed_by_last_bits(source, function, ticks, tolerance)
+        allowed |= {_label(output): conditions[_label(output)] for output, _ in origins if output.role in _REWARDS}
     return ParityReport(
         states=len(ticks),
         tolerance=tolerance,
@@ -126,6 +133,7 @@ def measure_parity(
 
 
 _FOLLOWS_FROM_ACTION: Final = frozenset({OutputRole.ACTION, OutputRole.CTRL, OutputRole.CARRY})
+_REWARDS: Final = frozenset({OutputRole.REWARD, OutputRole.TERM})
 
 
 def _allowed_by_rounding(source: Source, observations: Any, tolerance: float) -> float:
@@ -138,6 +146,30 @@ def _allowed_by_rounding(source: Source, observations: Any, tolerance: float) ->
     if double.dtype != np.float64:
         return tolerance
     return min(ROUNDING_LIMIT, max(tolerance, _ROUNDING_MULTIPLE * relative_difference(double, single)))
+
+
+def _allowed_by_last_bits(
+    source: Source, function: Callable[..., Any], ticks: Sequence[Tick], tolerance: float
+) -> dict[str, float]:
+    """Returns what may be allowed for each output: a multiple of what the last bit of the inputs does to the source.
+
+    An angle between two poses, for one, is an arc sine, and near a right angle that turns the last bit of a sine into
+    the fourth digit of the angle.
+    """
+    draw = np.random.default_rng(0)
+    allowed = {_label(output): tolerance for output in source.outputs}
+    for tick in ticks:
+        given = [np.asarray(tick.feed.get(tensor.name, tensor.zeros())) for tensor in source.tensors]
+        moved = [
+            np.nextafter(value, draw.choice(np.array([-np.inf, np.inf], np.float32), value.shape))
+            if value.dtype == np.float32
+            else value
+            for value in given
+        ]
+        for output, value, other in zip(source.outputs, function(*given), function(*moved), strict=True):
+            effect = _OPERATIONS * relative_difference(np.asarray(value), np.asarray(other))
+            allowed[_label(output)] = min(ROUNDING_LIMIT, max(allowed[_label(output)], effect))
+    return allowed
 
 
 def relative_difference(expected: np.ndarray[Any, Any], actual: np.ndarray[Any, Any]) -> float:

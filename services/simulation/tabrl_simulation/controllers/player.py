@@ -49,6 +49,7 @@ class Decision:
         terms: its terms, weights applied, in the order to show them.
         done: whether the environment would end the episode here.
         carry: what to give back at the next tick.
+        state: what to write to the simulation before the ctrl, by mjData name; mostly nothing.
     """
 
     ctrl: Array
@@ -58,6 +59,7 @@ class Decision:
     terms: dict[str, float]
     done: bool
     carry: dict[str, Array]
+    state: dict[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class Controller:
         self._required = {
             role: next((entry.tensor.name for entry in manifest.outputs if entry.role is role), "")
             for role in OutputRole
-            if role not in (OutputRole.TERM, OutputRole.CARRY)
+            if role not in (OutputRole.TERM, OutputRole.CARRY, OutputRole.STATE)
         }
         for role, name in self._required.items():
             if not name:
@@ -166,10 +168,12 @@ class Controller:
         """Sorts the outputs of a run by their roles."""
         carry = {given.field: feed[given.tensor.name] for given in self.carry_inputs}
         following = {**carry, **{copy.field: feed[copy.input] for copy in self.manifest.copies}}
-        terms = {}
+        terms, state = {}, {}
         for entry in self.manifest.outputs:
             if entry.role is OutputRole.CARRY:
                 following[entry.field] = outputs[entry.tensor.name]
+            elif entry.role is OutputRole.STATE:
+                state[entry.field] = outputs[entry.tensor.name]
             elif entry.role is OutputRole.TERM:
                 terms[entry.field] = float(outputs[entry.tensor.name])
         return Decision(
@@ -180,6 +184,7 @@ class Controller:
             terms={term.name: terms[term.name] for term in self.manifest.terms},
             done=bool(outputs[self._required[OutputRole.DONE]] != 0),
             carry=following,
+            state=state,
         )
 
     def _of(self, *sources: InputSource) -> tuple[GraphInput, ...]:
@@ -235,7 +240,9 @@ class Player:
             yield Tick(step, step * manifest.control_period_secs, decision, np.array(self._data.qpos), feed, outputs)
             if decision.done or step == manifest.episode_length:
                 return
-            earlier, carry = now, decision.carry
+            for name, value in decision.state.items():
+                getattr(self._data, name)[...] = value
+            earlier, carry = self._read() if decision.state else now, decision.carry
             self._data.ctrl[:] = decision.ctrl
             mujoco.mj_step(self._model, self._data, manifest.physics_steps_per_control)
 

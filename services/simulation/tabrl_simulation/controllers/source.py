@@ -6,6 +6,9 @@ next period). It is the training step cut at another place: training goes `befor
 
 At the first tick after a reset no control period lies behind. There the reward, its terms and `done` are 0 and the
 environment's carry stays as the reset left it; the observation is that of the reset.
+
+Where the environment moves its goal, the controller does; where it pushes the robot or starts it elsewhere, to train it
+better, the controller does not.
 """
 
 from __future__ import annotations
@@ -32,6 +35,9 @@ TICK: Final = "controller/tick"
 
 ACTION: Final = "controller/action"
 """Carry entry with the action of the control period that lies behind, float32."""
+
+_GOALS: Final = ("mocap_pos", "mocap_quat")
+"""State arrays that hold goals: bodies that nothing moves but who writes them."""
 
 _BEFORE: Final = "before."
 _CARRY: Final = "carry."
@@ -170,6 +176,8 @@ def _tick(
 
     after = step.after({**now, **earlier}, last_action, carry)
     carry = {name: jnp.where(first, carry[name], value) for name, value in after.carry.items()}
+    goals = {name: jnp.where(first, now[name], after.writes[name]) for name in _goals(step) if name in after.writes}
+    now = {**now, **goals}
     chosen = policy(after.observation)
     action = chosen if action_repeat == 1 else jnp.where(tick % action_repeat == 0, chosen, last_action)
     ctrl, carry = step.before(action, carry, now)
@@ -191,16 +199,22 @@ def _tick(
         "reward": unless_first(total),
         **{f"term.{name}": unless_first(value) for name, value in weighted.items()},
         "done": unless_first(after.done),
+        **{f"state.{name}": value for name, value in goals.items()},
         **{f"next.{name}": value for name, value in carry.items()},
         f"next.{TICK}": tick + 1,
         f"next.{ACTION}": action,
     }
 
 
+def _goals(step: SplitStep) -> tuple[str, ...]:
+    return tuple(name for name in _GOALS if name in step.written)
+
+
 def _player_inputs(environment: Environment, step: SplitStep, reward: RewardTerms | None) -> tuple[GraphInput, ...]:
     shapes = arrays.shapes(environment.model)
     read_now = {*step.before_arrays, *(name for name in step.after_arrays if not name.startswith(_BEFORE))}
     read_now.update(reward.arrays if reward else ())
+    read_now.update(_goals(step))
     return (
         *(
             GraphInput(Tensor(_DATA + name, shapes[name], "float32"), InputSource.DATA, name)
@@ -249,6 +263,8 @@ def _role(output: str) -> tuple[OutputRole, str]:
         return OutputRole.TERM, name
     if group == "next":
         return OutputRole.CARRY, name
+    if group == "state":
+        return OutputRole.STATE, name
     return _ROLES[group], ""
 
 

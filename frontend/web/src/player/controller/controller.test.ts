@@ -33,6 +33,7 @@ const manifest = {
     output("term.upright", [], "OUTPUT_ROLE_TERM", "upright"),
     output("done", [], "OUTPUT_ROLE_DONE"),
     output("next.tick", [], "OUTPUT_ROLE_CARRY", "tick", "DATA_TYPE_INT32"),
+    output("state.mocap_pos", [3], "OUTPUT_ROLE_STATE", "mocap_pos"),
   ],
   copies: [{ field: "last", input: "data.qpos" }],
   resets: [
@@ -76,6 +77,7 @@ const answers = (feeds: Readonly<Record<string, Tensor>>) => ({
   "term.upright": Float32Array.of(1.5),
   done: Float32Array.of(0),
   "next.tick": Int32Array.of((feeds["carry.tick"]?.values[0] ?? 0) + 1),
+  "state.mocap_pos": Float32Array.of(4, 5, 6),
 });
 
 function begun(wiring = toyWiring()) {
@@ -110,6 +112,7 @@ describe("Controller", () => {
     expect(fed[0]?.["carry.tick"]?.dtype).toBe("int32");
     expect(decision).toMatchObject({ reward: 2, terms: { upright: 1.5 }, done: false });
     expect(Array.from(decision.ctrl)).toEqual([0.5]);
+    expect(decision.state).toEqual([{ field: "mocap_pos", values: Float32Array.of(4, 5, 6) }]);
   });
 
   it("carries on what the graph computed, and copies what it did not", async () => {

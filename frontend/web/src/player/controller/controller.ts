@@ -12,6 +12,8 @@ export type ReadArray = (field: string) => ArrayLike<number>;
 export interface Decision {
   /** To be written to `mjData.ctrl`. */
   readonly ctrl: Numbers;
+  /** To be written to other arrays of mjData before that: what the environment moves itself. */
+  readonly state: readonly { readonly field: string; readonly values: Numbers }[];
   /** Reward of the control period that lies behind; 0 straight after a reset. */
   readonly reward: number;
   /** Its terms by name, weights applied, in the manifest's order. */
@@ -97,6 +99,7 @@ export class Controller {
     this.#carry = next;
     return {
       ctrl: output(wiring.ctrl.output),
+      state: wiring.stateOutputs.map(({ field, output: name }) => ({ field, values: output(name) })),
       reward: scalar(wiring.reward),
       terms: Object.fromEntries(wiring.terms.map(({ name, output: tensor }) => [name, scalar(tensor)])),
       done: scalar(wiring.done) !== 0,

@@ -43,6 +43,8 @@ export interface Wiring {
   readonly done: string | undefined;
   /** Reward terms in the order to show them. */
   readonly terms: readonly { readonly name: string; readonly output: string }[];
+  /** mjData arrays that the environment writes itself, such as a goal that moves. */
+  readonly stateOutputs: readonly { readonly field: string; readonly output: string }[];
   /** Carry entries that the graph computes. */
   readonly carryOutputs: readonly { readonly field: string; readonly output: string }[];
   /** Carry entries that are copied from an input. */
@@ -102,6 +104,9 @@ export function wire(manifest: ControllerManifest): Wiring {
     reward: only(OutputRole.REWARD)?.tensor.name,
     done: only(OutputRole.DONE)?.tensor.name,
     terms: manifest.terms.map(({ name }) => ({ name, output: termOutput(name, outputs) })),
+    stateOutputs: outputs
+      .filter((output) => output.role === OutputRole.STATE)
+      .map(({ field, tensor }) => ({ field, output: tensor.name })),
     carryOutputs,
     carryCopies: manifest.copies.map(({ field, input }) => ({ field, input })),
     fieldsBefore: inputs.flatMap(({ feed }) => (feed.kind === "dataBefore" ? [feed.field] : [])),

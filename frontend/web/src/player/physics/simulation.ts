@@ -75,17 +75,24 @@ export class Simulation {
     if (unknown) throw new PlayerError("MANIFEST_INVALID", `A reset sets ${unknown}, which is no state of MuJoCo's.`);
     for (const field of stateFields) {
       const values = start[field];
-      if (!values) continue;
-      const target: Float64Array = this.data[field];
-      if (target.length !== values.length) {
-        throw new PlayerError(
-          "MANIFEST_INVALID",
-          `A reset gives ${field} ${values.length} numbers, but the scene has ${target.length}: it was made for another scene.`,
-        );
-      }
-      target.set(values);
+      if (values) this.setState(field, values);
     }
     this.#mujoco.module.mj_forward(this.model, this.data);
+  }
+
+  /** @throws PlayerError MANIFEST_INVALID when the array is no state or has another length in this scene */
+  setState(field: string, values: ArrayLike<number>): void {
+    const known = stateFields.find((name) => name === field);
+    if (!known)
+      throw new PlayerError("MANIFEST_INVALID", `The controller writes ${field}, which is no state of MuJoCo's.`);
+    const target: Float64Array = this.data[known];
+    if (target.length !== values.length) {
+      throw new PlayerError(
+        "MANIFEST_INVALID",
+        `The controller gives ${field} ${values.length} numbers, but the scene has ${target.length}: it was made for another scene.`,
+      );
+    }
+    target.set(values);
   }
 
   setCtrl(ctrl: ArrayLike<number>): void {

@@ -1,5 +1,5 @@
 import type { ResetState } from "../../gen/tabrl/exporter/v1/manifest_pb";
-import type { Controller } from "../controller/controller";
+import type { Controller, Decision } from "../controller/controller";
 import { PlayerError } from "../errors";
 import { idleCtrl, idleEpisodeSecs } from "../physics/idle";
 import type { Simulation } from "../physics/simulation";
@@ -34,6 +34,7 @@ export class DrivenEpisode implements Episode {
   #before = new Map<string, Float64Array>();
   #step = 0;
   #ctrl: ArrayLike<number> = [];
+  #state: Decision["state"] = [];
   #reward = 0;
   #terms: Readonly<Record<string, number>> = {};
   #return = 0;
@@ -93,6 +94,7 @@ export class DrivenEpisode implements Episode {
       this.#draws(),
     );
     this.#ctrl = decision.ctrl;
+    this.#state = decision.state;
     this.#reward = decision.reward;
     this.#terms = decision.terms;
     this.#return += decision.reward;
@@ -105,6 +107,7 @@ export class DrivenEpisode implements Episode {
   }
 
   advance(): void {
+    for (const { field, values } of this.#state) this.#simulation.setState(field, values);
     this.#keepBefore();
     this.#simulation.setCtrl(this.#ctrl);
     this.#simulation.step(this.controller.wiring.physicsStepsPerControl);

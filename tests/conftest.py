@@ -1,10 +1,12 @@
-"""Tests of the whole look at a machine without robots, whatever this one has: preparing them takes minutes."""
+"""Tests of the whole look at a machine without robots, whatever this one has; those in a browser bring two."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+
+import tests.stack.robots  # noqa: F401  looks where the robots are before that is hidden
 
 
 @pytest.fixture(scope="session", autouse=True)

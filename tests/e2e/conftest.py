@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.e2e.browser_tab import CHROMIUM, Tab, chromium, tab
+from tests.stack.robots import few_robots
 from tests.stack.running_stack import RunningStack, running_stack
 
 _ROOT = Path(__file__).parents[2]
@@ -21,14 +22,16 @@ _FRONT_END = Path(os.environ.get("TABRL_FRONT_END", _ROOT / "frontend" / "web" /
 
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """All of TabRL with the built page, its environments baked."""
+    """All of TabRL with the built page and two robots, its environments baked."""
     if not (_FRONT_END / "index.html").is_file():
         pytest.fail(f"{_FRONT_END} holds no built page; run `make install`")
     folder = tmp_path_factory.mktemp("e2e")
     (folder / "dist").symlink_to(_FRONT_END, target_is_directory=True)
-    _bake(folder / "data")
-    with running_stack(folder) as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TABRL_ROBOTS", str(few_robots(folder / "robots")))
+        _bake(folder / "data")
+        with running_stack(folder) as running:
+            yield running
 
 
 # Playwright keeps an event loop running while it is open, beside which no asynchronous test of another module can run.

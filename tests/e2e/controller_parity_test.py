@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_simulation.controllers import build, manifest_json, player, untrained
-from tabrl_simulation.environments import DM_CONTROL
+from tabrl_simulation.environments import DM_CONTROL, MissingRobot
 
 from tests.e2e.browser_tab import Tab
+from tests.stack.robots import ENVIRONMENTS as ROBOTS
 from tests.stack.running_stack import RunningStack
 
 TICKS = 100
@@ -22,10 +23,13 @@ LATE = 5e-3
 CHAOTIC = frozenset({"HumanoidRun", "HumanoidStand", "HumanoidWalk"})
 
 
-@pytest.mark.parametrize("environment_id", DM_CONTROL)
+@pytest.mark.parametrize("environment_id", [*DM_CONTROL, *ROBOTS])
 def test_the_tab_drives_as_the_native_player_does(environment_id: str, stack: RunningStack, laboratory: Tab) -> None:
     # given a controller, exported as a trained policy's is, and its files in the store
-    bench = build.prepare(environment_id)
+    try:
+        bench = build.prepare(environment_id)
+    except MissingRobot as missing:
+        pytest.skip(str(missing))
     made = build.build_controller(
         bench, untrained.untrained_checkpoint(bench.environment), None, checkpoint_sha256="0" * 64
     )

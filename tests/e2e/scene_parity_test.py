@@ -13,16 +13,20 @@ from tabrl_simulation import environments
 from tabrl_simulation.environments import DM_CONTROL
 
 from tests.e2e.browser_tab import Tab
+from tests.stack.robots import ENVIRONMENTS as ROBOTS
 from tests.stack.running_stack import RunningStack
 
 PERIODS = 100
 TOLERANCE = 1e-6
 
 
-@pytest.mark.parametrize("environment_id", DM_CONTROL)
+@pytest.mark.parametrize("environment_id", [*DM_CONTROL, *ROBOTS])
 def test_the_browser_moves_as_python_does(environment_id: str, stack: RunningStack, laboratory: Tab) -> None:
     # given the model that training uses, and its path under random controls
-    environment = environments.load(environment_id)
+    try:
+        environment = environments.load(environment_id)
+    except environments.MissingRobot as missing:
+        pytest.skip(str(missing))
     start, controls, expected = native_path(environment)
 
     # when the tab loads the bundle that Scene serves and takes the same steps

@@ -53,6 +53,19 @@ describe("Simulation", () => {
     simulation.dispose();
   });
 
+  it("goes home to its first keyframe, or to its reference state where it has none", () => {
+    const posed = load(scene.replace("</mujoco>", '<keyframe><key qpos="0.5" ctrl="0.25"/></keyframe></mujoco>'));
+    expect(Array.from(posed.home() ?? [])).toEqual([0.25]);
+    expect(Array.from(posed.read("qpos"))).toEqual([0.5]);
+    posed.dispose();
+
+    const plain = load();
+    plain.reset({ qpos: [0.25] });
+    expect(plain.home()).toBeUndefined();
+    expect(Array.from(plain.read("qpos"))).toEqual([0]);
+    plain.dispose();
+  });
+
   it("refuses a start of another size and fields that are no state", () => {
     const simulation = load();
 

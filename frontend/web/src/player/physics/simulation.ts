@@ -80,6 +80,21 @@ export class Simulation {
     this.#mujoco.module.mj_forward(this.model, this.data);
   }
 
+  /**
+   * Starts from the scene's first keyframe, in which a robot stands, and returns the ctrl that keeps it there.
+   * A scene without keyframes starts from its reference state; then there is no such ctrl.
+   */
+  home(): ArrayLike<number> | undefined {
+    const { module } = this.#mujoco;
+    if (this.model.nkey === 0) {
+      this.reset();
+      return undefined;
+    }
+    module.mj_resetDataKeyframe(this.model, this.data, 0);
+    module.mj_forward(this.model, this.data);
+    return Float64Array.from(this.data.ctrl as Float64Array);
+  }
+
   /** @throws PlayerError MANIFEST_INVALID when the array is no state or has another length in this scene */
   setState(field: string, values: ArrayLike<number>): void {
     const known = stateFields.find((name) => name === field);

@@ -131,18 +131,19 @@ function checkCtrl(ctrl: ArrayLike<number>): void {
 /** Length of a tick without a controller, in seconds, about. */
 const idlePeriodSecs = 0.02;
 
-/** The robot left to itself, but for a slow sway of its actuators. */
+/** The robot left to itself: held in its scene's keyframe, or without one swaying slowly from its reference state. */
 export class IdleEpisode implements Episode {
   readonly #simulation: Simulation;
   readonly #ctrlRanges: readonly (readonly [number, number])[];
   readonly #substeps: number;
+  readonly #held: ArrayLike<number> | undefined;
   #step = 0;
 
   constructor(simulation: Simulation) {
     this.#simulation = simulation;
     this.#ctrlRanges = simulation.ctrlRanges;
     this.#substeps = Math.max(1, Math.round(idlePeriodSecs / simulation.timestepSecs));
-    simulation.reset();
+    this.#held = simulation.home();
   }
 
   get periodSecs(): number {
@@ -159,7 +160,7 @@ export class IdleEpisode implements Episode {
   }
 
   advance(): void {
-    this.#simulation.setCtrl(idleCtrl(this.#step * this.periodSecs, this.#ctrlRanges));
+    this.#simulation.setCtrl(this.#held ?? idleCtrl(this.#step * this.periodSecs, this.#ctrlRanges));
     this.#simulation.step(this.#substeps);
     this.#simulation.checkFinite();
     this.#step += 1;

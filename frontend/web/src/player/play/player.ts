@@ -181,7 +181,7 @@ export class Player {
   }
 
   #enter(generation: number, files: SceneFiles, simulation: Simulation, beganMs: number): void {
-    simulation.reset();
+    simulation.home();
     const description = describeScene(files.environmentId, simulation);
     const old = this.#scene;
     this.#scene = { files, generation, simulation, layout: description.layout };

@@ -29,12 +29,15 @@ def test_a_missing_robot_is_told_with_its_remedy(tmp_path: Path, monkeypatch: py
 
 
 def test_playground_never_clones_menagerie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # given a folder that lacks what the robot's scene names, and no way to start a process
+    # given a folder that lacks what the robot's scene names, and no git
     (tmp_path / "unitree_go1").mkdir()
     monkeypatch.setenv("TABRL_ROBOTS", str(tmp_path))
 
-    def started(*_: Any, **__: Any) -> None:
-        pytest.fail("a process was started")
+    start = subprocess.Popen
+
+    def started(command: Any, *rest: Any, **options: Any) -> Any:
+        assert "git" not in command, "git was started"
+        return start(command, *rest, **options)
 
     monkeypatch.setattr(subprocess, "Popen", started)
 

@@ -27,8 +27,6 @@ _DRAIN_GRACE_SECS = 2.0
 _LAST_WORDS_SECS = 1.0
 _LONGEST_LINE_BYTES = 1 << 20
 _STDERR_LINES_KEPT = 20
-# XLA prints kilobytes of harmless lines otherwise, and looks for accelerators where there is none.
-_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3"} | ({} if has_gpu() else {"JAX_PLATFORMS": "cpu"})
 
 ENV_STEPS = Counter("tabrl_trainer_env_steps", "Control steps trained.", ["environment"])
 ENV_STEPS_PER_SEC = Gauge(
@@ -73,7 +71,7 @@ class WorkerProcess:
         process = await start_python(
             worker,
             niceness=niceness,
-            environment=_ENVIRONMENT | os.environ,
+            environment=_environment(job.spec) | os.environ,
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,
@@ -202,6 +200,16 @@ class WorkerProcess:
     def _crash(self, status: int) -> str:
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         return f"{how}: {self._stderr[-1][:500]}" if self._stderr else how
+
+
+def _environment(spec: trainer_pb2.RunSpec) -> dict[str, str]:
+    """Return the environment variables of a worker, where they are not set already."""
+    # XLA prints kilobytes of harmless lines otherwise.
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    if has_gpu() and spec.backend != trainer_pb2.PHYSICS_BACKEND_MUJOCO_C:
+        return quiet
+    # With physics on the processor, each step's arrays would travel to a GPU and back for little work there.
+    return quiet | {"JAX_PLATFORMS": "cpu"}
 
 
 def _is_further(checkpoint: trainer_pb2.Checkpoint, newest: CheckpointRow | None) -> bool:

@@ -19,7 +19,8 @@ _CUDA_PLUGINS: Final = ("jax_cuda12_plugin", "jax_cuda13_plugin")
 _WITHOUT_A_GPU: Final = (
     "install `jax[cuda13]` on a machine that has one, or train with mujoco-c, the fastest on a processor"
 )
-_NVIDIA_DRIVER: Final = Path("/dev/nvidiactl")
+# On Linux, and on Linux within Windows.
+_NVIDIA_DRIVERS: Final = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 
 
 class BackendUnavailable(RuntimeError):
@@ -53,7 +54,8 @@ def require(backend: str) -> None:
 
 def has_gpu() -> bool:
     """Tells, without starting jax, whether it would find an NVIDIA GPU: the driver is there, and jax's part for it."""
-    return _NVIDIA_DRIVER.exists() and any(importlib.util.find_spec(plugin) for plugin in _CUDA_PLUGINS)
+    has_driver = any(driver.exists() for driver in _NVIDIA_DRIVERS)
+    return has_driver and any(importlib.util.find_spec(plugin) for plugin in _CUDA_PLUGINS)
 
 
 def candidates(wanted: str | None) -> tuple[str, ...]:

@@ -110,6 +110,10 @@ def _made(  # noqa: PLR0917 (make_collector's, in its order)
         from tabrl_simulation import rollout
 
         return rollout.Rollouts(environment, settings, networks, reward=reward, weights=weights, threads=threads)
+    import jax
+
+    # A GPU multiplies with ten bits of mantissa otherwise, which is too coarse for physics and for learning.
+    jax.config.update("jax_default_matmul_precision", "highest")
     from tabrl_simulation.backends.device_physics import DevicePhysics
     from tabrl_simulation.backends.device_rollouts import DeviceRollouts
 

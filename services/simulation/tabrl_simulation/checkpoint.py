@@ -162,7 +162,9 @@ class Checkpoint:
         Raises:
             OSError: it cannot be written.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _sync_folder(path.parent.parent)  # a new folder is an entry too
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_BEING_WRITTEN)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -173,11 +175,7 @@ class Checkpoint:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync_folder(path.parent)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -240,6 +238,14 @@ class Checkpoint:
             return action
 
         return act
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _unpack(data: bytes) -> tuple[dict[str, Any], memoryview]:

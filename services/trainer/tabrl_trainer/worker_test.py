@@ -9,9 +9,13 @@ from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_simulation.checkpoint import Checkpoint
 from tabrl_simulation.environments import DM_CONTROL
+from tabrl_simulation.metrics import Metrics
+from tabrl_simulation.term_statistics import TermStatistics
+from tabrl_simulation.term_warnings import CONSTANT, TermWarning
 
 from tabrl_trainer.protocol import EXIT_TRY_AGAIN, Job, MalformedLine, event_line, parse_event
 from tabrl_trainer.speeds import RemainingTime, default_speed
+from tabrl_trainer.worker import _metrics_message
 
 
 def work(tmp_path: Path, *, resume_sha256: str = "", environment_id: str = "CartpoleBalance", **spec):
@@ -36,6 +40,8 @@ def test_a_worker_trains_to_the_end_and_resumes(tmp_path):
     assert metrics[-1].env_steps >= 2000
     assert metrics[-1].remaining_secs == 0
     assert metrics[0].elapsed_secs > 0
+    assert sum(term.share for term in metrics[-1].term_statistics.values()) == pytest.approx(1.0)
+    assert metrics[-1].gradient_norm > 0
     checkpoints = [event.checkpoint for event in events if event.HasField("checkpoint")]
     assert [checkpoint.final for checkpoint in checkpoints] == [False] * (len(checkpoints) - 1) + [True]
     steps = [checkpoint.env_steps for checkpoint in checkpoints]
@@ -88,6 +94,37 @@ def test_the_time_left_follows_the_mean_speed():
 def test_every_environment_has_a_speed():
     assert all(default_speed(environment_id).env_steps_per_sec > 1_000 for environment_id in DM_CONTROL)
     assert default_speed("CartpoleBalance").env_steps_per_sec > default_speed("HumanoidRun").env_steps_per_sec
+
+
+def test_what_a_training_notices_is_told_as_the_contract_has_it():
+    numbers = dict.fromkeys(
+        ["policy_loss", "value_loss", "entropy", "kl", "env_steps_per_sec", "remaining_secs", "projected_return"], 0.5
+    )
+    statistics = TermStatistics(mean=1.0, std=0.0, share=0.25, least=1.0, greatest=1.0)
+    warning = TermWarning(kind=CONSTANT, term="same", env_steps=50, text="It is always 1.")
+    metrics = Metrics(
+        env_steps=100,
+        episode_return=None,
+        episode_length=None,
+        term_returns={},
+        elapsed_secs=2.0,
+        survival=0.5,
+        term_statistics={"same": statistics},
+        plateau_since_env_steps=40,
+        warnings=(warning,),
+        **numbers,
+    )
+
+    message = _metrics_message(metrics, loading_secs=3.0)
+
+    assert (message.elapsed_secs, message.survival, message.HasField("episode_share")) == (5.0, 0.5, False)
+    assert message.term_statistics["same"] == trainer_pb2.TermStatistics(mean=1, share=0.25, least=1, greatest=1)
+    assert message.plateau_since_env_steps == 40
+    assert list(message.warnings) == [
+        trainer_pb2.TermWarning(
+            kind=trainer_pb2.TERM_WARNING_KIND_CONSTANT, term="same", env_steps=50, text="It is always 1."
+        )
+    ]
 
 
 def test_a_job_survives_its_text():

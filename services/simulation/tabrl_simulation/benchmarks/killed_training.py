@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -139,6 +140,8 @@ def attempt(job: Job, kill: Kill | None, *, cache: Path) -> Attempt:
         listener.join()
     made.events += list(_drained(said))
     made.finished = any(word == FINISHED for _, word, _ in made.events)
+    if made.finished or process.returncode != -signal.SIGKILL:
+        made.killed_secs = None  # it was through before the signal came, which is no kill
     if made.killed_secs is None and not made.finished:
         raise RuntimeError(f"the training ended by itself with status {process.returncode}")
     made.left_behind = [_is_whole(path) for path in _unfinished(folder)]

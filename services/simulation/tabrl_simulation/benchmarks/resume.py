@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tabrl_simulation import robots
 from tabrl_simulation.benchmarks import killed_training, resume_report
 from tabrl_simulation.benchmarks.killed_training import Attempt, Job, Kill
 from tabrl_simulation.benchmarks.machine import RESULTS, machine
@@ -124,6 +125,9 @@ def main() -> None:
     cases = []
     for case in _CASES:
         if case.environment_id in arguments.environments:
+            if missing := robots.missing(case.environment_id):
+                print(f"{case.environment_id} is left out: {missing}", flush=True)
+                continue
             began = time.monotonic()
             outcomes = run_case(case, arguments.seed)
             cases.append({**asdict(case), "secs": time.monotonic() - began, "chains": [asdict(o) for o in outcomes]})

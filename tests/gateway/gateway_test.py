@@ -15,9 +15,11 @@ import grpc
 import pytest
 import pytest_asyncio
 from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2
 from grpc_status import rpc_status
 from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
 from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
+from tabrl_local.health import HealthReporter
 from tabrl_local.topology import HOST, SERVICE_NAMES
 
 from tests.gateway.gateway_under_test import ARTIFACT, EVENTS, INDEX, SCRIPT, GatewayUnderTest, running_gateway
@@ -400,6 +402,21 @@ class TestRepliesOfTheGatewayItself:
         await crippled.eventually_unhealthy("scene")
         async with crippled.http.post(crippled.url + LIST, data=frame(b""), headers=GRPC_WEB) as answer:
             assert answer.headers["grpc-status"] == "14"
+
+    async def test_the_launcher_knows_whom_the_gateway_sends_no_calls(self, crippled: GatewayUnderTest) -> None:
+        reporter = HealthReporter(crippled.topology, {})
+        assert (await reporter.ask()).serving
+
+        # given a service that serves again before the gateway has asked it again
+        await crippled.health["scene"].set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+        await crippled.eventually_unhealthy("scene")
+        assert await reporter.avoided() == {"scene"}
+        await crippled.health["scene"].set("", health_pb2.HealthCheckResponse.SERVING)
+
+        # then it serves for whoever asks once the gateway sends it calls, not before
+        await crippled.eventually_healthy("scene")
+        assert (await reporter.ask()).services["scene"] == "serving"
+        await reporter.close()
 
     async def test_a_late_service_is_deadline_exceeded(self, tmp_path: Path) -> None:
         # given a gateway that is less patient than the shipped one

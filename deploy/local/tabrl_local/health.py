@@ -1,12 +1,17 @@
-"""How the services are: asked over gRPC, told over HTTP as `GET /healthz`."""
+"""How the services are: asked over gRPC, told over HTTP as `GET /healthz`.
+
+A service that answers is of no use to a caller before the gateway has noticed it, so the gateway is asked too.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+import aiohttp
 import grpc
 from aiohttp import web
 from grpc_health.v1 import health_pb2
@@ -15,9 +20,12 @@ from tabrl_local.supervisor import SupervisedProcess
 from tabrl_local.topology import HOST, SERVICE_NAMES, Topology
 
 SERVING = "serving"
+NOT_ROUTED = "serving, not noticed by the gateway yet"
 ANSWER_SECS = 1.0
 _THIS_MACHINE = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 _REFUSAL = "TabRL answers to localhost, 127.0.0.1 and [::1] only, whatever name led here."
+# What Envoy says of a host that it sends no calls to.
+_AVOIDING = frozenset({"failed_active_health_check", "pending_active_hc"})
 # After a restart the next question must reach the new process at once; gRPC's own pause grows to two minutes.
 _CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -74,10 +82,14 @@ class HealthReporter:
         }
 
     async def ask(self) -> Health:
-        """Asks all services at once; takes a second at most."""
-        states = await asyncio.gather(*(self._ask(name) for name in SERVICE_NAMES))
+        """Asks all services and the gateway at once; takes a second at most."""
+        asked = asyncio.gather(*(self._ask(name) for name in SERVICE_NAMES))
+        avoided, states = await asyncio.gather(self.avoided(), asked)
+        services = dict(zip(SERVICE_NAMES, states, strict=True))
         return Health(
-            services=dict(zip(SERVICE_NAMES, states, strict=True)),
+            services={
+                name: NOT_ROUTED if state == SERVING and name in avoided else state for name, state in services.items()
+            },
             restarts={name: process.restarts for name, process in self._processes.items()},
         )
 
@@ -97,6 +109,26 @@ class HealthReporter:
                 return "starting"
             return f"does not answer ({error.code().name})"
         return SERVING if answer.status == health_pb2.HealthCheckResponse.SERVING else "not serving"
+
+    async def avoided(self) -> frozenset[str]:
+        """Returns the services that the gateway sends no calls to; none of them while it does not say."""
+        connector = aiohttp.UnixConnector(path=self._topology.gateway_socket)
+        timeout = aiohttp.ClientTimeout(total=ANSWER_SECS)
+        try:
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+                session.get("http://gateway/clusters?format=json") as answer,
+            ):
+                clusters = json.loads(await answer.read())["cluster_statuses"]
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError):
+            # While the gateway is down nobody is told anything through it, and its state is not a service's.
+            return frozenset()
+        return frozenset(
+            cluster["name"]
+            for cluster in clusters
+            if cluster["name"] in SERVICE_NAMES
+            and any(host.get("health_status", {}).keys() & _AVOIDING for host in cluster.get("host_statuses", ()))
+        )
 
     async def serve(self) -> web.AppRunner:
         """Serves `GET /healthz`: 200 when all services serve, else 503, with the same JSON body."""

@@ -16,12 +16,15 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiohttp
+import grpc
 import pytest
+from aiohttp import web
+from grpc_health.v1 import health, health_pb2_grpc
 
 from tabrl_local import preflight
 from tabrl_local.errors import LaunchError
 from tabrl_local.gateway import render
-from tabrl_local.health import Health, HealthReporter
+from tabrl_local.health import NOT_ROUTED, Health, HealthReporter
 from tabrl_local.logs import ProcessLog, Terminal
 from tabrl_local.supervisor import SupervisedProcess
 from tabrl_local.topology import HOST, SERVICE_NAMES, STATUS_PORT_OFFSET, Command, Topology, service_commands
@@ -252,6 +255,47 @@ def test_health_is_degraded_while_one_service_is() -> None:
         "services": {"scene": "serving", "trainer": "starting"},
         "restarts": {"scene": 0, "trainer": 1},
     }
+
+
+@pytest.mark.parametrize(
+    ("envoy_says", "told"),
+    [
+        ({"eds_health_status": "HEALTHY"}, "serving"),
+        ({"eds_health_status": "HEALTHY", "failed_active_health_check": True}, NOT_ROUTED),
+        ({"eds_health_status": "HEALTHY", "pending_active_hc": True}, NOT_ROUTED),
+        (None, "serving"),
+    ],
+)
+async def test_who_gets_no_calls_does_not_serve(envoy_says: dict[str, object] | None, told: str) -> None:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        topology = Topology(probe.getsockname()[1])
+    # given a service that serves
+    server = grpc.aio.server()
+    health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
+    assert server.add_insecure_port(topology.address("scene"))
+    await server.start()
+    # and a gateway that says this of it, or nothing
+    clusters = {"cluster_statuses": [{"name": "scene", "host_statuses": [{"health_status": envoy_says}]}]}
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(clusters)
+
+    application = web.Application()
+    application.router.add_get("/clusters", answer)
+    gateway = web.AppRunner(application)
+    await gateway.setup()
+    if envoy_says is not None:
+        await web.UnixSite(gateway, topology.gateway_socket).start()
+
+    reporter = HealthReporter(topology, {})
+    services = (await reporter.ask()).services
+
+    assert services["scene"] == told
+    assert services["trainer"] == "starting"
+    await reporter.close()
+    await gateway.cleanup()
+    await server.stop(None)
 
 
 async def test_the_status_port_answers_to_this_machines_names_alone() -> None:

@@ -41,6 +41,11 @@ class Topology:
         """The launcher's `/healthz`, which the gateway serves as its own."""
         return self.port + STATUS_PORT_OFFSET
 
+    @property
+    def gateway_socket(self) -> str:
+        """Envoy's own page, on an abstract Unix socket."""
+        return f"\0tabrl-gateway-{self.port}"
+
     def grpc_port(self, service: str) -> int:
         """Where a service answers gRPC."""
         return self.port + 1 + SERVICE_NAMES.index(service)

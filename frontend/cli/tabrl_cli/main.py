@@ -67,6 +67,7 @@ def try_prompt(  # noqa: PLR0917
     model: Annotated[str, typer.Option(help="Who writes the reward; `tabrl models` lists them.")] = "",
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random draw.")] = None,
     backend: Annotated[Backend | None, typer.Option(help="Physics; the machine chooses if left out.")] = None,
+    randomize: Annotated[bool, typer.Option("--randomize", help="Vary masses, friction and gains.")] = False,
     gateway: Gateway = DEFAULT_GATEWAY,
     as_json: AsJson = False,
 ) -> None:
@@ -75,7 +76,7 @@ def try_prompt(  # noqa: PLR0917
         reward = generate_reward(
             session.connection, session.output, prompt=prompt, environment_id=environment_id, model=model
         )
-        spec = run_spec(reward, title=prompt, env_steps=steps, seed=seed, backend=backend)
+        spec = run_spec(reward, title=prompt, env_steps=steps, seed=seed, backend=backend, randomize=randomize)
         run = start_run(session.connection, session.output, spec)
         _watch(session, run)
 

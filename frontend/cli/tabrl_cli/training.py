@@ -30,6 +30,7 @@ def run_spec(
     env_steps: int | None,
     seed: int | None,
     backend: Backend | None = None,
+    randomize: bool = False,
 ) -> trainer_pb2.RunSpec:
     """What to train for a reward; what is not given takes the environment's defaults, or is the machine's choice."""
     settings = trainer_pb2.TrainingSettings()
@@ -37,6 +38,8 @@ def run_spec(
         settings.env_steps = env_steps
     if seed is not None:
         settings.seed = seed
+    if randomize:
+        settings.domain_randomization = True
     return trainer_pb2.RunSpec(
         environment_id=reward.environment_id,
         reward=trainer_pb2.RewardRef(

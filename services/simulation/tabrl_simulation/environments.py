@@ -30,6 +30,7 @@ __all__ = [
     "DM_CONTROL",
     "LOCOMOTION",
     "MANIPULATION",
+    "RANDOMIZED",
     "Environment",
     "InvalidOverride",
     "MissingRobot",
@@ -115,6 +116,26 @@ CATEGORY: Final[Mapping[str, str]] = {
     environment_id: category for category, ids in ALL.items() for environment_id in ids
 }
 """Category of every environment, by id."""
+
+RANDOMIZED: Final[frozenset[str]] = frozenset(
+    {
+        "AeroCubeRotateZAxis",
+        "BerkeleyHumanoidJoystickFlatTerrain",
+        "BerkeleyHumanoidJoystickRoughTerrain",
+        "G1JoystickFlatTerrain",
+        "G1JoystickRoughTerrain",
+        "Go1Footstand",
+        "Go1Getup",
+        "Go1Handstand",
+        "Go1JoystickFlatTerrain",
+        "Go1JoystickRoughTerrain",
+        "LeapCubeReorient",
+        "LeapCubeRotateZAxis",
+        "T1JoystickFlatTerrain",
+        "T1JoystickRoughTerrain",
+    }
+)
+"""Ids of the environments whose authors say what to vary in their models (`randomization`)."""
 
 # What an environment's configuration says about MJX alone; MuJoCo C moves the same whatever stands there.
 _MJX_ONLY: Final[frozenset[str]] = frozenset({"impl", "naconmax", "naccdmax", "njmax", "vision", "vision_config"})

@@ -103,8 +103,8 @@ class Rollout(NamedTuple):
     terms: jax.Array | None = None
 
 
-# A batch.
-Rollouts = Rollout | list[Rollout]
+# A batch: of all environments, or of several groups of them, one after the other.
+Rollouts = Rollout | list[Rollout] | list[list[Rollout]]
 
 
 class Report(NamedTuple):
@@ -338,11 +338,13 @@ def _follow_kl(step_size: jax.Array, kl: jax.Array, progress: jax.Array) -> jax.
     return jnp.clip(step_size * factor, *STEP_SIZE_RANGE)
 
 
-def _stacked(rollouts: Rollout | list[Rollout]) -> Rollout:
+def _stacked(rollouts: Rollouts) -> Rollout:
     if isinstance(rollouts, Rollout):
         return rollouts
-    stacked: Rollout = jax.tree.map(lambda *steps: jnp.stack(steps), *rollouts)
-    return stacked
+    groups: Any = [rollouts] if isinstance(rollouts[0], Rollout) else rollouts
+    stacked = [jax.tree.map(lambda *steps: jnp.stack(steps), *group) for group in groups]
+    joined: Rollout = jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1), *stacked)
+    return joined
 
 
 def _observed(state: LearnerState, rollout: Rollout) -> LearnerState:

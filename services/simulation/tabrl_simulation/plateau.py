@@ -53,7 +53,11 @@ class Plateau:
 
     def save(self) -> dict[str, NDArray[Any]]:
         """Returns what `restore` takes."""
-        return {"env_steps": np.asarray(self._env_steps, np.int64), "sums": self._sums, "counts": self._counts}
+        return {
+            "env_steps": np.asarray(self._env_steps, np.int64),
+            "sums": self._sums.copy(),
+            "counts": self._counts.copy(),
+        }
 
     def restore(self, saved: Mapping[str, NDArray[Any]]) -> None:
         """Goes on from what `save` returned; from nothing, if that training was to make another number of steps."""

@@ -1,11 +1,16 @@
 import copy
+import dataclasses
 
 import jax
 import mujoco
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tabrl_simulation import environments, physics, randomization
+from tabrl_simulation.checkpoint import Checkpoint
+from tabrl_simulation.settings import InvalidSettings, Settings
+from tabrl_simulation.training import train
 
 _COUNT = 3
 
@@ -46,6 +51,42 @@ def test_every_simulation_moves_as_a_model_of_its_own(environment_id: str) -> No
     np.testing.assert_allclose(moved["qpos"][1], alone.qpos, atol=1e-6)
     np.testing.assert_allclose(moved["subtree_com"][1], alone.subtree_com, atol=1e-6)
     assert np.abs(moved["qpos"][0] - moved["qpos"][1]).max() > 1e-5
+
+
+def test_who_is_randomized_is_known_without_playground() -> None:
+    assert {name for name in environments.CATEGORY if randomization.randomized(name)} == environments.RANDOMIZED
+
+
+def test_a_training_moves_robots_of_its_own_each_and_resumes_to_the_bit() -> None:
+    try:
+        environment = environments.load("Go1JoystickFlatTerrain")
+    except environments.MissingRobot as missing:
+        pytest.skip(str(missing))
+    plain = Settings(
+        env_steps=1_024, num_envs=256, unroll_length=2, num_minibatches=1, updates_per_batch=1, hidden_layer_sizes=(8,)
+    )
+    checkpoints: list[Checkpoint] = []
+    varied = dataclasses.replace(plain, domain_randomization=True)
+
+    whole = train(environment, varied, threads=2, checkpoint_every_secs=0, on_checkpoint=checkpoints.append).checkpoint
+
+    # then other robots moved than without, and the very same ones after a file
+    assert not np.array_equal(_qpos(whole), _qpos(train(environment, plain, threads=2).checkpoint))
+    half = Checkpoint.from_bytes(checkpoints[0].to_bytes())
+    assert half.settings == varied
+    resumed = train(environment, varied, threads=2, resume=half).checkpoint
+    assert resumed.to_bytes() == whole.to_bytes()
+
+
+def test_what_nobody_varies_is_refused() -> None:
+    varied = Settings(env_steps=1_000, domain_randomization=True)
+
+    with pytest.raises(InvalidSettings, match=r"domain_randomization.*CartpoleBalance.*Go1JoystickFlatTerrain"):
+        train(environments.load("CartpoleBalance"), varied)
+
+
+def _qpos(checkpoint: Checkpoint) -> NDArray[np.float64]:
+    return checkpoint.arrays["rollout/half0/simulations/qpos"]
 
 
 def test_an_environment_without_a_randomizer_keeps_its_model(capsys: pytest.CaptureFixture[str]) -> None:

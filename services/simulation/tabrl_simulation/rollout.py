@@ -5,15 +5,16 @@ The function is `control_loop`'s: each control step is one dispatch, and nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+import copy
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, Final, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from tabrl_simulation import arrays, control_loop, learner, physics, reset
+from tabrl_simulation import arrays, control_loop, learner, physics, randomization, reset
 from tabrl_simulation.backends.choice import MUJOCO_C
 from tabrl_simulation.control_loop import OWN_REWARD, EpisodeTally, NextStep, Orders, Reward, RolloutState
 from tabrl_simulation.environments import Environment
@@ -24,6 +25,10 @@ __all__ = ["OWN_REWARD", "EpisodeTally", "Reward", "RolloutState", "Rollouts", "
 
 # Saved with a checkpoint: besides these and ctrl, nothing of a simulation outlives a control step.
 _SIMULATION_STATE: Final = (*(name for name in arrays.STATE if name != "ctrl"), "qacc_warmstart", "time")
+
+# Tell the draws of models from all others of a training.
+_MODELS: Final = 0x4D6F6400
+_MODELS_OF_THE_TWIN: Final = _MODELS + 1
 
 
 class Rollouts:
@@ -52,9 +57,8 @@ class Rollouts:
         self._environment = environment
         self._settings = settings
         self._loop = control_loop.ControlLoop(environment, settings, networks, reward=reward, weights=weights)
-        self._simulations = physics.Simulations(
-            environment.model, count=settings.num_envs, threads=threads, reads=self._loop.reads
-        )
+        self._threads = threads
+        self._simulations = self._made_simulations()
         self._resetter = reset.Resetter(environment, threads=threads)
         self._pool_size = max(256, settings.num_envs)
         self._pool_key = np.zeros(2, np.uint32)
@@ -88,6 +92,23 @@ class Rollouts:
             raise RuntimeError("begin or restore comes first")
         return self._states
 
+    @property
+    def last_observations(self) -> tuple[jax.Array, jax.Array | None]:
+        """What the policy, [N, O], and the value network, [N, V], see after the last rollout."""
+        return self.state.observation, self.state.privileged_observation
+
+    @property
+    def simulations(self) -> physics.Simulations:
+        """The simulations of the environments."""
+        return self._simulations
+
+    def twin(self) -> Self:
+        """Returns as many environments again, driven by the same compiled functions; `begin` sets them going."""
+        other = copy.copy(self)
+        other._simulations = self._made_simulations(twin=True)
+        other._states = None
+        return other
+
     def begin(self, state: learner.LearnerState, key: jax.Array) -> None:
         """Starts an episode in every environment, and asks the policy for first actions."""
         key, pool_key = jax.random.split(key)
@@ -99,13 +120,24 @@ class Rollouts:
 
     def collect(self, state: learner.LearnerState) -> list[learner.Rollout]:
         """Lets the policy act `unroll_length` times; returns what each action led to."""
+        unrolling = self.unroll(state)
+        while True:
+            try:
+                next(unrolling)
+            except StopIteration as done:
+                rollouts: list[learner.Rollout] = done.value
+                return rollouts
+            self.run_physics()
+
+    def unroll(self, state: learner.LearnerState) -> Generator[None, None, list[learner.Rollout]]:
+        """Does what `collect` does, but leaves it to the caller to `run_physics` whenever it yields."""
         rollouts: list[learner.Rollout] = []
         for _ in range(self._settings.unroll_length):
             for _ in range(self._environment.action_repeat - 1):
-                self._simulations.run(self._environment.physics_steps_per_control)
+                yield
                 self._states, orders = self._hold(self._loop.weights, self.state, self._simulations.read())
                 self._obey(orders)
-            self._simulations.run(self._environment.physics_steps_per_control)
+            yield
             self._states, rollout, orders = self._advance(
                 state.params.policy,
                 state.normalizer,
@@ -117,6 +149,10 @@ class Rollouts:
             rollouts.append(rollout)
             self._obey(orders)
         return rollouts
+
+    def run_physics(self) -> None:
+        """Steps physics through one control period; needs nothing of Python meanwhile, so another thread may do it."""
+        self._simulations.run(self._environment.physics_steps_per_control)
 
     def take_tally(self) -> EpisodeTally:
         """Returns the sums since the last call, on the host, and starts them anew; draws new starting states if due."""
@@ -158,6 +194,17 @@ class Rollouts:
         self._simulations.write({})
         self._simulations.restore({name: saved[f"simulations/{name}"] for name in self._simulation_state})
         self._simulations.hold(saved["ctrl"])
+
+    def _made_simulations(self, *, twin: bool = False) -> physics.Simulations:
+        count = self._settings.num_envs
+        drawn = randomization.Randomization(self._environment.model, {})
+        if self._settings.domain_randomization:
+            # By the seed alone, so that a training that goes on finds every robot as it was.
+            key = jax.random.fold_in(jax.random.PRNGKey(self._settings.seed), _MODELS_OF_THE_TWIN if twin else _MODELS)
+            drawn = randomization.randomization(self._environment, jax.random.split(key, count))
+        made = physics.Simulations(drawn.model, count=count, threads=self._threads, reads=self._loop.reads)
+        made.randomize(drawn.fields)
+        return made
 
     def _obey(self, orders: Orders) -> None:
         ended = np.flatnonzero(np.asarray(orders.ended))

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from tabrl_simulation import environments
 from tabrl_simulation.custom import store
 
-__all__ = ["InvalidSettings", "Settings", "default_settings"]
+__all__ = ["InvalidSettings", "Settings", "default_settings", "require_trainable"]
 
 
 class InvalidSettings(ValueError):
@@ -43,6 +43,8 @@ class Settings:
         discounting: discount factor per action.
         reward_scaling: factor on every reward, after rewards are brought to the scale of one.
         hidden_layer_sizes: widths of the hidden layers of policy and value network.
+        domain_randomization: whether each environment gets a robot and a ground of its own: masses, friction, gains as
+            the environment's authors vary them, so that the policy gets along with more than one.
     """
 
     env_steps: int
@@ -56,6 +58,7 @@ class Settings:
     discounting: float = 0.99
     reward_scaling: float = 1.0
     hidden_layer_sizes: tuple[int, ...] = (64, 64)
+    domain_randomization: bool = False
 
     def __post_init__(self) -> None:
         """Refuses numbers that no training can use.
@@ -103,12 +106,12 @@ class Settings:
             InvalidSettings: a field is missing, unknown, of another type or out of range.
         """
         for field in fields(cls):
-            if field.name not in values:
+            if field.name not in values and field.name not in _ADDED:
                 raise InvalidSettings(field.name, "is missing")
         for name, value in values.items():
             if name not in _TYPES:
                 raise InvalidSettings(name, "is no setting")
-            if not isinstance(value, _TYPES[name]) or isinstance(value, bool):
+            if not isinstance(value, _TYPES[name]) or (isinstance(value, bool) and bool not in _TYPES[name]):
                 raise InvalidSettings(name, f"{value!r} is of another type")
         widths = values["hidden_layer_sizes"]
         if not all(isinstance(width, int) for width in widths):
@@ -133,7 +136,10 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     **dict.fromkeys(_INTEGER_RANGES, (int,)),
     **dict.fromkeys((*_POSITIVE_LIMITS, "entropy_cost"), (int, float)),
     "hidden_layer_sizes": (tuple, list),
+    "domain_randomization": (bool,),
 }
+# What files of earlier releases do not have; they mean the default.
+_ADDED: Final = frozenset({"domain_randomization"})
 
 
 def _require_between(field: str, value: int, low: int, high: int) -> None:
@@ -230,6 +236,18 @@ _CUSTOM: Final = Settings(
     hidden_layer_sizes=_LARGE,
 )
 """For uploaded robots, of which nothing is known."""
+
+
+def require_trainable(environment_id: str, settings: Settings) -> None:
+    """Makes sure that an environment can be trained with settings.
+
+    Raises:
+        InvalidSettings: they ask for a domain randomization that the environment does not have.
+    """
+    if settings.domain_randomization and environment_id not in environments.RANDOMIZED:
+        known = ", ".join(sorted(environments.RANDOMIZED))
+        message = f"nobody has said what to vary in {environment_id}; leave it out, or train one of {known}"
+        raise InvalidSettings("domain_randomization", message)
 
 
 def default_settings(environment_id: str) -> Settings:

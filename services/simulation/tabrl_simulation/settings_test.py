@@ -69,3 +69,18 @@ def test_plain_data_of_another_type_is_refused(field: str, value: object) -> Non
 
     with pytest.raises(InvalidSettings, match=field):
         Settings.from_dict(values)
+
+
+@pytest.mark.parametrize("value", [1, "yes", None])
+def test_a_choice_is_true_or_false(value: object) -> None:
+    values = {**default_settings("CartpoleBalance").to_dict(), "domain_randomization": value}
+
+    with pytest.raises(InvalidSettings, match="domain_randomization"):
+        Settings.from_dict(values)
+
+
+def test_files_of_before_a_setting_was_there_mean_its_default() -> None:
+    values = default_settings("CartpoleBalance").to_dict()
+    del values["domain_randomization"]
+
+    assert Settings.from_dict(values) == default_settings("CartpoleBalance")

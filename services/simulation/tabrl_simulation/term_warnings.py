@@ -101,7 +101,7 @@ class TermWatch:
             "part": self._part,
             "newest": np.reshape(self._newest, (-1, *self._all.shape)),
             "terminated": np.asarray(self._terminated),
-            "since": self._since,
+            "since": self._since.copy(),
         }
 
     def restore(self, saved: Mapping[str, NDArray[Any]]) -> None:

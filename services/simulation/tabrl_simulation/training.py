@@ -19,7 +19,7 @@ import numpy as np
 from tabrl_simulation.checkpoint import Checkpoint, CheckpointError, installed_versions
 from tabrl_simulation.divergence import TrainingDiverged, refuse_bad_numbers
 from tabrl_simulation.metrics import Metrics
-from tabrl_simulation.settings import InvalidSettings, Settings, default_settings
+from tabrl_simulation.settings import InvalidSettings, Settings, default_settings, require_trainable
 
 if TYPE_CHECKING:
     from tabrl_simulation import learner
@@ -113,11 +113,13 @@ def train(
 
     Raises:
         RewardMismatch: the reward is not one for this environment.
+        InvalidSettings: the settings ask for what the environment does not have.
         CheckpointError: `resume` does not fit the environment or the settings.
         BackendUnavailable: the backend cannot be had here.
         TrainingDiverged: a reward, a loss or the physics is not finite.
     """
     _require_match(environment, reward, weights or {})
+    require_trainable(environment.id, settings)
     use_compilation_cache()
     run = _Run(environment, settings, reward=reward, weights=dict(weights or {}), backend=backend, threads=threads)
     run.start(resume)
@@ -250,8 +252,8 @@ class _Run:
 
         rollouts = self._rollouts.collect(self._state)
         progress = min(1.0, self.env_steps / self._settings.env_steps)
-        last = self._rollouts.state
-        state, report = self._update(self._state, rollouts, last.observation, progress, last.privileged_observation)
+        observation, privileged_observation = self._rollouts.last_observations
+        state, report = self._update(self._state, rollouts, observation, progress, privileged_observation)
         tally = self._rollouts.take_tally()
         self._report = jax.device_get(report)
         refuse_bad_numbers(self._environment, self._rollouts, tally, self._report, self.env_steps)

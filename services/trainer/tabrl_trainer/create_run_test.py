@@ -87,6 +87,8 @@ async def test_an_unknown_environment_is_refused(rig):
 async def test_settings_that_do_not_fit_together_are_refused(rig):
     error = await refused(rig, settings=trainer_pb2.TrainingSettings(num_envs=4, num_minibatches=8))
     assert (error.reason, error.fields[0][0]) == ("INVALID_FIELD", "spec.settings.num_minibatches")
+    error = await refused(rig, settings=trainer_pb2.TrainingSettings(domain_randomization=True))
+    assert (error.reason, error.fields[0][0]) == ("INVALID_FIELD", "spec.settings.domain_randomization")
 
 
 async def test_without_scene_no_run_is_taken(config, worker, exporter):

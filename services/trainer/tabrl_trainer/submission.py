@@ -15,7 +15,7 @@ from tabrl_chassis.service import Context
 from tabrl_simulation.backends import BackendUnavailable, require
 from tabrl_simulation.rewards.container import ProgramHeader, ProgramRefused, unpack
 from tabrl_simulation.rewards.onnx_gate import check_onnx
-from tabrl_simulation.settings import InvalidSettings, Settings, default_settings
+from tabrl_simulation.settings import InvalidSettings, Settings, default_settings, require_trainable
 
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.settings import backend_of, settings_message, settings_of
@@ -67,7 +67,8 @@ def _check_backend(spec: trainer_pb2.RunSpec) -> None:
 
 def _settings(spec: trainer_pb2.RunSpec) -> Settings:
     try:
-        return settings_of(spec.settings, default_settings(spec.environment_id))
+        settings = settings_of(spec.settings, default_settings(spec.environment_id))
+        require_trainable(spec.environment_id, settings)
     except InvalidSettings as error:
         raise invalid_field(f"spec.settings.{error.field}", str(error).partition(": ")[2]) from error
     except LookupError as error:
@@ -78,6 +79,7 @@ def _settings(spec: trainer_pb2.RunSpec) -> Settings:
             f"{spec.environment_id} cannot be trained: {error}",
             metadata={"environment_id": spec.environment_id},
         ) from error
+    return settings
 
 
 def _check_reward(artifacts: ArtifactStore, spec: trainer_pb2.RunSpec, fingerprint: str) -> None:

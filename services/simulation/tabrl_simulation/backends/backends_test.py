@@ -49,6 +49,21 @@ def test_a_model_that_mjx_cannot_simulate_is_refused_by_name() -> None:
         DevicePhysics(environment, backend=backends.MJX, count=2)
 
 
+def test_robots_that_differ_want_mujoco_c() -> None:
+    settings = dataclasses.replace(_SMALL, domain_randomization=True)
+
+    with pytest.raises(backends.BackendUnavailable, match=r"mjx.*domain_randomization.*mujoco-c"):
+        backends.make_collector(
+            environments.load("CartpoleBalance"),
+            settings,
+            None,
+            backend=backends.MJX,
+            reward=None,
+            weights={},
+            threads=1,
+        )
+
+
 @pytest.mark.parametrize("environment_id", ["CartpoleBalance", "PendulumSwingup"])
 def test_mjx_moves_as_mujoco_c_does(environment_id: str) -> None:
     difference = parity.compare(environments.load(environment_id), backends.MJX, simulations=4)

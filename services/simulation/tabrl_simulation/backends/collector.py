@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tabrl_simulation import learner
-    from tabrl_simulation.control_loop import EpisodeTally, NextStep, Reward, RolloutState
+    from tabrl_simulation.control_loop import EpisodeTally, NextStep, Reward
     from tabrl_simulation.environments import Environment
     from tabrl_simulation.settings import Settings
 
@@ -33,14 +33,17 @@ class Collector(Protocol):
         """Control steps, over all environments, that one `collect` takes."""
 
     @property
-    def state(self) -> RolloutState:
-        """Where the environments stand, ready for the next physics steps."""
+    def last_observations(self) -> tuple[jax.Array, jax.Array | None]:
+        """What the policy, [N, O], and the value network, [N, V], see after the last rollout.
+
+        None where the value network sees what the policy does.
+        """
 
     def begin(self, state: learner.LearnerState, key: jax.Array) -> None:
         """Starts an episode in every environment, and asks the policy for first actions."""
 
     def collect(self, state: learner.LearnerState) -> learner.Rollouts:
-        """Lets the policy act `unroll_length` times; returns what each action led to, stacked or in a list."""
+        """Lets the policy act `unroll_length` times; returns what each action led to, in any form of a batch."""
 
     def take_tally(self) -> EpisodeTally:
         """Returns the sums since the last call, on the host, and starts them anew; draws new starting states if due."""
@@ -107,9 +110,14 @@ def _made(  # noqa: PLR0917 (make_collector's, in its order)
     from tabrl_simulation.backends import choice
 
     if backend == choice.MUJOCO_C:
-        from tabrl_simulation import rollout
+        from tabrl_simulation import overlapped
 
-        return rollout.Rollouts(environment, settings, networks, reward=reward, weights=weights, threads=threads)
+        return overlapped.make_rollouts(
+            environment, settings, networks, reward=reward, weights=weights, threads=threads
+        )
+    if settings.domain_randomization:
+        problem = "it does not give each environment a model of its own yet"
+        raise choice.BackendUnavailable(backend, problem, "leave domain_randomization out, or train with mujoco-c")
     import jax
 
     # A GPU multiplies with ten bits of mantissa otherwise, which is too coarse for physics and for learning.

@@ -105,9 +105,9 @@ class DeviceRollouts:
         return self._settings.batch_steps * self._environment.action_repeat
 
     @property
-    def state(self) -> RolloutState:
-        """Where the environments stand, ready for the next physics steps."""
-        return self._now.loop
+    def last_observations(self) -> tuple[jax.Array, jax.Array | None]:
+        """What the policy, [N, O], and the value network, [N, V], see after the last rollout."""
+        return self._now.loop.observation, self._now.loop.privileged_observation
 
     @property
     def _now(self) -> _Standing:

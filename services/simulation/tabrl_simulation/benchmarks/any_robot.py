@@ -14,27 +14,21 @@ import asyncio
 import io
 import json
 import os
-import statistics
 import tempfile
 import time
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from tabrl_simulation.benchmarks import walking
 from tabrl_simulation.benchmarks.machine import RESULTS, machine, sentence
-
-if TYPE_CHECKING:
-    from tabrl_simulation.controllers.build import Workbench
-    from tabrl_simulation.controllers.player import Controller
-    from tabrl_simulation.environments import Environment
 
 __all__ = ["Walk", "main"]
 
 _ROBOT: Final = "anybotics_anymal_c"
 _SPEED_M_PER_S: Final = 0.5
-_SETTLED_AFTER_SECS: Final = 2.0
-_EPISODES: Final = 16
+_BASE: Final = "base"
 _HERE: Final = Path(__file__).parent
 
 
@@ -74,13 +68,14 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for the scene, the checkpoints and the sealed reward")
     arguments = parser.parse_args()
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    os.environ.setdefault("MUJOCO_GL", "osmesa")
+    arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="tabrl-any-robot-") as passing:
         folder = arguments.keep or Path(passing)
         os.environ["TABRL_SCENES"] = str(folder / "scenes")
         environment_id = _kept(_packed(arguments.menagerie / _ROBOT), folder / "scenes")
-        walks = [_walk(environment_id, seed, arguments.env_steps, folder) for seed in arguments.seeds]
+        walks = [_walk(environment_id, seed, arguments.env_steps, folder, arguments.out) for seed in arguments.seeds]
     described = machine()
-    arguments.out.mkdir(parents=True, exist_ok=True)
     result = {"machine": described, "environment": environment_id, "walks": [asdict(walk) for walk in walks]}
     (arguments.out / "any_robot.json").write_text(json.dumps(result, indent=1) + "\n")
     (arguments.out / "any_robot.md").write_text(_page(described, walks))
@@ -116,7 +111,7 @@ def _kept(content: bytes, folder: Path) -> str:
     return store.write(folder, scene)
 
 
-def _walk(environment_id: str, seed: int, env_steps: int, folder: Path) -> Walk:
+def _walk(environment_id: str, seed: int, env_steps: int, folder: Path, out: Path) -> Walk:
     from dataclasses import replace
 
     from tabrl_simulation import environments
@@ -152,37 +147,18 @@ def _walk(environment_id: str, seed: int, env_steps: int, folder: Path) -> Walk:
     built = build.build_controller(workbench, result.checkpoint, reward, checkpoint_sha256="0" * 64)
     controller = Controller(built.onnx, built.manifest)
     report = parity.measure_parity(built.source, controller, workbench.environment.model)
-    speeds, falls = _played(controller, workbench)
+    walks = walking.walk_from_each_start(controller, workbench.environment.model, _BASE)
+    walking.draw(controller, workbench.environment.model, _BASE, out / f"any_robot-{seed}.png")
     return Walk(
         seed=seed,
         env_steps=result.checkpoint.env_steps,
         training_secs=training_secs,
-        episodes=_EPISODES,
-        falls=falls,
-        speeds_m_per_s=tuple(speeds),
+        episodes=len(walks),
+        falls=sum(walk.fell_after_secs is not None for walk in walks),
+        speeds_m_per_s=tuple(walk.forward_m_per_s for walk in walks if walk.fell_after_secs is None),
         parity=max(output.max_difference for output in report.outputs),
         load_average=os.getloadavg()[0],
     )
-
-
-def _played(controller: Controller, workbench: Workbench) -> tuple[list[float], int]:
-    """Plays ten seconds from several starting states; returns the speeds of those that stay up, and the falls."""
-    from tabrl_simulation.controllers.player import Player
-
-    environment: Environment = workbench.environment
-    player = Player(controller, environment.model)
-    speeds, falls = [], 0
-    for episode in range(_EPISODES):
-        forward: list[float] = []
-        for tick in player.episode(reset=episode):
-            if tick.time_secs >= _SETTLED_AFTER_SECS:
-                base_x = player.data.body("base").xmat.reshape(3, 3)[:, 0]
-                forward.append(float(base_x @ player.data.qvel[:3]))
-        if tick.decision.done:
-            falls += 1
-        else:
-            speeds.append(statistics.mean(forward))
-    return speeds, falls
 
 
 def _page(described: dict[str, Any], walks: list[Walk]) -> str:
@@ -202,6 +178,8 @@ def _page(described: dict[str, Any], walks: list[Walk]) -> str:
             "| seed | steps | minutes | ten seconds without falling | m/s forwards | parity | load |",
             "|---|---|---|---|---|---|---|",
             *rows,
+            "",
+            "![Walking, every tenth of a second](any_robot-0.png)",
             "",
             sentence(described),
             "",

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tabrl_simulation import environments, physics, settings
@@ -28,6 +29,7 @@ from tabrl_simulation.benchmarks.machine import RESULTS, machine
 
 if TYPE_CHECKING:
     from tabrl_simulation.learner import Learner, LearnerState
+    from tabrl_simulation.overlapped import OverlappedRollouts
     from tabrl_simulation.rollout import Rollouts
 
 __all__ = ["UNROLL", "Clock", "Measured", "main", "measure_stepping", "measure_training", "stepper"]
@@ -137,12 +139,11 @@ class Clock:
 
 
 class _Watched:
-    """The simulations of rollouts, watched: what they are handed, and how long they take."""
+    """The simulations of rollouts, watched: what they are handed, and how long that takes."""
 
     def __init__(self, simulations: physics.Simulations, clock: Clock) -> None:
         self.ctrls: list[NDArray[Any]] = []
         self._simulations = simulations
-        self.run = clock.timed("physics", simulations.run)
         self.read = clock.timed("copies", simulations.read)
         self.write = clock.timed("copies", simulations.write)
         self.overwrite = clock.timed("copies", simulations.overwrite)
@@ -158,21 +159,33 @@ class _Watched:
 class _Pair:
     """Environments, and as many bare simulations that repeat what physics they had."""
 
-    def __init__(self, environment: environments.Environment, driven: Any, count: int, clock: Clock) -> None:
+    def __init__(
+        self, environment: environments.Environment, driven: Rollouts | OverlappedRollouts, count: int, clock: Clock
+    ) -> None:
         self._nstep = environment.physics_steps_per_control
-        self._watched: Any = _Watched(driven._simulations, clock)
-        driven._simulations = self._watched
+        self._watched: list[Any] = []
+        halves: tuple[Any, ...] = getattr(driven, "halves", (driven,))
+        for part in halves:
+            part._simulations = _Watched(part.simulations, clock)
+            self._watched.append(part.simulations)
+        # Physics that overlaps costs what is waited for it.
+        waits: Any = driven
+        name = "wait_for" if hasattr(driven, "halves") else "run_physics"
+        setattr(waits, name, clock.timed("physics", getattr(waits, name)))
         self._bare = physics.Simulations(environment.model, count=count, threads=physics.cores(), reads=())
 
     def round(self, take: Callable[[], None]) -> tuple[float, float]:
         """Returns the seconds that `take` takes, and those that MuJoCo C alone takes for the same physics."""
-        saved, ctrl = self._watched.save(_STATE), self._watched.held()
-        self._watched.ctrls.clear()
+        saved = [watched.save(_STATE) for watched in self._watched]
+        first = [watched.held() for watched in self._watched]
+        for watched in self._watched:
+            watched.ctrls.clear()
         began = time.perf_counter()
         take()
         secs = time.perf_counter() - began
-        self._bare.restore(saved)
-        held = [ctrl, *self._watched.ctrls[:-1]]
+        self._bare.restore({name: np.concatenate([part[name] for part in saved]) for name in _STATE})
+        ctrls = zip(*([ctrl, *w.ctrls[:-1]] for ctrl, w in zip(first, self._watched, strict=True)), strict=True)
+        held = [np.concatenate(parts) for parts in ctrls]
         began = time.perf_counter()
         for ctrl in held:
             self._bare.hold(ctrl)
@@ -216,9 +229,9 @@ def measure_training(environment: environments.Environment, rounds: int) -> Meas
     def take() -> None:
         nonlocal state
         rollouts = driven.collect(state)
-        last = driven.state
+        observation, privileged_observation = driven.last_observations
         with clock.running("learning"):
-            state, report = update(state, rollouts, last.observation, 0.1, last.privileged_observation)
+            state, report = update(state, rollouts, observation, 0.1, privileged_observation)
             jax.block_until_ready(report)
         driven.take_tally()
 
@@ -268,7 +281,9 @@ def _stepped(count: int) -> settings.Settings:
     return settings.Settings(env_steps=1_000, num_envs=count, unroll_length=UNROLL, num_minibatches=1)
 
 
-def _random_rollouts(environment: environments.Environment, chosen: settings.Settings) -> tuple[Rollouts, LearnerState]:
+def _random_rollouts(
+    environment: environments.Environment, chosen: settings.Settings
+) -> tuple[Rollouts | OverlappedRollouts, LearnerState]:
     import jax
 
     made, state = _learner(environment, chosen)
@@ -291,10 +306,12 @@ def _learner(environment: environments.Environment, chosen: settings.Settings) -
     return made, jax.jit(made.init)(jax.random.PRNGKey(0))
 
 
-def _rollouts(environment: environments.Environment, chosen: settings.Settings, networks: Any) -> Rollouts:
-    from tabrl_simulation import rollout
+def _rollouts(
+    environment: environments.Environment, chosen: settings.Settings, networks: Any
+) -> Rollouts | OverlappedRollouts:
+    from tabrl_simulation import overlapped
 
-    return rollout.Rollouts(environment, chosen, networks, reward=None, weights={}, threads=physics.cores())
+    return overlapped.make_rollouts(environment, chosen, networks, reward=None, weights={}, threads=physics.cores())
 
 
 def _random(networks: Any, action_size: int) -> Any:

@@ -121,6 +121,7 @@ class SwingStep:
     before_arrays = ("qvel",)
     after_arrays = ("qpos", "qvel", "before.qvel")
     after_reads_before = ("qvel",)
+    written = ()
     terms = ("smooth", "nothing")
     carry: Mapping[str, Any] = jax.eval_shape(
         lambda: {
@@ -153,7 +154,15 @@ class SwingStep:
             "forgotten": carry["forgotten"] + 1,
         }
         done = jnp.where(late, jnp.abs(data["qpos"][0]) > 3.0, jnp.array(False)).astype(jnp.float32)
-        return After(observation, smooth - 0.1, {"smooth": smooth, "nothing": jnp.zeros(())}, done, moved)
+        return After(
+            observation=observation,
+            privileged_observation=jnp.zeros(0),
+            reward=smooth - 0.1,
+            terms={"smooth": smooth, "nothing": jnp.zeros(())},
+            done=done,
+            carry=moved,
+            writes={},
+        )
 
 
 def swing() -> tuple[Source, player.Controller, Any]:
@@ -236,6 +245,23 @@ def test_the_carry_goes_on_from_the_reset_as_in_training() -> None:
         assert int(later.decision.carry["steps"]) == period + 1
         for name in ("last_act", "older_act", "command"):
             np.testing.assert_allclose(later.decision.carry[name], carry[name], atol=1e-6)
+
+
+def test_an_entry_of_the_carry_may_be_held() -> None:
+    # given a swing whose command changes by itself after some steps
+    _, controller, model = swing()
+    play = player.Player(controller, model)
+    command = np.array([0.25, -0.5], np.float32)
+
+    # when it is held, as by a joystick
+    held = [tick.decision.observation[2:4] for tick in play.episode(held={"command": command})]
+
+    # then that is what the policy sees at every tick
+    np.testing.assert_array_equal(held, np.tile(command, (len(held), 1)))
+    assert not np.array_equal(list(play.episode())[-1].decision.observation[2:4], command)
+    with pytest.raises(player.ControllerError, match="command") as caught:
+        next(play.episode(held={"comand": command}))
+    assert caught.value.field == "comand"
 
 
 def test_an_input_that_does_not_fit_is_named() -> None:

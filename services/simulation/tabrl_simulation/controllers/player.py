@@ -212,7 +212,9 @@ class Player:
         """The simulation's state, as the last tick left it."""
         return self._data
 
-    def episode(self, *, reset: int = 0, noise: np.random.Generator | None = None) -> Iterator[Tick]:
+    def episode(
+        self, *, reset: int = 0, noise: np.random.Generator | None = None, held: Values | None = None
+    ) -> Iterator[Tick]:
         """Plays one episode.
 
         Tick 0 is the reset state; tick `k` brings the reward of the `k`-th control period. The last tick is the one at
@@ -221,12 +223,22 @@ class Player:
         Args:
             reset: number of the reset state to start from.
             noise: draws for the environment's own noise; None for none of it.
+            held: entries of the carry that stay at these values, such as the command of a joystick.
+
+        Raises:
+            ControllerError: the carry has no such entry, or its shape is another.
         """
         import mujoco
 
+        held = held or {}
+        known = {given.field for given in self._controller.carry_inputs}
+        for name in held:
+            if name not in known:
+                raise ControllerError(name, f"the carry has no such entry; it has {', '.join(sorted(known))}")
+
         manifest = self._controller.manifest
         self._write(manifest.resets[reset % len(manifest.resets)])
-        carry: Values = self._controller.initial_carry(reset % len(manifest.resets))
+        carry: Values = {**self._controller.initial_carry(reset % len(manifest.resets)), **held}
         earlier = self._read()
         for step in range(manifest.episode_length + 1):
             now = self._read()
@@ -242,7 +254,7 @@ class Player:
                 return
             for name, value in decision.state.items():
                 getattr(self._data, name)[...] = value
-            earlier, carry = self._read() if decision.state else now, decision.carry
+            earlier, carry = self._read() if decision.state else now, {**decision.carry, **held}
             self._data.ctrl[:] = decision.ctrl
             mujoco.mj_step(self._model, self._data, manifest.physics_steps_per_control)
 

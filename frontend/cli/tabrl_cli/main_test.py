@@ -68,6 +68,14 @@ def test_a_run_that_falls_over_or_stands_still_is_told(capsys: pytest.CaptureFix
     assert said.count("the return has not improved since 600 steps") == 1
 
 
+def test_an_easier_form_of_the_task_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = RunProgress(Output(as_json=False), total_steps=1_000)
+    for env_steps in (100, 200):
+        metrics = trainer_pb2.TrainingMetrics(env_steps=env_steps, easier_until_env_steps=650)
+        progress.event(trainer_pb2.RunEvent(metrics=metrics))
+    assert capsys.readouterr().out.count("an easier form of the task until step 650; returns are of that form") == 1
+
+
 @pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL])
 def test_a_broken_watch_goes_on_after_the_last_revision(server: tuple[Server, str], code: grpc.StatusCode) -> None:
     servicer, url = server

@@ -120,6 +120,7 @@ class RunProgress:
     def _metrics(self, metrics: trainer_pb2.TrainingMetrics) -> None:
         steps = f"{count(metrics.env_steps)}/{count(self._total)} steps" if self._total else count(metrics.env_steps)
         reached = "  ".join([f"return {reached_return(metrics)}", *survival(metrics)])
+        self._easier(metrics)
         self._plateau(metrics)
         left = f"{duration(metrics.remaining_secs)} left" if metrics.remaining_secs else ""
         if self._bar:
@@ -141,6 +142,12 @@ class RunProgress:
             share = f"{min(100.0, 100 * metrics.env_steps / self._total):3.0f} %  " if self._total else ""
             speed = f"{count(metrics.env_steps_per_sec)} steps/s" if metrics.env_steps_per_sec else ""
             self._output.line("  ".join(part for part in (f"  {share}{steps}", reached, speed, left) if part))
+
+    def _easier(self, metrics: trainer_pb2.TrainingMetrics) -> None:
+        until = metrics.easier_until_env_steps
+        if until and "easier" not in self._told:
+            self._told.add("easier")
+            self._output.note(f"· an easier form of the task until step {count(until)}; returns are of that form")
 
     def _plateau(self, metrics: trainer_pb2.TrainingMetrics) -> None:
         since = metrics.plateau_since_env_steps

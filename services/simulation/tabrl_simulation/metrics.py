@@ -34,6 +34,8 @@ class Metrics:
         plateau_since_env_steps: control steps after which returns last improved; None while they do. See `plateau`.
         warnings: what is to be said about the reward's terms.
         gradient_norm: mean over the last update, before it is clipped.
+        easier_until_env_steps: control steps until which the environment is easier than its own (see `curriculum`), and
+            returns are of that easier one; None where it is its own.
     """
 
     env_steps: int
@@ -54,3 +56,4 @@ class Metrics:
     plateau_since_env_steps: int | None = None
     warnings: tuple[TermWarning, ...] = ()
     gradient_norm: float = 0.0
+    easier_until_env_steps: int | None = None

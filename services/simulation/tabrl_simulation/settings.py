@@ -155,6 +155,7 @@ _SMALL: Final = (64, 64)
 _MIDDLE: Final = (128, 128)
 _LARGE: Final = (256, 128)
 _DEEP: Final = (256, 128, 128)
+_QUADRUPED: Final = (128, 128, 128)
 _STEPS_AND_LAYERS: Final[dict[str, tuple[int, tuple[int, ...]]]] = {
     "AcrobotSwingup": (6_000_000, _SMALL),
     "AcrobotSwingupSparse": (6_000_000, _SMALL),
@@ -190,7 +191,7 @@ _STEPS_AND_LAYERS: Final[dict[str, tuple[int, tuple[int, ...]]]] = {
     "Go1Footstand": (15_000_000, _DEEP),
     "Go1Getup": (10_000_000, _DEEP),
     "Go1Handstand": (15_000_000, _DEEP),
-    "Go1JoystickFlatTerrain": (20_000_000, _DEEP),
+    "Go1JoystickFlatTerrain": (4_000_000, _QUADRUPED),
     "Go1JoystickRoughTerrain": (20_000_000, _DEEP),
     "H1InplaceGaitTracking": (10_000_000, _DEEP),
     "H1JoystickGaitTracking": (10_000_000, _DEEP),
@@ -218,6 +219,13 @@ _HAND: Final = {**_LEGGED, "unroll_length": 40}
 _ARM: Final = {"num_envs": 256, "num_minibatches": 16, "unroll_length": 10, "discounting": 0.97, "entropy_cost": 2e-2}
 _OTHER: Final[dict[str, dict[str, Any]]] = {
     **dict.fromkeys(environments.LOCOMOTION, _LEGGED),
+    "Go1JoystickFlatTerrain": {
+        "num_envs": 512,
+        "unroll_length": 24,
+        "num_minibatches": 12,
+        "discounting": 0.97,
+        "entropy_cost": 5e-3,
+    },
     **dict.fromkeys(environments.MANIPULATION, _ARM),
     **dict.fromkeys(("AeroCubeRotateZAxis", "LeapCubeRotateZAxis"), _HAND),
     "LeapCubeReorient": {**_HAND, "discounting": 0.99},

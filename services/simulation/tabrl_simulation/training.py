@@ -6,6 +6,7 @@ Importing this module is cheap; `train` brings in jax, Brax and Playground.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import time
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from tabrl_simulation import curriculum
 from tabrl_simulation.checkpoint import Checkpoint, CheckpointError, installed_versions
 from tabrl_simulation.divergence import TrainingDiverged, refuse_bad_numbers
 from tabrl_simulation.metrics import Metrics
@@ -23,6 +25,7 @@ from tabrl_simulation.settings import InvalidSettings, Settings, default_setting
 
 if TYPE_CHECKING:
     from tabrl_simulation import learner
+    from tabrl_simulation.curriculum import Easing
     from tabrl_simulation.environments import Environment
     from tabrl_simulation.rollout import Reward
 
@@ -161,12 +164,12 @@ class _Run:
         import jax
 
         from tabrl_simulation import backends, learner, physics
-        from tabrl_simulation.monitor import Monitor
 
-        self._environment = environment
+        self._own = self._environment = environment
         self._settings = settings
         self._reward = reward
         self._weights = weights
+        self._easing = curriculum.easing(environment) if reward is None else None
         self._learner = learner.make_learner(
             settings,
             observation_size=environment.observation_size,
@@ -174,22 +177,16 @@ class _Run:
             privileged_observation_size=environment.privileged_observation_size,
         )
         self._update = jax.jit(self._learner.update)
-        self._rollouts = backends.make_collector(
-            environment,
-            settings,
-            self._learner.networks,
+        self._collector = functools.partial(
+            backends.make_collector,
+            settings=settings,
+            networks=self._learner.networks,
             backend=backend,
             reward=reward,
             weights=weights,
             threads=threads or physics.cores(),
         )
         self._state: learner.LearnerState = jax.jit(self._learner.init)(jax.random.PRNGKey(settings.seed))
-        self._monitor = Monitor(
-            self._rollouts.terms,
-            # Who did not write the reward cannot change it either.
-            [self._weights.get(name, 1.0) for name in self._rollouts.terms] if reward is not None else None,
-            settings.env_steps,
-        )
         self._report: learner.Report | None = None
         # When there was a speed to measure from, and how many steps it was: at first, and at the last metrics.
         self._first_mark: tuple[float, int] | None = None
@@ -197,6 +194,26 @@ class _Run:
         self.env_steps = 0
         self.startup_secs = 0.0
         self.last_metrics: Metrics | None = None
+        self._enter(self._due())
+
+    def _due(self) -> Easing | None:
+        """Returns how the environment is to be easier after so many steps; None where it is to be its own."""
+        easing = self._easing
+        return easing if easing is not None and self.env_steps < easing.until(self._settings.env_steps) else None
+
+    def _enter(self, eased: Easing | None) -> None:
+        """Makes rollouts in the environment as it is due, with nothing reported of it yet."""
+        from tabrl_simulation.monitor import Monitor
+
+        self._eased = eased
+        self._environment = self._own if eased is None else curriculum.easier(self._own, eased)
+        self._rollouts = self._collector(self._environment)
+        self._monitor = Monitor(
+            self._rollouts.terms,
+            # Who did not write the reward cannot change it either.
+            [self._weights.get(name, 1.0) for name in self._rollouts.terms] if self._reward is not None else None,
+            self._settings.env_steps,
+        )
 
     @property
     def elapsed_secs(self) -> float:
@@ -208,7 +225,7 @@ class _Run:
         if resume is None:
             self._begin()
             return
-        resume.require(self._environment)
+        resume.require(self._own)
         from tabrl_simulation import tree_paths
 
         try:
@@ -217,6 +234,8 @@ class _Run:
             raise CheckpointError(f"The checkpoint does not fit these settings: {e}") from e
         if self._continues(resume):
             self.env_steps = resume.env_steps
+            if self._due() is not self._eased:
+                self._enter(self._due())
             # Files of older releases lack some of what follows; what was learned counts more than the episodes.
             with contextlib.suppress(KeyError, ValueError):
                 self._monitor.restore(resume.within("training"))
@@ -266,6 +285,9 @@ class _Run:
             self._first_mark = self._speed_mark = (self.elapsed_secs, self.env_steps)
         if not self.startup_secs:
             self.startup_secs = self.elapsed_secs
+        if self._due() is not self._eased:
+            self._enter(self._due())
+            self._begin()
 
     def metrics(self) -> Metrics:
         """Returns how it goes since the metrics before."""
@@ -296,6 +318,7 @@ class _Run:
             plateau_since_env_steps=monitor.plateau_since(steps),
             warnings=monitor.warnings(),
             gradient_norm=float(self._report.gradient_norm),
+            easier_until_env_steps=self._eased.until(self._settings.env_steps) if self._eased else None,
         )
         self._speed_mark = (now, steps)
         return self.last_metrics
@@ -307,13 +330,14 @@ class _Run:
         from tabrl_simulation import tree_paths
 
         return Checkpoint(
-            environment_id=self._environment.id,
-            environment_fingerprint=self._environment.fingerprint,
+            environment_id=self._own.id,
+            environment_fingerprint=self._own.fingerprint,
             settings=self._settings,
             reward_program_sha256=self._reward.sha256 if self._reward is not None else None,
             weights=self._weights,
             env_steps=self.env_steps,
-            episode_return=self._monitor.episode_return,
+            # A return of an easier reward would pass for a better one.
+            episode_return=None if self._eased else self._monitor.episode_return,
             final=final,
             backend=self._rollouts.backend,
             versions=installed_versions(),

@@ -30,6 +30,13 @@ test("given episodes that end early and returns that stand still, then both are 
   );
 });
 
+test("given an easier form of the task, then it is said until when", () => {
+  show({ survival: 1, easierUntilEnvSteps: 2_600_000n });
+  expect(screen.getByTestId("checks").textContent).toBe(
+    "An easier form of the task until step 2.6M; returns are of that form.",
+  );
+});
+
 test("given a warning, then it is shown once, and nothing where there is nothing to say", () => {
   const text = "The term 'calm' makes up 97.0 % of the reward, so the others hardly count.";
   const warnings = [{ kind: TermWarningKind.DOMINATES, term: "calm", text }];

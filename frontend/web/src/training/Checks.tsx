@@ -13,8 +13,12 @@ interface ChecksProps {
 /** What training notices by itself: what each term makes up of the reward, whether episodes last, and whether it still improves. */
 export function Checks({ metrics, termNames, highlighted }: ChecksProps) {
   const terms = termNames.filter((name) => metrics.termStatistics[name]);
-  const { plateauSinceEnvSteps: plateau, warnings } = metrics;
-  const signs = [survivalOf(metrics), plateau === undefined ? "" : `No better since ${formatCount(plateau)} steps.`];
+  const { plateauSinceEnvSteps: plateau, easierUntilEnvSteps: easier, warnings } = metrics;
+  const signs = [
+    easier === undefined ? "" : `An easier form of the task until step ${formatCount(easier)}; returns are of that form.`,
+    survivalOf(metrics),
+    plateau === undefined ? "" : `No better since ${formatCount(plateau)} steps.`,
+  ];
   const said = signs.filter((sign) => sign !== "").join(" ");
   if (terms.length < 2 && said === "" && warnings.length === 0) return null;
   return (

@@ -63,7 +63,7 @@ def _in_own_process(seed: int, env_steps: int, out: Path, cache: str) -> dict[st
     command = [sys.executable, "-m", "tabrl_simulation.benchmarks.joystick", "--worker", str(seed)]
     done = subprocess.run(
         [*command, "--env-steps", str(env_steps), "--out", str(out)],
-        env={"MUJOCO_GL": "osmesa", **os.environ, "TABRL_CACHE": cache, "JAX_PLATFORMS": "cpu"},
+        env={**os.environ, "TABRL_CACHE": cache, "JAX_PLATFORMS": "cpu"},
         stdout=subprocess.PIPE,
         text=True,
         check=True,

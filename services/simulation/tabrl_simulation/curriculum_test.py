@@ -1,0 +1,90 @@
+"""An environment that is easier at first."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from tabrl_simulation import curriculum, environments
+from tabrl_simulation.checkpoint import Checkpoint
+from tabrl_simulation.curriculum import Easing
+from tabrl_simulation.environments import Environment
+from tabrl_simulation.metrics import Metrics
+from tabrl_simulation.settings import Settings
+from tabrl_simulation.training import train
+
+_SETTINGS = Settings(
+    env_steps=6_400, num_envs=32, unroll_length=20, num_minibatches=4, updates_per_batch=1, hidden_layer_sizes=(16,)
+)
+# The first 2,560 steps: episodes so short that many end meanwhile.
+_EASING = Easing(overrides={"episode_length": 20}, share=0.4)
+
+
+@pytest.fixture
+def cartpole(monkeypatch: pytest.MonkeyPatch) -> Environment:
+    """An environment that nobody has made easier yet, with episodes of 40 steps, made easier."""
+    monkeypatch.setattr(curriculum, "_EASINGS", {"CartpoleBalance": _EASING})
+    return dataclasses.replace(environments.load("CartpoleBalance"), episode_length=40)
+
+
+def _trained(environment: Environment, **changes: Any) -> tuple[Checkpoint, list[Metrics], list[Checkpoint]]:
+    metrics: list[Metrics] = []
+    checkpoints: list[Checkpoint] = []
+    result = train(
+        environment,
+        _SETTINGS,
+        metrics_every_secs=0,
+        checkpoint_every_secs=0,
+        on_metrics=metrics.append,
+        on_checkpoint=checkpoints.append,
+        **changes,
+    )
+    return result.checkpoint, metrics, checkpoints
+
+
+def test_training_goes_on_in_the_environments_own_form_once_it_is_due(cartpole: Environment) -> None:
+    last, metrics, checkpoints = _trained(cartpole)
+
+    # then it says so while it is easier, and episodes are of the easier form
+    assert [m.easier_until_env_steps for m in metrics] == [2_560] * 3 + [None] * 7
+    assert metrics[2].episode_length == 20
+    assert metrics[-1].episode_length == 40
+    # and no checkpoint passes an easier return for its own
+    assert [c.episode_return is None for c in checkpoints[:4]] == [True] * 4
+    assert last.episode_return == metrics[-1].episode_return
+    # all belong to the environment itself
+    assert {c.environment_fingerprint for c in checkpoints} == {cartpole.fingerprint}
+    assert jax.jit(last.policy(cartpole))(np.zeros((1, 5), np.float32)).shape == (1, 1)
+
+
+@pytest.mark.parametrize("index", [1, 3, 5], ids=["while easier", "as it changes over", "afterwards"])
+def test_it_resumes_to_the_bit(cartpole: Environment, index: int) -> None:
+    whole, _, checkpoints = _trained(cartpole)
+
+    resumed, _, _ = _trained(cartpole, resume=Checkpoint.from_bytes(checkpoints[index].to_bytes()))
+
+    assert resumed.to_bytes() == whole.to_bytes()
+
+
+def test_what_somebody_configured_is_not_made_easier(cartpole: Environment) -> None:
+    changed = dataclasses.replace(cartpole, overrides={"episode_length": 40})
+
+    assert curriculum.easing(cartpole) is _EASING
+    assert curriculum.easing(changed) is None
+
+
+def test_go1_may_drag_its_feet_at_first() -> None:
+    try:
+        environment = environments.load("Go1JoystickFlatTerrain")
+    except environments.MissingRobot as missing:
+        pytest.skip(str(missing))
+    easing = curriculum.easing(environment)
+    assert easing is not None
+
+    easier = curriculum.easier(environment, easing)
+
+    assert (easier.id, easier.fingerprint) == (environment.id, environment.fingerprint)
+    assert easier.playground._config.reward_config.scales.feet_clearance == 0.0
+    assert environment.playground._config.reward_config.scales.feet_clearance == -2.0

@@ -12,6 +12,7 @@ https://arxiv.org/abs/1710.06542); where it has none, nothing of it is there: No
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -44,6 +45,7 @@ OBSERVATION_STD_MIN: Final = 1e-3
 STATISTICS_MOVE_UNTIL: Final = 0.3
 OBSERVATION_LIMIT: Final = 10.0
 RETURN_STD_MIN: Final = 1e-8
+LAST_LAYER_SCALE: Final = 0.1
 
 
 class ReturnScale(NamedTuple):
@@ -184,9 +186,10 @@ def make_learner(
 
     def init(key: jax.Array) -> LearnerState:
         key, policy_key, value_key = jax.random.split(key, 3)
-        params = losses.PPONetworkParams(
-            policy=networks.policy_network.init(policy_key), value=networks.value_network.init(value_key)
-        )
+        policy = networks.policy_network.init(policy_key)
+        if settings.initial_std is not None:
+            policy = _with_initial_std(policy, settings.initial_std, action_size)
+        params = losses.PPONetworkParams(policy=policy, value=networks.value_network.init(value_key))
         return LearnerState(
             params=params,
             normalizer=_no_statistics(observation_size),
@@ -282,6 +285,15 @@ def make_learner(
         return state._replace(params=params, optimizer=opt_state, key=key), report
 
     return Learner(networks=networks, init=init, observe=observe, update=update)
+
+
+def _with_initial_std(policy: Any, std: float, action_size: int) -> Any:
+    """Has a policy network begin with actions of this standard deviation, before tanh, and a mean near 0."""
+    layers = policy["params"]
+    last = max(layers, key=lambda name: int(name.rpartition("_")[2]))
+    # The distribution takes the softplus of the second half of what comes out.
+    bias = layers[last]["bias"].at[action_size:].set(math.log(math.expm1(std)))
+    return {**policy, "params": {**layers, last: {"kernel": layers[last]["kernel"] * LAST_LAYER_SCALE, "bias": bias}}}
 
 
 class _Views(NamedTuple):

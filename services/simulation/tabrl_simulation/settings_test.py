@@ -31,6 +31,8 @@ def test_an_unknown_environment_has_none() -> None:
         ("learning_rate", float("nan")),
         ("discounting", 1.01),
         ("entropy_cost", -0.1),
+        ("initial_std", 0.0),
+        ("initial_std", float("inf")),
         ("hidden_layer_sizes", ()),
         ("hidden_layer_sizes", (64, 0)),
     ],
@@ -81,6 +83,6 @@ def test_a_choice_is_true_or_false(value: object) -> None:
 
 def test_files_of_before_a_setting_was_there_mean_its_default() -> None:
     values = default_settings("CartpoleBalance").to_dict()
-    del values["domain_randomization"]
+    del values["domain_randomization"], values["initial_std"]
 
     assert Settings.from_dict(values) == default_settings("CartpoleBalance")

@@ -284,6 +284,20 @@ def test_a_checkpoint_that_does_not_fit_is_refused(cartpole: Environment) -> Non
         dataclasses.replace(checkpoint, arrays={}).policy(cartpole)
 
 
+@pytest.mark.parametrize("std", [0.2, 1.5])
+def test_a_policy_begins_as_lively_as_asked(std: float) -> None:
+    settings = dataclasses.replace(_SMALL, initial_std=std)
+    made = learner.make_learner(settings, observation_size=5, action_size=3)
+
+    state = made.init(jax.random.PRNGKey(0))
+
+    observations = jax.random.normal(jax.random.PRNGKey(1), (64, 5))
+    logits = made.networks.policy_network.apply(state.normalizer, state.params.policy, observations)
+    drawn = made.networks.parametric_action_distribution.create_dist(logits)
+    np.testing.assert_allclose(drawn.scale, std, rtol=0.3)
+    assert np.abs(drawn.loc).max() < 0.3
+
+
 def test_learning_is_real(cartpole: Environment) -> None:
     # given the task of keeping the cart to the right, which nothing but the actions can bring about
     reward = _Terms(cartpole, {"right": lambda arrays, _: arrays["qpos"][0]})

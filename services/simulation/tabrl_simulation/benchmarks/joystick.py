@@ -1,9 +1,9 @@
 """Trains Go1 until it follows a command: `python -m tabrl_simulation.benchmarks joystick`.
 
-Each training runs in a process of its own, from the environment's own reward and default settings, and keeps its
-checkpoints with the time they were written. Afterwards each is exported, and the controller drives MuJoCo C for ten
-seconds from sixteen starting states with the command held at 0.5 m/s forwards. The first checkpoint from which on all
-of these walks follow the command, none of them falling, is the answer.
+Each training runs in a process of its own with default settings, which begin with an easier form of the task, and keeps
+the checkpoints of the environment's own form with the time they were written. Afterwards each is exported, and the
+controller drives MuJoCo C for ten seconds from sixteen starting states with the command held at 0.5 m/s forwards. The
+first checkpoint from which on all of these walks follow the command, none of them falling, is the answer.
 """
 
 from __future__ import annotations
@@ -39,17 +39,18 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--env-steps", type=int, default=settings.default_settings(_ENVIRONMENT).env_steps)
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
+    parser.add_argument("--keep", type=Path, help="folder for the checkpoints")
     parser.add_argument("--worker", type=int, metavar="SEED", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker is not None:
-        print(json.dumps(_measure(arguments.worker, arguments.env_steps, arguments.out)))
+        print(json.dumps(_measure(arguments.worker, arguments.env_steps, arguments.out, arguments.keep)))
         return
     arguments.out.mkdir(parents=True, exist_ok=True)
     described = machine()
     runs: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="tabrl-joystick-") as cache:
         for seed in arguments.seeds:
-            runs.append(_in_own_process(seed, arguments.env_steps, arguments.out, cache))
+            runs.append(_in_own_process(seed, arguments, cache))
             print(_line(runs[-1]), flush=True)
             result = {"machine": described, "environment": _ENVIRONMENT, "speed_m_per_s": _SPEED_M_PER_S, "runs": runs}
             (arguments.out / "joystick.json").write_text(compact(result))
@@ -58,11 +59,13 @@ def main() -> None:
     print(f"\n{(arguments.out / 'joystick.md').read_text()}\nwritten to {arguments.out}")
 
 
-def _in_own_process(seed: int, env_steps: int, out: Path, cache: str) -> dict[str, Any]:
+def _in_own_process(seed: int, arguments: argparse.Namespace, cache: str) -> dict[str, Any]:
     load_average = os.getloadavg()[0]
     command = [sys.executable, "-m", "tabrl_simulation.benchmarks.joystick", "--worker", str(seed)]
+    command += ["--env-steps", str(arguments.env_steps), "--out", str(arguments.out)]
+    command += ["--keep", str(arguments.keep)] if arguments.keep else []
     done = subprocess.run(
-        [*command, "--env-steps", str(env_steps), "--out", str(out)],
+        command,
         env={**os.environ, "TABRL_CACHE": cache, "JAX_PLATFORMS": "cpu"},
         stdout=subprocess.PIPE,
         text=True,
@@ -72,12 +75,12 @@ def _in_own_process(seed: int, env_steps: int, out: Path, cache: str) -> dict[st
     return {**run, "load_average": load_average}
 
 
-def _measure(seed: int, env_steps: int, out: Path) -> dict[str, Any]:
+def _measure(seed: int, env_steps: int, out: Path, keep: Path | None) -> dict[str, Any]:
     """Trains once, then lets every checkpoint walk; all times are since the process began to load."""
     began = time.monotonic()
     import numpy as np
 
-    from tabrl_simulation import training
+    from tabrl_simulation import curriculum, training
     from tabrl_simulation.checkpoint import Checkpoint
     from tabrl_simulation.controllers import build
     from tabrl_simulation.controllers.player import Controller
@@ -93,6 +96,13 @@ def _measure(seed: int, env_steps: int, out: Path) -> dict[str, Any]:
         on_metrics=lambda m: curve.append((m.env_steps, m.elapsed_secs, m.episode_return)),
         on_checkpoint=lambda checkpoint: kept.append((time.monotonic() - began, checkpoint)),
     )
+    # The first of them are of an easier form of the task.
+    begun = curriculum.easing(environment)
+    kept = [each for each in kept if begun is None or each[1].env_steps >= begun.until(chosen.env_steps)]
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        for _, checkpoint in kept:
+            (keep / f"joystick-{seed}-{checkpoint.env_steps:09d}").write_bytes(checkpoint.to_bytes())
     workbench = build.prepare(_ENVIRONMENT)
     model = workbench.environment.model
     held = {"command": np.array([_SPEED_M_PER_S, 0.0, 0.0], np.float32)}
@@ -110,6 +120,7 @@ def _measure(seed: int, env_steps: int, out: Path) -> dict[str, Any]:
                 "follows": walking.follows(walks, _SPEED_M_PER_S),
             }
         )
+        print(f"seed {seed}: {_told(checkpoints[-1])}", file=sys.stderr, flush=True)
     walking.draw(controller, model, _BASE, out / f"joystick-{seed}.png", held)
     return {
         "seed": seed,
@@ -132,11 +143,16 @@ def _answer(run: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _line(run: dict[str, Any]) -> str:
-    answer, last = _answer(run), run["checkpoints"][-1]
-    told = f"from {answer['secs']:.0f} s, {answer['env_steps']:,} steps on" if answer else "not at the end"
+    answer = _answer(run)
+    follows = f"from {answer['secs']:.0f} s, {answer['env_steps']:,} steps on" if answer else "not at the end"
+    return f"{_ENVIRONMENT} seed {run['seed']}: follows {follows}; {_told(run['checkpoints'][-1])}"
+
+
+def _told(checkpoint: dict[str, Any]) -> str:
+    speeds = checkpoint["forward_m_per_s"]
     return (
-        f"{_ENVIRONMENT} seed {run['seed']}: follows {told}; at {last['secs']:.0f} s {last['fell']} falls, "
-        f"{min(last['forward_m_per_s']):.2f} to {max(last['forward_m_per_s']):.2f} m/s"
+        f"at {checkpoint['secs']:.0f} s, {checkpoint['env_steps']:,} steps: {checkpoint['fell']} falls, "
+        f"{min(speeds):.2f} to {max(speeds):.2f} m/s"
     )
 
 
@@ -158,8 +174,9 @@ def _page(described: dict[str, Any], runs: list[dict[str, Any]]) -> str:
             "",
             sentence(described),
             "",
-            f"Trained from the environment's own reward with the default settings; a checkpoint every "
-            f"{_CHECKPOINT_SECS:.0f} s. Each checkpoint's exported controller drives MuJoCo C for ten seconds from "
+            f"Trained with the default settings, at first in an easier form of the task (`curriculum`), then from the "
+            f"environment's own reward; from there on a checkpoint every {_CHECKPOINT_SECS:.0f} s. Each checkpoint's "
+            "exported controller drives MuJoCo C for ten seconds from "
             f"sixteen starting states with the command held at {_SPEED_M_PER_S} m/s forwards. It follows if none "
             "falls, and each goes within 0.1 m/s of it forwards, and under 0.1 m/s sideways, from two seconds on. "
             "Minutes since the start of the process; the first seed finds no compiled programs.",

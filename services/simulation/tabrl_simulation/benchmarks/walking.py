@@ -112,7 +112,7 @@ def draw(
     path: Path,
     held: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> None:
-    """Writes pictures of one walk, every tenth of a second from three seconds on, side by side as a PNG.
+    """Writes pictures of one walk, every tenth of a second from two seconds on, side by side as a PNG; none of a fall.
 
     Needs an OpenGL context, such as `MUJOCO_GL=osmesa` gives; other arguments as for `walk`.
     """
@@ -126,14 +126,15 @@ def draw(
     with mujoco.Renderer(model, *_PICTURE_SIZE) as renderer:
 
         def picture(time_secs: float, data: mujoco.MjData) -> None:
-            if len(frames) < _PICTURES and time_secs + 1e-6 >= 3.0 + len(frames) / 10:
+            if len(frames) < _PICTURES and time_secs + 1e-6 >= SETTLED_AFTER_SECS + len(frames) / 10:
                 camera.lookat = data.body(base).xpos
                 camera.azimuth = 90.0 + math.degrees(math.atan2(*data.body(base).xmat.reshape(3, 3)[1::-1, 0]))
                 renderer.update_scene(data, camera)
                 frames.append(renderer.render().copy())
 
         walk(controller, model, base, held, on_tick=picture)
-    image.imsave(path, np.concatenate(frames, axis=1))
+    if frames:
+        image.imsave(path, np.concatenate(frames, axis=1))
 
 
 def _along(axis: NDArray[np.float64], velocity: NDArray[np.float64]) -> float:

@@ -25,15 +25,17 @@ class Easing:
 
     Attributes:
         overrides: entries of the environment's configuration, by path, that decide its reward and its commands.
-        share: of the steps of a training.
+        steps: control steps that this takes.
+        share: of a training's steps that it takes at most.
     """
 
     overrides: Mapping[str, Any]
+    steps: int
     share: float
 
     def until(self, env_steps: int) -> int:
-        """Returns the control step, of `env_steps`, from which on the environment is its own."""
-        return int(self.share * env_steps)
+        """Returns the control step, in a training of `env_steps`, from which on the environment is its own."""
+        return min(self.steps, int(self.share * env_steps))
 
 
 _EASINGS: Final[Mapping[str, Easing]] = {
@@ -44,6 +46,7 @@ _EASINGS: Final[Mapping[str, Easing]] = {
             "reward_config.scales.tracking_lin_vel": 2.0,
             "command_config.a": [1.0, 0.5, 0.8],
         },
+        steps=2_600_000,
         share=0.65,
     )
 }

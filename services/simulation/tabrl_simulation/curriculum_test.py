@@ -19,7 +19,7 @@ _SETTINGS = Settings(
     env_steps=6_400, num_envs=32, unroll_length=20, num_minibatches=4, updates_per_batch=1, hidden_layer_sizes=(16,)
 )
 # The first 2,560 steps: episodes so short that many end meanwhile.
-_EASING = Easing(overrides={"episode_length": 20}, share=0.4)
+_EASING = Easing(overrides={"episode_length": 20}, steps=1_000_000, share=0.4)
 
 
 @pytest.fixture
@@ -48,8 +48,11 @@ def test_training_goes_on_in_the_environments_own_form_once_it_is_due(cartpole: 
     last, metrics, checkpoints = _trained(cartpole)
 
     # then it says so while it is easier, and episodes are of the easier form
-    assert [m.easier_until_env_steps for m in metrics] == [2_560] * 3 + [None] * 7
+    assert [m.easier_until_env_steps for m in metrics] == [2_560] * 3 + [None] * 6
     assert metrics[2].episode_length == 20
+    # and nothing of its own form before there is something to tell
+    assert [m.env_steps for m in metrics] == [640, 1_280, 1_920, *range(3_200, 6_401, 640)]
+    assert all(m.projected_return > 0 for m in metrics)
     assert metrics[-1].episode_length == 40
     # and no checkpoint passes an easier return for its own
     assert [c.episode_return is None for c in checkpoints[:4]] == [True] * 4
@@ -66,6 +69,21 @@ def test_it_resumes_to_the_bit(cartpole: Environment, index: int) -> None:
     resumed, _, _ = _trained(cartpole, resume=Checkpoint.from_bytes(checkpoints[index].to_bytes()))
 
     assert resumed.to_bytes() == whole.to_bytes()
+
+
+def test_the_first_part_ends_at_a_step_however_long_a_training_is() -> None:
+    easing = Easing(overrides={}, steps=2_600_000, share=0.65)
+
+    assert [easing.until(env_steps) for env_steps in (1_000_000, 4_000_000, 8_000_000)] == [650_000] + [2_600_000] * 2
+
+
+def test_a_training_that_is_over_as_it_changes_over_still_tells_how_it_went(cartpole: Environment) -> None:
+    metrics: list[Metrics] = []
+
+    result = train(cartpole, dataclasses.replace(_SETTINGS, env_steps=1_000), on_metrics=metrics.append)
+
+    assert result.finished
+    assert metrics[-1].env_steps == result.checkpoint.env_steps == 1_280
 
 
 def test_what_somebody_configured_is_not_made_easier(cartpole: Environment) -> None:

@@ -129,7 +129,8 @@ def train(
     last_metrics_secs = last_checkpoint_secs = -math.inf
     while run.env_steps < settings.env_steps and not should_stop():
         run.update()
-        if run.elapsed_secs - last_metrics_secs >= metrics_every_secs or run.env_steps >= settings.env_steps:
+        due = run.elapsed_secs - last_metrics_secs >= metrics_every_secs or run.env_steps >= settings.env_steps
+        if due and run.has_metrics:
             last_metrics_secs = run.elapsed_secs
             on_metrics(run.metrics())
         if run.elapsed_secs - last_checkpoint_secs >= checkpoint_every_secs and run.env_steps < settings.env_steps:
@@ -187,7 +188,6 @@ class _Run:
             threads=threads or physics.cores(),
         )
         self._state: learner.LearnerState = jax.jit(self._learner.init)(jax.random.PRNGKey(settings.seed))
-        self._report: learner.Report | None = None
         # When there was a speed to measure from, and how many steps it was: at first, and at the last metrics.
         self._first_mark: tuple[float, int] | None = None
         self._speed_mark: tuple[float, int] | None = None
@@ -206,6 +206,7 @@ class _Run:
         from tabrl_simulation.monitor import Monitor
 
         self._eased = eased
+        self._report: learner.Report | None = None
         self._environment = self._own if eased is None else curriculum.easier(self._own, eased)
         self._rollouts = self._collector(self._environment)
         self._monitor = Monitor(
@@ -285,9 +286,14 @@ class _Run:
             self._first_mark = self._speed_mark = (self.elapsed_secs, self.env_steps)
         if not self.startup_secs:
             self.startup_secs = self.elapsed_secs
-        if self._due() is not self._eased:
+        if self.env_steps < self._settings.env_steps and self._due() is not self._eased:
             self._enter(self._due())
             self._begin()
+
+    @property
+    def has_metrics(self) -> bool:
+        """Whether there was an update in the environment as it is now."""
+        return self._report is not None
 
     def metrics(self) -> Metrics:
         """Returns how it goes since the metrics before."""

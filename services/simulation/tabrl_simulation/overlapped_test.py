@@ -22,7 +22,7 @@ def cartpole() -> Environment:
     return dataclasses.replace(environments.load("CartpoleBalance"), episode_length=12)
 
 
-def _made(environment: Environment, settings: Settings, threads: int = 2) -> tuple[object, learner.LearnerState]:
+def _made(environment: Environment, settings: Settings, threads: int = 4) -> tuple[object, learner.LearnerState]:
     made = learner.make_learner(settings, observation_size=5, action_size=1)
     rollouts = overlapped.make_rollouts(environment, settings, made.networks, reward=None, weights={}, threads=threads)
     return rollouts, made.init(jax.random.PRNGKey(0))
@@ -83,16 +83,16 @@ def test_a_batch_of_halves_teaches_what_the_same_batch_in_one_piece_does(cartpol
 
 def test_a_training_in_halves_resumes_to_the_bit(cartpole: Environment) -> None:
     checkpoints = []
-    whole = train(cartpole, _SETTINGS, threads=2, checkpoint_every_secs=0, on_checkpoint=checkpoints.append)
+    whole = train(cartpole, _SETTINGS, threads=4, checkpoint_every_secs=0, on_checkpoint=checkpoints.append)
 
-    resumed = train(cartpole, _SETTINGS, threads=2, resume=checkpoints[1])
+    resumed = train(cartpole, _SETTINGS, threads=4, resume=checkpoints[1])
 
     assert any(path.startswith("rollout/half1/") for path in whole.checkpoint.arrays)
     assert resumed.checkpoint.to_bytes() == whole.checkpoint.to_bytes()
 
 
-@pytest.mark.parametrize(("num_envs", "threads"), [(128, 2), (257, 2), (256, 1)])
-def test_few_environments_or_one_thread_stay_in_one_piece(cartpole: Environment, num_envs: int, threads: int) -> None:
+@pytest.mark.parametrize(("num_envs", "threads"), [(128, 4), (257, 4), (256, 2)])
+def test_few_environments_or_few_threads_stay_in_one_piece(cartpole: Environment, num_envs: int, threads: int) -> None:
     made, _ = _made(cartpole, dataclasses.replace(_SETTINGS, num_envs=num_envs, num_minibatches=1), threads)
 
     assert isinstance(made, rollout.Rollouts)

@@ -68,13 +68,13 @@ def test_a_training_moves_robots_of_its_own_each_and_resumes_to_the_bit() -> Non
     checkpoints: list[Checkpoint] = []
     varied = dataclasses.replace(plain, domain_randomization=True)
 
-    whole = train(environment, varied, threads=2, checkpoint_every_secs=0, on_checkpoint=checkpoints.append).checkpoint
+    whole = train(environment, varied, threads=4, checkpoint_every_secs=0, on_checkpoint=checkpoints.append).checkpoint
 
     # then other robots moved than without, and the very same ones after a file
-    assert not np.array_equal(_qpos(whole), _qpos(train(environment, plain, threads=2).checkpoint))
+    assert not np.array_equal(_qpos(whole), _qpos(train(environment, plain, threads=4).checkpoint))
     half = Checkpoint.from_bytes(checkpoints[0].to_bytes())
     assert half.settings == varied
-    resumed = train(environment, varied, threads=2, resume=half).checkpoint
+    resumed = train(environment, varied, threads=4, resume=half).checkpoint
     assert resumed.to_bytes() == whole.to_bytes()
 
 

@@ -15,7 +15,9 @@ export function Checks({ metrics, termNames, highlighted }: ChecksProps) {
   const terms = termNames.filter((name) => metrics.termStatistics[name]);
   const { plateauSinceEnvSteps: plateau, easierUntilEnvSteps: easier, warnings } = metrics;
   const signs = [
-    easier === undefined ? "" : `An easier form of the task until step ${formatCount(easier)}; returns are of that form.`,
+    easier === undefined
+      ? ""
+      : `An easier form of the task until step ${formatCount(easier)}; returns are of that form.`,
     survivalOf(metrics),
     plateau === undefined ? "" : `No better since ${formatCount(plateau)} steps.`,
   ];

@@ -77,6 +77,7 @@ class HealthReporter:
         """Takes the processes to tell a service that starts from one that has ended."""
         self._topology = topology
         self._processes = processes
+        self._avoided: frozenset[str] = frozenset()
         self._channels = {
             name: grpc.aio.insecure_channel(topology.address(name), options=_CHANNEL_OPTIONS) for name in SERVICE_NAMES
         }
@@ -111,7 +112,7 @@ class HealthReporter:
         return SERVING if answer.status == health_pb2.HealthCheckResponse.SERVING else "not serving"
 
     async def avoided(self) -> frozenset[str]:
-        """Returns the services that the gateway sends no calls to; none of them while it does not say."""
+        """Returns the services that the gateway sends no calls to; while it does not say, what it said last."""
         connector = aiohttp.UnixConnector(path=self._topology.gateway_socket)
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECS)
         try:
@@ -120,15 +121,19 @@ class HealthReporter:
                 session.get("http://gateway/clusters?format=json") as answer,
             ):
                 clusters = json.loads(await answer.read())["cluster_statuses"]
-        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError):
+                self._avoided = frozenset(
+                    cluster["name"]
+                    for cluster in clusters
+                    if cluster["name"] in SERVICE_NAMES
+                    and any(host["health_status"].keys() & _AVOIDING for host in cluster.get("host_statuses", ()))
+                )
+        except aiohttp.ClientConnectorError:
             # While the gateway is down nobody is told anything through it, and its state is not a service's.
-            return frozenset()
-        return frozenset(
-            cluster["name"]
-            for cluster in clusters
-            if cluster["name"] in SERVICE_NAMES
-            and any(host.get("health_status", {}).keys() & _AVOIDING for host in cluster.get("host_statuses", ()))
-        )
+            self._avoided = frozenset()
+        except (aiohttp.ClientError, TimeoutError, ValueError, LookupError, TypeError, AttributeError):
+            # It is busy, and soon says more.
+            pass
+        return self._avoided
 
     async def serve(self) -> web.AppRunner:
         """Serves `GET /healthz`: 200 when all services serve, else 503, with the same JSON body."""

@@ -160,8 +160,7 @@ def _files(folder: Path) -> Iterable[Path]:
 
 def _zipped(folder: Path, files: Iterable[Path]) -> bytes:
     packed = io.BytesIO()
-    root = folder.resolve()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in files:
-            archive.write(path, path.resolve().relative_to(root).as_posix())
+            archive.write(path, path.relative_to(folder).as_posix())
     return packed.getvalue()

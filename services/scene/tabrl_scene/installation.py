@@ -53,6 +53,8 @@ class Installation:
                 return
         if self._failure is not None:
             raise self._failure
+        # Whatever else went wrong is a defect, and no installation.
+        task.result()
         yield _response(scene_pb2.ROBOT_INSTALLATION_STAGE_READY, robots.DOWNLOAD_BYTES, "The robots are installed")
 
     async def _install(self) -> None:

@@ -39,7 +39,8 @@ class Scenes:
         self._context = context
         self._root = Path(context.config.data) / "scenes"
         self._shelved: dict[str, ShelvedEnvironment] = {}
-        self._replaced: set[str] = set()
+        self._replaces: dict[str, str] = {}
+        self._loading = True
         # A scene may take gigabytes to read, so one is read at a time.
         self._reading = asyncio.Lock()
 
@@ -51,10 +52,21 @@ class Scenes:
                 if scene.facts.get("mujoco_version") != _mujoco_version():
                     scene = await self._read_again(environment_id, scene)
                 await self._shelve(environment_id, scene)
-            except (OSError, ValueError, KeyError, TypeError, LookupError, SceneRefused, JailUnavailable) as error:
+            except (OSError, ValueError, TypeError, LookupError, SceneRefused, JailUnavailable, TabrlError) as error:
                 self._context.log.warning(
                     "an uploaded scene cannot be used", environment_id=environment_id, error=str(error)
                 )
+        self._loading = False
+
+    def require_loaded(self, environment_id: str) -> None:
+        """Makes sure that a scene that is not there is not only still to be read.
+
+        Raises:
+            TabrlError: it may be one that is read soon (SERVICE_UNAVAILABLE).
+        """
+        if self._loading and environment_id.startswith(store.PREFIX) and environment_id not in self._shelved:
+            message = "The uploaded scenes are still being read after a start; try again in a moment."
+            raise TabrlError(grpc.StatusCode.UNAVAILABLE, "SERVICE_UNAVAILABLE", message, retry_after_secs=1.0)
 
     @property
     def environments(self) -> Mapping[str, ShelvedEnvironment]:
@@ -64,8 +76,9 @@ class Scenes:
     @property
     def summaries(self) -> list[scene_pb2.EnvironmentSummary]:
         """Summaries of the scenes to list: those that no later configuration replaces."""
+        replaced = set(self._replaces.values())
         shelved = self._shelved.items()
-        return [each.message.summary for environment_id, each in shelved if environment_id not in self._replaced]
+        return [each.message.summary for environment_id, each in shelved if environment_id not in replaced]
 
     async def describe(self, environment_id: str) -> scene_pb2.Scene:
         """Returns what was uploaded and decided.
@@ -108,7 +121,8 @@ class Scenes:
         if config == scene.config:
             return self._shelved[environment_id]
         async with self._reading:
-            found = await _examined(_packed(scene), "scene.zip", main_file="scene.xml", config=config)
+            packed = await asyncio.to_thread(_packed, scene)
+            found = await _examined(packed, "scene.zip", main_file="scene.xml", config=config)
         changed = replace(scene, config=config, facts=found.facts, replaces=environment_id)
         return await self._keep(changed)
 
@@ -133,20 +147,25 @@ class Scenes:
             ) from error
         kept = await asyncio.to_thread(store.read, environment_id, self._root)
         self._context.log.info("scene kept", environment_id=environment_id, replaces=scene.replaces)
-        return await self._shelve(environment_id, kept)
+        shelved = await self._shelve(environment_id, kept)
+        if scene.replaces:
+            # An earlier configuration that is wanted again is the newer one again, until the next start.
+            replaces = {newer: older for newer, older in self._replaces.items() if older != environment_id}
+            self._replaces = {**replaces, environment_id: scene.replaces}
+        return shelved
 
     async def _shelve(self, environment_id: str, scene: store.StoredScene) -> ShelvedEnvironment:
         shelved = await asyncio.to_thread(_shelved, environment_id, scene, self._context.artifacts)
         self._shelved[environment_id] = shelved
         if scene.replaces and scene.replaces != environment_id:
-            self._replaced.add(scene.replaces)
-        self._replaced.discard(environment_id)
+            self._replaces[environment_id] = scene.replaces
         return shelved
 
     async def _read_again(self, environment_id: str, scene: store.StoredScene) -> store.StoredScene:
         """Returns the scene with what this version of MuJoCo finds in it."""
         async with self._reading:
-            found = await examine(_packed(scene), "scene.zip", main="scene.xml", config=scene.config)
+            packed = await asyncio.to_thread(_packed, scene)
+            found = await examine(packed, "scene.zip", main="scene.xml", config=scene.config)
         await asyncio.to_thread(store.write_facts, self._root, environment_id, found.facts)
         return replace(scene, facts=found.facts)
 
@@ -169,9 +188,9 @@ async def _examined(content: bytes, file_name: str, *, main_file: str, config: S
 
 
 def _packed(scene: store.StoredScene) -> bytes:
-    """Returns a kept scene as a zip."""
+    """Returns a kept scene as a zip, about as small as the one that was uploaded, which is what may be read."""
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("scene.xml", scene.xml)
         for path, content in scene.assets.items():
             archive.writestr(path, content)

@@ -117,6 +117,36 @@ async def test_another_configuration_is_another_environment_that_takes_the_place
     assert config_of(scene.config) == kept.config
 
 
+async def test_the_newest_configuration_is_listed_after_a_restart_too(
+    tmp_path: Path,
+) -> None:
+    servicer = await _servicer(tmp_path)
+    (piece,) = _pieces(_HOPPER, 1 << 20)
+    first = (await servicer.UploadScene(piece, None)).environment.summary.environment_id
+    config = (await servicer.GetScene(scene_pb2.GetSceneRequest(environment_id=first), None)).scene.config
+    ids = [first]
+    # given configurations of each other, whose ids come in any order
+    for timestep in (0.005, 0.002, 0.004):
+        changed = scene_pb2.SceneConfig()
+        changed.CopyFrom(config)
+        changed.physics_timestep_secs = timestep
+        request = scene_pb2.UpdateSceneConfigRequest(environment_id=ids[-1], config=changed)
+        ids.append((await servicer.UpdateSceneConfig(request, None)).environment.summary.environment_id)
+    assert await _listed(servicer) == [ids[-1]]
+
+    # then it is the same after a restart
+    assert await _listed(await _servicer(tmp_path)) == [ids[-1]]
+    # and the first may be wanted again
+    request = scene_pb2.UpdateSceneConfigRequest(environment_id=ids[-1], config=config)
+    assert (await servicer.UpdateSceneConfig(request, None)).environment.summary.environment_id == first
+    assert await _listed(servicer) == [first]
+
+
+async def _listed(servicer: SceneServicer) -> list[str]:
+    listed = await servicer.ListEnvironments(scene_pb2.ListEnvironmentsRequest(category="custom"), None)
+    return [each.environment_id for each in listed.environments]
+
+
 @pytest.mark.parametrize(
     ("change", "field", "says"),
     [

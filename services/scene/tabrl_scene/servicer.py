@@ -94,6 +94,7 @@ class SceneServicer(scene_pb2_grpc.SceneServiceServicer):
         return scene_pb2.UpdateSceneConfigResponse(environment=found.message, scene=scene)
 
     def _find(self, environment_id: str) -> ShelvedEnvironment:
+        self._scenes.require_loaded(environment_id)
         return self._scenes.environments.get(environment_id) or self._shelf.find(environment_id)
 
     async def InstallRobots(

@@ -110,17 +110,17 @@ class Uploads:
 
         async def read() -> ShelvedEnvironment:
             path = self._path(upload_id)
-            content = await asyncio.to_thread(path.read_bytes)
             try:
+                content = await asyncio.to_thread(path.read_bytes)
                 found = await self._scenes.add(
                     content, request.file_name, title=request.title, main_file=request.main_file
                 )
-            except TabrlError as error:
+            except BaseException as error:
                 # What passes by itself is tried again with the next call; what was refused stays refused.
-                if error.code is not grpc.StatusCode.INVALID_ARGUMENT:
-                    self._readings.pop(upload_id, None)
-                else:
+                if isinstance(error, TabrlError) and error.code is grpc.StatusCode.INVALID_ARGUMENT:
                     await asyncio.to_thread(path.unlink, missing_ok=True)
+                else:
+                    self._readings.pop(upload_id, None)
                 raise
             await asyncio.to_thread(path.unlink, missing_ok=True)
             return found

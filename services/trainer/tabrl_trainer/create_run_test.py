@@ -26,6 +26,7 @@ from tabrl_trainer.conftest import (
     trainer,
 )
 from tabrl_trainer.models import Base, CheckpointRow
+from tabrl_trainer.submission import check_backend
 
 
 async def test_a_run_is_told_from_submission_to_its_final_policy(rig):
@@ -93,6 +94,16 @@ async def test_settings_that_do_not_fit_together_are_refused(rig):
     assert (error.reason, error.fields[0][0]) == ("INVALID_FIELD", "spec.settings.num_minibatches")
     error = await refused(rig, settings=trainer_pb2.TrainingSettings(domain_randomization=True))
     assert (error.reason, error.fields[0][0]) == ("INVALID_FIELD", "spec.settings.domain_randomization")
+
+
+def test_robots_that_differ_want_mujoco_c():
+    settings = trainer_pb2.TrainingSettings(domain_randomization=True)
+    spec = trainer_pb2.RunSpec(
+        environment_id="Go1JoystickFlatTerrain", settings=settings, backend=trainer_pb2.PHYSICS_BACKEND_MJX
+    )
+    with pytest.raises(TabrlError) as caught:
+        check_backend(spec)
+    assert (caught.value.reason, caught.value.fields[0][0]) == ("INVALID_FIELD", "spec.settings.domain_randomization")
 
 
 async def test_without_scene_no_run_is_taken(config, worker, exporter):

@@ -131,8 +131,9 @@ class Publisher:
         """Whether an error may have been a mishap; INTERNAL is taken for one twice per checkpoint."""
         if error.reason != "INTERNAL":
             return False
-        seen = self._internal_errors.get(candidate.number, 0) + 1
-        self._internal_errors = {candidate.number: seen}
+        seen = self._internal_errors.pop(candidate.number, 0) + 1
+        if seen < _MOST_INTERNAL_ERRORS:
+            self._internal_errors[candidate.number] = seen
         return seen < _MOST_INTERNAL_ERRORS
 
 

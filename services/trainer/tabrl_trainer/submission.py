@@ -12,7 +12,7 @@ from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.client import call
 from tabrl_chassis.errors import TabrlError, invalid_field
 from tabrl_chassis.service import Context
-from tabrl_simulation.backends import BackendUnavailable, require
+from tabrl_simulation.backends import MUJOCO_C, BackendUnavailable, require
 from tabrl_simulation.rewards.container import ProgramHeader, ProgramRefused, unpack
 from tabrl_simulation.rewards.onnx_gate import check_onnx
 from tabrl_simulation.settings import InvalidSettings, Settings, default_settings, require_trainable
@@ -44,16 +44,20 @@ async def check_spec(context: Context[TrainerConfig], spec: trainer_pb2.RunSpec)
     filled = trainer_pb2.RunSpec()
     filled.CopyFrom(spec)
     filled.settings.CopyFrom(settings_message(_settings(spec)))
-    _check_backend(spec)
+    check_backend(spec)
     if spec.HasField("reward"):
         await asyncio.to_thread(_check_reward, context.artifacts, spec, fingerprint)
     return Submission(filled, fingerprint)
 
 
-def _check_backend(spec: trainer_pb2.RunSpec) -> None:
+def check_backend(spec: trainer_pb2.RunSpec) -> None:
+    """Refuses physics that cannot be had here, or that lack what the settings ask for. Raises `TabrlError`."""
     backend = backend_of(spec)
     if backend is None:
         return
+    if spec.settings.domain_randomization and backend != MUJOCO_C:
+        description = f"{backend} does not do it yet; leave it out, or take mujoco-c as the backend"
+        raise invalid_field("spec.settings.domain_randomization", description)
     try:
         require(backend)
     except BackendUnavailable as error:

@@ -29,7 +29,7 @@ const REMEDIES: Readonly<Record<string, (metadata: Readonly<Record<string, strin
     "Open the page as http://localhost or http://127.0.0.1 with its port; from another machine, forward the port with `ssh -L`.",
   ORIGIN_NOT_ALLOWED: () => "Open TabRL's own page; pages of other sites may not call it.",
   ROUTE_NOT_FOUND: () => "Page and services are of different versions; reload the page.",
-  REQUEST_TOO_LARGE: () => "Shorten it: a request may have 1 MB.",
+  REQUEST_TOO_LARGE: ({ limit_bytes }) => `Shorten it: a request may have ${Number(limit_bytes ?? 4 << 20) >> 20} MiB.`,
   DEADLINE_EXCEEDED: () => "The answer took too long; try again.",
   PARITY_FAILED: () => "The exported controller does not match its training. Train again or report it.",
   SERVICE_UNAVAILABLE: () => "It comes back by itself within seconds.",

@@ -121,7 +121,7 @@ def read(environment_id: str, root: Path | None = None) -> StoredScene:
 
 
 def write(root: Path, scene: StoredScene) -> str:
-    """Keeps a scene, whole or not at all, and returns its id; what is there already stays.
+    """Keeps a scene, whole or not at all even after a power cut, and returns its id; one that is there whole stays.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written.
@@ -130,7 +130,9 @@ def write(root: Path, scene: StoredScene) -> str:
     environment_id = identify(scene)
     path = root / environment_id
     if path.is_dir():
-        return environment_id
+        if _is_whole(root, environment_id):
+            return environment_id
+        shutil.rmtree(path)
     root.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=root, prefix=".writing-"))
     try:
@@ -149,14 +151,33 @@ def write(root: Path, scene: StoredScene) -> str:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
         unfinished.chmod(0o755)
+        for written in (*unfinished.rglob("*"), unfinished):
+            _sync(written)
         try:
             unfinished.rename(path)
         except OSError:
             if not path.is_dir():  # another process wrote the same at the same time
                 raise
+        _sync(root)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return environment_id
+
+
+def _is_whole(root: Path, environment_id: str) -> bool:
+    try:
+        return identify(read(environment_id, root)) == environment_id
+    except (OSError, ValueError, TypeError, LookupError):
+        return False
+
+
+def _sync(path: Path) -> None:
+    """Brings a file or a folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_facts(root: Path, environment_id: str, facts: Mapping[str, Any]) -> None:

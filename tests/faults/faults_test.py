@@ -62,16 +62,16 @@ class Watcher(threading.Thread):
 
 
 def ask(connection: Connection, service: str) -> None:
-    """A cheap call of each service. Raises CallError."""
+    """A cheap call of each service, as a person's terminal makes it. Raises CallError."""
     match service:
         case "scene":
-            connection.scene.ListEnvironments(scene_pb2.ListEnvironmentsRequest(), timeout=20)
+            connection.call(connection.scene.ListEnvironments, scene_pb2.ListEnvironmentsRequest())
         case "rewardgen":
-            connection.rewards.ListModels(rewardgen_pb2.ListModelsRequest(), timeout=20)
+            connection.call(connection.rewards.ListModels, rewardgen_pb2.ListModelsRequest())
         case "trainer":
-            connection.trainer.ListRuns(trainer_pb2.ListRunsRequest(), timeout=20)
+            connection.call(connection.trainer.ListRuns, trainer_pb2.ListRunsRequest())
         case "exporter":
-            connection.exporter.ListPolicies(exporter_pb2.ListPoliciesRequest(), timeout=20)
+            connection.call(connection.exporter.ListPolicies, exporter_pb2.ListPoliciesRequest())
         case "inference":
             with pytest.raises(grpc.RpcError) as raised:
                 connection.inference.GetActSignature(inference_pb2.GetActSignatureRequest(policy_id="none"), timeout=20)

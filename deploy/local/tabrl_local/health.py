@@ -125,7 +125,11 @@ class HealthReporter:
                     cluster["name"]
                     for cluster in clusters
                     if cluster["name"] in SERVICE_NAMES
-                    and any(host["health_status"].keys() & _AVOIDING for host in cluster.get("host_statuses", ()))
+                    and any(
+                        host["health_status"].get(flag)
+                        for host in cluster.get("host_statuses", ())
+                        for flag in _AVOIDING
+                    )
                 )
         except aiohttp.ClientConnectorError:
             # While the gateway is down nobody is told anything through it, and its state is not a service's.

@@ -46,17 +46,27 @@ class Scenes:
 
     async def load(self) -> None:
         """Fills it from the data folder; a damaged scene is left out, and said to be."""
-        for environment_id in await asyncio.to_thread(store.ids, self._root):
-            try:
-                scene = await asyncio.to_thread(store.read, environment_id, self._root)
-                if scene.facts.get("mujoco_version") != _mujoco_version():
-                    scene = await self._read_again(environment_id, scene)
-                await self._shelve(environment_id, scene)
-            except (OSError, ValueError, TypeError, LookupError, SceneRefused, JailUnavailable, TabrlError) as error:
-                self._context.log.warning(
-                    "an uploaded scene cannot be used", environment_id=environment_id, error=str(error)
-                )
-        self._loading = False
+        try:
+            for environment_id in await asyncio.to_thread(store.ids, self._root):
+                try:
+                    scene = await asyncio.to_thread(store.read, environment_id, self._root)
+                    if scene.facts.get("mujoco_version") != _mujoco_version():
+                        scene = await self._read_again(environment_id, scene)
+                    await self._shelve(environment_id, scene)
+                except (
+                    OSError,
+                    ValueError,
+                    TypeError,
+                    LookupError,
+                    SceneRefused,
+                    JailUnavailable,
+                    TabrlError,
+                ) as error:
+                    self._context.log.warning(
+                        "an uploaded scene cannot be used", environment_id=environment_id, error=str(error)
+                    )
+        finally:
+            self._loading = False
 
     def require_loaded(self, environment_id: str) -> None:
         """Makes sure that a scene that is not there is not only still to be read.

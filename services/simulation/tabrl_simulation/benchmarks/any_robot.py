@@ -68,7 +68,6 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for the scene, the checkpoints and the sealed reward")
     arguments = parser.parse_args()
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    os.environ.setdefault("MUJOCO_GL", "osmesa")
     arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="tabrl-any-robot-") as passing:
         folder = arguments.keep or Path(passing)

@@ -96,9 +96,10 @@ def _measure(seed: int, env_steps: int, out: Path, keep: Path | None) -> dict[st
         on_metrics=lambda m: curve.append((m.env_steps, m.elapsed_secs, m.episode_return)),
         on_checkpoint=lambda checkpoint: kept.append((time.monotonic() - began, checkpoint)),
     )
-    # The first of them are of an easier form of the task.
+    # The first of them have learned from an easier form of the task alone.
     begun = curriculum.easing(environment)
-    kept = [each for each in kept if begun is None or each[1].env_steps >= begun.until(chosen.env_steps)]
+    least = begun.until(chosen.env_steps) + chosen.batch_steps if begun is not None else 0
+    kept = [each for each in kept if each[1].env_steps >= least]
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
         for _, checkpoint in kept:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -114,8 +115,10 @@ def draw(
 ) -> None:
     """Writes pictures of one walk, every tenth of a second from two seconds on, side by side as a PNG; none of a fall.
 
-    Needs an OpenGL context, such as `MUJOCO_GL=osmesa` gives; other arguments as for `walk`.
+    Does nothing unless `MUJOCO_GL` says what draws, such as osmesa; other arguments as for `walk`.
     """
+    if not os.environ.get("MUJOCO_GL"):
+        return
     import mujoco
     import numpy as np
     from matplotlib import image

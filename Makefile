@@ -161,6 +161,7 @@ bench: install ## Learning curves and step rates on this machine (minutes; BENCH
 	@$(UV) venv --quiet --allow-existing --python '$(PYTHON)' $(@D)
 	@$(UV) pip install --python $(@D)/bin/python --require-hashes -r deploy/locks/peers.txt
 	@$(UV) pip install --quiet --python $(@D)/bin/python --no-deps -e services/simulation
+	@$(@D)/bin/python deploy/install/compile_bytecode.py $$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 	@touch $@
 
 .PHONY: bench-peers

@@ -71,19 +71,46 @@ def test_it_resumes_to_the_bit(cartpole: Environment, index: int) -> None:
     assert resumed.to_bytes() == whole.to_bytes()
 
 
+def test_with_more_steps_to_make_the_easier_form_lasts_no_longer(cartpole: Environment) -> None:
+    # given checkpoints of before the changeover at 2,560 steps, and of long after it
+    _, _, checkpoints = _trained(cartpole)
+    longer = dataclasses.replace(_SETTINGS, env_steps=16_000)
+
+    for checkpoint in (checkpoints[1], checkpoints[4]):
+        metrics: list[Metrics] = []
+        train(cartpole, longer, resume=checkpoint, metrics_every_secs=0, on_metrics=metrics.append)
+
+        eased = [m.env_steps for m in metrics if m.easier_until_env_steps is not None]
+        assert eased == [1_920] * (checkpoint is checkpoints[1])
+
+
+def test_a_policy_that_went_on_from_its_own_form_is_not_made_to_find_its_feet_again(cartpole: Environment) -> None:
+    last, _, checkpoints = _trained(cartpole)
+    faster = dataclasses.replace(_SETTINGS, learning_rate=1e-4)
+
+    for checkpoint, eased in ((last, False), (checkpoints[1], True)):
+        metrics: list[Metrics] = []
+        train(cartpole, faster, resume=checkpoint, metrics_every_secs=0, on_metrics=metrics.append)
+
+        assert (metrics[0].easier_until_env_steps is not None) is eased
+
+
 def test_the_first_part_ends_at_a_step_however_long_a_training_is() -> None:
     easing = Easing(overrides={}, steps=2_600_000, share=0.65)
 
     assert [easing.until(env_steps) for env_steps in (1_000_000, 4_000_000, 8_000_000)] == [650_000] + [2_600_000] * 2
 
 
-def test_a_training_that_is_over_as_it_changes_over_still_tells_how_it_went(cartpole: Environment) -> None:
+@pytest.mark.parametrize(("env_steps", "updates"), [(1_000, 2), (1_281, 3), (1_700, 3)])
+def test_the_last_update_is_always_in_its_own_form(cartpole: Environment, env_steps: int, updates: int) -> None:
     metrics: list[Metrics] = []
 
-    result = train(cartpole, dataclasses.replace(_SETTINGS, env_steps=1_000), on_metrics=metrics.append)
+    settings = dataclasses.replace(_SETTINGS, env_steps=env_steps)
+    result = train(cartpole, settings, metrics_every_secs=0, on_metrics=metrics.append)
 
     assert result.finished
-    assert metrics[-1].env_steps == result.checkpoint.env_steps == 1_280
+    assert metrics[-1].env_steps == result.checkpoint.env_steps == 640 * updates
+    assert metrics[-1].easier_until_env_steps is None
 
 
 def test_what_somebody_configured_is_not_made_easier(cartpole: Environment) -> None:

@@ -187,7 +187,7 @@ def make_learner(
     def init(key: jax.Array) -> LearnerState:
         key, policy_key, value_key = jax.random.split(key, 3)
         policy = networks.policy_network.init(policy_key)
-        if settings.initial_std is not None:
+        if settings.initial_std:
             policy = _with_initial_std(policy, settings.initial_std, action_size)
         params = losses.PPONetworkParams(policy=policy, value=networks.value_network.init(value_key))
         return LearnerState(

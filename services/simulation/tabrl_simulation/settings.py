@@ -45,8 +45,8 @@ class Settings:
         hidden_layer_sizes: widths of the hidden layers of policy and value network.
         domain_randomization: whether each environment gets a robot and a ground of its own: masses, friction, gains as
             the environment's authors vary them, so that the policy gets along with more than one.
-        initial_std: standard deviation, before tanh, of the first policy's actions, whose mean is then near 0; None for
-            about 0.7, and a mean of any size. A robot on legs that starts with less falls less.
+        initial_std: standard deviation, before tanh, of the first policy's actions, whose mean is then near 0; 0 for the
+            network's own, about 0.7 with a mean of any size. A robot on legs that starts with less falls less.
     """
 
     env_steps: int
@@ -61,7 +61,7 @@ class Settings:
     reward_scaling: float = 1.0
     hidden_layer_sizes: tuple[int, ...] = (64, 64)
     domain_randomization: bool = False
-    initial_std: float | None = None
+    initial_std: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuses numbers that no training can use.
@@ -75,10 +75,9 @@ class Settings:
             value = getattr(self, name)
             if not (math.isfinite(value) and 0 < value <= limit):
                 raise InvalidSettings(name, f"{value} is not above 0 and at most {limit}")
-        if not (math.isfinite(self.entropy_cost) and 0 <= self.entropy_cost <= 10):
-            raise InvalidSettings("entropy_cost", f"{self.entropy_cost} is not between 0 and 10")
-        if self.initial_std is not None and not (math.isfinite(self.initial_std) and 0 < self.initial_std <= 10):
-            raise InvalidSettings("initial_std", f"{self.initial_std} is not above 0 and at most 10")
+        for name in _UP_TO_TEN:
+            if not (math.isfinite(getattr(self, name)) and 0 <= getattr(self, name) <= 10):
+                raise InvalidSettings(name, f"{getattr(self, name)} is not between 0 and 10")
         if self.num_minibatches > self.num_envs:
             message = f"{self.num_minibatches} is more than the {self.num_envs} environments to share out"
             raise InvalidSettings("num_minibatches", message)
@@ -137,12 +136,12 @@ _INTEGER_RANGES: Final = {
     "updates_per_batch": (1, 64),
 }
 _POSITIVE_LIMITS: Final = {"learning_rate": 1.0, "discounting": 1.0, "reward_scaling": 1e6}
+_UP_TO_TEN: Final = ("entropy_cost", "initial_std")
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     **dict.fromkeys(_INTEGER_RANGES, (int,)),
-    **dict.fromkeys((*_POSITIVE_LIMITS, "entropy_cost"), (int, float)),
+    **dict.fromkeys((*_POSITIVE_LIMITS, *_UP_TO_TEN), (int, float)),
     "hidden_layer_sizes": (tuple, list),
     "domain_randomization": (bool,),
-    "initial_std": (int, float, type(None)),
 }
 # What files of earlier releases do not have; they mean the default.
 _ADDED: Final = frozenset({"domain_randomization", "initial_std"})

@@ -31,7 +31,7 @@ def test_an_unknown_environment_has_none() -> None:
         ("learning_rate", float("nan")),
         ("discounting", 1.01),
         ("entropy_cost", -0.1),
-        ("initial_std", 0.0),
+        ("initial_std", -0.1),
         ("initial_std", float("inf")),
         ("hidden_layer_sizes", ()),
         ("hidden_layer_sizes", (64, 0)),

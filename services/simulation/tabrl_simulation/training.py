@@ -25,7 +25,6 @@ from tabrl_simulation.settings import InvalidSettings, Settings, default_setting
 
 if TYPE_CHECKING:
     from tabrl_simulation import learner
-    from tabrl_simulation.curriculum import Easing
     from tabrl_simulation.environments import Environment
     from tabrl_simulation.rollout import Reward
 
@@ -42,6 +41,8 @@ __all__ = [
 ]
 
 _WARMUP_ROLLOUTS: Final = 3
+_EASIER_UNTIL: Final = "training/easier_until"
+"""In a checkpoint of an environment's easier form: the control step up to which it lasts."""
 
 
 class RewardMismatch(ValueError):
@@ -104,15 +105,16 @@ def train(
         reward: what to train for; None for the environment's own reward.
         weights: of the reward's terms; 1 for those left out.
         resume: a checkpoint to go on from. With the same settings (`env_steps` aside), reward and weights, training
-            goes on as if it had not stopped: to the bit on the same machine and physics backend, with new episodes on
-            another backend. Otherwise what was learned is kept, and steps start anew too.
+            goes on as if it had not stopped: to the bit on the same machine, physics backend and layout (`overlapped`),
+            with new episodes on others. Otherwise what was learned is kept, and steps start anew too.
         checkpoint_every_secs: time between two checkpoints.
         metrics_every_secs: least time between two calls of `on_metrics`.
         on_metrics: told how it goes.
         on_checkpoint: given each checkpoint.
         should_stop: asked before each rollout.
         backend: physics, one of `backends.NAMES`; None for the fastest here that has all the environment needs.
-        threads: for physics on the processor; None for one per processor.
+        threads: for physics on the processor; None for one per processor. From four on, many environments are in two
+            halves with draws of their own (`overlapped`), which learn as well but not the same.
 
     Raises:
         RewardMismatch: the reward is not one for this environment.
@@ -194,20 +196,23 @@ class _Run:
         self.env_steps = 0
         self.startup_secs = 0.0
         self.last_metrics: Metrics | None = None
-        self._enter(self._due())
+        self._easier_until = self._easing.until(settings.env_steps) if self._easing is not None else 0
 
-    def _due(self) -> Easing | None:
-        """Returns how the environment is to be easier after so many steps; None where it is to be its own."""
-        easing = self._easing
-        return easing if easing is not None and self.env_steps < easing.until(self._settings.env_steps) else None
+    def _easier_is_due(self) -> bool:
+        """Returns whether the next update is in the easier form: never the last one, so that it ends in its own."""
+        update_steps = self._settings.batch_steps * self._own.action_repeat
+        return self.env_steps < self._easier_until and self.env_steps + update_steps < self._settings.env_steps
 
-    def _enter(self, eased: Easing | None) -> None:
+    def _enter_due_form(self) -> None:
         """Makes rollouts in the environment as it is due, with nothing reported of it yet."""
         from tabrl_simulation.monitor import Monitor
 
-        self._eased = eased
+        self._eased = self._easing is not None and self._easier_is_due()
         self._report: learner.Report | None = None
-        self._environment = self._own if eased is None else curriculum.easier(self._own, eased)
+        self._first_mark = self._speed_mark = None
+        self._environment = self._own
+        if self._easing is not None and self._eased:
+            self._environment = curriculum.easier(self._own, self._easing)
         self._rollouts = self._collector(self._environment)
         self._monitor = Monitor(
             self._rollouts.terms,
@@ -224,6 +229,7 @@ class _Run:
         """Begins anew, or goes on from a checkpoint."""
 
         if resume is None:
+            self._enter_due_form()
             self._begin()
             return
         resume.require(self._own)
@@ -233,18 +239,30 @@ class _Run:
             self._state = tree_paths.unflatten("learner", self._state, resume.group("learner"))
         except (KeyError, ValueError) as e:
             raise CheckpointError(f"The checkpoint does not fit these settings: {e}") from e
-        if self._continues(resume):
+        was_easier_until = int(resume.arrays.get(_EASIER_UNTIL, np.int64(0)))
+        continues = self._continues(resume)
+        if continues:
             self.env_steps = resume.env_steps
-            if self._due() is not self._eased:
-                self._enter(self._due())
-            # Files of older releases lack some of what follows; what was learned counts more than the episodes.
-            with contextlib.suppress(KeyError, ValueError):
-                self._monitor.restore(resume.within("training"))
-            if resume.backend == self._rollouts.backend:
-                with contextlib.suppress(KeyError, ValueError):
-                    self._rollouts.restore(resume.within("rollout"))
-                    return
-        self._begin()
+            # With another number of steps to make, the easier form would last for another number of them.
+            self._easier_until = was_easier_until
+        elif resume.reward_program_sha256 is None and not was_easier_until:
+            # It has found its feet.
+            self._easier_until = 0
+        self._enter_due_form()
+        if not (continues and self._eased == bool(was_easier_until) and self._restored(resume)):
+            self._begin()
+
+    def _restored(self, resume: Checkpoint) -> bool:
+        """Takes up what was shown, and where the environments stood; returns False where they are to begin anew."""
+        # Files of older releases lack some of what follows; what was learned counts more than the episodes.
+        with contextlib.suppress(KeyError, ValueError):
+            self._monitor.restore(resume.within("training"))
+        if resume.backend != self._rollouts.backend:
+            return False
+        with contextlib.suppress(KeyError, ValueError):
+            self._rollouts.restore(resume.within("rollout"))
+            return True
+        return False
 
     def _begin(self) -> None:
         import jax
@@ -286,8 +304,8 @@ class _Run:
             self._first_mark = self._speed_mark = (self.elapsed_secs, self.env_steps)
         if not self.startup_secs:
             self.startup_secs = self.elapsed_secs
-        if self.env_steps < self._settings.env_steps and self._due() is not self._eased:
-            self._enter(self._due())
+        if self._eased and not self._easier_is_due():
+            self._enter_due_form()
             self._begin()
 
     @property
@@ -324,7 +342,7 @@ class _Run:
             plateau_since_env_steps=monitor.plateau_since(steps),
             warnings=monitor.warnings(),
             gradient_norm=float(self._report.gradient_norm),
-            easier_until_env_steps=self._eased.until(self._settings.env_steps) if self._eased else None,
+            easier_until_env_steps=self._easier_until if self._eased else None,
         )
         self._speed_mark = (now, steps)
         return self.last_metrics
@@ -351,6 +369,7 @@ class _Run:
                 **tree_paths.flatten("learner", jax.device_get(self._state)),
                 **{f"rollout/{path}": value for path, value in self._rollouts.save().items()},
                 **{f"training/{path}": value for path, value in self._monitor.save().items()},
+                **({_EASIER_UNTIL: np.asarray(self._easier_until)} if self._eased else {}),
             },
         )
 

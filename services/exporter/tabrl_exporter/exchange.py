@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 __all__ = ["Export", "Exported", "Parity", "Refusal", "RewardFiles", "parse_export", "parse_reply", "to_line"]
@@ -56,15 +56,17 @@ class Refusal:
     """An order that cannot be carried out.
 
     Attributes:
-        reason: `CHECKPOINT_INCOMPATIBLE`, `PARITY_FAILED`, `REWARD_MISMATCH`, `STORAGE_FULL`, or `INTERNAL` for a
-            defect.
+        reason: `CHECKPOINT_INCOMPATIBLE`, `PARITY_FAILED`, `REWARD_MISMATCH`, `ROBOT_NOT_INSTALLED`, `STORAGE_FULL`,
+            or `INTERNAL` for a defect.
         message: what is wrong, and what to do.
         fields: for PARITY_FAILED, each output that moved with how far.
+        metadata: what else a program may want to know of it.
     """
 
     reason: str
     message: str
     fields: Mapping[str, str]
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def to_line(message: Export | Exported | Refusal) -> bytes:

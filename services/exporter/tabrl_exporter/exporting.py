@@ -35,6 +35,7 @@ _CODES = {
     "CHECKPOINT_INCOMPATIBLE": grpc.StatusCode.FAILED_PRECONDITION,
     "PARITY_FAILED": grpc.StatusCode.FAILED_PRECONDITION,
     "REWARD_MISMATCH": grpc.StatusCode.INVALID_ARGUMENT,
+    "ROBOT_NOT_INSTALLED": grpc.StatusCode.FAILED_PRECONDITION,
     "STORAGE_FULL": grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 _ONNX_TYPE = "application/octet-stream"
@@ -144,4 +145,5 @@ def _error(refusal: exchange.Refusal) -> Exception:
     if code is None:
         # A defect: the chassis logs the traceback under an incident and answers INTERNAL.
         return RuntimeError(f"the export process failed:\n{refusal.message}")
-    return TabrlError(code, refusal.reason, refusal.message, fields=list(refusal.fields.items()))
+    fields = list(refusal.fields.items())
+    return TabrlError(code, refusal.reason, refusal.message, fields=fields, metadata=refusal.metadata)

@@ -56,6 +56,7 @@ def _carry_out(order: exchange.Export, benches: dict[str, Workbench]) -> exchang
     from tabrl_simulation.checkpoint import Checkpoint, CheckpointError
     from tabrl_simulation.controllers import build
     from tabrl_simulation.controllers.merge import RewardGraphError
+    from tabrl_simulation.environments import MissingRobot
     from tabrl_simulation.rewards.container import ProgramRefused
 
     training.use_compilation_cache()
@@ -66,6 +67,8 @@ def _carry_out(order: exchange.Export, benches: dict[str, Workbench]) -> exchang
         bench = benches[order.environment_id]
         reward = _reward(order.reward)
         made = build.build_controller(bench, checkpoint, reward, checkpoint_sha256=order.checkpoint_sha256)
+    except MissingRobot as error:
+        return exchange.Refusal("ROBOT_NOT_INSTALLED", str(error), {}, {"robot": error.robot, "remedy": error.remedy})
     except CheckpointError as error:
         return exchange.Refusal("CHECKPOINT_INCOMPATIBLE", str(error), {})
     except (build.RewardMismatchError, ProgramRefused, RewardGraphError) as error:

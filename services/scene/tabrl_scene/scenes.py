@@ -43,6 +43,7 @@ class Scenes:
         self._loading = True
         # A scene may take gigabytes to read, so one is read at a time.
         self._reading = asyncio.Lock()
+        self._configuring: dict[tuple[str, bytes], asyncio.Task[ShelvedEnvironment]] = {}
 
     async def load(self) -> None:
         """Fills it from the data folder; a damaged scene is left out, and said to be."""
@@ -120,9 +121,20 @@ class Scenes:
     async def configure(self, environment_id: str, message: scene_pb2.SceneConfig) -> ShelvedEnvironment:
         """Returns the environment of an uploaded scene with another configuration.
 
+        It is made also when the caller does not wait for it, so that calling again finds it.
+
         Raises:
-            TabrlError: SCENE_NOT_EDITABLE, INVALID_FIELD, JAIL_UNAVAILABLE or STORAGE_FULL.
+            TabrlError: SCENE_NOT_EDITABLE, SCENE_REFUSED, INVALID_FIELD, JAIL_UNAVAILABLE or STORAGE_FULL.
         """
+        asked = environment_id, message.SerializeToString(deterministic=True)
+        if asked not in self._configuring:
+            task = asyncio.create_task(self._configured(environment_id, message))
+            self._configuring[asked] = task
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, whoever waits
+            task.add_done_callback(lambda _: self._configuring.pop(asked))
+        return await asyncio.shield(self._configuring[asked])
+
+    async def _configured(self, environment_id: str, message: scene_pb2.SceneConfig) -> ShelvedEnvironment:
         scene = await self._stored(environment_id)
         try:
             config = config_of(message)
@@ -130,11 +142,14 @@ class Scenes:
             raise invalid_field(_FIELD + error.field, error.remedy) from error
         if config == scene.config:
             return self._shelved[environment_id]
+        changed = replace(scene, config=config, replaces=environment_id)
+        if (known := store.identify(changed)) in self._shelved:
+            self._list_in_place_of(environment_id, known)
+            return self._shelved[known]
         async with self._reading:
             packed = await asyncio.to_thread(_packed, scene)
             found = await _examined(packed, "scene.zip", main_file="scene.xml", config=config)
-        changed = replace(scene, config=config, facts=found.facts, replaces=environment_id)
-        return await self._keep(changed)
+        return await self._keep(replace(changed, facts=found.facts))
 
     async def _stored(self, environment_id: str) -> store.StoredScene:
         if environment_id not in self._shelved:
@@ -159,10 +174,12 @@ class Scenes:
         self._context.log.info("scene kept", environment_id=environment_id, replaces=scene.replaces)
         shelved = await self._shelve(environment_id, kept)
         if scene.replaces:
-            # An earlier configuration that is wanted again is the newer one again, until the next start.
-            replaces = {newer: older for newer, older in self._replaces.items() if older != environment_id}
-            self._replaces = {**replaces, environment_id: scene.replaces}
+            self._list_in_place_of(scene.replaces, environment_id)
         return shelved
+
+    def _list_in_place_of(self, older: str, newer: str) -> None:
+        # An earlier configuration that is wanted again is the newer one again, until the next start.
+        self._replaces = {**{each: of for each, of in self._replaces.items() if of != newer}, newer: older}
 
     async def _shelve(self, environment_id: str, scene: store.StoredScene) -> ShelvedEnvironment:
         shelved = await asyncio.to_thread(_shelved, environment_id, scene, self._context.artifacts)

@@ -1,5 +1,6 @@
 """Uploads through the servicer, read by real jailed processes; the catalogue is left empty, for it is not asked."""
 
+import asyncio
 import io
 import uuid
 import zipfile
@@ -15,8 +16,9 @@ from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.config import ServiceConfig
 from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.logs import configure_logs
-from tabrl_simulation.custom import store
+from tabrl_simulation.custom import examining, store
 
+from tabrl_scene import scenes
 from tabrl_scene.scene_messages import config_message, config_of
 from tabrl_scene.scenes import Scenes
 from tabrl_scene.servicer import SceneServicer
@@ -115,6 +117,33 @@ async def test_another_configuration_is_another_environment_that_takes_the_place
     kept = store.read(changed.environment.summary.environment_id, tmp_path / "scenes")
     assert config_message(kept.config) == scene.config
     assert config_of(scene.config) == kept.config
+
+
+async def test_a_configuration_is_made_whoever_waits_for_it_and_only_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servicer = await _servicer(tmp_path)
+    (piece,) = _pieces(_HOPPER, 1 << 20)
+    first = (await servicer.UploadScene(piece, None)).environment.summary.environment_id
+    config = (await servicer.GetScene(scene_pb2.GetSceneRequest(environment_id=first), None)).scene.config
+    config.physics_timestep_secs = 0.005
+    request = scene_pb2.UpdateSceneConfigRequest(environment_id=first, config=config)
+    examined: list[bytes] = []
+
+    async def examine(*arguments: Any, **options: Any) -> Any:
+        examined.append(arguments[0])
+        return await examining.examine(*arguments, **options)
+
+    monkeypatch.setattr(scenes, "examine", examine)
+
+    # when a caller leaves at once, and two more ask for the same
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(servicer.UpdateSceneConfig(request, None), timeout=0.01)
+    answers = await asyncio.gather(*(servicer.UpdateSceneConfig(request, None) for _ in range(2)))
+    answers.append(await servicer.UpdateSceneConfig(request, None))
+
+    assert len(examined) == 1
+    assert len({answer.environment.summary.environment_id for answer in answers} - {first}) == 1
 
 
 async def test_the_newest_configuration_is_listed_after_a_restart_too(

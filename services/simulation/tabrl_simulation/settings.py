@@ -45,8 +45,8 @@ class Settings:
         hidden_layer_sizes: widths of the hidden layers of policy and value network.
         domain_randomization: whether each environment gets a robot and a ground of its own: masses, friction, gains as
             the environment's authors vary them, so that the policy gets along with more than one.
-        initial_std: standard deviation, before tanh, of the first policy's actions, whose mean is then near 0; 0 for the
-            network's own, about 0.7 with a mean of any size. A robot on legs that starts with less falls less.
+        initial_std: standard deviation, before tanh, of the first policy's actions, whose mean is then near 0; 0 for
+            the network's own, about 0.7 with a mean of any size. A robot on legs that starts with less falls less.
     """
 
     env_steps: int

@@ -128,7 +128,9 @@ class Publisher:
         self._pauses = pauses(_FIRST_BACKOFF_SECS, _LONGEST_BACKOFF_SECS)
 
     def _may_try_again(self, candidate: Candidate, error: TabrlError) -> bool:
-        """Whether an error may have been a mishap; INTERNAL is taken for one twice per checkpoint."""
+        """Whether an error may pass; INTERNAL is taken for a mishap twice per checkpoint."""
+        if error.reason == "ROBOT_NOT_INSTALLED":
+            return True
         if error.reason != "INTERNAL":
             return False
         seen = self._internal_errors.pop(candidate.number, 0) + 1

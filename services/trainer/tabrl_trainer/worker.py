@@ -86,7 +86,7 @@ def _train_or_fail(job: Job, say: Say, stop: _Stop, started: float) -> trainer_p
     from tabrl_chassis.errors import TabrlError
     from tabrl_simulation.backends import BackendUnavailable
     from tabrl_simulation.checkpoint import CheckpointError
-    from tabrl_simulation.environments import UnknownEnvironment
+    from tabrl_simulation.environments import MissingRobot, UnknownEnvironment
     from tabrl_simulation.rewards.container import ProgramRefused
     from tabrl_simulation.training import RewardMismatch, TrainingDiverged
 
@@ -96,6 +96,7 @@ def _train_or_fail(job: Job, say: Say, stop: _Stop, started: float) -> trainer_p
         RewardMismatch: "REWARD_MISMATCH",
         ProgramRefused: "REWARD_MISMATCH",
         UnknownEnvironment: "ENVIRONMENT_NOT_FOUND",
+        MissingRobot: "ROBOT_NOT_INSTALLED",
         BackendUnavailable: "BACKEND_UNAVAILABLE",
     }
     try:

@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 from tabrl_simulation.benchmarks import peer_workers
 from tabrl_simulation.benchmarks.compact import compact
@@ -45,6 +45,7 @@ class Race:
     Attributes:
         trainer: which one.
         environment: its task.
+        seed: of its draws.
         secs_to_goal: from the start of its process; None if it did not get there in time.
         limit_secs: the time it had.
         curve: seconds, control steps and return, whenever its policy was played.
@@ -53,10 +54,17 @@ class Race:
 
     trainer: str
     environment: str
+    seed: int
     secs_to_goal: float | None
     limit_secs: float
     curve: list[tuple[float, int, float]]
     load_average: float
+
+    @property
+    def line(self) -> str:
+        """What to say of it."""
+        reached = "did not get there" if self.secs_to_goal is None else f"{self.secs_to_goal:.1f} s"
+        return f"{self.environment}, {_LABELS[self.trainer]}, seed {self.seed}: {reached}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,39 +86,77 @@ class Stepped:
         """TabRL's rate over EnvPool's, median over the rounds."""
         return statistics.median(a / b for a, b in zip(self.rates["tabrl"], self.rates["envpool"], strict=True))
 
+    @property
+    def line(self) -> str:
+        """What to say of it."""
+        shown = ", ".join(f"{name} {statistics.median(each):,.0f}" for name, each in self.rates.items())
+        return f"{self.environment}, {self.num_envs} environments, steps/s: {shown}; {self.share:.0%}"
+
 
 def main() -> None:
-    """Runs the benchmark; writes `peers.json`, `peers.md` and `peers.png`."""
+    """Runs the benchmark; writes `peers.json`, `peers.md` and `peers.png` after every race.
+
+    Races of earlier calls on a machine like this one stay, unless they are run again.
+    """
     parser = argparse.ArgumentParser(prog="python -m tabrl_simulation.benchmarks.peers", description=__doc__)
     parser.add_argument("--environments", nargs="*", default=["CartpoleBalance"], help="to train in")
     parser.add_argument("--trainers", nargs="+", default=list(_LABELS), choices=list(_LABELS))
     parser.add_argument("--stepped", nargs="*", default=["Go1JoystickFlatTerrain"], help="to step beside EnvPool")
-    parser.add_argument("--num-envs", type=int, default=1024, help="environments to step")
+    parser.add_argument("--num-envs", type=int, default=256, help="environments to step")
     parser.add_argument("--limit-secs", type=float, default=_LIMIT_SECS, help="for each trainer")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
     arguments = parser.parse_args()
-    races: list[Race] = []
+    results = _Results.earlier(arguments.out)
     for environment_id in arguments.environments:
         for trainer in arguments.trainers:
-            race = _race(trainer, environment_id, arguments.seed, arguments.limit_secs)
-            races.append(race)
-            reached = "did not get there" if race.secs_to_goal is None else f"{race.secs_to_goal:.1f} s"
-            print(f"{environment_id}, {_LABELS[trainer]}: {reached}", flush=True)
-    stepped = [_step_in_turn(environment_id, arguments.num_envs) for environment_id in arguments.stepped]
-    described = machine()
-    result = {
-        "machine": described,
-        "goal": _GOAL,
-        "races": [asdict(race) for race in races],
-        "stepped": [asdict(run) for run in stepped],
-    }
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "peers.json").write_text(compact(result))
-    (arguments.out / "peers.md").write_text(_page(described, races, stepped))
-    if races:
-        _plot(races, arguments.out / "peers.png")
+            for seed in arguments.seeds:
+                results.add(_race(trainer, environment_id, seed, arguments.limit_secs))
+    for environment_id in arguments.stepped:
+        results.add(_step_in_turn(environment_id, arguments.num_envs))
     print(f"\n{(arguments.out / 'peers.md').read_text()}\nwritten to {arguments.out}")
+
+
+@dataclass
+class _Results:
+    """All that was measured on one machine."""
+
+    out: Path
+    machine: dict[str, Any]
+    races: dict[tuple[str, int, int], Race]
+    stepped: dict[str, Stepped]
+
+    @classmethod
+    def earlier(cls, out: Path) -> Self:
+        """Reads what an earlier benchmark left, if it ran on a machine like this one."""
+        results = cls(out, machine(), {}, {})
+        path = out / "peers.json"
+        kept = json.loads(path.read_text()) if path.exists() else {}
+        if kept.get("machine") == results.machine:
+            for race in kept["races"]:
+                results._take(Race(**race))
+            for run in kept["stepped"]:
+                results._take(Stepped(**run))
+        return results
+
+    def add(self, result: Race | Stepped) -> None:
+        """Takes a result, says it and writes all of them."""
+        print(result.line, flush=True)
+        self._take(result)
+        races = [self.races[key] for key in sorted(self.races)]
+        stepped = list(self.stepped.values())
+        self.out.mkdir(parents=True, exist_ok=True)
+        found = {"races": [asdict(race) for race in races], "stepped": [asdict(run) for run in stepped]}
+        (self.out / "peers.json").write_text(compact({"machine": self.machine, "goal": _GOAL, **found}))
+        (self.out / "peers.md").write_text(_page(self.machine, races, stepped))
+        if races:
+            _plot(races, self.out / "peers.png")
+
+    def _take(self, result: Race | Stepped) -> None:
+        if isinstance(result, Race):
+            self.races[result.environment, list(_LABELS).index(result.trainer), result.seed] = result
+        else:
+            self.stepped[result.environment] = result
 
 
 def _command(*arguments: str) -> list[str]:
@@ -141,6 +187,7 @@ def _race(trainer: str, environment_id: str, seed: int, limit_secs: float) -> Ra
     return Race(
         trainer=trainer,
         environment=environment_id,
+        seed=seed,
         secs_to_goal=reached,
         limit_secs=limit_secs,
         curve=curve,
@@ -175,32 +222,17 @@ def _step_in_turn(environment_id: str, count: int) -> Stepped:
             for process in processes.values():
                 process.kill()
                 process.communicate()
-    run = Stepped(environment=environment_id, num_envs=count, rates=rates)
-    shown = ", ".join(f"{name} {statistics.median(each):,.0f}" for name, each in rates.items())
-    print(f"{environment_id}, {count} environments, steps/s: {shown}; {run.share:.0%}", flush=True)
-    return run
+    return Stepped(environment=environment_id, num_envs=count, rates=rates)
 
 
 def _answer(name: str, printed: IO[str] | None) -> str:
     answer = printed.readline().strip() if printed else ""
     if not answer:
-        raise RuntimeError(f"the stepper {name} ended")
+        raise RuntimeError(f"the stepper {name} ended; it may need more memory for so many environments")
     return answer
 
 
 def _page(described: dict[str, Any], races: list[Race], stepped: list[Stepped]) -> str:
-    first = {race.environment: race.secs_to_goal for race in races if race.trainer == "tabrl"}
-    rows = []
-    for race in races:
-        ours = first.get(race.environment)
-        last_secs, steps, mean_return = race.curve[-1] if race.curve else (race.limit_secs, 0, float("nan"))
-        secs = race.secs_to_goal
-        reached = f"{secs:.1f} s" if secs is not None else f"not within {race.limit_secs:.0f} s"
-        ratio = f"{'' if secs is not None else '> '}{(secs or race.limit_secs) / ours:.1f}" if ours else ""
-        rows.append(
-            f"| {race.environment} | {_LABELS[race.trainer]} | {reached} | {ratio} | {mean_return:.0f} | {steps:,} "
-            f"| {last_secs:.0f} s | {race.load_average:.1f} |"
-        )
     lines = [
         "# Beside other trainers",
         "",
@@ -208,14 +240,15 @@ def _page(described: dict[str, Any], races: list[Race], stepped: list[Stepped]) 
         "",
         "Time from the start of the process, imports and compiling included, until the policy's mean return of 32 "
         f"whole episodes without exploration noise on MuJoCo C is {_GOAL:.0f}; the clock stands still while they are "
-        "played. "
-        "One trainer at a time, nothing compiled beforehand. Ratios are to TabRL in the same run.",
+        "played. One trainer at a time, nothing compiled beforehand. Times as long: the median over TabRL's, of the "
+        "same seeds.",
         "",
-        f"| environment | trainer | to {_GOAL:.0f} | times as long | last return | steps by then | at | load average |",
-        "|---|---|---|---|---|---|---|---|",
-        *rows,
+        f"| environment | trainer | to {_GOAL:.0f} by seed, s | times as long | steps by then | load average |",
+        "|---|---|---|---|---|---|",
+        *(_row(of_trainer, races) for of_trainer in _by_trainer(races)),
         "",
-        "Control steps per second under random actions, in turn, median of the rounds:",
+        "Control steps per second under random actions, in turn, median of the rounds. EnvPool keeps a model for each "
+        "environment: a thousand of Go1's take more than 24 GB.",
         "",
         "| environment | environments | TabRL | EnvPool | TabRL / EnvPool |",
         "|---|---|---|---|---|",
@@ -229,6 +262,33 @@ def _page(described: dict[str, Any], races: list[Race], stepped: list[Stepped]) 
     return "\n".join(lines)
 
 
+def _by_trainer(races: list[Race]) -> list[list[Race]]:
+    grouped: dict[tuple[str, str], list[Race]] = {}
+    for race in races:
+        grouped.setdefault((race.environment, race.trainer), []).append(race)
+    return list(grouped.values())
+
+
+def _row(of_trainer: list[Race], races: list[Race]) -> str:
+    first = of_trainer[0]
+    ours = {race.seed: race for race in races if (race.environment, race.trainer) == (first.environment, "tabrl")}
+    compared = [(race, ours[race.seed]) for race in of_trainer if race.seed in ours]
+    ratio = ""
+    if compared and all(our.secs_to_goal is not None for _, our in compared):
+        theirs, own = (
+            statistics.median(race.secs_to_goal or race.limit_secs for race in each)
+            for each in zip(*compared, strict=True)
+        )
+        beyond = any(race.secs_to_goal is None for race, _ in compared)
+        ratio = f"{'> ' if beyond else ''}{theirs / own:.1f}"
+    times = ", ".join(
+        f"{race.secs_to_goal:.1f}" if race.secs_to_goal else f"not within {race.limit_secs:.0f}" for race in of_trainer
+    )
+    steps = ", ".join(f"{race.curve[-1][1]:,}" if race.curve else "?" for race in of_trainer)
+    load = max(race.load_average for race in of_trainer)
+    return f"| {first.environment} | {_LABELS[first.trainer]} | {times} | {ratio} | {steps} | {load:.1f} |"
+
+
 def _plot(races: list[Race], path: Path) -> None:
     from matplotlib import pyplot
 
@@ -236,7 +296,9 @@ def _plot(races: list[Race], path: Path) -> None:
     figure, all_axes = pyplot.subplots(1, len(names), figsize=(6.5 * len(names), 4), squeeze=False)
     for axes, name in zip(all_axes[0], names, strict=True):
         for race in (race for race in races if race.environment == name):
-            axes.plot([p[0] for p in race.curve], [p[2] for p in race.curve], ".-", label=_LABELS[race.trainer])
+            label = _LABELS[race.trainer] if race.seed == min(each.seed for each in races) else None
+            color = f"C{list(_LABELS).index(race.trainer)}"
+            axes.plot([p[0] for p in race.curve], [p[2] for p in race.curve], ".-", color=color, label=label)
         axes.axhline(_GOAL, color="0.7", linewidth=0.8)
         axes.set(title=name, xlabel="seconds since the process started", ylabel="return", ylim=(0, 1_000), xscale="log")
         axes.legend(fontsize=8)

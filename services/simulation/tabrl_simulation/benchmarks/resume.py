@@ -132,14 +132,19 @@ def main() -> None:
             outcomes = run_case(case, arguments.seed)
             cases.append({**asdict(case), "secs": time.monotonic() - began, "chains": [asdict(o) for o in outcomes]})
             print(resume_report.line(cases[-1]), flush=True)
-    result = {"machine": machine(), "seed": arguments.seed, "cases": cases}
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "resume.json").write_text(json.dumps(resume_report.shortened(result), indent=1) + "\n")
-    (arguments.out / "resume.md").write_text(resume_report.table(result))
-    resume_report.plot(result, arguments.out / "resume.png")
+            _write(arguments.out, {"machine": machine(), "seed": arguments.seed, "cases": cases})
+    if not cases:
+        return
     print(f"\n{(arguments.out / 'resume.md').read_text()}\nwritten to {arguments.out}")
     if not all(resume_report.all_equal(case) for case in cases):
         raise SystemExit("a resumed training differs from the one that was never stopped")
+
+
+def _write(out: Path, result: dict[str, Any]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "resume.json").write_text(json.dumps(resume_report.shortened(result), indent=1) + "\n")
+    (out / "resume.md").write_text(resume_report.table(result))
+    resume_report.plot(result, out / "resume.png")
 
 
 def run_case(case: Case, seed: int) -> list[Outcome]:

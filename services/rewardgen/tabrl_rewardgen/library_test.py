@@ -1,11 +1,14 @@
 """The library: what it makes of prompts, and that what it writes is a reward."""
 
 import asyncio
+import dataclasses
+import json
 
 import pytest
 from tabrl_simulation.environments import DM_CONTROL, MissingRobot
 from tabrl_simulation.rewards.checker import check
 from tabrl_simulation.rewards.container import ProgramHeader, pack
+from tabrl_simulation.rewards.robot import Robot, Stance
 
 from tabrl_rewardgen.library import BehaviourUnknown, write
 from tabrl_rewardgen.library.families import FAMILIES, ON_LEGS, family_of
@@ -131,6 +134,29 @@ def test_every_behaviour_of_a_robot_on_legs_is_a_reward(environment_id, robot):
     for behaviour in family.behaviours:
         check(write(TITLES[behaviour], which).source, which)
     assert "0.5 m/s" in write("walk forward at half a metre per second", which).explanation
+
+
+def test_a_robot_that_nobody_has_seen_is_rewarded_for_what_its_stance_allows(robot):
+    from tabrl_rewardgen.library.lexicon import TITLES
+
+    # given a robot with names of its own
+    own = robot("HumanoidWalk")
+    bodies = tuple(dataclasses.replace(body, name=f"part {index}") for index, body in enumerate(own.bodies))
+    joints = tuple(dataclasses.replace(joint, name=f"j{index}") for index, joint in enumerate(own.joints))
+    unknown = dataclasses.replace(own, name="custom", bodies=bodies, joints=joints)
+    with pytest.raises(BehaviourUnknown, match="Train its own task"):
+        write("walk forward", unknown)
+
+    standing = dataclasses.replace(unknown, stance=Stance("part 1", 0.3))
+    for behaviour in family_of(standing).behaviours:
+        check(write(TITLES[behaviour], standing).source, standing)
+    # legs of half a metre walk at 0.7 m/s, those of 30 cm at 0.5 m/s
+    assert "0.5 m/s" in write("walk forward", standing).explanation
+    assert Robot.from_plain(json.loads(json.dumps(standing.plain()))) == standing
+    # and a name that would end the quotes it is written between is no name to write
+    quoted = dataclasses.replace(unknown, stance=Stance('part") + boom("', 0.3))
+    with pytest.raises(BehaviourUnknown):
+        write("walk forward", quoted)
 
 
 def test_every_behaviour_of_every_family_is_a_reward(robot):

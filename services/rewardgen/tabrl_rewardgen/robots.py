@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tabrl.scene.v1 import scene_pb2
-from tabrl_simulation.rewards.robot import Actuator, Body, Joint, Robot, Sensor
+from tabrl_simulation.rewards.robot import Actuator, Body, Joint, Robot, Sensor, Stance
 
 __all__ = ["robot_from"]
 
@@ -34,6 +34,7 @@ def robot_from(environment: scene_pb2.Environment) -> Robot:
         control_period_secs=environment.timing.control_period_secs,
         name=environment.summary.robot,
         task=environment.summary.description,
+        stance=Stance(environment.stance.body, environment.stance.height_m) if environment.HasField("stance") else None,
     )
 
 

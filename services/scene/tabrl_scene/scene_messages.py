@@ -18,6 +18,8 @@ __all__ = ["CATEGORY", "config_message", "config_of", "environment_of_facts", "s
 
 CATEGORY: Final = "custom"
 """Category of every uploaded scene."""
+_STANDING_PROMPTS: Final = ("Stand upright and keep still", "Walk forward", "Turn on the spot")
+"""What the built-in library writes a reward for wherever a robot stands upright."""
 
 
 def config_message(config: SceneConfig) -> scene_pb2.SceneConfig:
@@ -60,9 +62,7 @@ def scene_message(environment_id: str, scene: StoredScene) -> scene_pb2.Scene:
 def environment_of_facts(
     environment_id: str, title: str, fingerprint: str, facts: Mapping[str, Any]
 ) -> scene_pb2.Environment:
-    """Returns an uploaded scene's environment from the facts that were found in it; without example prompts.
-
-    Which prompts suit a robot depends on who writes the rewards, and of this one nobody has written yet.
+    """Returns an uploaded scene's environment from the facts that were found in it.
 
     Raises:
         KeyError, TypeError, ValueError: the facts are not as `inspection.Inspected` says.
@@ -79,6 +79,7 @@ def environment_of_facts(
             robot=title,
             actuator_count=robot.nu,
             dof_count=robot.nv,
+            example_prompts=_STANDING_PROMPTS if "stance" in facts else (),
         ),
         fingerprint=fingerprint,
         structure=structure_message(robot),
@@ -90,6 +91,7 @@ def environment_of_facts(
             for name, shape in facts["arrays"].items()
             if 0 not in shape
         ],
+        stance=scene_pb2.Stance(**facts["stance"]) if "stance" in facts else None,
     )
 
 

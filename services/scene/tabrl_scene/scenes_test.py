@@ -79,6 +79,10 @@ async def test_pieces_become_an_environment_that_survives_a_restart(tmp_path: Pa
     assert (gap.value.reason, gap.value.metadata["received_bytes"]) == ("UPLOAD_OUT_OF_STEP", "150")
     environment = response.environment
     assert environment.summary.environment_id.startswith("custom-my-hopper-")
+    # what it can be asked for follows from how it stands
+    assert environment.stance == scene_pb2.Stance(body="trunk", height_m=environment.stance.height_m)
+    assert 0.4 < environment.stance.height_m < 0.7
+    assert "Walk forward" in environment.summary.example_prompts
     assert (environment.action_size, environment.timing.physics_steps_per_control) == (1, 10)
     assert not list((tmp_path / "scene" / "uploads").iterdir())
     assert await servicer.UploadScene(pieces[-1], None) == response

@@ -18,7 +18,7 @@ const REMEDIES: Readonly<Record<string, (metadata: Readonly<Record<string, strin
   BEHAVIOUR_UNKNOWN: ({ nearest }) =>
     nearest
       ? `The built-in library knows something close: “${nearest}”. An LLM understands free wording.`
-      : "Start from one of the examples below. An LLM understands free wording.",
+      : "Use its own task, or start from one of the examples if there are some below. An LLM understands free wording.",
   CHECKPOINT_INCOMPATIBLE: () => "Train again with this version of TabRL.",
   BACKEND_UNAVAILABLE: ({ remedy }) => remedy ?? "Leave the choice of physics to the machine.",
   ROBOT_NOT_INSTALLED: () => "Download the robots; it takes a minute.",

@@ -1,7 +1,9 @@
-"""Which robots the library knows, told by their own names, and which behaviours each can learn."""
+"""Which robots the library knows, told by their own names or by how they stand, and which behaviours each can learn."""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -94,11 +96,30 @@ ON_LEGS: tuple[Family, ...] = (
 )
 """Robots on legs, by their names in MuJoCo Menagerie."""
 
+_GRAVITY_M_PER_S2 = 9.81
+_PLAIN_NAME = re.compile(r"[\w .:/-]{1,100}")
+"""Names that can be written between quotes as they are."""
+
+
+def _standing(robot: Robot) -> Family | None:
+    """Return the family of a robot of which only its stance is known; None where it has none.
+
+    How fast it walks follows from its height: animals that move alike have equal Froude numbers, speed squared over
+    gravity times the height of their legs (R. McNeill Alexander, "The gaits of bipedal and quadrupedal animals", 1984).
+    """
+    stance = robot.stance
+    if stance is None or not _PLAIN_NAME.fullmatch(stance.body):
+        return None
+    pace = math.sqrt(_GRAVITY_M_PER_S2 * stance.height_m)
+    walk, run = (max(0.1, round(share * pace, 1)) for share in (0.3, 0.9))
+    return _on_legs(legged("robot", stance.body, stance.height_m, walk=walk, run=run))
+
 
 def family_of(robot: Robot) -> Family | None:
-    """Return the family of a robot, told by its names of bodies and joints.
+    """Return the family of a robot, told by its names of bodies and joints, or else by how it stands.
 
     None for a robot the library does not know.
     """
     names = {body.name for body in robot.bodies} | {joint.name for joint in robot.joints}
-    return next((family for family in (*FAMILIES, *ON_LEGS) if family.marks <= names), None)
+    known = next((family for family in (*FAMILIES, *ON_LEGS) if family.marks <= names), None)
+    return known or _standing(robot)

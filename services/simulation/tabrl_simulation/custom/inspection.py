@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from tabrl_simulation import arrays, bundle, structure
 from tabrl_simulation.custom import anatomy, archive, references, timing
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Inspected", "inspect_scene", "inspect_upload"]
 
+# Trace of a rotation by 15 degrees.
+_NEARLY_UPRIGHT: Final = 2.93
+
 
 @dataclass(frozen=True, kw_only=True)
 class Inspected:
@@ -29,7 +34,8 @@ class Inspected:
         assets: files that the MJCF names, by path.
         config: the configuration, that of the model where none was given.
         facts: plain data for JSON: `structure` as in `structure.RobotStructure`, `arrays` by name with their shapes,
-            `timing`, `observation_size`, `action_size` and `mujoco_version`.
+            `timing`, `observation_size`, `action_size` and `mujoco_version`; and `stance` with `body` and `height_m`
+            where the robot stands upright at home.
     """
 
     xml: str
@@ -111,7 +117,17 @@ def _facts(model: mujoco.MjModel, config: SceneConfig) -> dict[str, Any]:
         "observation_size": anatomy.observation_size(robot, config),
         "action_size": robot.actuators,
         "mujoco_version": mujoco.__version__,
+        **_stance(model, robot),
     }
+
+
+def _stance(model: mujoco.MjModel, robot: anatomy.Anatomy) -> dict[str, Any]:
+    """Returns which body stands how high at home; nothing where none stands with its z axis up and its x axis ahead."""
+    if robot.base_qpos is None or robot.home_height_m <= 0 or np.trace(robot.upright_from_base) < _NEARLY_UPRIGHT:
+        return {}
+    joint = int(np.flatnonzero(np.asarray(model.jnt_qposadr) == robot.base_qpos)[0])
+    body = model.body(int(model.jnt_bodyid[joint])).name
+    return {"stance": {"body": body, "height_m": robot.home_height_m}} if body else {}
 
 
 def _said(error: Exception) -> str:

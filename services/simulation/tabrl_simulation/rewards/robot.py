@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["Actuator", "Body", "Joint", "Robot", "Sensor"]
+__all__ = ["Actuator", "Body", "Joint", "Robot", "Sensor", "Stance"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,14 @@ class Sensor:
 
 
 @dataclass(frozen=True)
+class Stance:
+    """How a robot stands: the body that the others hang on, its z axis up and its x axis ahead, and its height in m."""
+
+    body: str
+    height_m: float
+
+
+@dataclass(frozen=True)
 class Robot:
     """One environment's robot. `arrays` maps each readable mjData array to its shape in one environment."""
 
@@ -70,6 +78,7 @@ class Robot:
     control_period_secs: float
     name: str = ""
     task: str = ""
+    stance: Stance | None = None
 
     def root_of(self, body: int) -> int:
         """Return the index of the tree's root above `body`; `cvel` refers to the centre of mass of that tree."""
@@ -109,6 +118,7 @@ class Robot:
             fields["actuators"] = tuple(Actuator(**actuator) for actuator in data["actuators"])
             fields["sensors"] = tuple(Sensor(**sensor) for sensor in data["sensors"])
             fields["sites"], fields["geoms"] = tuple(data["sites"]), tuple(data["geoms"])
+            fields["stance"] = Stance(**data["stance"]) if data.get("stance") else None
             fields["arrays"] = {str(name): _shape(shape) for name, shape in data["arrays"].items()}
             return cls(**fields)
         except (KeyError, TypeError, AttributeError) as e:

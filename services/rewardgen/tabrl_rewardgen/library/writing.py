@@ -30,7 +30,9 @@ class BehaviourUnknown(Exception):
         if known:
             message = f"The library does not know this behaviour of the {robot}. It knows: {', '.join(known)}."
         else:
-            message = f"The library does not know the robot {robot!r}. Train its own task, or let an LLM write the reward."
+            message = (
+                f"The library does not know the robot {robot!r}. Train its own task, or let an LLM write the reward."
+            )
         super().__init__(message)
 
 

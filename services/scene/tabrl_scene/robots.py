@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import collections
+import errno
 import re
 import shutil
 import subprocess
@@ -75,7 +76,8 @@ async def install(report: Callable[[Progress], None]) -> None:
         report: is called with the progress, several times a second at most.
 
     Raises:
-        TabrlError: the packages cannot be downloaded (ROBOTS_UNREACHABLE), or the disk is full (STORAGE_FULL).
+        TabrlError: the packages cannot be downloaded (ROBOTS_UNREACHABLE), the disk is full (STORAGE_FULL), or the
+            folder cannot be written (STORAGE_UNAVAILABLE).
     """
     folder = robots.folder()
     try:
@@ -87,9 +89,10 @@ async def install(report: Callable[[Progress], None]) -> None:
             for package in sorted(Path(unfinished).glob("*.whl")):
                 await asyncio.to_thread(unpack, package, folder)
     except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise TabrlError(
-            grpc.StatusCode.RESOURCE_EXHAUSTED,
-            "STORAGE_FULL",
+            grpc.StatusCode.RESOURCE_EXHAUSTED if full else grpc.StatusCode.UNAVAILABLE,
+            "STORAGE_FULL" if full else "STORAGE_UNAVAILABLE",
             f"The robots cannot be written to {folder}: {error.strerror or error}.",
         ) from error
 
@@ -125,7 +128,7 @@ def _make_room(folder: Path) -> None:
     free = shutil.disk_usage(folder.parent).free
     if free < DOWNLOAD_BYTES + DISK_BYTES:
         wanted = (DOWNLOAD_BYTES + DISK_BYTES) // 10**6
-        raise OSError(f"{wanted} MB are needed and {free // 10**6} MB are free")
+        raise OSError(errno.ENOSPC, f"{wanted} MB are needed and {free // 10**6} MB are free")
 
 
 async def _download(folder: Path, report: Callable[[Progress], None]) -> None:

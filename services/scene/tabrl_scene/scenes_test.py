@@ -96,6 +96,31 @@ async def test_pieces_become_an_environment_that_survives_a_restart(tmp_path: Pa
     assert bundle.bundle.fingerprint == environment.fingerprint
 
 
+async def test_uploads_beyond_those_that_are_read_wait_their_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servicer = await _servicer(tmp_path)
+    may_read = asyncio.Event()
+
+    async def examine(*arguments: Any, **options: Any) -> Any:
+        await may_read.wait()
+        return await examining.examine(*arguments, **options)
+
+    monkeypatch.setattr(scenes, "examine", examine)
+    waiting = [asyncio.create_task(servicer.UploadScene(next(_pieces(_HOPPER, 1 << 20)), None)) for _ in range(8)]
+    await asyncio.sleep(0.5)
+    piece = next(_pieces(_HOPPER, 1 << 20))
+
+    with pytest.raises(TabrlError) as refused:
+        await servicer.UploadScene(piece, None)
+
+    assert (refused.value.reason, refused.value.retry_after_secs) == ("TOO_MANY_REQUESTS", 2.0)
+    # and nothing of it is lost
+    may_read.set()
+    await asyncio.gather(*waiting)
+    assert (await servicer.UploadScene(piece, None)).HasField("environment")
+
+
 async def test_another_configuration_is_another_environment_that_takes_the_place_of_the_first(tmp_path: Path) -> None:
     servicer = await _servicer(tmp_path)
     (piece,) = _pieces(_HOPPER, 1 << 20)

@@ -24,6 +24,7 @@ __all__ = ["Uploads"]
 _ANSWER_WITHIN_SECS: Final = 15.0
 _FORGET_AFTER_SECS: Final = 24 * 3600.0
 _MOST_UNFINISHED: Final = 16
+_MOST_READ: Final = 8
 _MOST_REMEMBERED: Final = 64
 
 
@@ -107,6 +108,14 @@ class Uploads:
 
     def _begin(self, upload_id: str, request: scene_pb2.UploadSceneRequest) -> asyncio.Task[ShelvedEnvironment]:
         """Starts reading an upload that is all there."""
+        if sum(not reading.done() for reading in self._readings.values()) >= _MOST_READ:
+            # Each waits for its turn with all of its bytes in memory.
+            raise TabrlError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                "TOO_MANY_REQUESTS",
+                f"{_MOST_READ} uploads are being read already; send the last piece again in a moment.",
+                retry_after_secs=2.0,
+            )
 
         async def read() -> ShelvedEnvironment:
             path = self._path(upload_id)

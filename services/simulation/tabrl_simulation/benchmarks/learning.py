@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from tabrl_simulation import environments, settings
 from tabrl_simulation.benchmarks.compact import compact, thinned
-from tabrl_simulation.benchmarks.machine import RESULTS, machine, sentence
+from tabrl_simulation.benchmarks.machine import RESULTS, machine, numbered
 
 __all__ = ["main"]
 
@@ -52,31 +52,28 @@ def main() -> None:
         print(json.dumps(_measure(name, int(seed), arguments.env_steps)))
         return
     described = machine()
-    runs = _earlier_runs(arguments.out, described)
+    runs = _earlier_runs(arguments.out)
     with tempfile.TemporaryDirectory(prefix="tabrl-bench-") as cache:
         for name in arguments.environments:
             for seed in arguments.seeds:
                 run = _in_own_process(name, seed, arguments.env_steps, cache)
-                runs[name, seed] = run
+                runs[name, seed] = {**run, "machine": described}
                 print(_line(run), flush=True)
-                _write(arguments.out, described, [runs[key] for key in sorted(runs)])
+                _write(arguments.out, [runs[key] for key in sorted(runs)])
     print(f"\n{(arguments.out / 'learning.md').read_text()}\nwritten to {arguments.out}")
 
 
-def _earlier_runs(out: Path, described: dict[str, Any]) -> dict[tuple[str, int], dict[str, Any]]:
-    """Returns the runs, by environment and seed, of an earlier benchmark on a machine like this one."""
+def _earlier_runs(out: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """Returns the runs of earlier benchmarks, on whatever machine, by environment and seed."""
     path = out / "learning.json"
     if not path.exists():
         return {}
-    result = json.loads(path.read_text())
-    if result["machine"] != described:
-        return {}
-    return {(run["environment"], run["seed"]): run for run in result["runs"]}
+    return {(run["environment"], run["seed"]): run for run in json.loads(path.read_text())["runs"]}
 
 
-def _write(out: Path, described: dict[str, Any], runs: list[dict[str, Any]]) -> None:
+def _write(out: Path, runs: list[dict[str, Any]]) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    result = {"machine": described, "episodes": _EPISODES, "goal": _GOAL, "runs": runs}
+    result = {"episodes": _EPISODES, "goal": _GOAL, "runs": runs}
     (out / "learning.json").write_text(compact(result))
     (out / "learning.md").write_text(_table(result))
     _plot(runs, out / "learning.png")
@@ -197,7 +194,8 @@ def _line(run: dict[str, Any]) -> str:
 def _table(result: dict[str, Any]) -> str:
     rows = []
     reached: dict[str, bool] = {}
-    for run in result["runs"]:
+    machines, numbers = numbered([run["machine"] for run in result["runs"]])
+    for run, number in zip(result["runs"], numbers, strict=True):
         last = run["checkpoints"][-1]
         goal = _to_goal(run)
         share = last["mean_return"] / _PUBLISHED.get(run["environment"], _MOST)
@@ -211,13 +209,13 @@ def _table(result: dict[str, Any]) -> str:
             f"| {run['load_secs']:.1f} | {run['startup_secs']:.1f} "
             f"| {learning_secs:.1f} | {f'{goal:.0f}' if goal else 'not reached'} "
             f"| {last['env_steps'] / learning_secs:,.0f} | {rates['rollout']:,.0f} | {rates['physics']:,.0f} "
-            f"| {run['load_average']:.1f} |"
+            f"| {run['load_average']:.1f} | {number} |"
         )
     return "\n".join(
         [
-            "# Learning on this machine",
+            "# Learning",
             "",
-            sentence(result["machine"]),
+            machines,
             "",
             f"Return: mean ± standard deviation, and least, of {result['episodes']} whole episodes of 1,000 steps "
             "without exploration noise, on MuJoCo C. Load: imports and the environment. Startup: compiling, first "
@@ -233,8 +231,8 @@ def _table(result: dict[str, Any]) -> str:
             "135): FingerSpin about 600, PendulumSwingup about 50. Minutes: from the start of the process.",
             "",
             "| environment | seed | return | least | of published | minutes | env steps | load s | startup s "
-            "| learning s | to 800 s | training /s | rollout /s | physics alone /s | load average |",
-            "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+            "| learning s | to 800 s | training /s | rollout /s | physics alone /s | load average | machine |",
+            "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
             *rows,
             "",
         ]

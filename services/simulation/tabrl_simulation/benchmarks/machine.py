@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["RESULTS", "machine", "sentence"]
+__all__ = ["RESULTS", "machine", "numbered", "sentence"]
 
 RESULTS: Final = Path(__file__).resolve().parents[4] / "tests" / "benchmarks" / "results"
 """Folder of the results that are kept with the code."""
@@ -28,6 +29,16 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {package: importlib.metadata.version(package) for package in _PACKAGES},
     }
+
+
+def numbered(machines: Sequence[dict[str, Any]]) -> tuple[str, list[int]]:
+    """Returns the different ones among machines as a list of sentences, and the number in it of each machine."""
+    different: list[dict[str, Any]] = []
+    for described in machines:
+        if described not in different:
+            different.append(described)
+    lines = (f"{number}. {sentence(described)}" for number, described in enumerate(different, 1))
+    return "\n".join(lines), [different.index(described) + 1 for described in machines]
 
 
 def sentence(described: dict[str, Any]) -> str:

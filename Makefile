@@ -156,6 +156,10 @@ chromium:
 bench: install ## Learning curves and step rates on this machine (minutes; BENCH='stepping --help' for one of them)
 	@$(VENV)/python -m tabrl_simulation.benchmarks $(BENCH)
 
+.PHONY: bench-behaviours
+bench-behaviours: .venv/stamps/development ## From prompts to motions: does the robot do what was asked? (an hour; BENCH='--rows walker-walk' for some)
+	@$(VENV)/python -m tests.benchmarks.behaviours $(BENCH)
+
 .tools/peers/stamp: .tools/stamps/uv deploy/locks/peers.txt
 	$(call say,Installing the trainers to compare with)
 	@$(UV) venv --quiet --allow-existing --python '$(PYTHON)' $(@D)

@@ -62,6 +62,7 @@ class Uploads(scene_pb2_grpc.SceneServiceServicer):
 
     def __init__(self) -> None:
         self.received: dict[str, bytes] = {}
+        self.turned_away = 0
         self.config = scene_pb2.SceneConfig(control_period_secs=0.02, episode_length=500, home_joints={"knee": 0.5})
         self.config.observations.command = True
         self.configured: list[scene_pb2.SceneConfig] = []
@@ -69,6 +70,9 @@ class Uploads(scene_pb2_grpc.SceneServiceServicer):
     def UploadScene(
         self, request: scene_pb2.UploadSceneRequest, context: grpc.ServicerContext
     ) -> scene_pb2.UploadSceneResponse:
+        if self.turned_away:
+            self.turned_away -= 1
+            abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_REQUESTS", "others' uploads are being read")
         content = self.received.get(request.upload_id, b"")
         if request.offset_bytes != len(content):
             abort(context, grpc.StatusCode.OUT_OF_RANGE, "UPLOAD_OUT_OF_STEP", "go on from there")

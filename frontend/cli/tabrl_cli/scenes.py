@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import uuid
 import zipfile
 from collections.abc import Iterable
@@ -16,11 +17,14 @@ from tabrl.scene.v1 import scene_pb2
 
 from tabrl_cli.connection import Connection, UsageError
 from tabrl_cli.console import Output, count
+from tabrl_cli.errors import CallError
 
 __all__ = ["Packed", "configure", "from_disk", "from_menagerie", "upload"]
 
 PIECE_BYTES = 1 << 20
 LONGEST_BYTES = 64 << 20
+# Reading an upload takes seconds, and minutes at most.
+MOST_TURNS_WAITED = 100
 _NAMED_BY_MJCF = frozenset(
     {".xml", ".obj", ".stl", ".msh", ".png", ".ktx", ".hdr", ".bin", ".skn", ".dae", ".urdf", ".txt"}
 )
@@ -82,7 +86,7 @@ def upload(connection: Connection, output: Output, packed: Packed, *, title: str
     if size > LONGEST_BYTES:
         raise UsageError(f"{packed.file_name} has {count(size)} bytes; {count(LONGEST_BYTES)} can be uploaded")
     upload_id = str(uuid.uuid4())
-    received, response = 0, scene_pb2.UploadSceneResponse()
+    received, response, waits = 0, scene_pb2.UploadSceneResponse(), MOST_TURNS_WAITED
     while not response.HasField("environment"):
         request = scene_pb2.UploadSceneRequest(
             upload_id=upload_id,
@@ -93,7 +97,15 @@ def upload(connection: Connection, output: Output, packed: Packed, *, title: str
             offset_bytes=received,
             data=packed.content[received : received + PIECE_BYTES],
         )
-        response = connection.call(connection.scene.UploadScene, request)
+        try:
+            response = connection.call(connection.scene.UploadScene, request)
+        except CallError as error:
+            if error.reason != "TOO_MANY_REQUESTS" or not waits:
+                raise
+            waits -= 1
+            output.note("others' uploads are being read; waiting")
+            time.sleep(error.retry_after_secs or 2.0)
+            continue
         if response.received_bytes != received:
             received = response.received_bytes
             output.note(f"uploaded {received / 1e6:,.1f} of {size / 1e6:,.1f} MB")

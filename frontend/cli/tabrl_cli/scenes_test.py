@@ -31,6 +31,20 @@ def test_a_folder_is_packed_and_sent_in_pieces(server: tuple[Server, str], tmp_p
         assert sorted(archive.namelist()) == ["arm.xml", "meshes/link.stl", "scene.xml"]
 
 
+def test_others_uploads_are_waited_for(
+    server: tuple[Server, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("tabrl_cli.scenes.time.sleep", waits.append)
+    server[0].turned_away = 2
+    (tmp_path / "arm.xml").write_bytes(b"<mujoco/>")
+
+    result = tabrl(server[1], "upload", str(tmp_path / "arm.xml"))
+
+    assert result.exit_code == 0, result.output
+    assert waits == [2.0, 2.0]
+
+
 def test_an_mjcf_file_brings_the_files_beside_it(tmp_path: Path) -> None:
     (tmp_path / "world.xml").write_bytes(_SCENE)
     (tmp_path / "arm.xml").write_bytes(b"<mujoco/>")

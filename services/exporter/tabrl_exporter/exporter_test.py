@@ -265,6 +265,19 @@ async def test_bad_orders_are_refused_by_name(stub: Stub, running: Running[Expor
 
 
 @in_one_loop
+async def test_a_robot_that_is_missing_is_named_with_what_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TABRL_ROBOTS", str(tmp_path / "none"))
+    service = exporter_service()
+    async with started(service, ExporterConfig(data=tmp_path)) as running, open_channel(running.address) as channel:
+        request = ask(checkpoint_in(running.context.artifacts), environment_id="Go1JoystickFlatTerrain")
+        error = await refused(Stub(channel), request)
+    assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ROBOT_NOT_INSTALLED")
+    assert error.metadata["remedy"] == "make up ROBOTS=1"
+
+
+@in_one_loop
 async def test_a_killed_export_process_is_replaced(stub: Stub, running: Running[ExporterConfig]) -> None:
     request = ask(checkpoint_in(running.context.artifacts, seed=3))
     export = asyncio.ensure_future(stub.CreatePolicy(request))

@@ -150,6 +150,17 @@ def test_a_robot_that_nobody_has_seen_is_rewarded_for_what_its_stance_allows(rob
     standing = dataclasses.replace(unknown, stance=Stance("part 1", 0.3))
     for behaviour in family_of(standing).behaviours:
         check(write(TITLES[behaviour], standing).source, standing)
+    # ahead is where it faces, wherever that is
+    assert 'state.heading_velocity("part 1")' in write("walk forward", standing).source
+    # an arm's names in what stands do not make it an arm
+    armed = dataclasses.replace(
+        standing,
+        joints=tuple(
+            dataclasses.replace(j, name=n)
+            for j, n in zip(joints, ("upper_arm", "lower_arm", "shoulder", "elbow"), strict=False)
+        ),
+    )
+    assert family_of(armed).title == "robot"
     # legs of half a metre walk at 0.7 m/s, those of 30 cm at 0.5 m/s
     assert "0.5 m/s" in write("walk forward", standing).explanation
     assert Robot.from_plain(json.loads(json.dumps(standing.plain()))) == standing

@@ -29,6 +29,7 @@ from tabrl_scene.shelf import ShelvedEnvironment, put_asset
 __all__ = ["Scenes"]
 
 _FIELD = "config."
+_MOST_CONFIGURED = 8
 
 
 class Scenes:
@@ -51,7 +52,8 @@ class Scenes:
             for environment_id in await asyncio.to_thread(store.ids, self._root):
                 try:
                     scene = await asyncio.to_thread(store.read, environment_id, self._root)
-                    if scene.facts.get("mujoco_version") != _mujoco_version():
+                    found = scene.facts.get("mujoco_version"), scene.facts.get("revision")
+                    if found != (_mujoco_version(), store.FACTS_REVISION):
                         scene = await self._read_again(environment_id, scene)
                     await self._shelve(environment_id, scene)
                 except (
@@ -128,6 +130,9 @@ class Scenes:
         """
         asked = environment_id, message.SerializeToString(deterministic=True)
         if asked not in self._configuring:
+            if len(self._configuring) >= _MOST_CONFIGURED:
+                message = f"{_MOST_CONFIGURED} configurations are being made already; call again in a moment."
+                raise TabrlError(grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_REQUESTS", message, retry_after_secs=2.0)
             task = asyncio.create_task(self._configured(environment_id, message))
             self._configuring[asked] = task
             task.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, whoever waits
@@ -143,13 +148,13 @@ class Scenes:
         if config == scene.config:
             return self._shelved[environment_id]
         changed = replace(scene, config=config, replaces=environment_id)
-        if (known := store.identify(changed)) in self._shelved:
-            self._list_in_place_of(environment_id, known)
-            return self._shelved[known]
         async with self._reading:
+            if (known := store.identify(changed)) in self._shelved:
+                self._list_in_place_of(environment_id, known)
+                return self._shelved[known]
             packed = await asyncio.to_thread(_packed, scene)
             found = await _examined(packed, "scene.zip", main_file="scene.xml", config=config)
-        return await self._keep(replace(changed, facts=found.facts))
+            return await self._keep(replace(changed, facts=found.facts))
 
     async def _stored(self, environment_id: str) -> store.StoredScene:
         if environment_id not in self._shelved:

@@ -108,7 +108,9 @@ async def test_uploads_beyond_those_that_are_read_wait_their_turn(
 
     monkeypatch.setattr(scenes, "examine", examine)
     waiting = [asyncio.create_task(servicer.UploadScene(next(_pieces(_HOPPER, 1 << 20)), None)) for _ in range(8)]
-    await asyncio.sleep(0.5)
+    async with asyncio.timeout(60):
+        while len(servicer._uploads._readings) < len(waiting):
+            await asyncio.sleep(0.01)
     piece = next(_pieces(_HOPPER, 1 << 20))
 
     with pytest.raises(TabrlError) as refused:
@@ -158,16 +160,29 @@ async def test_a_configuration_is_made_whoever_waits_for_it_and_only_once(
     config.physics_timestep_secs = 0.005
     request = scene_pb2.UpdateSceneConfigRequest(environment_id=first, config=config)
     examined: list[bytes] = []
+    examining_began, may_go_on = asyncio.Event(), asyncio.Event()
 
     async def examine(*arguments: Any, **options: Any) -> Any:
         examined.append(arguments[0])
+        examining_began.set()
+        await may_go_on.wait()
         return await examining.examine(*arguments, **options)
 
     monkeypatch.setattr(scenes, "examine", examine)
 
-    # when a caller leaves at once, and two more ask for the same
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(servicer.UpdateSceneConfig(request, None), timeout=0.01)
+    # when the caller leaves while it is examined
+    caller = asyncio.create_task(servicer.UpdateSceneConfig(request, None))
+    await examining_began.wait()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    may_go_on.set()
+
+    # then it is made all the same, and who asks again finds it
+    listing = scene_pb2.ListEnvironmentsRequest(category="custom")
+    async with asyncio.timeout(60):
+        while (await servicer.ListEnvironments(listing, None)).environments[0].environment_id == first:
+            await asyncio.sleep(0.05)
     answers = await asyncio.gather(*(servicer.UpdateSceneConfig(request, None) for _ in range(2)))
     answers.append(await servicer.UpdateSceneConfig(request, None))
 

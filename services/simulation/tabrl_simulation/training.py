@@ -200,14 +200,14 @@ class _Run:
 
     def _easier_is_due(self) -> bool:
         """Returns whether the next update is in the easier form: never the last one, so that it ends in its own."""
-        update_steps = self._settings.batch_steps * self._own.action_repeat
-        return self.env_steps < self._easier_until and self.env_steps + update_steps < self._settings.env_steps
+        after = self.env_steps + self._settings.batch_steps * self._own.action_repeat
+        return self._easing is not None and self.env_steps < self._easier_until and after < self._settings.env_steps
 
     def _enter_due_form(self) -> None:
         """Makes rollouts in the environment as it is due, with nothing reported of it yet."""
         from tabrl_simulation.monitor import Monitor
 
-        self._eased = self._easing is not None and self._easier_is_due()
+        self._eased = self._easier_is_due()
         self._report: learner.Report | None = None
         self._first_mark = self._speed_mark = None
         self._environment = self._own

@@ -58,8 +58,12 @@ async def test_a_refused_export_is_told_and_ends_the_watch(rig):
             TabrlError(grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL", "The disk is full."),
             "The Exporter cannot publish for now, so the newest policy comes later: The disk is full.",
         ),
+        (
+            TabrlError(grpc.StatusCode.FAILED_PRECONDITION, "ROBOT_NOT_INSTALLED", "Its robot is missing."),
+            "The Exporter cannot publish for now, so the newest policy comes later: Its robot is missing.",
+        ),
     ],
-    ids=["away", "full disk"],
+    ids=["away", "full disk", "missing robot"],
 )
 async def test_what_passes_lets_the_watch_go_and_is_waited_for(rig, error, told):
     rig.exporter.error = error

@@ -75,6 +75,16 @@ def test_a_job_that_cannot_be_done_says_why(tmp_path, stored, reward, reason):
     assert (event.state_changed.error.reason, bool(event.state_changed.error.message)) == (reason, True)
 
 
+def test_a_robot_that_is_missing_is_named_with_what_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("TABRL_ROBOTS", str(tmp_path / "none"))
+
+    _done, (event,) = work(tmp_path, environment_id="Go1JoystickFlatTerrain")
+
+    error = event.state_changed.error
+    assert error.reason == "ROBOT_NOT_INSTALLED"
+    assert "make up ROBOTS=1" in error.message
+
+
 def test_a_store_that_cannot_be_used_is_no_failure_of_the_run(tmp_path):
     (tmp_path / "artifacts").write_text("a file where the folder should be")
     done, events = work(tmp_path)

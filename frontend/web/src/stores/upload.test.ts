@@ -44,6 +44,24 @@ test("given a long file, when it is uploaded, then it goes in pieces and becomes
   expect(states).toEqual(["sending", "sending", "sending", "reading", "idle"]);
 });
 
+test("given others' uploads are read, when the last piece comes, then it is sent again until it is its turn", async () => {
+  let turnedAway = 2;
+  const waits: number[] = [];
+  const transport = createRouterTransport(({ service }) =>
+    service(SceneService, {
+      uploadScene: (request) => {
+        if (turnedAway-- > 0) throw typedError(Code.ResourceExhausted, "TOO_MANY_REQUESTS", "8 uploads are being read.");
+        const summary = { environmentId: "custom-arm-0a1b2c3d" };
+        return { receivedBytes: request.sizeBytes, environment: create(EnvironmentSchema, { summary }) };
+      },
+    }),
+  );
+  const uploader = createUploader(createClients(transport).scene, async (ms) => void waits.push(ms));
+
+  expect((await uploader.upload(file(10)))?.summary?.environmentId).toBe("custom-arm-0a1b2c3d");
+  expect(waits).toEqual([2000, 2000]);
+});
+
 test("given a refusal, when a file is uploaded, then the store says why until it is dismissed", async () => {
   const metadata = { rule: "FILE_MISSING", file: "scene.xml", line: "4" };
   const message = "scene.xml, line 4: <mesh> names hand.obj, which the upload does not hold; add it.";

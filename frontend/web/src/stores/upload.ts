@@ -1,6 +1,7 @@
 import type { Environment } from "../gen/tabrl/scene/v1/scene_pb";
 import type { Clients } from "../rpc/clients";
 import { type Failure, failureFrom, localFailure } from "../rpc/failure";
+import { pause } from "../rpc/reliability";
 import { newRequestId } from "../rpc/requestId";
 import { createStore, type Store } from "./store";
 
@@ -8,6 +9,8 @@ import { createStore, type Store } from "./store";
 export const MAX_UPLOAD_BYTES = 64 * 1024 * 1024;
 const PIECE_BYTES = 1024 * 1024;
 const PIECE_DEADLINE_MS = 30_000;
+/** How often a piece is sent again while others' uploads are read; each takes seconds. */
+const MOST_TURNS_WAITED = 100;
 
 /** Where the upload of a scene stands. */
 export interface Upload {
@@ -30,8 +33,21 @@ export interface Uploader {
 }
 
 /** An uploader over the Scene service. */
-export function createUploader(scene: Clients["scene"]): Uploader {
+export function createUploader(scene: Clients["scene"], sleep: (ms: number) => Promise<void> = pause): Uploader {
   const store = createStore<Upload>(IDLE);
+
+  /** Sends a piece; again after a while when others' uploads are being read. */
+  async function sendPiece(piece: Parameters<typeof scene.uploadScene>[0]) {
+    for (let turn = 1; ; turn++) {
+      try {
+        return await scene.uploadScene(piece, { timeoutMs: PIECE_DEADLINE_MS });
+      } catch (thrown) {
+        const { reason, retryAfterSecs } = failureFrom(thrown);
+        if (reason !== "TOO_MANY_REQUESTS" || turn === MOST_TURNS_WAITED) throw thrown;
+        await sleep(1000 * (retryAfterSecs ?? 2));
+      }
+    }
+  }
 
   async function send(file: File): Promise<Environment> {
     const uploadId = newRequestId();
@@ -40,7 +56,7 @@ export function createUploader(scene: Clients["scene"]): Uploader {
     for (;;) {
       const data = new Uint8Array(await file.slice(received, received + PIECE_BYTES).arrayBuffer());
       const piece = { ...about, offsetBytes: BigInt(received), data };
-      const { receivedBytes, environment } = await scene.uploadScene(piece, { timeoutMs: PIECE_DEADLINE_MS });
+      const { receivedBytes, environment } = await sendPiece(piece);
       if (environment) return environment;
       received = Number(receivedBytes);
       const status = received < file.size ? "sending" : "reading";

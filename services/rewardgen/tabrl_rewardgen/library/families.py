@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from tabrl_simulation.rewards.robot import Robot
+from tabrl_simulation.rewards.robot import QUOTABLE, Robot
 
 from tabrl_rewardgen.library import movers, pendulums
 from tabrl_rewardgen.library.draft import Draft
@@ -97,8 +96,6 @@ ON_LEGS: tuple[Family, ...] = (
 """Robots on legs, by their names in MuJoCo Menagerie."""
 
 _GRAVITY_M_PER_S2 = 9.81
-_PLAIN_NAME = re.compile(r"[\w .:/-]{1,100}")
-"""Names that can be written between quotes as they are."""
 
 
 def _standing(robot: Robot) -> Family | None:
@@ -108,7 +105,7 @@ def _standing(robot: Robot) -> Family | None:
     gravity times the height of their legs (R. McNeill Alexander, "The gaits of bipedal and quadrupedal animals", 1984).
     """
     stance = robot.stance
-    if stance is None or not _PLAIN_NAME.fullmatch(stance.body):
+    if stance is None or not QUOTABLE.fullmatch(stance.body):
         return None
     pace = math.sqrt(_GRAVITY_M_PER_S2 * stance.height_m)
     walk, run = (max(0.1, round(share * pace, 1)) for share in (0.3, 0.9))
@@ -121,5 +118,7 @@ def family_of(robot: Robot) -> Family | None:
     None for a robot the library does not know.
     """
     names = {body.name for body in robot.bodies} | {joint.name for joint in robot.joints}
-    known = next((family for family in (*FAMILIES, *ON_LEGS) if family.marks <= names), None)
-    return known or _standing(robot)
+    # What stands was uploaded: an arm's names in it do not make it an arm.
+    standing = _standing(robot)
+    candidates = ON_LEGS if standing else (*FAMILIES, *ON_LEGS)
+    return next((family for family in candidates if family.marks <= names), standing)

@@ -29,6 +29,12 @@ class Runner:
     body: str = "torso"
 
     @property
+    def velocity(self) -> str:
+        """An expression for the velocity ahead, to the left and up, which in the plane are the world's axes."""
+        kind = "body_linear_velocity" if self.planar else "heading_velocity"
+        return f'state.{kind}("{self.body}")'
+
+    @property
     def upright(self) -> str:
         """An expression that is 1 upright and 0 upside down."""
         return f'0.5 * (1.0 + state.up("{self.body}"))'
@@ -55,7 +61,7 @@ def runner(body: Runner, wish: Wish) -> tuple[Draft, set[str]]:
     draft = Draft().let(
         height=body.height,
         upright=body.upright,
-        velocity=f'state.body_linear_velocity("{body.body}")',
+        velocity=body.velocity,
         turning=f'state.body_angular_velocity("{body.body}")',
         forward_speed="velocity[0]",
         rising="velocity[2]",

@@ -295,10 +295,12 @@ def _plot(races: list[Race], path: Path) -> None:
     names = list(dict.fromkeys(race.environment for race in races))
     figure, all_axes = pyplot.subplots(1, len(names), figsize=(6.5 * len(names), 4), squeeze=False)
     for axes, name in zip(all_axes[0], names, strict=True):
-        for race in (race for race in races if race.environment == name):
-            label = _LABELS[race.trainer] if race.seed == min(each.seed for each in races) else None
-            color = f"C{list(_LABELS).index(race.trainer)}"
-            axes.plot([p[0] for p in race.curve], [p[2] for p in race.curve], ".-", color=color, label=label)
+        for of_trainer in _by_trainer([race for race in races if race.environment == name]):
+            color = f"C{list(_LABELS).index(of_trainer[0].trainer)}"
+            label: str | None = _LABELS[of_trainer[0].trainer]
+            for race in of_trainer:
+                axes.plot([p[0] for p in race.curve], [p[2] for p in race.curve], ".-", color=color, label=label)
+                label = None  # once for all seeds
         axes.axhline(_GOAL, color="0.7", linewidth=0.8)
         axes.set(title=name, xlabel="seconds since the process started", ylabel="return", ylim=(0, 1_000), xscale="log")
         axes.legend(fontsize=8)

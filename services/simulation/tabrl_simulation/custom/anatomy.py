@@ -16,7 +16,7 @@ from tabrl_simulation.custom.config import Commands, InvalidSceneConfig, Range, 
 if TYPE_CHECKING:
     import mujoco
 
-__all__ = ["Anatomy", "NotARobot", "default_config", "observation_size", "study"]
+__all__ = ["Anatomy", "NotARobot", "default_config", "observation_size", "stands", "study"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -25,6 +25,8 @@ _HOME_NAMES: Final = ("home", "standing", "stand")
 _CONTROL_PERIOD_SECS: Final = 0.02
 _GRAVITY_M_PER_S2: Final = 9.81
 _TOUCHING_M: Final = 1e-3
+_LEAST_STANDING_M: Final = 0.05
+_STANDING_SLACK: Final = 0.05
 _MOST_OBJECTS: Final = 8
 
 
@@ -282,6 +284,20 @@ def _stand(model: mujoco.MjModel, data: mujoco.MjData, height: int) -> None:
         middle = 0.5 * (low + high)
         low, high = (middle, high) if sinks(middle) else (low, middle)
     data.qpos[height] = high
+
+
+def stands(model: mujoco.MjModel, robot: Anatomy) -> bool:
+    """Tells whether a robot at home stands on what is fixed: a twentieth of its height lower, it would be in it."""
+    import mujoco
+
+    if robot.base_qpos is None or robot.home_height_m < _LEAST_STANDING_M:
+        return False
+    data = mujoco.MjData(model)
+    data.qpos[:] = robot.home_qpos
+    data.qpos[robot.base_qpos + 2] -= _STANDING_SLACK * robot.home_height_m
+    mujoco.mj_fwdPosition(model, data)
+    fixed = np.asarray(model.body_weldid)[model.geom_bodyid[data.contact.geom]] == 0
+    return bool(fixed.any())
 
 
 def _control(model: mujoco.MjModel, config: SceneConfig, home: Floats) -> tuple[Floats, Floats, Floats, Floats]:

@@ -40,22 +40,28 @@ async def test_a_zip_becomes_one_scene_with_its_meshes() -> None:
     assert found.config == SceneConfig()
 
 
-_WAGON = """<mujoco><compiler angle="degree"/><worldbody><geom type="plane" size="1 1 1"/>
+_GROUND = '<geom type="plane" size="1 1 1"/>'
+_WAGON = """<mujoco><compiler angle="degree"/><worldbody>{ground}
   <body {name} pos="0 0 .3" euler="{roll} 0 0"><freejoint/><geom type="box" size=".3 .2 .1"/>
     <body pos="0 0 -.1"><joint name="wheel"/><geom size="0.1"/></body></body>
 </worldbody><actuator><motor joint="wheel"/></actuator></mujoco>"""
 
 
 @pytest.mark.parametrize(
-    ("name", "roll", "stance"),
+    ("name", "roll", "ground", "stance"),
     [
-        ('name="trunk"', 0, {"body": "trunk", "height_m": pytest.approx(0.2, abs=0.01)}),
-        ('name="trunk"', 90, None),
-        ("", 0, None),
+        ("trunk", 0, _GROUND, {"body": "trunk", "height_m": pytest.approx(0.2, abs=0.01)}),
+        ("trunk (1)", 0, _GROUND, {"body": "trunk (1)", "height_m": pytest.approx(0.2, abs=0.01)}),
+        ("trunk", 90, _GROUND, None),
+        ("", 0, _GROUND, None),
+        ("tr\\unk", 0, _GROUND, None),
+        # who hovers does not stand
+        ("trunk", 0, "", None),
     ],
 )
-async def test_it_is_said_how_a_robot_stands_if_it_does(name: str, roll: int, stance: object) -> None:
-    found = await examine(_WAGON.format(name=name, roll=roll).encode(), "wagon.xml")
+async def test_it_is_said_how_a_robot_stands_if_it_does(name: str, roll: int, ground: str, stance: object) -> None:
+    named = f'name="{name}"' if name else ""
+    found = await examine(_WAGON.format(name=named, roll=roll, ground=ground).encode(), "wagon.xml")
 
     assert found.facts.get("stance") == stance
 

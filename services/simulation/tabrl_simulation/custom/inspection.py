@@ -15,6 +15,8 @@ from tabrl_simulation import arrays, bundle, structure
 from tabrl_simulation.custom import anatomy, archive, references, timing
 from tabrl_simulation.custom.archive import SceneRefused
 from tabrl_simulation.custom.config import InvalidSceneConfig, SceneConfig
+from tabrl_simulation.custom.store import FACTS_REVISION
+from tabrl_simulation.rewards.robot import QUOTABLE
 
 if TYPE_CHECKING:
     import mujoco
@@ -34,7 +36,8 @@ class Inspected:
         assets: files that the MJCF names, by path.
         config: the configuration, that of the model where none was given.
         facts: plain data for JSON: `structure` as in `structure.RobotStructure`, `arrays` by name with their shapes,
-            `timing`, `observation_size`, `action_size` and `mujoco_version`; and `stance` with `body` and `height_m`
+            `timing`, `observation_size`, `action_size`, `mujoco_version` and `revision`, `store.FACTS_REVISION` when it
+            was found; and `stance` with `body` and `height_m`
             where the robot stands upright at home.
     """
 
@@ -117,17 +120,19 @@ def _facts(model: mujoco.MjModel, config: SceneConfig) -> dict[str, Any]:
         "observation_size": anatomy.observation_size(robot, config),
         "action_size": robot.actuators,
         "mujoco_version": mujoco.__version__,
+        "revision": FACTS_REVISION,
         **_stance(model, robot),
     }
 
 
 def _stance(model: mujoco.MjModel, robot: anatomy.Anatomy) -> dict[str, Any]:
     """Returns which body stands how high at home; nothing where none stands with its z axis up and its x axis ahead."""
-    if robot.base_qpos is None or robot.home_height_m <= 0 or np.trace(robot.upright_from_base) < _NEARLY_UPRIGHT:
+    if not anatomy.stands(model, robot) or np.trace(robot.upright_from_base) < _NEARLY_UPRIGHT:
         return {}
     joint = int(np.flatnonzero(np.asarray(model.jnt_qposadr) == robot.base_qpos)[0])
     body = model.body(int(model.jnt_bodyid[joint])).name
-    return {"stance": {"body": body, "height_m": robot.home_height_m}} if body else {}
+    # A reward has to say its name.
+    return {"stance": {"body": body, "height_m": robot.home_height_m}} if QUOTABLE.fullmatch(body) else {}
 
 
 def _said(error: Exception) -> str:

@@ -49,6 +49,10 @@ REVISION: Final = 1
 _ID: Final = re.compile(r"custom-[a-z0-9-]{1,40}-[0-9a-f]{8}")
 
 
+FACTS_REVISION: Final = 2
+"""Which facts `inspection` finds; a scene with those of another revision is inspected again."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StoredScene:
     """An uploaded scene.

@@ -108,6 +108,11 @@ HELPERS: dict[str, Helper] = {
     "body_linear_velocity": Helper(
         "body_linear_velocity(body)", "(3,) velocity of the body's frame in the world, m/s", "body"
     ),
+    "heading_velocity": Helper(
+        "heading_velocity(body)",
+        "(3,) velocity of the body's frame, m/s: ahead along its x axis, to its left, and up, whichever way it faces",
+        "body",
+    ),
     "body_angular_velocity": Helper("body_angular_velocity(body)", "(3,) angular velocity in the world, rad/s", "body"),
     "center_of_mass": Helper(
         "center_of_mass(body)", "(3,) centre of mass of the body and all that hangs from it, m", "body"

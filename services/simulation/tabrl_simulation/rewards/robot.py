@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["Actuator", "Body", "Joint", "Robot", "Sensor", "Stance"]
+__all__ = ["QUOTABLE", "Actuator", "Body", "Joint", "Robot", "Sensor", "Stance"]
+
+
+QUOTABLE = re.compile(r'[^"\\\x00-\x1f\x7f]{1,100}')
+"""Names that can stand between double quotes in source as they are."""
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,18 @@ class TracedState:
         offset = self._arrays["xpos"][index] - self._arrays["subtree_com"][self._robot.root_of(index)]
         return velocity[3:] + jnp.cross(velocity[:3], offset)
 
+    def heading_velocity(self, body: str) -> Array:
+        """Return the velocity of the body's frame ahead, to the left and up, `[3]` in m/s, whichever way it faces.
+
+        Ahead is where its x axis points on the ground; a body whose x axis points up or down has no such direction, and
+        its speed ahead tends to 0.
+        """
+        velocity = self.body_linear_velocity(body)
+        x_axis = self.body_rotation(body)[:2, 0]
+        ahead = x_axis / jnp.maximum(jnp.sqrt(jnp.sum(jnp.square(x_axis)) + 1e-12), 1e-3)
+        left = jnp.stack([-ahead[1], ahead[0]])
+        return jnp.stack([jnp.sum(velocity[:2] * ahead), jnp.sum(velocity[:2] * left), velocity[2]])
+
     def body_angular_velocity(self, body: str) -> Array:
         """Return the angular velocity of the body in world axes, `[3]` in rad/s."""
         return self._arrays["cvel"][self._body(body)][:3]

@@ -40,6 +40,19 @@ def test_body_velocities_are_those_of_mj_objectVelocity(environment_id):
         np.testing.assert_allclose(state.body_linear_velocity(name), expected[3:], atol=2e-4)
 
 
+def test_a_heading_velocity_is_the_same_whichever_way_a_robot_faces(humanoid):
+    environment = environments.load("HumanoidStand")
+    turned = []
+    for yaw in (0.0, 1.3, -2.9):
+        data = mujoco.MjData(environment.model)
+        data.qpos[3:7] = [np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
+        data.qvel[:3] = [2 * np.cos(yaw) - 0.5 * np.sin(yaw), 2 * np.sin(yaw) + 0.5 * np.cos(yaw), -0.3]
+        mujoco.mj_forward(environment.model, data)
+        read = {name: jnp.asarray(values) for name, values in arrays.read(data).items()}
+        turned.append(TracedState(humanoid, read, jnp.zeros(environment.action_size)).heading_velocity("torso"))
+    np.testing.assert_allclose(turned, [[2.0, 0.5, -0.3]] * 3, atol=1e-5)
+
+
 def test_named_quantities_are_mujocos(humanoid):
     _, data, state = moving("HumanoidStand")
     assert np.allclose(state.body_position("head"), data.body("head").xpos, atol=1e-5)

@@ -49,8 +49,8 @@ HUMANOID = Runner("humanoid", 'state.body_height("head")', 1.5, 1.0, 0.8, 1.0, 1
 def legged(title: str, body: str, standing: float, *, walk: float, run: float) -> Runner:
     """Return a robot on legs, whose `body` is `standing` m high when it stands with its knees a little bent."""
     height = f'state.body_height("{body}")'
-    heights = (round(share * standing, 3) for share in (0.95, 0.65, 0.5))
-    return Runner(title, height, *heights, walk, run, planar=False, body=body)
+    tall, crouched, margin = (round(share * standing, 3) for share in (0.95, 0.65, 0.5))
+    return Runner(title, height, tall, crouched, margin, walk, run, planar=False, body=body)
 
 
 _ALWAYS = {"upright", "stand", "straight", "up", "slow", "fast", "forward", "backward"}

@@ -50,7 +50,8 @@ test("given others' uploads are read, when the last piece comes, then it is sent
   const transport = createRouterTransport(({ service }) =>
     service(SceneService, {
       uploadScene: (request) => {
-        if (turnedAway-- > 0) throw typedError(Code.ResourceExhausted, "TOO_MANY_REQUESTS", "8 uploads are being read.");
+        if (turnedAway-- > 0)
+          throw typedError(Code.ResourceExhausted, "TOO_MANY_REQUESTS", "8 uploads are being read.");
         const summary = { environmentId: "custom-arm-0a1b2c3d" };
         return { receivedBytes: request.sizeBytes, environment: create(EnvironmentSchema, { summary }) };
       },

@@ -143,7 +143,7 @@ class _Reader:
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in self._named:
                 return self._named[name](*(self.value(each) for each in arguments))
             case ast.Call(func=ast.Attribute(value=of, attr="sum"), args=arguments, keywords=[]):
-                return self._array(of).sum(*(int(self.value(each)) for each in arguments))
+                return self._array(of).sum(axis=tuple(int(self.value(each)) for each in arguments) or None)
         raise CheckError(f"{ast.unparse(node)[:200]!r} is nothing that a check can compute")
 
     def _array(self, node: ast.expr) -> NDArray[np.float64]:

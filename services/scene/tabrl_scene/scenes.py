@@ -131,8 +131,12 @@ class Scenes:
         asked = environment_id, message.SerializeToString(deterministic=True)
         if asked not in self._configuring:
             if len(self._configuring) >= _MOST_CONFIGURED:
-                message = f"{_MOST_CONFIGURED} configurations are being made already; call again in a moment."
-                raise TabrlError(grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_REQUESTS", message, retry_after_secs=2.0)
+                raise TabrlError(
+                    grpc.StatusCode.RESOURCE_EXHAUSTED,
+                    "TOO_MANY_REQUESTS",
+                    f"{_MOST_CONFIGURED} configurations are being made already; call again in a moment.",
+                    retry_after_secs=2.0,
+                )
             task = asyncio.create_task(self._configured(environment_id, message))
             self._configuring[asked] = task
             task.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, whoever waits

@@ -172,6 +172,11 @@ bench-behaviours: .venv/stamps/development ## From prompts to motions: does the 
 bench-peers: .tools/peers/stamp ## Time to the same return beside Brax on MJX and Stable-Baselines3, step rate beside EnvPool (quarter of an hour)
 	@.tools/peers/bin/python -m tabrl_simulation.benchmarks peers $(BENCH)
 
+.PHONY: harden
+harden: .venv/stamps/development ## Attack the reward checker: 100,000 random syntax trees, and hundreds of broken checkers that must be noticed (5 minutes)
+	@$(VENV)/python -m tests.security.fuzz_checker
+	@$(VENV)/python -m tests.security.mutate_checker
+
 .PHONY: footprint
 footprint: .venv/stamps/development install ## Memory and start-up time of each service at rest
 	@$(VENV)/python -m tests.footprint.measure

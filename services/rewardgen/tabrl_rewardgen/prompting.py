@@ -67,7 +67,7 @@ _LANGUAGE = """The reward language is a small part of Python:
 _EXAMPLE = """Example of a source, for a hypothetical hopping robot with a body "trunk":
 def reward(state, action):
     upright = 0.5 * (1.0 + state.up("trunk"))
-    speed = state.body_linear_velocity("trunk")[0]
+    speed = state.heading_velocity("trunk")[0]
     return {
         "upright": upright,
         "speed": upright * tolerance(speed, 0.9, 1.1, 1.0, "linear"),

@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from tabrl_simulation import environments
 from tabrl_simulation.backends import MJX, WARP
-from tabrl_simulation.benchmarks.machine import RESULTS, machine, sentence
+from tabrl_simulation.benchmarks.compact import compact
+from tabrl_simulation.benchmarks.machine import RESULTS, machine, numbered
 
 __all__ = ["main"]
 
@@ -56,13 +57,13 @@ def main() -> None:
         print(json.dumps(_measure(*arguments.worker)))
         return
     described = machine()
-    rows = _earlier_rows(arguments.out, described)
+    rows = _earlier_rows(arguments.out)
     for environment_id in arguments.environments:
         environments.check(environment_id)
         for backend in arguments.backends:
-            rows[environment_id, backend] = _in_own_process(environment_id, backend)
+            rows[environment_id, backend] = _in_own_process(environment_id, backend) | {"machine": described}
             print(_line(rows[environment_id, backend]), flush=True)
-            _write(arguments.out, described, list(rows.values()))
+            _write(arguments.out, list(rows.values()))
 
 
 def _in_own_process(environment_id: str, backend: str) -> dict[str, Any]:
@@ -117,45 +118,39 @@ def _plain(found: Any) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in greatest.items()}
 
 
-def _earlier_rows(out: Path, described: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+def _earlier_rows(out: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """Returns the comparisons of earlier benchmarks, on whatever machine."""
     path = out / "backends.json"
     if not path.exists():
         return {}
-    result = json.loads(path.read_text())
-    if result["machine"] != described:
-        return {}
-    return {(row["environment"], row["backend"]): row for row in result["rows"]}
+    return {(row["environment"], row["backend"]): row for row in json.loads(path.read_text())["rows"]}
 
 
-def _write(out: Path, described: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+def _write(out: Path, rows: list[dict[str, Any]]) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    result = {
-        "machine": described,
-        "simulations": _SIMULATIONS,
-        "control_steps": _CONTROL_STEPS,
-        "limit": _LIMIT,
-        "rows": rows,
-    }
-    (out / "backends.json").write_text(json.dumps(result, indent=1) + "\n")
-    (out / "backends.md").write_text(_table(described, rows))
+    result = {"simulations": _SIMULATIONS, "control_steps": _CONTROL_STEPS, "limit": _LIMIT, "rows": rows}
+    (out / "backends.json").write_text(compact(result))
+    (out / "backends.md").write_text(_table(rows))
 
 
-def _table(described: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+def _table(rows: list[dict[str, Any]]) -> str:
+    machines, numbers = numbered([row["machine"] for row in rows])
     lines = [
         "# Physics backends beside MuJoCo C",
         "",
-        f"{_SIMULATIONS} simulations from equal states, equal random actions, {_CONTROL_STEPS} control steps. On",
-        f"{sentence(described)}",
+        machines,
+        "",
+        f"{_SIMULATIONS} simulations from equal states, equal random actions, {_CONTROL_STEPS} control steps.",
         "Other work ran on the machine, which compile times and rates show. Compiling includes one run, and leaves out",
         "the kernels that MJX-Warp had kept from before.",
         "",
         f"| environment | backend | greatest difference in qpos, qvel, observation | control steps within {_LIMIT} "
-        "| the same, solvers converged | compile, s | control steps/s | on MuJoCo C |",
-        "|---|---|---|---|---|---|---|---|",
+        "| the same, solvers converged | compile, s | control steps/s | on MuJoCo C | machine |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    for row in rows:
+    for row, number in zip(rows, numbers, strict=True):
         if "failed" in row:
-            lines.append(f"| {row['environment']} | {row['backend']} | {row['failed']} | | | | | |")
+            lines.append(f"| {row['environment']} | {row['backend']} | {row['failed']} | | | | | | {number} |")
             continue
         converged = ""
         if "converged_differences" in row:
@@ -163,7 +158,7 @@ def _table(described: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         lines.append(
             f"| {row['environment']} | {row['backend']} | {_numbers(row['differences'])} | {row['steps_within']} "
             f"| {converged} | {row['compile_secs']:.0f} | {row['steps_per_sec']:,.0f} "
-            f"| {row['steps_per_sec_on_mujoco_c']:,.0f} |"
+            f"| {row['steps_per_sec_on_mujoco_c']:,.0f} | {number} |"
         )
     return "\n".join(lines) + "\n"
 

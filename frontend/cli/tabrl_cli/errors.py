@@ -40,6 +40,7 @@ _REMEDIES = {
     "PROVIDER_FAILED": "Try again in a moment, or use --model library.",
     "PROVIDER_TIMEOUT": "Try again in a moment, or use --model library.",
     "PROVIDER_RATE_LIMITED": "Wait a little, or use --model library.",
+    "LLM_BUDGET_SPENT": "Use --model library, wait until midnight UTC, or raise TABRL_LLM_DAILY_BUDGET_USD.",
     "PROVIDER_ANSWER_UNUSABLE": "Say it in other words, or choose another model: `tabrl models`.",
     "BEHAVIOUR_UNKNOWN": "Say it in other words, or configure an LLM (README.md).",
     "SERVICE_UNAVAILABLE": "It is started again by itself; try again in a few seconds.",

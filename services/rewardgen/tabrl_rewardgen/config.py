@@ -23,6 +23,9 @@ class Config(ServiceConfig):
     )
     llm_timeout_secs: float = option("how long one answer of a model may take", 120.0)
     llm_attempts: int = option("how often a model may try, repairs included", 4)
+    llm_daily_budget_usd: float = option(
+        "what language models may cost in a day (UTC), in US dollars, where their price is known; 0 for no limit", 0.0
+    )
     generations: int = option("how many rewards are written at once", 4)
 
     @property

@@ -18,12 +18,22 @@ from tabrl_simulation.rewards.robot import Robot
 from tabrl_rewardgen import library, llm
 from tabrl_rewardgen.answers import Answer, SourceStream, parse_answer
 from tabrl_rewardgen.config import LIBRARY, Config
+from tabrl_rewardgen.ledger import Ledger
 from tabrl_rewardgen.metrics import LLM_COST, LLM_TOKENS, REWARDS
 from tabrl_rewardgen.prompting import first_messages, repair_message
 
-__all__ = ["Event", "Written", "jail_unavailable", "rejected", "stage", "write_reward"]
+__all__ = ["Event", "Workshop", "Written", "jail_unavailable", "rejected", "stage", "write_reward"]
 
 _PHASES = rewardgen_pb2.GenerationPhase
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What rewards are written with."""
+
+    config: Config
+    pool: JailPool
+    ledger: Ledger
 
 
 @dataclass(frozen=True)
@@ -46,15 +56,14 @@ def stage(phase: rewardgen_pb2.GenerationPhase.ValueType, message: str) -> rewar
     return rewardgen_pb2.GenerateRewardResponse(stage=rewardgen_pb2.GenerationStage(phase=phase, message=message))
 
 
-async def write_reward(
-    config: Config, pool: JailPool, prompt: str, robot: Robot, model: str
-) -> AsyncGenerator[Event, None]:
+async def write_reward(workshop: Workshop, prompt: str, robot: Robot, model: str) -> AsyncGenerator[Event, None]:
     """Yield events, `Written` last.
 
     Raises:
-        TabrlError: BEHAVIOUR_UNKNOWN, PROVIDER_*, JAIL_UNAVAILABLE.
+        TabrlError: BEHAVIOUR_UNKNOWN, PROVIDER_*, LLM_BUDGET_SPENT, JAIL_UNAVAILABLE.
     """
-    writer = _by_library(pool, prompt, robot) if model == LIBRARY else _by_model(config, pool, prompt, robot, model)
+    by_library = model == LIBRARY
+    writer = _by_library(workshop.pool, prompt, robot) if by_library else _by_model(workshop, prompt, robot, model)
     try:
         async with aclosing(writer):
             async for event in writer:
@@ -80,13 +89,13 @@ async def _by_library(pool: JailPool, prompt: str, robot: Robot) -> AsyncGenerat
     yield Written(compiled, found.weights, found.term_explanations, found.explanation, found.left_out)
 
 
-async def _by_model(
-    config: Config, pool: JailPool, prompt: str, robot: Robot, model: str
-) -> AsyncGenerator[Event, None]:
+async def _by_model(workshop: Workshop, prompt: str, robot: Robot, model: str) -> AsyncGenerator[Event, None]:
+    config, pool, ledger = workshop.config, workshop.pool, workshop.ledger
     messages = first_messages(prompt, robot)
     usage = llm.Usage()
     remarks: Sequence[Diagnostic] = ()
     for attempt in range(1, config.llm_attempts + 1):
+        await ledger.require_budget()
         again = f" (attempt {attempt})" if attempt > 1 else ""
         yield stage(_PHASES.GENERATION_PHASE_WRITING, f"asking {model}{again}")
         source = SourceStream()
@@ -97,6 +106,7 @@ async def _by_model(
                     text = piece.text
                     usage = usage.plus(piece.usage)
                     _count(model, piece.usage)
+                    await ledger.add(model, piece.usage)
                 elif delta := source.feed(piece):
                     yield rewardgen_pb2.GenerateRewardResponse(source_delta=delta)
         answer: Answer | None = None

@@ -1,14 +1,18 @@
 """RewardGen with a language model whose answers were recorded, and with one that fails in every way."""
 
+import datetime
+
 import grpc
 import pytest
 import pytest_asyncio
+import sqlalchemy as sa
 from tabrl.rewardgen.v1 import rewardgen_pb2
-from tabrl_chassis.errors import error_from
+from tabrl_chassis.errors import TabrlError, error_from
 
 from tabrl_rewardgen import llm
 from tabrl_rewardgen.config import Config
 from tabrl_rewardgen.conftest import ModelServer, recorded, rewardgen
+from tabrl_rewardgen.ledger import Ledger, LlmCallRow
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -113,6 +117,50 @@ async def test_a_failing_provider_is_a_typed_error(service, model, answer, code,
     error = await refused(service, asking())
     assert (error.code.name, error.reason) == (code, reason)
     assert answer[1]["error"]["message"] in error.metadata["provider_error"]
+
+
+async def test_every_call_is_put_on_record_also_where_its_answer_was_of_no_use(service, model):
+    def recorded_calls(session):
+        query = sa.select(LlmCallRow.model, LlmCallRow.prompt_tokens, LlmCallRow.completion_tokens, LlmCallRow.cost_usd)
+        return [tuple(row) for row in session.execute(query)]
+
+    before = await service.database.read(recorded_calls)
+    model.play("I would rather talk about the weather.")
+    await refused(service, asking())
+    after = await service.database.read(recorded_calls)
+
+    # the price of a model that nobody has heard of is not known
+    assert after[len(before) :] == [("openai/relay", 1000, 200, None)] * 2
+
+
+async def test_a_day_has_a_budget(tmp_path, model):
+    # given a model whose price is known, two calls of which are more than a day's budget
+    model.play(*(exchange["answer"] for exchange in recorded("sway")))
+    options = {"llm_model": "openai/gpt-4o", "llm_api_base": model.base, "llm_daily_budget_usd": 0.008}
+    async with rewardgen(tmp_path, **options) as stub:
+        for _ in range(2):
+            assert (await events_of(stub, asking()))[-1].reward.usage.cost_usd == pytest.approx(0.0045)
+        error = await refused(stub, asking())
+        asked = len(model.requests)
+        by_library = await events_of(stub, asking(model="library"))
+
+    assert (error.code, error.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "LLM_BUDGET_SPENT")
+    assert (error.metadata["spent_usd"], error.metadata["budget_usd"]) == ("0.0090", "0.0080")
+    assert 0 < error.retry_after_secs <= 24 * 3600
+    # and the provider was not asked again, nor is the library kept from anyone
+    assert asked == 2
+    assert by_library[-1].reward.origin == rewardgen_pb2.REWARD_ORIGIN_LIBRARY
+
+
+async def test_a_budget_is_for_a_day(service):
+    noon = datetime.datetime(2030, 1, 1, 12, tzinfo=datetime.UTC)
+    yesterday = Ledger(service.database, 1.0, lambda: noon)
+    await yesterday.add("openai/gpt-4o", llm.Usage(1, 1, 2.0, 1))
+
+    with pytest.raises(TabrlError) as spent:
+        await yesterday.require_budget()
+    assert spent.value.retry_after_secs == 12 * 3600
+    await Ledger(service.database, 1.0, lambda: noon + datetime.timedelta(hours=13)).require_budget()
 
 
 async def test_the_library_is_used_only_when_asked_for(service, model):

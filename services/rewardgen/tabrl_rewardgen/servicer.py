@@ -26,6 +26,7 @@ from tabrl_simulation.rewards.robot import Robot
 from tabrl_rewardgen.comments import explanations_in
 from tabrl_rewardgen.config import LIBRARY, Config
 from tabrl_rewardgen.generation import (
+    Workshop,
     Written,
     diagnostic_proto,
     jail_unavailable,
@@ -33,6 +34,7 @@ from tabrl_rewardgen.generation import (
     stage,
     write_reward,
 )
+from tabrl_rewardgen.ledger import Ledger
 from tabrl_rewardgen.metrics import COMPILE_SECONDS
 from tabrl_rewardgen.robots import robot_from
 from tabrl_rewardgen.storage import add_reward, find_reward, page_of_rewards
@@ -53,6 +55,8 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
         self._context = context
         self._pool = pool
         self._scene = scene_pb2_grpc.SceneServiceStub(context.channel("scene"))
+        ledger = Ledger(context.database, context.config.llm_daily_budget_usd)
+        self._workshop = Workshop(context.config, pool, ledger)
         self._limit = ConcurrencyLimit("reward generations", context.config.generations, retry_after_secs=5.0)
 
     async def GenerateReward(
@@ -144,7 +148,7 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
             reading = rewardgen_pb2.GenerationPhase.GENERATION_PHASE_READING_ROBOT
             yield stage(reading, f"reading the robot of {environment_id}")
             robot = await self._robot(environment_id)
-            writing = write_reward(self._context.config, self._pool, request.prompt, robot, model)
+            writing = write_reward(self._workshop, request.prompt, robot, model)
             async with aclosing(writing) as events:
                 async for event in events:
                     if not isinstance(event, Written):

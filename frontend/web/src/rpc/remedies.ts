@@ -13,6 +13,7 @@ const REMEDIES: Readonly<Record<string, (metadata: Readonly<Record<string, strin
   PROVIDER_FAILED: () => "Try again in a moment, or choose the built-in library.",
   PROVIDER_TIMEOUT: () => "Try again, or choose the built-in library.",
   PROVIDER_RATE_LIMITED: () => "Wait a little, or choose the built-in library.",
+  LLM_BUDGET_SPENT: () => "Choose the built-in library, or wait for tomorrow (UTC).",
   PROVIDER_AUTHENTICATION: () => "Check the provider's API key and restart, or choose the built-in library.",
   PROVIDER_ANSWER_UNUSABLE: () => "Reword the prompt more concretely, or choose another model.",
   BEHAVIOUR_UNKNOWN: ({ nearest }) =>

@@ -82,7 +82,9 @@ def test_a_choice_is_true_or_false(value: object) -> None:
 
 
 def test_files_of_before_a_setting_was_there_mean_its_default() -> None:
-    values = default_settings("CartpoleBalance").to_dict()
+    values = default_settings("WalkerWalk").to_dict()
     del values["domain_randomization"], values["initial_std"]
 
-    assert Settings.from_dict(values) == default_settings("CartpoleBalance")
+    assert Settings.from_dict(values) == default_settings("WalkerWalk")
+    # as does what once stood for none
+    assert Settings.from_dict({**values, "initial_std": None}) == default_settings("WalkerWalk")

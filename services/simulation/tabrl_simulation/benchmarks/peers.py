@@ -293,7 +293,7 @@ def _plot(races: list[Race], path: Path) -> None:
     from matplotlib import pyplot
 
     names = list(dict.fromkeys(race.environment for race in races))
-    figure, all_axes = pyplot.subplots(1, len(names), figsize=(6.5 * len(names), 4), squeeze=False)
+    figure, all_axes = pyplot.subplots(1, len(names), figsize=(6.5 * len(names), 5), squeeze=False)
     for axes, name in zip(all_axes[0], names, strict=True):
         for of_trainer in _by_trainer([race for race in races if race.environment == name]):
             color = f"C{list(_LABELS).index(of_trainer[0].trainer)}"
@@ -302,8 +302,10 @@ def _plot(races: list[Race], path: Path) -> None:
                 axes.plot([p[0] for p in race.curve], [p[2] for p in race.curve], ".-", color=color, label=label)
                 label = None  # once for all seeds
         axes.axhline(_GOAL, color="0.7", linewidth=0.8)
-        axes.set(title=name, xlabel="seconds since the process started", ylabel="return", ylim=(0, 1_000), xscale="log")
-        axes.legend(fontsize=8)
+        axes.set(
+            title=name, xlabel="seconds since the process started", ylabel="return", ylim=(0, 1_000), xlim=(0, None)
+        )
+        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.15), frameon=False)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)

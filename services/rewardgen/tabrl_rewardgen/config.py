@@ -17,7 +17,10 @@ class Config(ServiceConfig):
     """Flags of RewardGen beside the common ones."""
 
     scene_address: str = peer("scene")
-    llm_model: str = option("LiteLLM names of the models to offer, comma-separated; empty for the library alone", "")
+    llm_model: str = option(
+        "LiteLLM names of the models to offer, comma-separated, in the order to ask them; empty for the library alone",
+        "",
+    )
     llm_api_base: str = option(
         "address of the OpenAI-compatible endpoint of the openai/ models; empty for OpenAI's own", ""
     )

@@ -25,6 +25,16 @@ from tabrl_rewardgen.prompting import first_messages, repair_message
 __all__ = ["Event", "Workshop", "Written", "jail_unavailable", "rejected", "stage", "write_reward"]
 
 _PHASES = rewardgen_pb2.GenerationPhase
+# What another model may do better. A budget is for all of them.
+_ANOTHER_MODEL_MAY = frozenset(
+    {
+        "PROVIDER_FAILED",
+        "PROVIDER_TIMEOUT",
+        "PROVIDER_RATE_LIMITED",
+        "PROVIDER_AUTHENTICATION",
+        "PROVIDER_ANSWER_UNUSABLE",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -38,8 +48,9 @@ class Workshop:
 
 @dataclass(frozen=True)
 class Written:
-    """A finished reward with what its author said about it."""
+    """A finished reward with what its author, a model, the library or nobody (empty), said about it."""
 
+    model: str
     compiled: CompiledReward
     weights: Mapping[str, float]
     term_explanations: Mapping[str, str]
@@ -56,12 +67,28 @@ def stage(phase: rewardgen_pb2.GenerationPhase.ValueType, message: str) -> rewar
     return rewardgen_pb2.GenerateRewardResponse(stage=rewardgen_pb2.GenerationStage(phase=phase, message=message))
 
 
-async def write_reward(workshop: Workshop, prompt: str, robot: Robot, model: str) -> AsyncGenerator[Event, None]:
-    """Yield events, `Written` last.
+async def write_reward(
+    workshop: Workshop, prompt: str, robot: Robot, models: Sequence[str]
+) -> AsyncGenerator[Event, None]:
+    """Yield events, `Written` last. Where one of the models gives no reward, the next one is asked.
 
     Raises:
         TabrlError: BEHAVIOUR_UNKNOWN, PROVIDER_*, LLM_BUDGET_SPENT, JAIL_UNAVAILABLE.
     """
+    for model, following in zip(models, (*models[1:], None), strict=True):
+        try:
+            async with aclosing(_write_by(workshop, prompt, robot, model)) as events:
+                async for event in events:
+                    yield event
+        except TabrlError as e:
+            if following is None or e.reason not in _ANOTHER_MODEL_MAY:
+                raise
+            yield stage(_PHASES.GENERATION_PHASE_WRITING, f"{model} gave no reward ({e.reason}); asking {following}")
+        else:
+            return
+
+
+async def _write_by(workshop: Workshop, prompt: str, robot: Robot, model: str) -> AsyncGenerator[Event, None]:
     by_library = model == LIBRARY
     writer = _by_library(workshop.pool, prompt, robot) if by_library else _by_model(workshop, prompt, robot, model)
     try:
@@ -86,7 +113,7 @@ async def _by_library(pool: JailPool, prompt: str, robot: Robot) -> AsyncGenerat
     yield rewardgen_pb2.GenerateRewardResponse(source_delta=found.source)
     yield stage(_PHASES.GENERATION_PHASE_SEALING, "checking, tracing and sealing the reward")
     compiled = await compile_reward_with(pool, found.source, robot)
-    yield Written(compiled, found.weights, found.term_explanations, found.explanation, found.left_out)
+    yield Written(LIBRARY, compiled, found.weights, found.term_explanations, found.explanation, found.left_out)
 
 
 async def _by_model(workshop: Workshop, prompt: str, robot: Robot, model: str) -> AsyncGenerator[Event, None]:
@@ -120,7 +147,9 @@ async def _by_model(workshop: Workshop, prompt: str, robot: Robot, model: str) -
             remarks = e.diagnostics
         else:
             weights = {term: answer.weights.get(term, 1.0) for term in compiled.terms}
-            yield Written(compiled, weights, answer.term_explanations, answer.explanation, answer.left_out, usage)
+            yield Written(
+                model, compiled, weights, answer.term_explanations, answer.explanation, answer.left_out, usage
+            )
             return
         if attempt < config.llm_attempts:
             # The person saw the source as it came, with what the repairs took away above it.

@@ -1,7 +1,7 @@
 """What language models cost: every call on record, and a limit for a day.
 
-A call is put on record when its answer is complete or given up, whether the answer was of use or not. Where the price
-of a model is not known, its calls count for nothing towards the limit.
+A call is put on record when its answer is complete, whether the answer was of use or not. Where the price of a model
+is not known, its calls count for nothing towards the limit.
 """
 
 from __future__ import annotations

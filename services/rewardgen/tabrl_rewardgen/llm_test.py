@@ -133,6 +133,24 @@ async def test_every_call_is_put_on_record_also_where_its_answer_was_of_no_use(s
     assert after[len(before) :] == [("openai/relay", 1000, 200, None)] * 2
 
 
+async def test_where_one_model_fails_the_next_one_is_asked_unless_one_was_named(tmp_path, model):
+    (exchange,) = recorded("sway")
+    options = {"llm_model": "openai/first,openai/second", "llm_api_base": model.base}
+    async with rewardgen(tmp_path, **options) as stub:
+        model.play((500, {"error": {"message": "oops"}}), (500, {"error": {"message": "oops"}}), exchange["answer"])
+        named = await refused(stub, asking(model="openai/first"))
+        model.play(
+            (429, {"error": {"message": "slow down"}}), (429, {"error": {"message": "slow"}}), exchange["answer"]
+        )
+        events = await events_of(stub, asking())
+
+    assert named.reason == "PROVIDER_FAILED"
+    assert {request["model"] for request in model.requests} == {"first", "second"}
+    said = [event.stage.message for event in events if event.HasField("stage")]
+    assert "openai/first gave no reward (PROVIDER_RATE_LIMITED); asking openai/second" in said
+    assert events[-1].reward.model == "openai/second"
+
+
 async def test_a_day_has_a_budget(tmp_path, model):
     # given a model whose price is known, two calls of which are more than a day's budget
     model.play(*(exchange["answer"] for exchange in recorded("sway")))

@@ -100,8 +100,8 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
                 known = ", ".join(compiled.terms)
                 raise invalid_field(f"weights.{unknown[0]}", f"the reward has no such term; it has: {known}")
             weights = {term: request.weights.get(term, 1.0) for term in compiled.terms}
-            written = Written(compiled, weights, explanations_in(fixed.source, compiled.term_lines), "", ())
-            reward = await self._reward(written, robot, request.prompt, rewardgen_pb2.REWARD_ORIGIN_PERSON, "")
+            written = Written("", compiled, weights, explanations_in(fixed.source, compiled.term_lines), "", ())
+            reward = await self._reward(written, robot, request.prompt, rewardgen_pb2.REWARD_ORIGIN_PERSON)
             return rewardgen_pb2.CompileRewardResponse(reward=await self._keep(request, reward))
 
     async def GetReward(self, request: rewardgen_pb2.GetRewardRequest, context: Any) -> rewardgen_pb2.GetRewardResponse:
@@ -142,35 +142,37 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
             return
         if not request.prompt.strip():
             raise invalid_field("prompt", "must say which behaviour is wanted")
-        model = self._model(request.model)
+        models = self._models(request.model)
         async with self._limit:
             self._pool.warm()
             reading = rewardgen_pb2.GenerationPhase.GENERATION_PHASE_READING_ROBOT
             yield stage(reading, f"reading the robot of {environment_id}")
             robot = await self._robot(environment_id)
-            writing = write_reward(self._workshop, request.prompt, robot, model)
+            writing = write_reward(self._workshop, request.prompt, robot, models)
             async with aclosing(writing) as events:
                 async for event in events:
                     if not isinstance(event, Written):
                         yield event
                         continue
-                    by_library = model == LIBRARY
+                    by_library = event.model == LIBRARY
                     origin = rewardgen_pb2.REWARD_ORIGIN_LIBRARY if by_library else rewardgen_pb2.REWARD_ORIGIN_LLM
-                    reward = await self._reward(event, robot, request.prompt, origin, model)
+                    reward = await self._reward(event, robot, request.prompt, origin)
                     yield rewardgen_pb2.GenerateRewardResponse(reward=await self._keep(request, reward))
 
-    def _model(self, asked: str) -> str:
+    def _models(self, asked: str) -> tuple[str, ...]:
+        """Return who is to write, in order; whoever asks for one gets that one or an error."""
         models = self._context.config.llm_models
-        model = asked or (models[0] if models else LIBRARY)
-        if model != LIBRARY and model not in models:
+        if not asked:
+            return models or (LIBRARY,)
+        if asked != LIBRARY and asked not in models:
             known = ", ".join([*models, LIBRARY])
             raise TabrlError(
                 grpc.StatusCode.FAILED_PRECONDITION,
                 "MODEL_NOT_CONFIGURED",
-                f"The model {model!r} is not configured here; there are: {known}. Set TABRL_LLM_MODEL to offer others.",
-                metadata={"model": model, "known": known},
+                f"The model {asked!r} is not configured here; there are: {known}. Set TABRL_LLM_MODEL to offer others.",
+                metadata={"model": asked, "known": known},
             )
-        return model
+        return (asked,)
 
     async def _robot(self, environment_id: str) -> Robot:
         response = await call(
@@ -194,7 +196,7 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
         )
 
     async def _reward(
-        self, written: Written, robot: Robot, prompt: str, origin: rewardgen_pb2.RewardOrigin.ValueType, model: str
+        self, written: Written, robot: Robot, prompt: str, origin: rewardgen_pb2.RewardOrigin.ValueType
     ) -> rewardgen_pb2.Reward:
         compiled = written.compiled
         artifacts = self._context.artifacts
@@ -204,7 +206,7 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
             environment_fingerprint=robot.environment_fingerprint,
             prompt=prompt,
             origin=origin,
-            model=model,
+            model=written.model,
             source=compiled.source,
             terms=_terms(written),
             explanation=written.explanation,

@@ -112,7 +112,8 @@ function advanced(now: Generation, { event }: GenerateRewardResponse): Generatio
   switch (event.case) {
     case "stage": {
       const { phase, message } = event.value;
-      return { ...now, phase, message };
+      // Who begins to write begins at the first line, whatever the one before had written.
+      return { ...now, phase, message, source: phase === Phase.WRITING ? "" : now.source };
     }
     case "sourceDelta":
       return { ...now, source: now.source + event.value };

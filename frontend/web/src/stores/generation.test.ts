@@ -1,4 +1,6 @@
+import { createRouterTransport } from "@connectrpc/connect";
 import { expect, test } from "vitest";
+import { GenerationPhase as Phase, RewardService } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import { createClients } from "../rpc/clients";
 import type { Failure } from "../rpc/failure";
 import { createBackend, SOURCE } from "../testing/backend";
@@ -16,6 +18,30 @@ test("given a prompt, when a reward is written, then stages and source arrive an
   expect(reward?.terms.map(({ name }) => name)).toEqual(["upright", "centred", "effort"]);
   expect(generation.get()).toMatchObject({ status: "done", source: SOURCE });
   expect([...messages]).toContain("tracing in the jail");
+});
+
+test("given a model that breaks off, when another begins, then its source begins anew", async () => {
+  const stage = (message: string) => ({ event: { case: "stage" as const, value: { phase: Phase.WRITING, message } } });
+  const piece = (value: string) => ({ event: { case: "sourceDelta" as const, value } });
+  const transport = createRouterTransport(({ service }) =>
+    service(RewardService, {
+      async *generateReward() {
+        yield* [
+          stage("asking the first"),
+          piece("def rew"),
+          stage("asking the second"),
+          piece("def reward"),
+          piece("(state"),
+        ];
+        yield { event: { case: "reward" as const, value: { rewardId: "reward-1" } } };
+      },
+    }),
+  );
+  const { generation, generate } = createRewardWriter(createClients(transport).rewards);
+
+  await generate("CartpoleBalance", "stay upright", "");
+
+  expect(generation.get()).toMatchObject({ status: "done", source: "def reward(state", message: "asking the second" });
 });
 
 test("given an unknown behaviour, when the library refuses, then the remedy names the nearest one", async () => {

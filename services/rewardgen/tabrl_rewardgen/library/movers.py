@@ -125,7 +125,8 @@ def finger(wish: Wish) -> tuple[Draft, set[str]]:
         draft.summary = "Turn the spinner until its tip is at the target, and stop there."
         return _gently(draft, wish), {"reach", "turn_to", "flick", "still", "goto"}
     goal = 8.0 if wish.has("slow", "gentle") else 15.0
-    turning = f"{wish.side:g} * spinning" if wish.side else "jnp.abs(spinning)"
+    # To either side would reward flicking it to and fro. The finger's own task turns it this way.
+    turning = f"{wish.side or -1.0:g} * spinning"
     draft.add(
         touch,
         Term("spin", f"at_least({turning}, {goal:g}, {goal:g})", f"The spinner turns: 1 from {goal:g} rad/s on.", 1.0),

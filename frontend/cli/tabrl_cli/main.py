@@ -61,8 +61,8 @@ def _session(gateway: str, as_json: bool) -> Iterator[_Session]:
 
 @app.command("try")
 def try_prompt(  # noqa: PLR0917
-    prompt: Annotated[str, typer.Argument(help="The behaviour in plain words.")],
     environment_id: Annotated[str, typer.Option("--env", help="Environment, such as CartpoleBalance.")],
+    prompt: Annotated[str | None, typer.Argument(help="The behaviour in words; none for its own task.")] = None,
     steps: Annotated[int | None, typer.Option(min=1000, help="Control steps to train for.")] = None,
     model: Annotated[str, typer.Option(help="Who writes the reward; `tabrl models` lists them.")] = "",
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random draw.")] = None,
@@ -71,12 +71,22 @@ def try_prompt(  # noqa: PLR0917
     gateway: Gateway = DEFAULT_GATEWAY,
     as_json: AsJson = False,
 ) -> None:
-    """Turn a prompt into a reward, train for it, and say where to see the policy."""
+    """Turn a prompt into a reward, train for it, and say where to see the policy; without one, train its own task."""
     with _session(gateway, as_json) as session:
-        reward = generate_reward(
-            session.connection, session.output, prompt=prompt, environment_id=environment_id, model=model
+        reward = None
+        if prompt is not None:
+            reward = generate_reward(
+                session.connection, session.output, prompt=prompt, environment_id=environment_id, model=model
+            )
+        spec = run_spec(
+            environment_id,
+            reward,
+            title=prompt or "its own task",
+            env_steps=steps,
+            seed=seed,
+            backend=backend,
+            randomize=randomize,
         )
-        spec = run_spec(reward, title=prompt, env_steps=steps, seed=seed, backend=backend, randomize=randomize)
         run = start_run(session.connection, session.output, spec)
         _watch(session, run)
 

@@ -17,6 +17,16 @@ from tabrl_cli.errors import CallError
 from tabrl_cli.progress import RunProgress
 
 
+def test_without_a_prompt_the_robots_own_task_is_trained(server: tuple[Server, str]) -> None:
+    servicer, url = server
+    result = tabrl(url, "try", "--env", "CartpoleBalance", "--steps", str(STEPS))
+    assert result.exit_code == 0, result.output
+    (created,) = servicer.created
+    assert created.spec.environment_id == "CartpoleBalance"
+    assert not created.spec.HasField("reward")
+    assert "def reward" not in result.output
+
+
 def test_try_tells_the_whole_story(server: tuple[Server, str]) -> None:
     servicer, url = server
     result = tabrl(url, *TRY, "--steps", str(STEPS))

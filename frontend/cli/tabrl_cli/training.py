@@ -24,7 +24,8 @@ class Backend(enum.StrEnum):
 
 
 def run_spec(
-    reward: rewardgen_pb2.Reward,
+    environment_id: str,
+    reward: rewardgen_pb2.Reward | None,
     *,
     title: str,
     env_steps: int | None,
@@ -32,7 +33,10 @@ def run_spec(
     backend: Backend | None = None,
     randomize: bool = False,
 ) -> trainer_pb2.RunSpec:
-    """What to train for a reward; what is not given takes the environment's defaults, or is the machine's choice."""
+    """What to train: for a reward, or for the environment's own task where there is none.
+
+    What is not given takes the environment's defaults, or is the machine's choice.
+    """
     settings = trainer_pb2.TrainingSettings()
     if env_steps is not None:
         settings.env_steps = env_steps
@@ -41,13 +45,15 @@ def run_spec(
     if randomize:
         settings.domain_randomization = True
     return trainer_pb2.RunSpec(
-        environment_id=reward.environment_id,
+        environment_id=environment_id,
         reward=trainer_pb2.RewardRef(
             reward_id=reward.reward_id,
             program_sha256=reward.program.sha256,
             onnx_sha256=reward.onnx.sha256,
             weights={term.name: term.weight for term in reward.terms},
-        ),
+        )
+        if reward is not None
+        else None,
         settings=settings,
         title=title,
         backend=trainer_pb2.PhysicsBackend.Value(f"PHYSICS_BACKEND_{backend.name if backend else 'UNSPECIFIED'}"),

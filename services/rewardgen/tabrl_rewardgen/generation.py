@@ -213,11 +213,11 @@ def _fields(remarks: Sequence[Diagnostic]) -> list[tuple[str, str]]:
 
 
 def _unknown(error: library.BehaviourUnknown) -> TabrlError:
-    remedy = f" The nearest is: {error.nearest}." if error.nearest else ""
+    remedy = f" The nearest is: {error.nearest}. Reword the prompt, or configure an LLM." if error.nearest else ""
     return TabrlError(
         grpc.StatusCode.FAILED_PRECONDITION,
         "BEHAVIOUR_UNKNOWN",
-        f"{error}{remedy} Reword the prompt, or configure an LLM.",
+        f"{error}{remedy}",
         metadata={"nearest": error.nearest, "known": ", ".join(error.known)},
     )
 

@@ -84,6 +84,8 @@ def test_a_known_behaviour_becomes_a_checked_reward(environment_id, prompt, term
         ("HumanoidRun", "run like a ninja", "like a ninja"),
         ("WalkerWalk", "walk to the beat", "beat"),
         ("CartpoleBalance", "balance the pole and hop", "hop"),
+        ("WalkerWalk", "walk and do not crouch", "do not crouch"),
+        ("WalkerWalk", "walk rather than run", "rather than run"),
     ],
 )
 def test_what_is_not_understood_is_said(environment_id, prompt, left_out, robot):
@@ -99,6 +101,8 @@ def test_what_is_not_understood_is_said(environment_id, prompt, left_out, robot)
         ("PendulumSwingup", "walk to the shop"),
         ("ReacherEasy", "crouch"),
         ("CartpoleBalance", "gently"),
+        ("WalkerWalk", "do not walk"),
+        ("WalkerWalk", "don't run"),
         ("CartpoleBalance", "!!!"),
     ],
 )
@@ -106,6 +110,13 @@ def test_an_unknown_behaviour_is_refused_with_the_nearest_known(environment_id, 
     with pytest.raises(BehaviourUnknown) as unknown:
         write(prompt, robot(environment_id))
     assert unknown.value.nearest in unknown.value.known
+
+
+def test_what_is_not_wanted_is_not_rewarded(robot):
+    assert "forward at 1.2 m/s" in write("walk and do not crouch", robot("WalkerWalk")).explanation
+    # standing still is a behaviour, and nobody wants to fall
+    assert "on the spot" in write("do not move", robot("WalkerWalk")).explanation
+    assert write("walk without falling over", robot("WalkerWalk")).left_out == ()
 
 
 def test_the_nearest_is_near(robot):
@@ -144,7 +155,7 @@ def test_a_robot_that_nobody_has_seen_is_rewarded_for_what_its_stance_allows(rob
     bodies = tuple(dataclasses.replace(body, name=f"part {index}") for index, body in enumerate(own.bodies))
     joints = tuple(dataclasses.replace(joint, name=f"j{index}") for index, joint in enumerate(own.joints))
     unknown = dataclasses.replace(own, name="custom", bodies=bodies, joints=joints)
-    with pytest.raises(BehaviourUnknown, match="Train its own task"):
+    with pytest.raises(BehaviourUnknown, match="stand upright on the ground at home"):
         write("walk forward", unknown)
 
     standing = dataclasses.replace(unknown, stance=Stance("part 1", 0.3))

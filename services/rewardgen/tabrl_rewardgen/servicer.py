@@ -129,7 +129,7 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
             rewardgen_pb2.Model(name=name, title=name, description=f"The language model {name}, through LiteLLM.")
             for name in self._context.config.llm_models
         ]
-        description = "Known behaviours of the robots of the DeepMind Control Suite; needs no key and no network."
+        description = "Known behaviours of known robots, and of any that stands; needs no key and no network."
         models.append(rewardgen_pb2.Model(name=LIBRARY, title="Built-in library", description=description))
         return rewardgen_pb2.ListModelsResponse(models=models)
 

@@ -20,6 +20,13 @@ _METRES = r"(?P<unit>metres?|meters?|m|centimet(?:re|er)s?|cm)"
 _SPEED = re.compile(rf"\b{_AMOUNT}\s*{_METRES}\s*(?:per|/|a|each)\s*(?:second|sec|s)\b")
 _DISTANCE = re.compile(rf"\b{_AMOUNT}\s*{_METRES}\b")
 _CLAUSE = re.compile(r"[,;.!?:]+|\b(?:and|then|while|whilst|but|before|after|until|so that|without)\b")
+_NEGATED = re.compile(
+    r"\b(?:do not|don't|does not|doesn't|must not|never|without|avoid|instead of|rather than|not)\s+"
+    r"(?P<what>[^,;.!?:]*?)"
+    r"(?=\s*(?:$|[,;.!?:]|\b(?:and|but|then|while|whilst)\b))"
+)
+# What nobody wants, which is said to be clear; and standing still, which is a behaviour in negative words.
+_HARMLESS = re.compile(r"\b(?:mov|fall|drop|tip|toppl|stumbl|tumbl|slip|collaps|lean|wobbl|shak|trembl|too\b|so\b)")
 _SEQUENCE = re.compile(r"\b(?:then|afterwards|after|before)\b")
 _RHYTHM = re.compile(r"\b(?:beat|music|rhythm|song|dance|dancing)\b")
 
@@ -60,7 +67,7 @@ class Wish:
 
 def read(prompt: str) -> Wish:
     """Return what a prompt asks for."""
-    text = " ".join(prompt.lower().replace("\u2019", "'").split())
+    text, unwanted = _without_negations(" ".join(prompt.lower().replace("\u2019", "'").split()))
     speed = _SPEED.search(text)
     rest = text[: speed.start()] + text[speed.end() :] if speed else text
     distance = _DISTANCE.search(rest)
@@ -72,8 +79,21 @@ def read(prompt: str) -> Wish:
         concepts=_settled(concepts, text),
         distance_m=_metres(distance) if distance else None,
         speed_mps=_metres(speed) if speed else None,
-        left_out=tuple(_left_out(text, similes)),
+        left_out=(*unwanted, *_left_out(text, similes)),
     )
+
+
+def _without_negations(text: str) -> tuple[str, list[str]]:
+    """Return the text without what it does not want, which a reward of the library cannot see to, and that."""
+    unwanted: list[str] = []
+
+    def keep(found: re.Match[str]) -> str:
+        if not found["what"].strip() or _HARMLESS.search(found["what"]):
+            return found[0]
+        unwanted.append(found[0].strip())
+        return " "
+
+    return " ".join(_NEGATED.sub(keep, text).split()), unwanted
 
 
 def _is_behaviour(simile: str) -> bool:

@@ -31,7 +31,8 @@ class BehaviourUnknown(Exception):
             message = f"The library does not know this behaviour of the {robot}. It knows: {', '.join(known)}."
         else:
             message = (
-                f"The library does not know the robot {robot!r}. Train its own task, or let an LLM write the reward."
+                f"The library does not know the robot {robot!r}, and of others it knows only those that stand upright "
+                "on the ground at home. Train its own task, or let an LLM write the reward."
             )
         super().__init__(message)
 

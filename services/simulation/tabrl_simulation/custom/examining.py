@@ -23,7 +23,7 @@ from tabrl_simulation.rewards.diagnostics import JailUnavailable
 
 __all__ = ["Examined", "examine"]
 
-_LIMIT_SECS: Final = 180.0
+_LIMIT_SECS: Final = 90.0
 _LONGEST_JSON: Final = 8 << 20
 _LONGEST_FILES: Final = 320 << 20
 _TOO_HEAVY: Final = "SCENE_TOO_HEAVY"
@@ -73,10 +73,13 @@ async def examine(content: bytes, source: str, *, main: str = "", config: SceneC
                 _write(child, [LENGTH.pack(len(head)), head, content]), _read(child), return_exceptions=False
             )
     except TimeoutError as e:
-        message = f"reading it takes more than {_LIMIT_SECS:g} s; simplify its meshes"
+        message = f"reading it takes more than {_LIMIT_SECS:g} s; take fewer bodies or simpler meshes"
         raise SceneRefused(_TOO_HEAVY, message) from e
     except (asyncio.IncompleteReadError, ValueError) as e:
-        message = "MuJoCo broke down reading it, or took more memory or time than it may; simplify or repair its meshes"
+        message = (
+            "MuJoCo broke down reading it, or took more memory or time than it may; "
+            "simplify it: fewer bodies, smaller or repaired meshes"
+        )
         raise SceneRefused(_TOO_HEAVY, message) from e
     finally:
         with contextlib.suppress(ProcessLookupError):

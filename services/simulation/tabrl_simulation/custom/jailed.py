@@ -27,7 +27,7 @@ LENGTH: Final = struct.Struct("<I")
 """How the length before a JSON object is written."""
 
 _MEMORY_BYTES: Final = 4 << 30
-_PROCESSOR_SECS: Final = 120
+_PROCESSOR_SECS: Final = 40
 _PARENT_DEATH_SIGNAL: Final = 1
 
 _WARM_SCENE: Final = """<mujoco>

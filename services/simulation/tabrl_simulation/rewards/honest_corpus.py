@@ -125,6 +125,10 @@ MODULES = [
     "def reward(state, action):\n    return {'a': raised(state.up('torso'), 2)}\n",
     "def reward(state, action):\n    terms = {}\n    terms['up'] = state.up('torso')\n"
     "    terms['effort'] = state.effort()\n    return terms\n",
+    # one term is also a factor of another
+    "def reward(state, action):\n    upright = 0.5 * (1.0 + state.up('torso'))\n"
+    "    low = near(state.body_height('torso'), 0.2, 0.1) * upright\n    ahead = state.heading_velocity('torso')[0]\n"
+    "    return {'upright': upright, 'speed': low * tolerance(1 * ahead, 0.2, 0.3, 0.25, 'linear')}\n",
 ]
 
 PROGRAMS = [*(f"{HEAD}    return {{'term': {term}}}\n" for term in EXPRESSIONS), *MODULES]

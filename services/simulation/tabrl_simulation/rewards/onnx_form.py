@@ -59,7 +59,9 @@ def to_onnx(program: Any, inputs: Sequence[str], terms: Sequence[str]) -> bytes:
 def _named(model: Any, read: Sequence[str], abstract: dict[str, Any], terms: Sequence[str]) -> bytes:
     """Give inputs and outputs their names.
 
-    Jax2onnx refuses one value under two names and renames constants; nodes do not.
+    Jax2onnx refuses one value under two names and renames constants; nodes do not. What a node computes for one term
+    alone gets the term's name itself: onnxruntime 1.32's optimizer loses a value that an Identity hands out as well as
+    other nodes read.
     """
     import onnx
     from onnx import helper
@@ -73,10 +75,17 @@ def _named(model: Any, read: Sequence[str], abstract: dict[str, Any], terms: Seq
     taken = {name for node in graph.node for name in (*node.input, *node.output)} | {
         each.name for each in graph.initializer
     }
+    outputs = [f"{term}_term" if term in read else term for term in terms]
+    computed = {name for node in graph.node for name in node.output}
     renamed = {f"in_{name}": name for name in read}
-    for name in (*read, *terms):
+    for name in (*read, *outputs):
         if name in taken:
             renamed[name] = f"inner_{name}"
+    renamed |= {
+        name: output
+        for name, output in zip(produced, outputs, strict=True)
+        if name in computed and produced.count(name) == 1
+    }
     for node in graph.node:
         node.input[:] = [renamed.get(name, name) for name in node.input]
         node.output[:] = [renamed.get(name, name) for name in node.output]
@@ -85,10 +94,11 @@ def _named(model: Any, read: Sequence[str], abstract: dict[str, Any], terms: Seq
     del graph.input[:], graph.output[:], graph.value_info[:]
     for name in read:
         graph.input.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, abstract[name].shape))
-    for name, term in zip(produced, terms, strict=True):
+    for name, output in zip(produced, outputs, strict=True):
         source = renamed.get(name, name)
-        graph.node.append(helper.make_node("Identity", [source], [f"{term}_term"] if term in read else [term]))
-        graph.output.append(helper.make_tensor_value_info(graph.node[-1].output[0], onnx.TensorProto.FLOAT, ()))
+        if source != output:
+            graph.node.append(helper.make_node("Identity", [source], [output]))
+        graph.output.append(helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, ()))
     model.ir_version = min(model.ir_version, 10)
     return bytes(model.SerializeToString())
 

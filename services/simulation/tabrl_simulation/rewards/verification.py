@@ -97,7 +97,11 @@ def _by_onnx(model: Any, terms: tuple[str, ...], states: Mapping[str, Floats], a
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as e:  # onnxruntime's own exceptions share no narrower base
+        message = f"onnxruntime cannot load the reward's ONNX form: {str(e)[:200]}"
+        raise RewardRejected([Diagnostic("no-onnx-form", 0, 0, message, "use simpler jnp functions")]) from e
     given = {**states, "action": actions}
     names = [value.name for value in session.get_inputs()]
     rows = [

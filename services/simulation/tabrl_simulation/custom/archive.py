@@ -63,6 +63,8 @@ def open_upload(content: bytes, source: str) -> dict[str, bytes]:
     """
     if len(content) > MOST_BYTES:
         raise _too_large(f"the upload has {len(content):,} bytes; {MOST_BYTES:,} can be had")
+    if source.lower().endswith(".zip") and not content.startswith(_ZIP) and not content.lstrip().startswith(b"<"):
+        raise SceneRefused("ARCHIVE_UNREADABLE", f"{source[-100:]} is no zip; pack the scene anew")
     if not content.startswith(_ZIP):
         name = PurePosixPath(source.replace("\\", "/")).name or "scene.xml"
         return {name if name.lower().endswith(".xml") else "scene.xml": content}

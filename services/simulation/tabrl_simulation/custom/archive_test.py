@@ -46,6 +46,7 @@ def _lying_about_its_size() -> bytes:
         (lambda: bytes((64 << 20) + 1), "ARCHIVE_TOO_LARGE", ""),
         (lambda: b"PK\x03\x04 and nothing more", "ARCHIVE_UNREADABLE", ""),
         (lambda: _zip(("a.xml", b"<mujoco/>"))[:-30], "ARCHIVE_UNREADABLE", ""),
+        (lambda: b"\x00\x01 no zip at all", "ARCHIVE_UNREADABLE", ""),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Duplicate name")

@@ -357,6 +357,8 @@ STATEMENTS = [
     "x = {}\n    x[undefined] = 1.0",
     "x = {}\n    x['a'] = open('x')",
     "x = {}\n    x[f'{open}'] = 1.0",
+    "x: __import__ = 1.0",
+    "x: jnp.__class__ = 1.0",
 ]
 
 # Whole modules.

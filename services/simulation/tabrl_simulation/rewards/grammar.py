@@ -121,8 +121,13 @@ class Grammar(Expressions):
 
     def _check_annotation(self, annotation: ast.expr | None) -> None:
         """An annotation names a type, as `jnp.ndarray` or `dict[str, float]`, and computes nothing."""
-        if annotation is not None and not all(isinstance(part, _ANNOTATION_NODES) for part in ast.walk(annotation)):
+        if annotation is None:
+            return
+        parts = list(ast.walk(annotation))
+        if not all(isinstance(part, _ANNOTATION_NODES) for part in parts):
             self._refuse(annotation, "annotation-forbidden", "an annotation that computes", "name a type or none")
+        elif any(getattr(part, "id", getattr(part, "attr", "")).startswith("_") for part in parts):
+            self._refuse(annotation, "annotation-forbidden", "an annotation with a hidden name", "name a type or none")
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         """Annotations name types and are otherwise read past."""

@@ -78,7 +78,6 @@ def survivors(robot: Robot, made: Iterator[Mutant]) -> Iterator[tuple[Mutant, bo
     programs = [*CORPUS, *(repaired(program).source for program in PROGRAMS)]
     expected = [_judgement(importlib.import_module(f"{_PACKAGE}.checker"), program, robot) for program in programs]
     kept = {name: sys.modules[f"{_PACKAGE}.{name}"] for name in _MODULES}
-    # Who kills most comes first: most mutants fall at the first programs.
     for mutant in made:
         try:
             checker = _with(mutant)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tabrl_simulation.motion.recording import SECS, SETTLED_AFTER_SECS
+
 if TYPE_CHECKING:
     import mujoco
     import numpy as np
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SECS", "SETTLED_AFTER_SECS", "Walk", "draw", "follows", "walk", "walk_from_each_start"]
 
-SECS: Final = 10.0
-SETTLED_AFTER_SECS: Final = 2.0
 _UPRIGHT: Final = 0.7
 _HEIGHT_SHARE: Final = 0.5
 _SPEED_TOLERANCE_M_PER_S: Final = 0.1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tabrl.scene.v1 import scene_pb2
+from tabrl_simulation.feet import Foot, FootGeom
 from tabrl_simulation.rewards.robot import Actuator, Body, Joint, Robot, Sensor, Stance
 
 __all__ = ["robot_from"]
@@ -35,7 +36,17 @@ def robot_from(environment: scene_pb2.Environment) -> Robot:
         name=environment.summary.robot,
         task=environment.summary.description,
         stance=Stance(environment.stance.body, environment.stance.height_m) if environment.HasField("stance") else None,
+        feet=tuple(_foot(foot) for foot in structure.feet),
+        command_size=environment.command_size,
     )
+
+
+def _foot(foot: scene_pb2.Foot) -> Foot:
+    geoms = []
+    for geom in foot.geoms:
+        x, y, z = geom.half_m
+        geoms.append(FootGeom(geom.index, (x, y, z), geom.radius_m))
+    return Foot(foot.name, tuple(geoms))
 
 
 def _joint(joint: scene_pb2.Joint) -> Joint:

@@ -47,6 +47,7 @@ _MODULES = (
     "tabrl_simulation.arrays",
     "tabrl_simulation.bundle",
     "tabrl_simulation.environments",
+    "tabrl_simulation.feet",
     "tabrl_simulation.robots",
     "tabrl_simulation.structure",
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tabrl.scene.v1 import scene_pb2
 from tabrl.type.v1 import tensor_pb2
 from tabrl_simulation import structure
+from tabrl_simulation.feet import Foot
 
 if TYPE_CHECKING:
     from tabrl_simulation.environments import Environment
@@ -47,6 +48,7 @@ def environment_message(
         ),
         observation_size=environment.observation_size,
         action_size=environment.action_size,
+        command_size=environment.command_size,
         arrays=[
             tensor_pb2.TensorSpec(name=name, shape=shape, dtype=tensor_pb2.DATA_TYPE_FLOAT32)
             for name, shape in arrays.items()
@@ -74,7 +76,13 @@ def structure_message(robot: structure.RobotStructure) -> scene_pb2.RobotStructu
         nu=robot.nu,
         na=robot.na,
         mass_kg=robot.mass_kg,
+        feet=[_foot_message(foot) for foot in robot.feet],
     )
+
+
+def _foot_message(foot: Foot) -> scene_pb2.Foot:
+    geoms = [scene_pb2.FootGeom(index=geom.index, half_m=geom.half_m, radius_m=geom.radius_m) for geom in foot.geoms]
+    return scene_pb2.Foot(name=foot.name, geoms=geoms)
 
 
 def _joint_message(joint: structure.Joint) -> scene_pb2.Joint:

@@ -11,6 +11,7 @@ from tabrl.type.v1 import tensor_pb2
 from tabrl_simulation import structure
 from tabrl_simulation.custom.config import SceneConfig
 from tabrl_simulation.custom.store import StoredScene
+from tabrl_simulation.feet import foot_of_plain
 
 from tabrl_scene.messages import structure_message
 
@@ -86,6 +87,7 @@ def environment_of_facts(
         timing=scene_pb2.Timing(**facts["timing"]),
         observation_size=int(facts["observation_size"]),
         action_size=int(facts["action_size"]),
+        command_size=int(facts["command_size"]),
         arrays=[
             tensor_pb2.TensorSpec(name=name, shape=shape, dtype=tensor_pb2.DATA_TYPE_FLOAT32)
             for name, shape in facts["arrays"].items()
@@ -113,5 +115,6 @@ def _structure(values: Mapping[str, Any]) -> structure.RobotStructure:
             "sensors": tuple(structure.Sensor(**sensor) for sensor in values["sensors"]),
             "sites": tuple(values["sites"]),
             "geoms": tuple(values["geoms"]),
+            "feet": tuple(foot_of_plain(foot) for foot in values["feet"]),
         }
     )

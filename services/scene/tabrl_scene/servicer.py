@@ -14,6 +14,7 @@ from tabrl_chassis.pagination import page_of
 from tabrl_chassis.service import Context
 
 from tabrl_scene.installation import Installation
+from tabrl_scene.recordings import Recordings
 from tabrl_scene.robots import DISK_BYTES, DOWNLOAD_BYTES
 from tabrl_scene.scenes import Scenes
 from tabrl_scene.shelf import Shelf, ShelvedEnvironment, not_found
@@ -32,6 +33,7 @@ class SceneServicer(scene_pb2_grpc.SceneServiceServicer):
         self._scenes = scenes
         self._uploads = Uploads(context, scenes)
         self._installation = Installation(context, shelf)
+        self._recordings = Recordings(context)
 
     async def ListEnvironments(
         self, request: scene_pb2.ListEnvironmentsRequest, _context: Any
@@ -62,6 +64,12 @@ class SceneServicer(scene_pb2_grpc.SceneServiceServicer):
     ) -> scene_pb2.GetSceneBundleResponse:
         """Names the files of one scene."""
         return scene_pb2.GetSceneBundleResponse(bundle=self._find(request.environment_id).bundle)
+
+    async def GetRealStates(
+        self, request: scene_pb2.GetRealStatesRequest, _context: Any
+    ) -> scene_pb2.GetRealStatesResponse:
+        """Returns states that a robot really gets into."""
+        return await self._recordings.find(self._find(request.environment_id).message)
 
     async def GetEnvironmentXml(
         self, request: scene_pb2.GetEnvironmentXmlRequest, _context: Any

@@ -9,6 +9,7 @@ new episodes where one ended, asks the policy, and says what to hand to physics 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -19,7 +20,10 @@ from numpy.typing import NDArray
 
 from tabrl_simulation import arrays, learner, split, tally
 from tabrl_simulation.environments import Environment
+from tabrl_simulation.feet import find_feet
 from tabrl_simulation.reset import ResetStates
+from tabrl_simulation.rewards import contact
+from tabrl_simulation.rewards.inputs import AIR_TIME, BEFORE, COMMAND, PREVIOUS_ACTION, arrays_now, before_arrays
 from tabrl_simulation.settings import Settings
 from tabrl_simulation.tally import EpisodeTally
 
@@ -28,6 +32,7 @@ __all__ = [
     "ControlLoop",
     "EpisodeTally",
     "Held",
+    "Memory",
     "NextStep",
     "Orders",
     "Reward",
@@ -66,10 +71,10 @@ class Reward(Protocol):
 
     @property
     def inputs(self) -> Mapping[str, tuple[int, ...]]:
-        """The mjData arrays it reads."""
+        """What it reads, as `rewards.inputs` names it, with the shape for one environment."""
 
     def __call__(self, arrays: Mapping[str, Any], action: Any) -> dict[str, jax.Array]:
-        """Returns each term for one environment; traceable."""
+        """Returns each term for one environment from the inputs it reads; traceable."""
 
 
 class Held(NamedTuple):
@@ -92,6 +97,18 @@ class Held(NamedTuple):
     bad_terms: dict[str, jax.Array]
 
 
+class Memory(NamedTuple):
+    """What a reward remembers of the steps before in this episode; None what it does not ask for.
+
+    Attributes:
+        action: the action of the control step before, [N, A]; 0 in the first.
+        air_time: how long each foot has been off the ground, [N, F], s.
+    """
+
+    action: jax.Array | None
+    air_time: jax.Array | None
+
+
 class RolloutState(NamedTuple):
     """What a control step hands to the next, apart from the simulations.
 
@@ -102,7 +119,8 @@ class RolloutState(NamedTuple):
         log_prob: of that draw, [N].
         logits: the distribution it drew from, [N, 2 A].
         carry: the environment's carry, by entry, [N, ...].
-        before: arrays that `after` reads as they were before the physics, [N, ...].
+        before: arrays that `after` or the reward reads as they were before the physics, [N, ...].
+        memory: what the reward remembers of the steps before.
         held: since that draw.
         steps: control steps since the episode began up to that draw, [N], int32.
         limit: control steps after which the episode is cut off, [N], int32.
@@ -121,6 +139,7 @@ class RolloutState(NamedTuple):
     logits: jax.Array
     carry: dict[str, jax.Array]
     before: dict[str, jax.Array]
+    memory: Memory
     held: Held
     steps: jax.Array
     limit: jax.Array
@@ -208,12 +227,16 @@ class ControlLoop:
         self.split = split.split(environment)
         self.terms: tuple[str, ...] = tuple(reward.terms) if reward is not None else self.split.terms or (OWN_REWARD,)
         self.weights = jnp.asarray([weights.get(name, 1.0) for name in self.terms], jnp.float32)
-        wanted = {*self.split.reads, *(reward.inputs if reward is not None else ())}
+        inputs = reward.inputs if reward is not None else {}
+        earlier = {*self.split.after_reads_before, *before_arrays(inputs)}
+        self._reads_before = tuple(name for name in arrays.READABLE if name in earlier)
+        self._feet = find_feet(environment.model) if AIR_TIME in inputs else ()
+        wanted = {*self.split.reads, *arrays_now(inputs), *earlier}
         self.reads: tuple[str, ...] = tuple(name for name in arrays.READABLE if name in wanted)
 
     def starts(self, pool: ResetStates) -> Starts:
         """Returns what the functions need of `P` starting states, each [P, ...]."""
-        reads = {*self.split.before_arrays, *self.split.after_reads_before, *self.split.written}
+        reads = {*self.split.before_arrays, *self._reads_before, *self.split.written}
         return Starts(
             observation=jnp.asarray(pool.observation),
             privileged_observation=self._privileged(jnp.asarray(pool.privileged_observation)),
@@ -251,6 +274,13 @@ class ControlLoop:
             bad_terms=dict.fromkeys(self.terms, none),
         )
 
+    def _no_memory(self, count: int) -> Memory:
+        inputs = self._reward.inputs if self._reward is not None else {}
+        return Memory(
+            action=jnp.zeros((count, self._environment.action_size)) if PREVIOUS_ACTION in inputs else None,
+            air_time=jnp.zeros((count, len(self._feet))) if AIR_TIME in inputs else None,
+        )
+
     # What follows is traced.
 
     def begun(self, policy: Any, normalizer: Any, first: Starts, key: jax.Array) -> tuple[RolloutState, Orders]:
@@ -279,7 +309,8 @@ class ControlLoop:
             log_prob=log_prob,
             logits=logits,
             carry=first.carry,
-            before={name: first.data[name] for name in self.split.after_reads_before},
+            before={name: first.data[name] for name in self._reads_before},
+            memory=self._no_memory(count),
             held=self._nothing_held(count),
             steps=jnp.zeros(count, jnp.int32),
             limit=limit.astype(jnp.int32),
@@ -375,7 +406,8 @@ class ControlLoop:
             log_prob=log_prob,
             logits=logits,
             carry=carry,
-            before={name: now[name] for name in self.split.after_reads_before},
+            before={name: now[name] for name in self._reads_before},
+            memory=jax.tree.map(lambda value: fresh(jnp.zeros_like(value), value), self._remembered(state, data)),
             held=self._nothing_held(len(ended)),
             steps=unless_ended(steps),
             limit=jnp.where(ended, jnp.where(is_short, short, length).astype(jnp.int32), state.limit),
@@ -394,8 +426,9 @@ class ControlLoop:
         """Looks at the outcome of a control step within an action's time; takes and returns what `advanced` does."""
         after, held = self._looked(weights, state, data)
         data = {**data, **after.writes}
-        before = {name: data[name] for name in self.split.after_reads_before}
-        state = state._replace(carry=after.carry, before=before, held=held)
+        before = {name: data[name] for name in self._reads_before}
+        memory = self._remembered(state, data)
+        state = state._replace(carry=after.carry, before=before, memory=memory, held=held)
         return state, self._orders(state.raw_action, after.carry, data)
 
     def observed(
@@ -411,9 +444,9 @@ class ControlLoop:
     def _looked(self, weights: jax.Array, state: RolloutState, data: dict[str, jax.Array]) -> tuple[split.After, Held]:
         """Looks at the outcome of a control step; adds it to what happened since the action was chosen."""
         action = self._networks.parametric_action_distribution.postprocess(state.raw_action)
-        earlier = {f"before.{name}": value for name, value in state.before.items()}
+        earlier = {BEFORE + name: value for name, value in state.before.items()}
         after: split.After = jax.vmap(self.split.after)({**data, **earlier}, action, state.carry)
-        reward, terms = self._rewarded(after, data, action, weights)
+        reward, terms = self._rewarded(after, state, {**data, **earlier}, action, weights)
         finite = jnp.isfinite(after.observation).all(-1) & jnp.isfinite(after.privileged_observation).all(-1)
         live = ~state.held.terminated
         counts = live & finite
@@ -452,13 +485,31 @@ class ControlLoop:
         nowhere = jnp.zeros(len(action), jnp.int32)
         return Orders(before(action, carry, read)[0], writes, ended=nowhere > 0, start=nowhere)
 
+    def _remembered(self, state: RolloutState, data: dict[str, jax.Array]) -> Memory:
+        """Returns what the reward remembers after a control step."""
+        action, air_time = state.memory
+        if action is not None:
+            action = self._networks.parametric_action_distribution.postprocess(state.raw_action)
+        if air_time is not None:
+            period = self._environment.control_period_secs
+            after = functools.partial(contact.air_times_after, self._feet, period_secs=period)
+            air_time = jax.vmap(after)(air_time, data["geom_xpos"], data["geom_xmat"])
+        return Memory(action, air_time)
+
     def _rewarded(
-        self, after: split.After, data: dict[str, jax.Array], action: jax.Array, weights: jax.Array
+        self,
+        after: split.After,
+        state: RolloutState,
+        data: dict[str, jax.Array],
+        action: jax.Array,
+        weights: jax.Array,
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Returns the reward, [N], and its terms with weights applied, each [N]."""
         if self._reward is None:
             return after.reward, after.terms or {OWN_REWARD: after.reward}
-        plain = jax.vmap(self._reward)({name: data[name] for name in self._reward.inputs}, action)
+        remembered = {PREVIOUS_ACTION: state.memory.action, AIR_TIME: state.memory.air_time}
+        known = {**data, **remembered, COMMAND: state.carry.get(COMMAND)}
+        plain = jax.vmap(self._reward)({name: known[name] for name in self._reward.inputs}, action)
         terms = {name: plain[name] * weights[i] for i, name in enumerate(self.terms)}
         return jnp.stack(list(terms.values())).sum(0), terms
 

@@ -189,6 +189,7 @@ class Environment:
         action_size: numbers in an action; each lies in [-1, 1].
         observation_size: numbers in what the policy observes.
         privileged_observation_size: numbers in what the value network observes instead; 0 where it is the same.
+        command_size: numbers in a command to the robot: 3 for a joystick's, 0 where there are none.
         fingerprint: SHA-256, in hex, over all that decides the motion: model, timing, configuration and versions.
         overrides: what was changed in its configuration, by path.
     """
@@ -203,6 +204,7 @@ class Environment:
     action_size: int
     observation_size: int
     privileged_observation_size: int
+    command_size: int
     fingerprint: str
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
@@ -249,7 +251,7 @@ def load(environment_id: str, overrides: Mapping[str, Any] | None = None) -> Env
         playground = registry.load(environment_id, config=config)
     model = playground.mj_model
     _let_bodies_collide(model)
-    observation_size, privileged_observation_size = reset.observation_sizes(playground)
+    sizes = reset.sizes(playground)
     return Environment(
         id=environment_id,
         playground=playground,
@@ -259,8 +261,9 @@ def load(environment_id: str, overrides: Mapping[str, Any] | None = None) -> Env
         episode_length=int(config.episode_length),
         action_repeat=int(config.action_repeat),
         action_size=int(playground.action_size),
-        observation_size=observation_size,
-        privileged_observation_size=privileged_observation_size,
+        observation_size=sizes.observation,
+        privileged_observation_size=sizes.privileged_observation,
+        command_size=sizes.command,
         fingerprint=_fingerprint(environment_id, model, facts),
         overrides=dict(overrides or {}),
     )

@@ -45,12 +45,12 @@ class _PositionsOnly:
 def cartpole() -> Environment:
     whole = environments.load("CartpoleBalance")
     playground: Any = _PositionsOnly(whole.playground)
-    observation_size, privileged_observation_size = reset.observation_sizes(playground)
+    sizes = reset.sizes(playground)
     return dataclasses.replace(
         whole,
         playground=playground,
-        observation_size=observation_size,
-        privileged_observation_size=privileged_observation_size,
+        observation_size=sizes.observation,
+        privileged_observation_size=sizes.privileged_observation,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tabrl_simulation import arrays, taps
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mujoco_playground._src import mjx_env
     from numpy.typing import NDArray
 
-__all__ = ["ResetStates", "Resettable", "Resetter", "flatten_info", "observation_parts", "observation_sizes"]
+__all__ = ["ResetStates", "Resettable", "Resetter", "Sizes", "flatten_info", "observation_parts", "sizes"]
 
 # A physics call's answer, or a state to write: arrays by name.
 Arrays = dict[str, Any]
@@ -127,18 +127,38 @@ def observation_parts(observation: Any) -> tuple[Any, Any | None]:
     return parts
 
 
-def observation_sizes(playground: mjx_env.MjxEnv) -> tuple[int, int]:
-    """Returns how many numbers the policy observes, and how many the value network instead; 0 where it is the same.
+class Sizes(NamedTuple):
+    """How many numbers an environment deals in.
+
+    Attributes:
+        observation: in what the policy observes.
+        privileged_observation: in what the value network observes instead; 0 where it is the same.
+        command: in a command to the robot: 3 for a joystick's, 0 where there are none.
+    """
+
+    observation: int
+    privileged_observation: int
+    command: int
+
+
+def sizes(playground: mjx_env.MjxEnv) -> Sizes:
+    """Returns how many numbers an environment deals in.
 
     Raises:
-        TypeError: it observes something else, such as pictures.
+        TypeError: the policy observes something else than numbers, such as pictures.
     """
-    observation, privileged = observation_parts(abstract_reset(playground).obs)
-    return int(observation.shape[0]), 0 if privileged is None else int(privileged.shape[0])
+    state = abstract_reset(playground)
+    observation, privileged = observation_parts(state.obs)
+    command = getattr(state.info.get("command"), "shape", ())
+    return Sizes(
+        observation=int(observation.shape[0]),
+        privileged_observation=0 if privileged is None else int(privileged.shape[0]),
+        command=3 if command == (3,) else 0,
+    )
 
 
 class Resettable(Protocol):
-    """What a reset needs of an `environments.Environment`, which needs `observation_sizes` from here."""
+    """What a reset needs of an `environments.Environment`, which needs `sizes` from here."""
 
     @property
     def playground(self) -> mjx_env.MjxEnv:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from tabrl_simulation.feet import Foot, find_feet
+
 if TYPE_CHECKING:
     import mujoco
 
@@ -94,6 +96,8 @@ class RobotStructure:
     na: int
     mass_kg: float
     """Mass of all bodies together."""
+    feet: tuple[Foot, ...] = ()
+    """Its feet; none for what does not walk."""
 
 
 def describe(model: mujoco.MjModel) -> RobotStructure:
@@ -110,6 +114,7 @@ def describe(model: mujoco.MjModel) -> RobotStructure:
         nu=int(model.nu),
         na=int(model.na),
         mass_kg=float(model.body_mass.sum()),
+        feet=find_feet(model),
     )
 
 

@@ -155,9 +155,9 @@ def build(
         source = composed(None)
         converted = graph.convert(source, name=environment.id)
     else:
-        arrays = tuple(reward.program.inputs)
-        source = composed(RewardTerms(reward.terms, arrays, reward.program))
-        opened = composed(RewardTerms(reward.terms, arrays, None))
+        reads = tuple(reward.program.inputs)
+        source = composed(RewardTerms(reward.terms, reads, reward.program))
+        opened = composed(RewardTerms(reward.terms, reads, None))
         reward_graph = onnx_gate.check_onnx(reward.onnx, reward.program.header)
         converted = graph.convert(opened, name=environment.id, reward_graph=reward_graph)
     manifest = Manifest(

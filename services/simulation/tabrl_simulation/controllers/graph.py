@@ -14,7 +14,7 @@ from jax.extend import core
 
 from tabrl_simulation.controllers import lowering, merge
 from tabrl_simulation.controllers.manifest import CarryCopy, GraphInput, GraphOutput, InputSource, OutputRole, Tensor
-from tabrl_simulation.controllers.source import ACTION, Source, aval_of
+from tabrl_simulation.controllers.source import Source, aval_of
 from tabrl_simulation.rewards import onnx_plugins
 
 __all__ = ["OPSET", "Graph", "convert"]
@@ -79,9 +79,8 @@ def convert(source: Source, *, name: str, reward_graph: Any = None) -> Graph:
     for tensor, origin in plan.added:
         merge.add_output(model, tensor, origin)
     if reward_graph is not None:
-        by_field = {given.field: given.tensor for given in source.inputs if given.source is InputSource.DATA}
-        by_field["action"] = next(given.tensor for given in source.inputs if given.field == ACTION)
-        merge.join_reward(model, reward_graph, arrays=by_field, terms=[tensor.name for tensor in source.open_terms])
+        by_name = {name: given.tensor for name, given in source.reward_inputs.items()}
+        merge.join_reward(model, reward_graph, inputs=by_name, terms=[tensor.name for tensor in source.open_terms])
     onnx.checker.check_model(model)
     present = {value.name for value in model.graph.input}
     kept = {given.field for given in source.inputs if given.tensor.name in present}
@@ -105,7 +104,9 @@ class _Plan:
 
 def _alive(program: lowering.Program, source: Source) -> tuple[bool, ...]:
     """Returns which outputs count: those that people see, and the carry entries that these depend on over the ticks."""
-    read = {ACTION} if source.open_terms else set()  # a reward that is still to be joined may read the action
+    read: set[str] = set()
+    if source.open_terms:  # a reward that is still to be joined may read these
+        read = {given.field for given in source.reward_inputs.values() if given.source is InputSource.CARRY}
     while True:
         alive = tuple(output.role is not OutputRole.CARRY or output.field in read for output in source.outputs)
         used = lowering.narrowed(program, alive).used

@@ -38,13 +38,13 @@ def add_output(model: Any, tensor: Tensor, origin: str | np.ndarray[Any, Any]) -
     graph.output.append(_value_info(tensor))
 
 
-def join_reward(model: Any, reward: Any, *, arrays: Mapping[str, Tensor], terms: Sequence[str]) -> None:
+def join_reward(model: Any, reward: Any, *, inputs: Mapping[str, Tensor], terms: Sequence[str]) -> None:
     """Feeds the terms that a reward's graph computes into the controller's open inputs.
 
     Args:
         model: the controller, changed in place.
         reward: the reward's ONNX model; of plain operations, as `tabrl_simulation.rewards.onnx_gate` lets through.
-        arrays: for each input the reward may have, the controller's input of that meaning.
+        inputs: for each input the reward may have, the controller's input of that meaning.
         terms: the controller's open inputs, in the order of the reward's outputs.
 
     Raises:
@@ -53,7 +53,7 @@ def join_reward(model: Any, reward: Any, *, arrays: Mapping[str, Tensor], terms:
     import onnx
     from onnx import compose, helper
 
-    _refuse_misfit(model, reward, arrays, terms)
+    _refuse_misfit(model, reward, inputs, terms)
     reward = compose.add_prefix(reward, _PREFIX)
     graph, joined = model.graph, reward.graph
     kept = [value for value in graph.input if value.name not in terms]
@@ -61,7 +61,7 @@ def join_reward(model: Any, reward: Any, *, arrays: Mapping[str, Tensor], terms:
     graph.input.extend(kept)
     nodes = []
     for value in joined.input:
-        tensor = arrays[value.name.removeprefix(_PREFIX)]
+        tensor = inputs[value.name.removeprefix(_PREFIX)]
         _ensure_input(model, tensor)
         nodes.append(helper.make_node("Identity", [tensor.name], [value.name]))
     nodes.extend(joined.node)
@@ -77,7 +77,7 @@ def join_reward(model: Any, reward: Any, *, arrays: Mapping[str, Tensor], terms:
     graph.value_info.extend(joined.value_info)
 
 
-def _refuse_misfit(model: Any, reward: Any, arrays: Mapping[str, Tensor], terms: Sequence[str]) -> None:
+def _refuse_misfit(model: Any, reward: Any, inputs: Mapping[str, Tensor], terms: Sequence[str]) -> None:
     versions = {entry.domain: entry.version for entry in reward.opset_import}
     ours = {entry.domain: entry.version for entry in model.opset_import}
     if versions.get("") != ours.get(""):
@@ -85,9 +85,9 @@ def _refuse_misfit(model: Any, reward: Any, arrays: Mapping[str, Tensor], terms:
             f"The reward's graph is of opset {versions.get('')}, the controller's of {ours.get('')}."
         )
     for value in reward.graph.input:
-        tensor = arrays.get(value.name)
+        tensor = inputs.get(value.name)
         if tensor is None:
-            raise RewardGraphError(f"The reward's graph asks for {value.name!r}, which is no array it may read.")
+            raise RewardGraphError(f"The reward's graph asks for {value.name!r}, which it may not read.")
         shape = tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim)
         if shape != tensor.shape:
             raise RewardGraphError(

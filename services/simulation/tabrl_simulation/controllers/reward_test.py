@@ -153,7 +153,7 @@ def test_a_reward_graph_that_does_not_fit_is_refused(
         merge.join_reward(
             onnx.load_model_from_string(made.onnx),
             _graph(names, shape, opset, outputs),
-            arrays={"qpos": Tensor("data.qpos", (2,), "float32")},
+            inputs={"qpos": Tensor("data.qpos", (2,), "float32")},
             terms=["open.upright"],
         )
 

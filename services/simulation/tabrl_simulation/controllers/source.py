@@ -23,6 +23,9 @@ import jax.numpy as jnp
 from tabrl_simulation import arrays
 from tabrl_simulation.controllers import lowering
 from tabrl_simulation.controllers.manifest import GraphInput, GraphOutput, InputSource, OutputRole, Tensor, Term
+from tabrl_simulation.feet import Foot, find_feet
+from tabrl_simulation.rewards import contact
+from tabrl_simulation.rewards.inputs import AIR_TIME, COMMAND, PREVIOUS_ACTION, arrays_now, before_arrays
 
 if TYPE_CHECKING:
     from tabrl_simulation.environments import Environment
@@ -35,6 +38,12 @@ TICK: Final = "controller/tick"
 
 ACTION: Final = "controller/action"
 """Carry entry with the action of the control period that lies behind, float32."""
+
+EARLIER_ACTION: Final = "controller/earlier_action"
+"""Carry entry with the action of the control period before that, float32; for rewards that compare them."""
+
+AIR_TIMES: Final = "controller/air_time"
+"""Carry entry with how long each foot had been off the ground before the period that lies behind, s, float32."""
 
 _GOALS: Final = ("mocap_pos", "mocap_quat")
 """State arrays that hold goals: bodies that nothing moves but who writes them."""
@@ -52,13 +61,13 @@ class RewardTerms:
 
     Attributes:
         terms: its terms with their weights, in the order to show them.
-        arrays: names of the mjData arrays it reads.
-        values: maps arrays by name and the action to each term before weighting. None to take them as inputs of the
-            graph, named by `open_term`, for a reward that is joined to the graph later.
+        reads: what it reads, as `rewards.inputs` names it.
+        values: maps what it reads by name and the action to each term before weighting. None to take them as inputs of
+            the graph, named by `open_term`, for a reward that is joined to the graph later.
     """
 
     terms: tuple[Term, ...]
-    arrays: tuple[str, ...]
+    reads: tuple[str, ...]
     values: Callable[[Values, Any], Values] | None
 
 
@@ -69,6 +78,7 @@ class Source:
     Attributes:
         inputs: what a player brings, in order. Much of it may turn out unread.
         open_terms: further inputs, after those: reward terms that are still to be joined.
+        reward_inputs: the inputs that such a reward may read, by its own names for them.
         outputs: what comes out, in order.
         terms: the reward terms among them.
         function: the function itself.
@@ -77,6 +87,7 @@ class Source:
 
     inputs: tuple[GraphInput, ...]
     open_terms: tuple[Tensor, ...]
+    reward_inputs: Mapping[str, GraphInput]
     outputs: tuple[GraphOutput, ...]
     terms: tuple[Term, ...]
     function: Callable[..., Sequence[Any]]
@@ -116,6 +127,8 @@ def compose(
         reward: the reward; None for the environment's own.
     """
     named = _player_inputs(environment, step, reward)
+    reads = reward.reads if reward else ()
+    feet = find_feet(environment.model) if AIR_TIME in reads else ()
     terms = reward.terms if reward else tuple(Term(name, 1.0) for name in _varying_terms(environment, step))
     open_terms = (
         tuple(Tensor(open_term(term.name), (), "float32") for term in terms) if reward and not reward.values else ()
@@ -127,6 +140,7 @@ def compose(
     def tick(*args: Any) -> list[Any]:
         values = dict(zip(names, args, strict=True))
         results = _tick(values, step=step, policy=policy, terms=terms, reward=reward, action_repeat=action_repeat)
+        results |= _remembered(values, reads, feet, environment.control_period_secs)
         output_names[:] = results  # as a dict, JAX would hand them back sorted
         return list(results.values())
 
@@ -148,6 +162,7 @@ def compose(
     return Source(
         inputs=(*named, *drawn),
         open_terms=open_terms,
+        reward_inputs=_reward_inputs(named, reads),
         outputs=tuple(
             GraphOutput(Tensor(name, tuple(aval.shape), str(aval.dtype)), *_role(name))
             for name, aval in zip(output_names, shapes, strict=True)
@@ -188,7 +203,8 @@ def _tick(
     total = after.reward
     raw: Values = after.terms
     if reward is not None:
-        raw = reward.values(now, last_action) if reward.values else {t.name: values[open_term(t.name)] for t in terms}
+        known = {name: values[_reward_tensor(name)] for name in reward.reads}
+        raw = reward.values(known, last_action) if reward.values else {t.name: values[open_term(t.name)] for t in terms}
     weighted = {term.name: raw[term.name] * jnp.float32(term.weight) if reward else raw[term.name] for term in terms}
     if reward is not None:
         total = sum(weighted.values(), start=jnp.zeros((), jnp.float32))
@@ -206,6 +222,38 @@ def _tick(
     }
 
 
+def _remembered(values: Values, reads: Sequence[str], feet: Sequence[Foot], period_secs: float) -> dict[str, Any]:
+    """Returns what a reward is to remember of this tick, by graph output name."""
+    first = values[_CARRY + TICK] == 0
+    kept: dict[str, Any] = {}
+    if PREVIOUS_ACTION in reads:
+        kept[f"next.{EARLIER_ACTION}"] = values[_CARRY + ACTION]
+    if AIR_TIME in reads:
+        before = values[_CARRY + AIR_TIMES]
+        after = contact.air_times_after(
+            feet, before, values[_DATA + "geom_xpos"], values[_DATA + "geom_xmat"], period_secs
+        )
+        kept[f"next.{AIR_TIMES}"] = jnp.where(first, before, after)
+    return kept
+
+
+def _reward_inputs(named: Sequence[GraphInput], reads: Sequence[str]) -> dict[str, GraphInput]:
+    by_tensor = {given.tensor.name: given for given in named}
+    names = {"action": _CARRY + ACTION, **{name: _reward_tensor(name) for name in reads}}
+    return {name: by_tensor[tensor] for name, tensor in names.items()}
+
+
+def _reward_tensor(name: str) -> str:
+    """Returns the name of the graph input that brings what a reward knows by this name."""
+    if name == PREVIOUS_ACTION:
+        return _CARRY + EARLIER_ACTION
+    if name == AIR_TIME:
+        return _CARRY + AIR_TIMES
+    if name == COMMAND:
+        return _CARRY + COMMAND
+    return name if name.startswith(_BEFORE) else _DATA + name
+
+
 def _goals(step: SplitStep) -> tuple[str, ...]:
     return tuple(name for name in _GOALS if name in step.written)
 
@@ -213,8 +261,14 @@ def _goals(step: SplitStep) -> tuple[str, ...]:
 def _player_inputs(environment: Environment, step: SplitStep, reward: RewardTerms | None) -> tuple[GraphInput, ...]:
     shapes = arrays.shapes(environment.model)
     read_now = {*step.before_arrays, *(name for name in step.after_arrays if not name.startswith(_BEFORE))}
-    read_now.update(reward.arrays if reward else ())
+    reads = reward.reads if reward else ()
+    read_now.update(arrays_now(reads))
     read_now.update(_goals(step))
+    read_before = {*step.after_reads_before, *before_arrays(reads)}
+    remembered = {
+        **({EARLIER_ACTION: (environment.action_size,)} if PREVIOUS_ACTION in reads else {}),
+        **({AIR_TIMES: (len(find_feet(environment.model)),)} if AIR_TIME in reads else {}),
+    }
     return (
         *(
             GraphInput(Tensor(_DATA + name, shapes[name], "float32"), InputSource.DATA, name)
@@ -223,7 +277,8 @@ def _player_inputs(environment: Environment, step: SplitStep, reward: RewardTerm
         ),
         *(
             GraphInput(Tensor(_BEFORE + name, shapes[name], "float32"), InputSource.DATA_BEFORE, name)
-            for name in step.after_reads_before
+            for name in arrays.READABLE
+            if name in read_before
         ),
         *(
             GraphInput(Tensor(_CARRY + name, tuple(aval.shape), str(aval.dtype)), InputSource.CARRY, name)
@@ -231,6 +286,10 @@ def _player_inputs(environment: Environment, step: SplitStep, reward: RewardTerm
         ),
         GraphInput(Tensor(_CARRY + TICK, (), "int32"), InputSource.CARRY, TICK),
         GraphInput(Tensor(_CARRY + ACTION, (environment.action_size,), "float32"), InputSource.CARRY, ACTION),
+        *(
+            GraphInput(Tensor(_CARRY + name, shape, "float32"), InputSource.CARRY, name)
+            for name, shape in remembered.items()
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from tabrl_simulation.custom.config import Commands, InvalidSceneConfig, Range, 
 if TYPE_CHECKING:
     import mujoco
 
-__all__ = ["Anatomy", "NotARobot", "default_config", "observation_size", "stands", "study"]
+__all__ = ["Anatomy", "NotARobot", "command_size", "default_config", "observation_size", "stands", "study"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -107,6 +107,11 @@ def default_config(model: mujoco.MjModel) -> SceneConfig:
     if base is None:
         return config
     return replace(config, commands=Commands(forward_m_per_s=Range(low=0.0, high=0.5)))
+
+
+def command_size(anatomy: Anatomy, config: SceneConfig) -> int:
+    """Returns how many numbers the policy is told to follow: 3, or 0 where it is told nothing."""
+    return 3 if anatomy.base_qpos is not None and config.observations.command else 0
 
 
 def observation_size(anatomy: Anatomy, config: SceneConfig) -> int:

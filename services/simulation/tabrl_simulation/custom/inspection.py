@@ -36,8 +36,8 @@ class Inspected:
         assets: files that the MJCF names, by path.
         config: the configuration, that of the model where none was given.
         facts: plain data for JSON: `structure` as in `structure.RobotStructure`, `arrays` by name with their shapes,
-            `timing`, `observation_size`, `action_size`, `mujoco_version` and `revision`, `store.FACTS_REVISION` when it
-            was found; and `stance` with `body` and `height_m`
+            `timing`, `observation_size`, `action_size`, `command_size`, `mujoco_version` and `revision`,
+            `store.FACTS_REVISION` when it was found; and `stance` with `body` and `height_m`
             where the robot stands upright at home.
     """
 
@@ -119,6 +119,7 @@ def _facts(model: mujoco.MjModel, config: SceneConfig) -> dict[str, Any]:
         },
         "observation_size": anatomy.observation_size(robot, config),
         "action_size": robot.actuators,
+        "command_size": anatomy.command_size(robot, config),
         "mujoco_version": mujoco.__version__,
         "revision": FACTS_REVISION,
         **_stance(model, robot),

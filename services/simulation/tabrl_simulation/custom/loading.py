@@ -49,12 +49,13 @@ def environment_of(scene: store.StoredScene) -> Environment:
     import mujoco
 
     from tabrl_simulation import bundle, environments, reset
+    from tabrl_simulation.custom import anatomy
     from tabrl_simulation.custom.environment import SceneEnvironment
 
     files = bundle.SceneFiles(timing.timed(scene.xml, scene.config), scene.assets)
     model = bundle.load_scene(files)
     playground = SceneEnvironment(model, scene.config, files=files)
-    observation_size, privileged_observation_size = reset.observation_sizes(playground)
+    sizes = reset.sizes(playground)
     return environments.Environment(
         id=store.identify(scene),
         playground=playground,
@@ -64,8 +65,9 @@ def environment_of(scene: store.StoredScene) -> Environment:
         episode_length=scene.config.episode_length,
         action_repeat=1,
         action_size=playground.action_size,
-        observation_size=observation_size,
-        privileged_observation_size=privileged_observation_size,
+        observation_size=sizes.observation,
+        privileged_observation_size=sizes.privileged_observation,
+        command_size=anatomy.command_size(playground.anatomy, scene.config),
         fingerprint=store.motion_digest(scene, mujoco.__version__),
     )
 

@@ -49,7 +49,7 @@ REVISION: Final = 1
 _ID: Final = re.compile(r"custom-[a-z0-9-]{1,40}-[0-9a-f]{8}")
 
 
-FACTS_REVISION: Final = 2
+FACTS_REVISION: Final = 3
 """Which facts `inspection` finds; a scene with those of another revision is inspected again."""
 
 

@@ -33,11 +33,15 @@ _SIGNS = re.compile(r"(?:[-+~(\[{]|\bnot\b)(?:\s*(?:[-+~(\[{]|\bnot\b)){29}")
 
 @dataclass(frozen=True)
 class CheckedSource:
-    """Source that passed: the text, and for each term named in it the place (line, column) that returns it."""
+    """Source that passed: the text, and for each term named in it the place (line, column) that returns it.
+
+    `parameters` are those of `reward`, of `language.PARAMETERS`.
+    """
 
     source: str
     term_places: dict[str, tuple[int, int]]
     return_place: tuple[int, int]
+    parameters: tuple[str, ...] = ("state", "action")
 
 
 def check(source: str, robot: Robot) -> CheckedSource:
@@ -53,7 +57,7 @@ def check(source: str, robot: Robot) -> CheckedSource:
     grammar = Grammar(robot)
     grammar.visit(tree)
     _refuse(grammar.remarks)
-    return CheckedSource(source, grammar.term_places, grammar.return_place)
+    return CheckedSource(source, grammar.term_places, grammar.return_place, grammar.parameters)
 
 
 def _refuse(remarks: list[Diagnostic]) -> None:

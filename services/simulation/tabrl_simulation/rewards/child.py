@@ -32,6 +32,7 @@ UNAVAILABLE = b"\x00"
 _PARENT_DEATH_SIGNAL = 1
 
 Answer = tuple[dict[str, Any], list[bytes]]
+Request = tuple[dict[str, Any], list[bytes]]
 
 
 def main(role: str) -> int:
@@ -48,17 +49,17 @@ def main(role: str) -> int:
         _send(answers, UNAVAILABLE + pack_message({"reason": str(e)}))
         return 1
     _send(answers, READY)
-    fields, blobs = serve(_request())
+    fields, blobs = serve(*_request())
     _send(answers, pack_message(fields, blobs))
     return 0
 
 
-def _prepare_tracing() -> Callable[[dict[str, Any]], Answer]:
+def _prepare_tracing() -> Callable[..., Answer]:
     from tabrl_simulation.rewards.tracing import trace
 
     trace(_WARM_SOURCE, _WARM_ROBOT)
 
-    def serve(request: dict[str, Any]) -> Answer:
+    def serve(request: dict[str, Any], _: list[bytes]) -> Answer:
         try:
             traced = trace(str(request["source"]), Robot.from_plain(request["robot"]))
         except RewardRejected as e:
@@ -69,21 +70,22 @@ def _prepare_tracing() -> Callable[[dict[str, Any]], Answer]:
     return serve
 
 
-def _prepare_verification() -> Callable[[dict[str, Any]], Answer]:
+def _prepare_verification() -> Callable[..., Answer]:
     from tabrl_simulation.rewards.verification import verify, warm_up
 
     warm_up()
 
-    def serve(request: dict[str, Any]) -> Answer:
+    def serve(request: dict[str, Any], blobs: list[bytes]) -> Answer:
         program, onnx = (base64.b64decode(request[key]) for key in ("program", "onnx"))
         places = {term: (int(place[0]), int(place[1])) for term, place in request["places"].items()}
         try:
-            remarks = verify(program, onnx, Robot.from_plain(request["robot"]), places)
+            verified = verify(program, onnx, Robot.from_plain(request["robot"]), places, blobs[0] if blobs else None)
         except RewardRejected as e:
             return {"rejected": [remark.plain() for remark in e.diagnostics]}, []
         except ProgramRefused as e:
             return {"refused": str(e)}, []
-        return {"remarks": [remark.plain() for remark in remarks]}, []
+        trial = verified.trial.plain() if verified.trial else None
+        return {"remarks": [remark.plain() for remark in verified.remarks], "trial": trial}, []
 
     return serve
 
@@ -108,12 +110,13 @@ _WARM_ROBOT = Robot(
 )
 
 
-def _request() -> dict[str, Any]:
+def _request() -> Request:
     stream = sys.stdin.buffer
     (length,) = LENGTH.unpack(stream.read(LENGTH.size))
     if length > 4 * LONGEST_JSON:
         raise SystemExit(2)
-    return parse_head(stream.read(length))
+    fields = parse_head(stream.read(length))
+    return fields, [stream.read(size) for size in fields["blobs"]]
 
 
 def _send(descriptor: int, data: bytes) -> None:

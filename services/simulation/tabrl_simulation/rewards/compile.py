@@ -15,10 +15,12 @@ from typing import Any
 from tabrl_simulation.rewards.checker import CheckedSource, check
 from tabrl_simulation.rewards.container import ProgramHeader, ProgramRefused, pack, unpack
 from tabrl_simulation.rewards.diagnostics import Diagnostic, RewardRejected, from_plain
+from tabrl_simulation.rewards.inputs import shapes
 from tabrl_simulation.rewards.message import MessageRefused
 from tabrl_simulation.rewards.onnx_gate import LONGEST_ONNX
 from tabrl_simulation.rewards.pool import ChildDied, ChildTooSlow, JailPool
 from tabrl_simulation.rewards.robot import Robot
+from tabrl_simulation.rewards.trial import Trial
 
 __all__ = ["CompiledReward", "compile_reward", "compile_reward_with"]
 
@@ -34,6 +36,7 @@ class CompiledReward:
         program: Container with the batched `jax.export` program, for `RewardProgram.from_bytes`.
         onnx: ONNX graph of the same terms for one environment.
         diagnostics: Remarks that did not stop it.
+        trial: How it fared on states that the robot really gets into; None where none were given.
     """
 
     source: str
@@ -42,6 +45,7 @@ class CompiledReward:
     program: bytes
     onnx: bytes
     diagnostics: tuple[Diagnostic, ...]
+    trial: Trial | None = None
 
 
 def compile_reward(source: str, robot: Robot) -> CompiledReward:
@@ -58,8 +62,16 @@ def compile_reward(source: str, robot: Robot) -> CompiledReward:
     return asyncio.run(once())
 
 
-async def compile_reward_with(pool: JailPool, source: str, robot: Robot) -> CompiledReward:
+async def compile_reward_with(
+    pool: JailPool, source: str, robot: Robot, recorded: bytes | None = None
+) -> CompiledReward:
     """Return the sealed reward of source.
+
+    Args:
+        pool: whose jails trace and verify it.
+        source: in the reward language.
+        robot: what it is for.
+        recorded: the file of states that the robot really gets into (`real_states`), to try the reward on.
 
     Raises:
         RewardRejected: the source breaks a rule, fails when traced, costs too much, is not finite, or has forms that
@@ -73,9 +85,9 @@ async def compile_reward_with(pool: JailPool, source: str, robot: Robot) -> Comp
         raise RewardRejected([_unusable("its ONNX form is too long")])
     program = pack(header, exported)
     places = {term: checked.term_places.get(term, checked.return_place) for term in header.terms}
-    remarks = await _verified(pool, program, onnx, robot, places)
+    remarks, trial = await _verified(pool, program, onnx, robot, places, recorded)
     lines = {term: line for term, (line, _) in places.items()}
-    return CompiledReward(source, header.terms, lines, program, onnx, remarks)
+    return CompiledReward(source, header.terms, lines, program, onnx, remarks, trial)
 
 
 async def _traced(pool: JailPool, checked: CheckedSource, robot: Robot) -> tuple[ProgramHeader, bytes, bytes]:
@@ -103,15 +115,21 @@ async def _traced(pool: JailPool, checked: CheckedSource, robot: Robot) -> tuple
 
 
 def _header(fields: dict[str, Any], robot: Robot) -> ProgramHeader:
-    inputs = {str(name): robot.arrays[str(name)] for name in fields["inputs"]}
+    readable = shapes(robot)
+    inputs = {str(name): readable[str(name)] for name in fields["inputs"]}
     terms = tuple(str(term) for term in fields["terms"])
     identity = (robot.environment_id, robot.environment_fingerprint)
     return ProgramHeader(*identity, inputs, robot.action_size, bool(fields["uses_action"]), terms)
 
 
-async def _verified(
-    pool: JailPool, program: bytes, onnx: bytes, robot: Robot, places: dict[str, tuple[int, int]]
-) -> tuple[Diagnostic, ...]:
+async def _verified(  # noqa: PLR0917  all of what a reward is
+    pool: JailPool,
+    program: bytes,
+    onnx: bytes,
+    robot: Robot,
+    places: dict[str, tuple[int, int]],
+    recorded: bytes | None,
+) -> tuple[tuple[Diagnostic, ...], Trial | None]:
     request = {
         "program": base64.b64encode(program).decode(),
         "onnx": base64.b64encode(onnx).decode(),
@@ -119,14 +137,18 @@ async def _verified(
         "places": {term: list(place) for term, place in places.items()},
     }
     try:
-        fields, _ = await pool.ask("verify", request)
+        fields, _ = await pool.ask("verify", request, [recorded] if recorded else [])
     except (ChildTooSlow, ChildDied, MessageRefused) as e:
         raise RewardRejected([_unusable(f"it could not be verified: {e}")]) from e
     if "rejected" in fields:
         raise RewardRejected(from_plain(fields["rejected"]))
     if "refused" in fields:
         raise RewardRejected([_unusable(str(fields["refused"])[:500])])
-    return from_plain(fields.get("remarks"))
+    try:
+        trial = Trial.from_plain(fields["trial"]) if fields.get("trial") else None
+    except ValueError as e:
+        raise RewardRejected([_unusable(str(e))]) from e
+    return from_plain(fields.get("remarks")), trial
 
 
 def _unusable(reason: str) -> Diagnostic:

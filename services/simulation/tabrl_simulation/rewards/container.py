@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tabrl_simulation.rewards.inputs import NAME
+
 __all__ = ["LONGEST_PROGRAM", "TERM_NAME", "ProgramHeader", "ProgramRefused", "pack", "unpack"]
 
 LONGEST_PROGRAM = 1 << 20
@@ -25,7 +27,6 @@ _MAGIC = b"TABRLRWD"
 _VERSION = 1
 _PREFIX = struct.Struct("<8sII")
 _LONGEST_HEADER = 1 << 16
-_ARRAY_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 _MOST_NAMES = 64
 
 
@@ -85,7 +86,7 @@ def unpack(data: bytes) -> tuple[ProgramHeader, bytes]:
 def _header(fields: Any) -> ProgramHeader:
     inputs = {str(name): tuple(_length(axis) for axis in shape) for name, shape in fields["inputs"]}
     terms = tuple(str(term) for term in fields["terms"])
-    if not all(_ARRAY_NAME.fullmatch(name) for name in inputs) or len(inputs) > _MOST_NAMES or "action" in inputs:
+    if not all(NAME.fullmatch(name) for name in inputs) or len(inputs) > _MOST_NAMES or "action" in inputs:
         raise ValueError("an input has no proper name")
     if not terms or len(terms) > _MOST_NAMES or len(set(terms)) != len(terms):
         raise ValueError("the terms are missing, too many, or named twice")

@@ -72,7 +72,7 @@ class Expressions(ast.NodeVisitor):
     """Collects `remarks` on expressions, and the places where terms are named.
 
     Whoever visits statements says which names there are: `_functions` of the module, `_globals`, `_locals`, and
-    `_constants`, the values of the names that stand for one number each.
+    `_constants`, the values of the names that stand for one number each; and the `parameters` of `reward`.
     """
 
     def __init__(self, robot: Robot) -> None:
@@ -86,6 +86,7 @@ class Expressions(ast.NodeVisitor):
         self._locals: set[str] = set()
         self._constants: dict[str, float] = {}
         self._inside_reward = False
+        self.parameters: tuple[str, ...] = ("state", "action")
 
     def generic_visit(self, node: ast.AST) -> None:
         """Refuse what is not listed; look inside what is."""
@@ -159,12 +160,16 @@ class Expressions(ast.NodeVisitor):
                 like = nearest(path, _FUNCTIONS)
                 remedy = f"did you mean {like}?" if like else "use the functions that the language lists"
                 self._refuse(callee, "call-forbidden", f"{path} cannot be called", remedy)
-        elif path == f"state.{callee.attr}":
+        elif self._is_of_state(path, callee.attr):
             self._check_helper(node, callee)
         elif callee.attr in ARRAY_MEMBERS | CONTAINER_METHODS | HELPERS.keys():
             self.visit(callee.value)
         else:
             self._refuse_attribute(callee)
+
+    def _is_of_state(self, path: str, member: str) -> bool:
+        """Whether a path is `state.MEMBER`, or `previous.MEMBER` where `reward` takes the state before."""
+        return path == f"state.{member}" or (path == f"previous.{member}" and "previous" in self.parameters)
 
     def _check_helper(self, node: ast.Call, callee: ast.Attribute) -> None:
         helper = HELPERS.get(callee.attr)
@@ -186,7 +191,7 @@ class Expressions(ast.NodeVisitor):
                 self._refuse(
                     node, "attribute-forbidden", message, f"call it: {path}(...)" if known else "use listed names"
                 )
-        elif path == f"state.{node.attr}":
+        elif self._is_of_state(path, node.attr):
             if node.attr not in self._arrays:
                 self._refuse_member(node)
         elif node.attr in ARRAY_MEMBERS or node.attr in self._arrays:
@@ -220,7 +225,9 @@ class Expressions(ast.NodeVisitor):
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         """Indices are constants, slices and loop variables; a constant beyond the end of a state array is refused."""
-        shape = self._arrays.get(node.value.attr) if dotted(node.value).startswith("state.") else None  # type: ignore[attr-defined]
+        value = node.value
+        of_state = isinstance(value, ast.Attribute) and self._is_of_state(dotted(value), value.attr)
+        shape = self._arrays.get(value.attr) if of_state and isinstance(value, ast.Attribute) else None
         if shape is not None:
             self._check_index(node, shape)
         self.generic_visit(node)

@@ -46,4 +46,6 @@ def robot_of(environment: Environment) -> Robot:
         action_size=environment.action_size,
         control_period_secs=environment.control_period_secs,
         name=environment.id,
+        feet=described.feet,
+        command_size=environment.command_size,
     )

@@ -6,7 +6,7 @@ import ast
 
 from tabrl_simulation.rewards.constants import constants_of
 from tabrl_simulation.rewards.expressions import MODULES, Expressions
-from tabrl_simulation.rewards.language import BUILTINS, SHAPING
+from tabrl_simulation.rewards.language import BUILTINS, PARAMETERS, SHAPING
 from tabrl_simulation.rewards.refusals import refusal_of
 from tabrl_simulation.rewards.robot import Robot
 from tabrl_simulation.rewards.syntax import is_docstring, number, place, stored_names
@@ -46,6 +46,9 @@ class Grammar(Expressions):
         if "reward" not in self._functions:
             message = "there is no function named reward"
             self._refuse(node, "missing-reward", message, "define `def reward(state, action):` at the top level")
+        for function in functions:
+            if function.name == "reward":
+                self._check_parameters(function)
         for statement in node.body:
             if isinstance(statement, ast.FunctionDef | ast.Assign | ast.AnnAssign) or is_docstring(statement):
                 self._visit_top_level(statement)
@@ -72,9 +75,6 @@ class Grammar(Expressions):
         if arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.posonlyargs:
             self._refuse(node, "bad-signature", "only plain parameters are allowed", "list each parameter by name")
         parameters = [argument.arg for argument in arguments.args]
-        if node.name == "reward" and parameters != ["state", "action"]:
-            message = f"reward takes ({', '.join(parameters)})"
-            self._refuse(node, "bad-signature", message, "write `def reward(state, action):`")
         for argument in arguments.args:
             self._refuse_name(argument, argument.arg)
             self._check_annotation(argument.annotation)
@@ -91,6 +91,20 @@ class Grammar(Expressions):
                 self.visit(statement)
         self._inside_reward = False
         self._constants = self._global_constants
+
+    def _check_parameters(self, node: ast.FunctionDef) -> None:
+        """`reward` takes the state and the action, and where it wants the state before or the command, those."""
+        parameters = [argument.arg for argument in node.args.args]
+        further = parameters[2:]
+        if parameters[:2] != ["state", "action"] or not set(further) <= set(PARAMETERS[2:]) or node.args.defaults:
+            message = f"reward takes ({', '.join(parameters)})"
+            remedy = "write `def reward(state, action):`, and `previous` or `command` after them where you need those"
+            self._refuse(node, "bad-signature", message, remedy)
+        elif "command" in further and not self._robot.command_size:
+            message = "this environment gives the robot no commands"
+            self._refuse(node, "unknown-command", message, "write `def reward(state, action):`")
+        else:
+            self.parameters = tuple(parameters)
 
     def _check_return(self, node: ast.FunctionDef) -> None:
         last = node.body[-1]
@@ -209,5 +223,5 @@ class Grammar(Expressions):
             self._refuse(node, "underscore-name", f"{name} is not part of the language", "use a plain name")
         elif name in _RESERVED:
             self._refuse(node, "reserved-name", f"{name} belongs to the language", "choose another name")
-        elif name in ("state", "action") and isinstance(node, ast.Name):
+        elif name in self.parameters and isinstance(node, ast.Name):
             self._refuse(node, "reserved-name", f"{name} is the reward's own argument", "choose another name")

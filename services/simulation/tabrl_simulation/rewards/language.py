@@ -18,6 +18,8 @@ __all__ = [
     "JNP_FUNCTIONS",
     "LINALG_FUNCTIONS",
     "NN_FUNCTIONS",
+    "ONLY_OF_STATE",
+    "PARAMETERS",
     "SHAPING",
     "Helper",
     "names_of_kind",
@@ -114,6 +116,23 @@ HELPERS: dict[str, Helper] = {
         "body",
     ),
     "body_angular_velocity": Helper("body_angular_velocity(body)", "(3,) angular velocity in the world, rad/s", "body"),
+    "local_linear_velocity": Helper(
+        "local_linear_velocity(body)", "(3,) velocity of the body's frame along the body's own axes, m/s", "body"
+    ),
+    "local_angular_velocity": Helper(
+        "local_angular_velocity(body)", "(3,) angular velocity about the body's own axes, rad/s", "body"
+    ),
+    "projected_gravity": Helper(
+        "projected_gravity(body)", "(3,) direction of gravity along the body's own axes: (0, 0, -1) upright", "body"
+    ),
+    "yaw": Helper(
+        "yaw(body)", "scalar, heading of the body's x axis on the ground, rad from the world's x axis", "body"
+    ),
+    "height_over_feet": Helper(
+        "height_over_feet(body)",
+        "scalar, height of the body's frame above the lowest point of the lowest foot, m: on any ground",
+        "body",
+    ),
     "center_of_mass": Helper(
         "center_of_mass(body)", "(3,) centre of mass of the body and all that hangs from it, m", "body"
     ),
@@ -131,12 +150,36 @@ HELPERS: dict[str, Helper] = {
     "effort": Helper("effort()", "scalar, mean squared action: 0 at rest, 1 with every actuator at full power"),
     "speed": Helper("speed()", "scalar, mean squared joint velocity"),
     "power": Helper("power()", "scalar, mechanical power of the actuators: sum of |force * velocity|, W"),
+    "energy": Helper("energy()", "scalar, mechanical energy the actuators spent in this control step, J"),
+    "last_action": Helper("last_action()", "the action of the control step before, shaped like action; 0 at first"),
+    "action_change": Helper("action_change()", "scalar, mean squared difference from the action of the step before"),
+    "clock": Helper(
+        "clock(frequency)", "(2,) sine and cosine of a phase that runs at this many turns a second from 0 at the start"
+    ),
+    "foot_height": Helper("foot_height(foot)", "scalar, height of the foot's lowest point above z = 0, m", "foot"),
+    "contact": Helper("contact(foot)", "scalar, 1.0 while the foot touches the ground, else 0.0", "foot"),
+    "landed": Helper("landed(foot)", "scalar, 1.0 in the control step in which the foot comes down, else 0.0", "foot"),
+    "air_time": Helper(
+        "air_time(foot)",
+        "scalar, s since the foot left the ground; when it lands, how long it was up; 0 while it stands",
+        "foot",
+    ),
+    "command": Helper(
+        "command()",
+        "(3,) velocity the robot is told to go at: ahead and to its left in m/s, turning to the left in rad/s",
+    ),
 }
 """Methods of `state` beside the raw arrays."""
 
+ONLY_OF_STATE = frozenset({"last_action", "action_change", "landed", "command"})
+"""Those that `previous` does not have."""
+
+PARAMETERS = ("state", "action", "previous", "command")
+"""What `reward` may take: the first two always; `previous` is the state before the control step."""
+
 
 def names_of_kind(robot: Robot, kind: str) -> tuple[str, ...]:
-    """Return the robot's names of a kind: body, joint, actuator, sensor, site or geom; unnamed ones are left out."""
+    """Return the robot's names of a kind (body, joint, actuator, sensor, site, geom, foot), without unnamed ones."""
     if kind == "body":
         return tuple(body.name for body in robot.bodies if body.name)
     named: dict[str, tuple[str, ...]] = {
@@ -144,6 +187,7 @@ def names_of_kind(robot: Robot, kind: str) -> tuple[str, ...]:
         "actuator": tuple(actuator.name for actuator in robot.actuators),
         "sensor": tuple(sensor.name for sensor in robot.sensors),
         "site": robot.sites,
+        "foot": tuple(foot.name for foot in robot.feet),
         "geom": robot.geoms,
     }
     return tuple(name for name in named[kind] if name)

@@ -27,4 +27,4 @@ def unknown_name(kind: str, name: object, names: Iterable[str], line: int = 0, c
 
 
 def _plural(kind: str) -> str:
-    return "bodies" if kind == "body" else f"{kind}s"
+    return {"body": "bodies", "foot": "feet"}.get(kind, f"{kind}s")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from collections.abc import Sequence
 from typing import Any, Self
 
 from tabrl_simulation.rewards.diagnostics import JailSlowToStart, JailUnavailable
@@ -80,7 +81,9 @@ class JailPool:
             self._retirement.cancel()
         self._retirement = asyncio.get_running_loop().call_later(self._stay_warm_secs, self._retire)
 
-    async def ask(self, role: str, request: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
+    async def ask(
+        self, role: str, request: dict[str, Any], blobs: Sequence[bytes] = ()
+    ) -> tuple[dict[str, Any], list[bytes]]:
         """Return the answer of a fresh jail in this role: a JSON object and blobs.
 
         Raises:
@@ -92,7 +95,7 @@ class JailPool:
         child = await self._child(role)
         try:
             async with asyncio.timeout(self._answer_secs):
-                return await _exchange(child, request)
+                return await _exchange(child, request, blobs)
         except TimeoutError as e:
             raise ChildTooSlow(self._answer_secs) from e
         finally:
@@ -161,10 +164,12 @@ async def _started(role: str) -> Child:
     raise JailUnavailable(reason)
 
 
-async def _exchange(child: Child, request: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
+async def _exchange(
+    child: Child, request: dict[str, Any], blobs: Sequence[bytes]
+) -> tuple[dict[str, Any], list[bytes]]:
     assert child.stdin is not None
     try:
-        child.stdin.write(pack_message(request))
+        child.stdin.write(pack_message(request, blobs))
         await child.stdin.drain()
         return await _message(child)
     except (asyncio.IncompleteReadError, ConnectionError) as e:

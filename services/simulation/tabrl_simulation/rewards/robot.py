@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tabrl_simulation.feet import Foot, foot_of_plain
+
 __all__ = ["QUOTABLE", "Actuator", "Body", "Joint", "Robot", "Sensor", "Stance"]
 
 
@@ -68,7 +70,11 @@ class Stance:
 
 @dataclass(frozen=True)
 class Robot:
-    """One environment's robot. `arrays` maps each readable mjData array to its shape in one environment."""
+    """One environment's robot.
+
+    `arrays` maps each readable mjData array to its shape in one environment. `command_size` is 3 where the environment
+    tells the robot how fast to go (ahead and to the left in m/s, turning to the left in rad/s), else 0.
+    """
 
     environment_id: str
     environment_fingerprint: str
@@ -84,6 +90,8 @@ class Robot:
     name: str = ""
     task: str = ""
     stance: Stance | None = None
+    feet: tuple[Foot, ...] = ()
+    command_size: int = 0
 
     def root_of(self, body: int) -> int:
         """Return the index of the tree's root above `body`; `cvel` refers to the centre of mass of that tree."""
@@ -124,6 +132,7 @@ class Robot:
             fields["sensors"] = tuple(Sensor(**sensor) for sensor in data["sensors"])
             fields["sites"], fields["geoms"] = tuple(data["sites"]), tuple(data["geoms"])
             fields["stance"] = Stance(**data["stance"]) if data.get("stance") else None
+            fields["feet"] = tuple(foot_of_plain(foot) for foot in data.get("feet", ()))
             fields["arrays"] = {str(name): _shape(shape) for name, shape in data["arrays"].items()}
             return cls(**fields)
         except (KeyError, TypeError, AttributeError) as e:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tabrl_simulation.rewards.inputs import AIR_TIME, BEFORE, COMMAND, PREVIOUS_ACTION
 from tabrl_simulation.rewards.robot import Joint, Robot
 
 __all__ = ["KINDS", "sample_states"]
@@ -18,7 +19,9 @@ Floats = NDArray[np.float32]
 
 
 def sample_states(robot: Robot, count: int, seed: int = 0) -> tuple[dict[str, Floats], Floats]:
-    """Return `count` states `{array: [count, ...]}` and actions `[count, action_size]`, all float32.
+    """Return `count` states `{input: [count, ...]}` and actions `[count, action_size]`, all float32.
+
+    They hold all that a program may read (`inputs.shapes`): the state before is another of the same kind.
 
     The first third is at rest with untouched orientation, the second moves moderately, the last wildly. Joints stay
     within their ranges, quaternions are units, rotation matrices are rotations and agree with the quaternions of
@@ -27,12 +30,22 @@ def sample_states(robot: Robot, count: int, seed: int = 0) -> tuple[dict[str, Fl
     draw = np.random.default_rng(seed)
     third = count // 3
     pace = np.concatenate([np.zeros(third), np.ones(third), np.full(count - 2 * third, 8.0)])
+    states = _arrays(robot, pace, draw)
+    actions = np.tanh(draw.normal(size=(count, robot.action_size)) * pace[:, None])
+    states |= {BEFORE + name: values for name, values in _arrays(robot, pace, draw).items()}
+    states[PREVIOUS_ACTION] = np.tanh(draw.normal(size=(count, robot.action_size)) * pace[:, None])
+    states[COMMAND] = draw.uniform(-1.0, 1.0, size=(count, robot.command_size))
+    up = draw.random(size=(count, len(robot.feet))) < 0.5
+    states[AIR_TIME] = np.where(up, draw.uniform(0.0, 0.5, size=up.shape), 0.0) * (pace[:, None] > 0)
+    # Adding 0 turns -0 into 0: angles such as atan2(0, -0) would otherwise depend on a sign nothing gives a meaning to.
+    return {name: np.asarray(values, np.float32) + 0.0 for name, values in states.items()}, actions.astype(np.float32)
+
+
+def _arrays(robot: Robot, pace: Floats, draw: np.random.Generator) -> dict[str, Any]:
     arrays = {name: _array(robot, name, shape, pace, draw) for name, shape in robot.arrays.items()}
     if "xmat" in arrays and "xquat" in arrays:
         arrays["xmat"] = _matrices(arrays["xquat"])
-    actions = np.tanh(draw.normal(size=(count, robot.action_size)) * pace[:, None])
-    # Adding 0 turns -0 into 0: angles such as atan2(0, -0) would otherwise depend on a sign nothing gives a meaning to.
-    return {name: np.asarray(values, np.float32) + 0.0 for name, values in arrays.items()}, actions.astype(np.float32)
+    return arrays
 
 
 def _array(  # noqa: PLR0911  a table of arrays

@@ -12,8 +12,11 @@ from typing import NoReturn
 import jax
 import jax.numpy as jnp
 
+from tabrl_simulation.feet import Foot
+from tabrl_simulation.rewards import contact
 from tabrl_simulation.rewards.diagnostics import Diagnostic
-from tabrl_simulation.rewards.language import HELPERS, names_of_kind
+from tabrl_simulation.rewards.inputs import AIR_TIME, BEFORE, COMMAND, PREVIOUS_ACTION
+from tabrl_simulation.rewards.language import HELPERS, ONLY_OF_STATE, names_of_kind
 from tabrl_simulation.rewards.naming import unknown_name
 from tabrl_simulation.rewards.robot import Robot
 
@@ -32,15 +35,21 @@ class NameRefused(Exception):
 
 
 class TracedState:
-    """The state after a control step, for one environment. Every name becomes an index at trace time."""
+    """The state after a control step or before it, for one environment. Every name becomes an index at trace time."""
 
-    __slots__ = ("_action", "_arrays", "_robot")
+    __slots__ = ("_action", "_arrays", "_inputs", "_is_previous", "_robot")
 
-    def __init__(self, robot: Robot, arrays: Mapping[str, Array], action: Array) -> None:
-        """Hold the arrays by name (shapes as in `robot.arrays`) and the action `[action_size]`."""
+    def __init__(self, robot: Robot, inputs: Mapping[str, Array], action: Array, *, previous: bool = False) -> None:
+        """Hold what the reward may read (`inputs.shapes`) and the action `[action_size]`.
+
+        With `previous`, it is the state before the step, and its action is that of the step before.
+        """
+        prefix = BEFORE if previous else ""
+        self._is_previous = previous
         self._robot = robot
-        self._arrays = arrays
-        self._action = action
+        self._inputs = inputs
+        self._arrays = {name: inputs[prefix + name] for name in robot.arrays if prefix + name in inputs}
+        self._action = inputs[PREVIOUS_ACTION] if previous else action
 
     def __getattr__(self, name: str) -> Array:
         """Return the raw mjData array of this name."""
@@ -90,6 +99,30 @@ class TracedState:
     def body_angular_velocity(self, body: str) -> Array:
         """Return the angular velocity of the body in world axes, `[3]` in rad/s."""
         return self._arrays["cvel"][self._body(body)][:3]
+
+    def local_linear_velocity(self, body: str) -> Array:
+        """Return the velocity of the body's frame along the body's own axes, `[3]` in m/s."""
+        return _along_own_axes(self.body_rotation(body), self.body_linear_velocity(body))
+
+    def local_angular_velocity(self, body: str) -> Array:
+        """Return the angular velocity about the body's own axes, `[3]` in rad/s."""
+        return _along_own_axes(self.body_rotation(body), self.body_angular_velocity(body))
+
+    def projected_gravity(self, body: str) -> Array:
+        """Return the direction of gravity along the body's own axes, `[3]`: (0, 0, -1) for an upright body."""
+        return -self.body_rotation(body)[2]
+
+    def yaw(self, body: str) -> Array:
+        """Return the angle on the ground from the world's x axis to the body's, in rad from -pi to pi."""
+        x_axis = self.body_rotation(body)[:2, 0]
+        return jnp.arctan2(x_axis[1], x_axis[0])
+
+    def height_over_feet(self, body: str) -> Array:
+        """Return the height of the body's frame above the lowest point of the lowest foot, in m."""
+        names = [foot.name for foot in self._robot.feet]
+        if not names:
+            self._refuse("foot", "")
+        return self.body_height(body) - jnp.min(jnp.stack([self.foot_height(name) for name in names]))
 
     def center_of_mass(self, body: str) -> Array:
         """Return the centre of mass of the body and everything that hangs from it, `[3]` in m."""
@@ -142,6 +175,69 @@ class TracedState:
         """Return the mechanical power of the actuators in W."""
         return jnp.sum(jnp.abs(self._arrays["qfrc_actuator"] * self._arrays["qvel"]))
 
+    def energy(self) -> Array:
+        """Return the mechanical energy that the actuators spent in this control step, in J."""
+        return self.power() * self._robot.control_period_secs
+
+    def last_action(self) -> Array:
+        """Return the action of the control step before, `[action_size]`; zeros in the first step of an episode."""
+        self._require_now("last_action")
+        return self._inputs[PREVIOUS_ACTION]
+
+    def action_change(self) -> Array:
+        """Return the mean squared difference between this action and the one before."""
+        self._require_now("action_change")
+        return jnp.mean(jnp.square(self._action - self._inputs[PREVIOUS_ACTION]))
+
+    def clock(self, frequency: float) -> Array:
+        """Return sine and cosine, `[2]`, of a phase that runs at `frequency` Hz from 0 at the episode's start."""
+        phase = 2.0 * jnp.pi * frequency * self._arrays["time"]
+        return jnp.stack([jnp.sin(phase), jnp.cos(phase)])
+
+    def foot_height(self, foot: str) -> Array:
+        """Return the height of the lowest point of a foot above z = 0, in m."""
+        return contact.foot_height(self._foot(foot), self._arrays["geom_xpos"], self._arrays["geom_xmat"])
+
+    def contact(self, foot: str) -> Array:
+        """Return 1 while a foot touches the ground, else 0."""
+        touching = contact.touches(self._foot(foot), self._arrays["geom_xpos"], self._arrays["geom_xmat"])
+        return touching.astype(jnp.float32)
+
+    def landed(self, foot: str) -> Array:
+        """Return 1 in the control step in which a foot comes down, else 0."""
+        self._require_now("landed")
+        return self.contact(foot) * (self._air_time_before(foot) > 0.0)
+
+    def air_time(self, foot: str) -> Array:
+        """Return the time since a foot left the ground, in s.
+
+        In the step in which it lands it is how long the foot was up, and 0 while it stands.
+        """
+        before = self._air_time_before(foot)
+        if self._is_previous:
+            return before
+        standing = (before == 0.0) & (self.contact(foot) > 0.0)
+        return jnp.where(standing, 0.0, before + self._robot.control_period_secs)
+
+    def command(self) -> Array:
+        """Return the velocity that the robot is told to go at, `[3]`: ahead, to its left (m/s), turning (rad/s)."""
+        self._require_now("command")
+        if COMMAND not in self._inputs:
+            raise NameRefused(unknown_name("command", "velocity", ()))
+        return self._inputs[COMMAND]
+
+    def _air_time_before(self, foot: str) -> Array:
+        names = [each.name for each in self._robot.feet]
+        return self._inputs[AIR_TIME][self._index("foot", foot, names)]
+
+    def _foot(self, name: str) -> Foot:
+        return self._robot.feet[self._index("foot", name, [foot.name for foot in self._robot.feet])]
+
+    def _require_now(self, member: str) -> None:
+        if self._is_previous:
+            known = [*self._robot.arrays, *(name for name in HELPERS if name not in ONLY_OF_STATE)]
+            raise NameRefused(unknown_name("previous state member", member, known))
+
     def _body(self, name: str) -> int:
         return self._index("body", name, [body.name for body in self._robot.bodies])
 
@@ -152,6 +248,11 @@ class TracedState:
 
     def _refuse(self, kind: str, name: object) -> NoReturn:
         raise NameRefused(unknown_name(kind, name, names_of_kind(self._robot, kind)))
+
+
+def _along_own_axes(rotation: Array, vector: Array) -> Array:
+    """Return a world vector along the axes that are the columns of a rotation, without a matrix product."""
+    return jnp.sum(rotation * vector[:, None], axis=0)
 
 
 def _numbers(values: Array, address: int, dim: int) -> Array:

@@ -38,6 +38,9 @@ def test_body_velocities_are_those_of_mj_objectVelocity(environment_id):
         name = model.body(body).name
         np.testing.assert_allclose(state.body_angular_velocity(name), expected[:3], atol=2e-4)
         np.testing.assert_allclose(state.body_linear_velocity(name), expected[3:], atol=2e-4)
+        mujoco.mj_objectVelocity(model, data, mujoco.mjtObj.mjOBJ_XBODY, body, expected, 1)
+        np.testing.assert_allclose(state.local_angular_velocity(name), expected[:3], atol=2e-4)
+        np.testing.assert_allclose(state.local_linear_velocity(name), expected[3:], atol=2e-4)
 
 
 def test_a_heading_velocity_is_the_same_whichever_way_a_robot_faces(humanoid):
@@ -55,6 +58,11 @@ def test_a_heading_velocity_is_the_same_whichever_way_a_robot_faces(humanoid):
 
 def test_named_quantities_are_mujocos(humanoid):
     _, data, state = moving("HumanoidStand")
+    rotation = data.body("torso").xmat.reshape(3, 3)
+    assert np.allclose(state.projected_gravity("torso"), rotation.T @ [0.0, 0.0, -1.0], atol=1e-5)
+    assert np.isclose(state.yaw("torso"), np.arctan2(rotation[1, 0], rotation[0, 0]), atol=1e-5)
+    lowest = min(float(state.foot_height(foot.name)) for foot in humanoid.feet)
+    assert np.isclose(state.height_over_feet("head"), data.body("head").xpos[2] - lowest, atol=1e-4)
     assert np.allclose(state.body_position("head"), data.body("head").xpos, atol=1e-5)
     assert np.isclose(state.body_height("head"), data.body("head").xpos[2], atol=1e-5)
     assert np.isclose(state.up("torso"), data.body("torso").xmat[8], atol=1e-5)

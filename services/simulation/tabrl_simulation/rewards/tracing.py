@@ -19,6 +19,7 @@ from tabrl_simulation.rewards.checker import CheckedSource, check
 from tabrl_simulation.rewards.container import TERM_NAME
 from tabrl_simulation.rewards.diagnostics import Diagnostic, RewardRejected
 from tabrl_simulation.rewards.faults import explained
+from tabrl_simulation.rewards.inputs import shapes
 from tabrl_simulation.rewards.language import JNP_CONSTANTS, JNP_FUNCTIONS, LINALG_FUNCTIONS, NN_FUNCTIONS
 from tabrl_simulation.rewards.onnx_form import to_onnx
 from tabrl_simulation.rewards.robot import Robot
@@ -51,40 +52,49 @@ def trace(source: str, robot: Robot) -> Traced:
         RewardRejected: the source is not in the language, fails when traced, or costs too much.
     """
     checked = check(source, robot)
-    arrays = {name: shape for name, shape in robot.arrays.items() if 0 not in shape}
+    readable = shapes(robot)
     terms: list[str] = []
 
     def computed(*values: Any) -> tuple[Any, ...]:
-        state = TracedState(robot, dict(zip(arrays, values[:-1], strict=True)), values[-1])
-        found = _called(checked, state, values[-1])
+        found = _called(checked, robot, dict(zip(readable, values[:-1], strict=True)), values[-1])
         terms[:] = found
         return tuple(found.values())
 
-    abstract = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in (*arrays.values(), (robot.action_size,))]
+    abstract = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in (*readable.values(), (robot.action_size,))]
     closed = jax.make_jaxpr(computed)(*abstract)
     check_budget(closed)
-    pruned, used = partial_eval.dce_jaxpr(closed.jaxpr, [True] * len(terms), instantiate=[False] * len(arrays) + [True])
+    pruned, used = partial_eval.dce_jaxpr(
+        closed.jaxpr, [True] * len(terms), instantiate=[False] * len(readable) + [True]
+    )
     kept = {id(variable): value for variable, value in zip(closed.jaxpr.constvars, closed.consts, strict=True)}
     program = ClosedJaxpr(pruned, [kept[id(variable)] for variable in pruned.constvars])
-    inputs = tuple(name for name, is_used in zip(arrays, used, strict=False) if is_used)
-    shapes = [*(arrays[name] for name in inputs), (robot.action_size,)]
+    inputs = tuple(name for name, is_used in zip(readable, used, strict=False) if is_used)
+    wanted = [*(readable[name] for name in inputs), (robot.action_size,)]
     uses_action = _reads_last(program)
     return Traced(
-        inputs, uses_action, tuple(terms), _exported(program, shapes), to_onnx(program, [*inputs, "action"], terms)
+        inputs, uses_action, tuple(terms), _exported(program, wanted), to_onnx(program, [*inputs, "action"], terms)
     )
 
 
-def _called(checked: CheckedSource, state: TracedState, action: Any) -> dict[str, Any]:
+def _called(checked: CheckedSource, robot: Robot, inputs: Mapping[str, Any], action: Any) -> dict[str, Any]:
     scope = {"__builtins__": {}, "jnp": _jnp(), "jax": SimpleNamespace(nn=_members(jax.nn, NN_FUNCTIONS))} | namespace()
     try:
         exec(compile(ast.parse(checked.source, "<reward>"), "<reward>", "exec"), scope)
         written: Any = scope["reward"]
-        returned = written(state, action)
+        given = [_argument(name, robot, inputs, action) for name in checked.parameters]
+        returned = written(*given)
         return _terms(returned, checked)
     except RewardRejected:
         raise
     except BaseException as e:
         raise RewardRejected([explained(e, checked.source)]) from e
+
+
+def _argument(name: str, robot: Robot, inputs: Mapping[str, Any], action: Any) -> Any:
+    if name == "action":
+        return action
+    state = TracedState(robot, inputs, action, previous=name == "previous")
+    return state.command() if name == "command" else state
 
 
 def _terms(returned: Any, checked: CheckedSource) -> dict[str, Any]:

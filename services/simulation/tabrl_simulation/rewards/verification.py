@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -11,13 +12,16 @@ from numpy.typing import NDArray
 
 from tabrl_simulation.rewards.container import ProgramHeader, ProgramRefused, pack
 from tabrl_simulation.rewards.diagnostics import WARNING, Diagnostic, RewardRejected
+from tabrl_simulation.rewards.inputs import shapes
 from tabrl_simulation.rewards.onnx_form import OPSET
 from tabrl_simulation.rewards.onnx_gate import check_onnx
 from tabrl_simulation.rewards.program import RewardProgram
+from tabrl_simulation.rewards.real_states import RealStates
 from tabrl_simulation.rewards.robot import Robot
 from tabrl_simulation.rewards.samples import KINDS, sample_states
+from tabrl_simulation.rewards.trial import Trial, still_terms, tried
 
-__all__ = ["verify", "warm_up"]
+__all__ = ["Verified", "verify", "warm_up"]
 
 _STATES = 96
 _ABSOLUTE, _RELATIVE = 1e-5, 1e-4
@@ -28,21 +32,44 @@ Floats = NDArray[np.float32]
 Places = Mapping[str, tuple[int, int]]
 
 
-def verify(program: bytes, onnx: bytes, robot: Robot, places: Places) -> list[Diagnostic]:
-    """Return remarks that do not stop the reward.
+@dataclass(frozen=True)
+class Verified:
+    """What was found: remarks that do not stop the reward, and how it fared on real states, where there were any."""
+
+    remarks: list[Diagnostic]
+    trial: Trial | None
+
+
+def verify(program: bytes, onnx: bytes, robot: Robot, places: Places, recorded: bytes | None = None) -> Verified:
+    """Return what was found.
+
+    Args:
+        program: the container of the sealed program.
+        onnx: its ONNX form.
+        robot: what it is for.
+        places: line and column of each term.
+        recorded: the file of the robot's real states (`real_states.RealStates`), where there is one.
 
     Raises:
         ProgramRefused: a form is malformed, holds what no reward needs, or is not for this robot.
+        RealStatesRefused: the recorded states are none.
         RewardRejected: a term is not finite in a state a robot can be in, or the two forms differ.
     """
     loaded = RewardProgram.from_bytes(program)
     _check_robot(loaded, robot)
     model = check_onnx(onnx, loaded.header)
     states, actions = sample_states(robot, _STATES)
-    values = _by_program(loaded, states, actions)
+    real = RealStates.from_bytes(recorded) if recorded else None
+    values, real_values = _computed(loaded, states, actions, real)
     _check_finite(values, places)
+    _check_finite_in_real_states(real_values, places)
     _check_agreement(values, _by_onnx(model, loaded.terms, states, actions), places)
-    return _remarks(values, places)
+    remarks = _remarks(values, places)
+    if real is None:
+        return Verified(remarks, None)
+    trial = tried(real_values, real.driven)
+    blamed = {remark.line for remark in remarks}
+    return Verified([*remarks, *(each for each in still_terms(trial, places) if each.line not in blamed)], trial)
 
 
 def warm_up() -> None:
@@ -72,7 +99,7 @@ def warm_up() -> None:
 
 
 def _check_robot(program: RewardProgram, robot: Robot) -> None:
-    arrays = dict(robot.arrays)
+    readable = shapes(robot)
     if (program.environment_id, program.environment_fingerprint) != (
         robot.environment_id,
         robot.environment_fingerprint,
@@ -81,7 +108,7 @@ def _check_robot(program: RewardProgram, robot: Robot) -> None:
     if program.header.action_size != robot.action_size:
         raise ProgramRefused("the program takes actions of another size")
     for name, shape in program.inputs.items():
-        if arrays.get(name) != shape:
+        if readable.get(name) != shape:
             raise ProgramRefused(f"the program reads {name!r} with the shape {shape}, which this robot does not have")
 
 
@@ -89,6 +116,31 @@ def _by_program(program: RewardProgram, states: Mapping[str, Floats], actions: F
     inputs = {name: states[name] for name in program.inputs}
     computed = jax.jit(jax.vmap(program))(inputs, actions)
     return {name: np.asarray(computed[name]) for name in program.terms}
+
+
+def _computed(
+    program: RewardProgram, states: Mapping[str, Floats], actions: Floats, real: RealStates | None
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """Return each term in the made-up states and in the real ones; both at once, as compiling costs most."""
+    if real is None:
+        return _by_program(program, states, actions), {}
+    found = real.inputs(tuple(program.inputs))
+    both = {name: np.concatenate([states[name], found[name]]) for name in program.inputs}
+    values = _by_program(program, both, np.concatenate([actions, real.actions]))
+    split = len(actions)
+    return {name: each[:split] for name, each in values.items()}, {name: each[split:] for name, each in values.items()}
+
+
+def _check_finite_in_real_states(values: Mapping[str, Floats], places: Places) -> None:
+    remarks = []
+    for term, found in values.items():
+        broken = int(np.count_nonzero(~np.isfinite(found)))
+        if broken:
+            message = f"the term {term!r} is not finite in {broken} of {len(found)} states that the robot got into"
+            remedy = "guard divisions, roots and logarithms: jnp.maximum(x, 1e-6), jnp.clip(x, -1.0, 1.0)"
+            remarks.append(Diagnostic("not-finite", *places.get(term, (0, 0)), message, remedy))
+    if remarks:
+        raise RewardRejected(remarks)
 
 
 def _by_onnx(model: Any, terms: tuple[str, ...], states: Mapping[str, Floats], actions: Floats) -> dict[str, Floats]:

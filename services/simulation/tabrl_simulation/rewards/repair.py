@@ -87,7 +87,9 @@ def _code_span(lines: list[str], notes: list[str]) -> tuple[int, int]:
 
 def _looks_like_code(lines: list[str]) -> bool:
     """Whether the lines above the first function are constants, comments or a docstring rather than prose."""
-    return any(re.match(r"^(?:#|\"\"\"|'''|[A-Za-z_]\w*\s*(?::[^=]+)?=)", line) for line in lines)
+    return any(
+        re.match(r"^(?:#|\"\"\"|'''|[A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*\s*(?::[^=]+)?=)", line) for line in lines
+    )
 
 
 def _last_line(lines: list[str], first: int) -> int:

@@ -3,7 +3,7 @@
 `python -m tests.security.fuzz_checker --trees 100000`, or `make harden`. Trees grow from the programs of both corpora:
 parts of one are put where parts of another were, names and attributes are exchanged for others, hostile ones among
 them. Whatever the checker accepts is looked at by an oracle that shares no code with it: a short list of what a tree
-may hold at all.
+may hold at all. What it would trace, the tree with its conditions rewritten, must be one that Python compiles.
 """
 
 from __future__ import annotations
@@ -45,12 +45,10 @@ _FORBIDDEN = (
         ast.ClassDef,
         ast.AsyncFunctionDef,
         ast.While,
-        ast.If,
-        ast.IfExp,
         ast.With,
     ),
     *(ast.Try, ast.Raise, ast.Assert, ast.Delete, ast.Global, ast.Nonlocal, ast.Await, ast.Yield, ast.YieldFrom),
-    *(ast.NamedExpr, ast.Set, ast.SetComp, ast.Match, ast.AsyncFor, ast.AsyncWith, ast.BoolOp),
+    *(ast.NamedExpr, ast.Set, ast.SetComp, ast.Match, ast.AsyncFor, ast.AsyncWith),
 )
 _CALLABLE = {
     *("abs", "dict", "enumerate", "float", "int", "len", "list", "max", "min", "range", "reversed", "round", "sum"),
@@ -80,7 +78,7 @@ def fuzz(robot: Robot, count: int, seed: int) -> Found:
     found = Found()
     for source in trees(count, seed):
         try:
-            check(source, robot)
+            compile(check(source, robot).tree, "<reward>", "exec")
         except RewardRejected:
             found.refused += 1
         except Exception as error:  # any other answer is a defect, whatever its kind

@@ -32,8 +32,8 @@ __all__ = ["Mutant", "main", "mutants", "survivors"]
 
 _PACKAGE = "tabrl_simulation.rewards"
 # In the order in which they import each other.
-_MODULES = ("syntax", "constants", "refusals", "expressions", "grammar", "checker")
-_MUTATED = ("constants", "expressions", "grammar", "checker")
+_MODULES = ("syntax", "constants", "refusals", "internals", "effects", "rewriting", "expressions", "grammar", "checker")
+_MUTATED = ("constants", "effects", "rewriting", "expressions", "grammar", "checker")
 
 _TURNED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,

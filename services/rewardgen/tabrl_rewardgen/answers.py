@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -12,12 +11,15 @@ from typing import Any
 from tabrl_simulation.rewards.diagnostics import Diagnostic, RewardRejected
 from tabrl_simulation.rewards.repair import repaired
 
+from tabrl_rewardgen.lenient import objects_in, unescaped
+
 __all__ = ["Answer", "SourceStream", "parse_answer"]
 
 _LONGEST_TEXT = 2000
 _LARGEST_WEIGHT = 1000.0
-_SOURCE_KEY = re.compile(r'"source"\s*:\s*"')
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", '"': '"', "\\": "\\", "/": "/"}
+_SOURCE_KEY = re.compile(r"""(["'])source\1\s*:\s*[rR]?(?P<quote>\"{3}|'{3}|["'])""")
+_THOUGHT_START = re.compile(r"<think(?:ing)?>")
+_THOUGHT_END = re.compile(r"</think(?:ing)?>")
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,14 @@ def parse_answer(text: str) -> Answer:
     Raises:
         RewardRejected: there is no source in it; the diagnostic says what was found instead.
     """
-    fields = _object_in(text)
-    if fields is None and "def reward" in text and '"source"' not in text:
+    text = text[_end_of_thoughts(text) :]
+    fields = next((found for found in objects_in(text) if "source" in found), None)
+    begun = _SOURCE_KEY.search(text) is not None
+    if fields is None and "def reward" in text and not begun:
         fixed = repaired(text)
         return Answer(fixed.source, "", {}, {}, (), fixed.lines_above)
     if fields is None:
-        cut = text.lstrip().startswith("{")
+        cut = begun or text.lstrip().startswith("{")
         found = "the JSON object is cut short or malformed" if cut else "the answer holds no JSON object"
         raise RewardRejected([Diagnostic("answer-unreadable", 0, 0, found, 'answer with {"source": ..., ...} alone')])
     source = fields.get("source")
@@ -55,17 +59,10 @@ def parse_answer(text: str) -> Answer:
     return Answer(fixed.source, explanation, weights, explanations, _list(fields), fixed.lines_above)
 
 
-def _object_in(text: str) -> dict[str, Any] | None:
-    """Return the first JSON object with a source in the text."""
-    decoder = json.JSONDecoder(strict=False)
-    for found in re.finditer(r"\{", text):
-        try:
-            value, _ = decoder.raw_decode(text, found.start())
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict) and "source" in value:
-            return value
-    return None
+def _end_of_thoughts(text: str) -> int:
+    """Return where the answer starts: after what a model thought before it, also where the first mark is missing."""
+    ends = [found.end() for found in _THOUGHT_END.finditer(text)]
+    return ends[-1] if ends else 0
 
 
 def _terms(terms: object) -> tuple[dict[str, float], dict[str, str]]:
@@ -97,6 +94,7 @@ class SourceStream:
         """Start with nothing read."""
         self._text = ""
         self._position: int | None = None
+        self._quote = ""
         self._done = False
 
     def feed(self, piece: str) -> str:
@@ -105,19 +103,29 @@ class SourceStream:
         if self._done:
             return ""
         if self._position is None:
-            found = _SOURCE_KEY.search(self._text)
+            found = self._found()
             if found is None:
                 return ""
-            self._position = found.end()
+            self._position, self._quote = found.end(), found["quote"]
         return self._decoded()
+
+    def _found(self) -> re.Match[str] | None:
+        """Return where the source starts: after what the model thinks, and once its first quotes have all come."""
+        start = _end_of_thoughts(self._text)
+        if _THOUGHT_START.search(self._text, start):
+            return None
+        found = _SOURCE_KEY.search(self._text, start)
+        return found if found and len(self._text) >= found.start("quote") + 3 else None
 
     def _decoded(self) -> str:
         assert self._position is not None
         text, position, letters = self._text, self._position, []
         while position < len(text):
             letter = text[position]
-            if letter == '"':
+            if text.startswith(self._quote, position):
                 self._done = True
+                break
+            if self._quote.startswith(text[position:]):
                 break
             if letter != "\\":
                 letters.append(letter)
@@ -126,16 +134,7 @@ class SourceStream:
             length = 6 if text[position + 1 : position + 2] == "u" else 2
             if position + length > len(text):
                 break
-            letters.append(_unescaped(text[position : position + length]))
+            letters.append(unescaped(text[position : position + length]))
             position += length
         self._position = position
         return "".join(letters)
-
-
-def _unescaped(escape: str) -> str:
-    if escape[1] != "u":
-        return _ESCAPES.get(escape[1], escape[1])
-    try:
-        return chr(int(escape[2:], 16))
-    except ValueError:
-        return ""

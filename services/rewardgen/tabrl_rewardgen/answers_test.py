@@ -9,6 +9,7 @@ from tabrl_rewardgen.answers import SourceStream, parse_answer
 from tabrl_rewardgen.conftest import recorded
 
 SOURCE = 'def reward(state, action):\n    return {"a": jnp.sum(action)}\n'
+CUT = '{"source": "def reward(state, action):\\n    return {}'
 FIELDS = {
     "source": SOURCE,
     "explanation": "It sums.",
@@ -23,6 +24,18 @@ TEXTS = {
     "after another object": '{"note": 1} ' + json.dumps(FIELDS),
     "source in a fence": json.dumps({**FIELDS, "source": f"```python\n{SOURCE}```"}),
     "raw newlines": json.dumps(FIELDS).replace("\\n", "\n"),
+    "raw newlines in a fence": f"```json\n{json.dumps(FIELDS)}\n```".replace("\\n", "\n"),
+    "trailing commas": json.dumps(FIELDS, indent=2).replace("}\n", "},\n").replace("]\n", "],\n"),
+    "a single backslash": json.dumps(FIELDS).replace("It sums.", r"It sums \d \u12 \{."),
+    "triple quotes": json.dumps(FIELDS).replace(json.dumps(SOURCE), f'"""{SOURCE}"""'),
+    "single triple quotes": json.dumps(FIELDS).replace(json.dumps(SOURCE), f"'''{SOURCE}'''"),
+    "a raw string": json.dumps(FIELDS).replace(json.dumps(SOURCE), f'r"""{SOURCE}"""'),
+    "a Python dict": repr({**FIELDS, "notes": None, "sure": True}),
+    "a Python dict among words": f"Here is my answer:\n```python\n{ {**FIELDS, 'notes': None} }\n```\nEnjoy.",
+    "comments": json.dumps(FIELDS, indent=2).replace('"explanation"', '// why\n  "explanation"', 1),
+    "after thoughts": f"<think>Shall I? {{'source': 'def reward'}} {CUT}</think>\n{json.dumps(FIELDS)}",
+    "after thoughts without a start": f'{{"source": "x"}} no\n</think>{json.dumps(FIELDS)}',
+    "after thinking": f"<thinking>{CUT}</thinking>{json.dumps(FIELDS)}",
 }
 
 
@@ -35,8 +48,22 @@ def test_an_answer_is_read(text):
     assert answer.left_out == ("singing",)
 
 
-def test_bare_source_is_an_answer():
-    assert parse_answer(f"```python\n{SOURCE}```").source == SOURCE
+@pytest.mark.parametrize(
+    "text",
+    [
+        SOURCE,
+        f"```python\n{SOURCE}```",
+        f"Sure!\n\n```python\nimport jax.numpy as jnp\n\n{SOURCE}```\nIt sums.",
+        f"<think>I could write {{}} or def reward.</think>\n```\n{SOURCE}```",
+    ],
+)
+def test_bare_source_is_an_answer(text):
+    assert parse_answer(text).source == SOURCE
+
+
+def test_letters_beyond_the_first_plane_are_read_from_what_is_nearly_json():
+    text = json.dumps({**FIELDS, "explanation": "\U0001f916 it sums"}).replace("}]", "},]")
+    assert parse_answer(text).explanation == "\U0001f916 it sums"
 
 
 @pytest.mark.parametrize(
@@ -50,6 +77,15 @@ def test_bare_source_is_an_answer():
         "[1, 2]",
         "{" * 5000,
         '{"code": "x"}',
+        # cut short: the explanation and the weights are missing
+        json.dumps(FIELDS)[:-1],
+        json.dumps(FIELDS)[: json.dumps(FIELDS).index('"terms"')],
+        f"```json\n{json.dumps(FIELDS)[:-30]}",
+        repr(FIELDS)[:-10],
+        json.dumps(FIELDS).replace(json.dumps(SOURCE), f'"""{SOURCE}"""')[:-10],
+        "{'source': " + "'" * 3 + "def reward(state, action):\n    return",
+        "<think>" + json.dumps(FIELDS) + "</think>",
+        '{"source": ' * 100 + '"x"',
     ],
 )
 def test_garbage_is_refused_with_a_reason(text):
@@ -75,6 +111,15 @@ def test_the_source_is_known_while_it_is_written(text, size):
     stream = SourceStream()
     pieces = [stream.feed(text[start : start + size]) for start in range(0, len(text), size)]
     assert "".join(pieces) == json.loads(text)["source"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 24, 10_000])
+@pytest.mark.parametrize(
+    "name", ["triple quotes", "single triple quotes", "a raw string", "a Python dict", "after thoughts"]
+)
+def test_what_is_nearly_json_is_known_while_it_is_written(name, size):
+    text, stream = TEXTS[name], SourceStream()
+    assert "".join(stream.feed(text[start : start + size]) for start in range(0, len(text), size)) == SOURCE
 
 
 @pytest.mark.parametrize("name", ["sway", "walk_backwards"])

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 
 from tabrl_simulation.rewards.diagnostics import Diagnostic, RewardRejected
 from tabrl_simulation.rewards.grammar import Grammar
+from tabrl_simulation.rewards.rewriting import Rewriting, TooManyBranches
 from tabrl_simulation.rewards.robot import Robot
+from tabrl_simulation.rewards.syntax import place
 
 __all__ = ["LONGEST_SOURCE", "CheckedSource", "check"]
 
@@ -25,6 +27,8 @@ LONGEST_SOURCE = 32_768
 _LONGEST_LINE = 1_000
 _MOST_NODES = 4_000
 _DEEPEST_NODE = 40
+_MOST_REWRITTEN_NODES = 16_000
+_DEEPEST_REWRITTEN_NODE = 110
 _DEEPEST_BRACKET = 30
 _MOST_DIAGNOSTICS = 20
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff0-\uffff]")
@@ -33,15 +37,21 @@ _SIGNS = re.compile(r"(?:[-+~(\[{]|\bnot\b)(?:\s*(?:[-+~(\[{]|\bnot\b)){29}")
 
 @dataclass(frozen=True)
 class CheckedSource:
-    """Source that passed: the text, and for each term named in it the place (line, column) that returns it.
+    """Source that passed.
 
-    `parameters` are those of `reward`, of `language.PARAMETERS`.
+    Attributes:
+        source: The text, as it was written.
+        term_places: For each term named in it the place (line, column) that returns it.
+        return_place: Where `reward` returns.
+        parameters: Those of `reward`, of `language.PARAMETERS`.
+        tree: What is traced: the source with its conditions rewritten, as the grammar judged it.
     """
 
     source: str
     term_places: dict[str, tuple[int, int]]
     return_place: tuple[int, int]
-    parameters: tuple[str, ...] = ("state", "action")
+    parameters: tuple[str, ...]
+    tree: ast.Module
 
 
 def check(source: str, robot: Robot) -> CheckedSource:
@@ -52,17 +62,24 @@ def check(source: str, robot: Robot) -> CheckedSource:
     """
     _refuse([*_text_remarks(source)])
     tree = _parsed(source)
-    _refuse([*_size_remarks(tree)])
+    _refuse([*_size_remarks(tree, _MOST_NODES, _DEEPEST_NODE)])
     _refuse([*_identifier_remarks(source)])
+    rewriting = Rewriting()
+    try:
+        rewriting.visit(tree)
+    except TooManyBranches as e:
+        raise RewardRejected([_too_deep(*place(e.node))]) from e
+    _refuse([*_size_remarks(tree, _MOST_REWRITTEN_NODES, _DEEPEST_REWRITTEN_NODE)])
     grammar = Grammar(robot)
     grammar.visit(tree)
-    _refuse(grammar.remarks)
-    return CheckedSource(source, grammar.term_places, grammar.return_place, grammar.parameters)
+    _refuse([*rewriting.remarks, *grammar.remarks])
+    return CheckedSource(source, grammar.term_places, grammar.return_place, grammar.parameters, tree)
 
 
 def _refuse(remarks: list[Diagnostic]) -> None:
     if remarks:
-        raise RewardRejected(sorted(remarks, key=lambda remark: (remark.line, remark.column))[:_MOST_DIAGNOSTICS])
+        ordered = sorted(dict.fromkeys(remarks), key=lambda remark: (remark.line, remark.column))
+        raise RewardRejected(ordered[:_MOST_DIAGNOSTICS])
 
 
 def _text_remarks(source: str) -> list[Diagnostic]:
@@ -117,19 +134,22 @@ def _parsed(source: str) -> ast.Module:
         raise RewardRejected([_too_deep(1, 1)]) from e
 
 
-def _size_remarks(tree: ast.Module) -> list[Diagnostic]:
-    """Judge size and depth without recursion, so that the recursive visitor after it is safe."""
+def _size_remarks(tree: ast.Module, most: int, deepest: int) -> list[Diagnostic]:
+    """Judge size and depth without recursion, so that the recursive visitor after it is safe.
+
+    Ends with the first part too many: parts that stand in two places, each time with parts that do, would never end.
+    """
     count = 0
     pending: list[tuple[ast.AST, int]] = [(tree, 0)]
     while pending:
         node, depth = pending.pop()
         count += 1
-        if depth > _DEEPEST_NODE:
+        if count > most:
+            message = f"the source has more than {most} parts"
+            return [Diagnostic("source-too-large", 0, 0, message, "a reward needs a page at most")]
+        if depth > deepest:
             return [_too_deep(getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1)]
         pending.extend((child, depth + 1) for child in ast.iter_child_nodes(node))
-    if count > _MOST_NODES:
-        message = f"the source has {count} parts; {_MOST_NODES} are allowed"
-        return [Diagnostic("source-too-large", 0, 0, message, "a reward needs a page at most")]
     return []
 
 

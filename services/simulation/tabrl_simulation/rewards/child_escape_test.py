@@ -10,6 +10,7 @@ from tabrl_simulation.rewards.pool import JailPool
 
 # The real child, but for the checker: it lets everything through.
 UNCHECKED = """
+import ast
 import sys
 from tabrl_simulation.rewards import child
 
@@ -19,7 +20,7 @@ def unchecked():
     serve = prepare()
     from tabrl_simulation.rewards import tracing
     from tabrl_simulation.rewards.checker import CheckedSource
-    tracing.check = lambda source, robot: CheckedSource(source, {}, (1, 1))
+    tracing.check = lambda source, robot: CheckedSource(source, {}, (1, 1), ast.parse(source))
     return serve
 
 child._prepare_tracing = unchecked

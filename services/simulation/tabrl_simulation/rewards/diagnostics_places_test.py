@@ -10,9 +10,17 @@ HEAD = "def reward(state, action):\n"
 CASES = [
     (HEAD + "    return {'a': 1.0\n", "syntax-error", 2),
     ("import os\n" + HEAD + "    return {'a': 1.0}\n", "import-forbidden", 1),
-    (HEAD + "    if action[0] > 0:\n        pass\n    return {'a': 1.0}\n", "if-forbidden", 2),
-    (HEAD + "    x = action[0] and 1\n    return {'a': x}\n", "boolean-operator-forbidden", 2),
-    (HEAD + "    x = not action[0]\n    return {'a': x}\n", "boolean-operator-forbidden", 2),
+    ("if True:\n    X = 1\n" + HEAD + "    return {'a': 1.0}\n", "if-forbidden", 1),
+    (HEAD + "    if action[0] > 0:\n        x = 1.0\n    return {'a': x}\n", "if-forbidden", 4),
+    (
+        HEAD + "    for i in range(3):\n        if action[i]:\n            return {'a': 1.0}\n    return {}\n",
+        "if-forbidden",
+        3,
+    ),
+    (HEAD + "    if action[0] > 0:\n        return {'a': 1.0}\n", "missing-return", 2),
+    (HEAD + "    x = action[0] and [].append(1.0)\n    return {'a': x}\n", "if-forbidden", 2),
+    (HEAD + "    x = (\n        0 < action[0]\n        < nothing\n    )\n    return {'a': x}\n", "unknown-name", 4),
+    (HEAD + "    if action[0] > 0:\n        x = 1.0\n        y = state.up('tail')\n    return {}\n", "unknown-body", 4),
     (HEAD + "    return {'a': state.up('trunk')}\n", "unknown-body", 2),
     (HEAD + "    return {'a': state.joint_position('left_kne')}\n", "unknown-joint", 2),
     (HEAD + "    return {'a': state.sensor('lidar')}\n", "unknown-sensor", 2),
@@ -42,6 +50,22 @@ CASES = [
     (HEAD + "    x = jnp.zeros(action[0])\n    return {'a': jnp.sum(x)}\n", "trace-error", 2),
     (HEAD + "    return {'a': 'text'}\n", "bad-return", 2),
     (HEAD + "    x = {}\n    return x\n", "bad-return", 3),
+    (HEAD + "    x = 'left_foot' if action[0] > 0 else 'torso'\n    return {'a': state.up(x)}\n", "traced-value", 2),
+    (HEAD + "    x = {}\n    if action[0] > 0:\n        x['a'] = 1.0\n    return x\n", "traced-value", 3),
+    (HEAD + "    x = [i for i in (1, 2) if action[i] > 0]\n    return {'a': sum(x)}\n", "traced-value", 2),
+    (
+        HEAD + "    if action[0] > 0:\n        return {'a': 1.0}\n    else:\n        return {'b': 1.0}\n",
+        "traced-value",
+        5,
+    ),
+    (
+        HEAD + "    x = {}\n    if action[0] > 0:\n        return x\n    x['a'] = 1.0\n    return x\n",
+        "traced-value",
+        3,
+    ),
+    (HEAD + "    if action[0] > 0:\n        x = state.qpos + state.xpos[0]\n    return {'a': 1.0}\n", "shape-error", 3),
+    (HEAD + "    if action[0] > 0:\n        x = y\n        y = 1.0\n    return {'a': 1.0}\n", "unknown-name", 3),
+    (HEAD + "    x = 1.0 if action[0] > 0 else 1.0 / 0.0\n    return {'a': x}\n", "division-by-zero", 2),
 ]
 
 
@@ -87,7 +111,7 @@ def test_unknown_names_come_with_the_robots_own(walker):
 
 
 def test_every_mistake_is_named_at_once(walker):
-    source = HEAD + "    x = open('f')\n    y = state.up('tail')\n    return {'a': x and y}\n"
+    source = HEAD + "    x = open('f')\n    y = state.up('tail')\n    return {'a': x and open('g') or (lambda: 1)}\n"
     with pytest.raises(RewardRejected) as refused:
         check(source, walker)
-    assert [remark.line for remark in refused.value.diagnostics] == [2, 3, 4]
+    assert [remark.line for remark in refused.value.diagnostics] == [2, 3, 4, 4]

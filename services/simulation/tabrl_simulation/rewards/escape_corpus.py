@@ -11,6 +11,12 @@ __all__ = ["CORPUS", "RULES", "rules_line", "with_expression", "with_statement"]
 RULES = Path(__file__).with_name("escape_rules.txt")
 """Which rules each program breaks, a line each."""
 
+
+def _chain(levels: int) -> str:
+    """Returns comparisons whose middle operand is such a chain again."""
+    return f"0 < ({_chain(levels - 1)}) < 1" if levels else "action[0]"
+
+
 # Each is put where EXPRESSION stands in `x = EXPRESSION` inside a reward that is otherwise fine.
 EXPRESSIONS = [
     "().__class__.__bases__[0].__subclasses__()",
@@ -80,14 +86,12 @@ EXPRESSIONS = [
     "jax.nn",
     "jnp",
     "jax",
-    "state.qpos if True else 1",
     "lambda: 1",
     "(y := 1)",
     "(yield)",
     "[z async for z in action]",
     "{1, 2}",
     "{z for z in (1, 2)}",
-    "[z for z in (1, 2) if z]",
     'f"{state.__class__}"',
     'f"{action!r}"',
     'f"{action:{action}}"',
@@ -112,9 +116,6 @@ EXPRESSIONS = [
     "undefined_name",
     "__name__",
     "__builtins__",
-    "not action[0]",
-    "action[0] and action[0]",
-    "0 < action[0] < 1",
     "action is None",
     "1 in action",
     # frames, code objects and generators
@@ -269,6 +270,49 @@ EXPRESSIONS = [
     "2.0 ** -100",
     "[1 for jnp in (1, 2)]",
     "{open: 1 for key in (1, 2)}",
+    # behind conditions, which are rewritten before they are judged
+    "().__class__ if action[0] > 0 else 1",
+    "1 if ().__class__ else 2",
+    "1 if action[0] > 0 else jnp.sum.__globals__",
+    "(lambda: 1) if action[0] > 0 else (lambda: 2)",
+    "(lambda: open)() or 1",
+    "open('x') or 1",
+    "action[0] and __import__('os')",
+    "action[0] or action[1] or state._robot",
+    "not reward.__globals__",
+    "not (lambda: 1)",
+    "0 < open('x') < 1",
+    "0 < action.__class__ < 1",
+    "0 < action[0] < eval('1')",
+    "0 < action[0] in (1, 2)",
+    "action is None or 1",
+    "(abs if True else max)(action)",
+    "(abs or max)(action)",
+    "(jnp if True else jax).sum(action)",
+    "(state if True else state)._robot",
+    "(state if True else state).body_height.__self__",
+    "('{0.__class__}' if True else '').format(state)",
+    "1.0 if (y := 1) else 2.0",
+    "(y := action[0]) and 1",
+    "[z for z in (1, 2) if open(z)]",
+    "[z for z in (1, 2) if (lambda: z)()]",
+    "[z for z in (1, 2) if (w := z)]",
+    "sum(z for z in (1, 2) if z.__class__)",
+    'f"{1 if open else 2}"',
+    "[abs if True else max][0](action)",
+    "[].append(1.0) if action[0] > 0 else 1.0",
+    "1.0 and [].append(1.0)",
+    "0 < [].append(1.0) < 1",
+    "[1 for i in (range(3) if True else range(1000000000))]",
+    # the names that rewriting uses are no names at all
+    "choose(True, 1, 2)",
+    "both(1, 2)",
+    "known(action)",
+    "possible(lambda: open)",
+    "choose:(True, 1, 2)",
+    # each level would be written out twice
+    _chain(25),
+    _chain(12),
 ]
 
 # Each is put as statements at the top of the body of reward.
@@ -288,7 +332,6 @@ STATEMENTS = [
     "class A:\n        pass",
     "def inner():\n        return 1",
     "async def inner():\n        return 1",
-    "if action[0] > 0:\n        pass",
     "match action:\n        case _:\n            pass",
     "for i in range(3):\n        break",
     "for i in iter(action):\n        pass",
@@ -359,6 +402,60 @@ STATEMENTS = [
     "x = {}\n    x[f'{open}'] = 1.0",
     "x: __import__ = 1.0",
     "x: jnp.__class__ = 1.0",
+    # in branches, which are rewritten before they are judged
+    "if open('x'):\n        pass",
+    "if (y := action[0]) > 0:\n        pass",
+    "if action[0].__class__:\n        pass",
+    "if action[0] > 0:\n        y = open('x')",
+    "if action[0] > 0:\n        y = 1.0\n    elif open('x'):\n        y = 2.0",
+    "if action[0] > 0:\n        y = 1.0\n    else:\n        y = lambda: 1",
+    "if action[0] > 0:\n        import os",
+    "if action[0] > 0:\n        while True:\n            pass",
+    "if action[0] > 0:\n        with open('x') as f:\n            pass",
+    "if action[0] > 0:\n        try:\n            y = 1\n        except Exception:\n            y = open('x')",
+    "if action[0] > 0:\n        def inner():\n            return 1",
+    "if action[0] > 0:\n        class A:\n            pass",
+    "if action[0] > 0:\n        print('hi')",
+    "if action[0] > 0:\n        global y\n        y = 1",
+    "if action[0] > 0:\n        jnp = action",
+    "if action[0] > 0:\n        state = action\n    else:\n        state = 1",
+    "if action[0] > 0:\n        __x = 1\n    else:\n        __x = 2",
+    "if action[0] > 0:\n        tolerance = near",
+    "if action[0] > 0:\n        f = abs\n        y = f(action)",
+    "if action[0] > 0:\n        y = state\n        z = y._robot",
+    "if action[0] > 0:\n        state.qpos = action",
+    "if action[0] > 0:\n        action[0] = 1.0",
+    "if action[0] > 0:\n        reward.__code__ = 1",
+    "if action[0] > 0:\n        for i in open('x'):\n            pass",
+    "if action[0] > 0:\n        for i in range(1000000):\n            y = i",
+    "if action[0] > 0:\n        y: open('x') = 1.0",
+    "if action[0] > 0:\n        y: (1 if open else 2) = 1.0",
+    "if action[0] > 0:\n        y, *z = action",
+    "if action[0] > 0:\n        yield action",
+    "if action[0] > 0:\n        y = [0] * 1000000000",
+    "choose: = 1",
+    "if action[0] > 0:\n        condition:1 = open",
+    # conditions whose meaning is not plain
+    "if action[0] > 0:\n        bonus = 1.0\n    y = bonus",
+    "if action[0] > 0:\n        bonus = 1.0\n    else:\n        y = bonus",
+    "bonus = 0.0\n    if action[0] > 0:\n        for bonus in range(3):\n            pass\n    y = bonus",
+    "if action[0] > 0:\n        if action[1] > 0:\n            return {'a': 1.0}\n    y = 1.0",
+    "if action[0] > 0:\n        return {'a': 1.0}\n        y = 1.0",
+    "if action[0] > 0:\n        return {'a': 1.0}\n    else:\n        return {'a': 2.0}",
+    "if action[0] > 0:\n        return",
+    "if action[0] > 0:\n        return {'a': 1.0}\n    for i in range(3):\n        return {'a': 2.0}",
+    "for i in range(3):\n        if action[i] > 0:\n            return {'a': 1.0}",
+    # many branches
+    "if action[0] > 0:\n        y = 1.0\n"
+    + "".join(f"    elif action[0] > -{i}:\n        y = {i}.0\n" for i in range(1, 60))
+    + "    else:\n        y = 0.0",
+    "\n    ".join(f"if action[0] > {i}:\n        return {{'a': {i}.0}}" for i in range(60)),
+    "\n    ".join(f"if action[0] > {i}:\n        return {{'a': {i}.0}}" for i in range(900)),
+    "; ".join(f"x{i} = 1.0" for i in range(70))
+    + "\n"
+    + "".join(f"    {'    ' * i}if action[0] > {i}:\n" for i in range(30))
+    + "    " * 31
+    + "; ".join(f"x{i} = 2.0" for i in range(70)),
 ]
 
 # Whole modules.
@@ -438,6 +535,24 @@ MODULES = [
     "def reward(state: (lambda: 1)(), action):\n    return {'a': 1.0}",
     "def reward(state, action) -> (lambda: 1)():\n    return {'a': 1.0}",
     "def reward(state, action):\n    x = {}\n    x['Bad name'] = 1.0\n    return x",
+    # conditions at the top level, in defaults and in helper functions
+    "X = open if True else 1\ndef reward(state, action):\n    return {'a': 1.0}",
+    "X = 1 and __import__('os')\ndef reward(state, action):\n    return {'a': 1.0}",
+    "if True:\n    X = 1.0\ndef reward(state, action):\n    return {'a': 1.0}",
+    "def helper(x=open or 1):\n    return x\ndef reward(state, action):\n    return {'a': helper(1.0)}",
+    "@(open if True else 1)\ndef reward(state, action):\n    return {'a': 1.0}",
+    "def helper(x):\n    if x > 0:\n        return x.__class__\n    return x\n"
+    "def reward(state, action):\n    return {'a': helper(1.0)}",
+    "def helper(x):\n    if x > 0:\n        return 1.0\ndef reward(state, action):\n    return {'a': helper(1.0)}",
+    "def helper(x):\n    if x > 0:\n        return 1.0\n    elif x < 0:\n        y = 2.0\n"
+    "def reward(state, action):\n    return {'a': helper(1.0)}",
+    "def helper(xs):\n    xs.append(1.0)\n    return 1.0\n"
+    "def reward(state, action):\n    xs = []\n    x = helper(xs) if action[0] > 0 else 0.0\n    return {'a': x}",
+    "W = 1.0\ndef reward(state, action):\n    if action[0] > 0:\n        W = 2.0\n    return {'a': W}",
+    "def gate(x):\n    return x\ndef reward(state, action):\n    if action[0] > 0:\n        gate = 2.0\n"
+    "    return {'a': gate(1.0)}",
+    "def reward(state, action):\n    if action[0] > 0:\n        return {'A b': 1.0}\n    return {'A b': 2.0}",
+    "def reward(state, action):\n    if action[0] > 0:\n        return {'a': open('x')}\n    return {'a': 2.0}",
 ]
 
 

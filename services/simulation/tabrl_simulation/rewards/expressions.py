@@ -7,6 +7,7 @@ import ast
 from tabrl_simulation.rewards.constants import LARGEST_NUMBER, raised, value_of
 from tabrl_simulation.rewards.container import TERM_NAME
 from tabrl_simulation.rewards.diagnostics import Diagnostic
+from tabrl_simulation.rewards.internals import INTERNALS, written
 from tabrl_simulation.rewards.language import (
     ARRAY_MEMBERS,
     BUILTINS,
@@ -110,12 +111,15 @@ class Expressions(ast.NodeVisitor):
             self._refuse_unknown(node, name)
 
     def _refuse_unknown(self, node: ast.AST, name: str) -> None:
-        like = nearest(name, [*self._locals, *self._globals, *BUILTINS, *SHAPING])
+        like = nearest(written(name), [*map(written, self._locals), *self._globals, *BUILTINS, *SHAPING])
         remedy = f"did you mean {like}?" if like else "define it first; robot data is in `state`"
-        self._refuse(node, "unknown-name", f"{name} is not defined", remedy)
+        self._refuse(node, "unknown-name", f"{written(name)} is not defined", remedy)
 
     def visit_Call(self, node: ast.Call) -> None:
         """Calls go to listed functions, to helpers defined here, and to methods of arrays and of `state`."""
+        if self._is_internal(node):
+            self._check_internal(node)
+            return
         self._check_callee(node)
         for argument in node.args:
             if isinstance(argument, ast.Starred):
@@ -131,6 +135,16 @@ class Expressions(ast.NodeVisitor):
                 if isinstance(node.func, ast.Name) and node.func.id == "dict" and self._inside_reward:
                     self.term_places.setdefault(keyword.arg, place(keyword.value))
                 self.visit(keyword.value)
+
+    def _is_internal(self, node: ast.expr) -> bool:
+        return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in INTERNALS
+
+    def _check_internal(self, node: ast.Call) -> None:
+        """What rewriting put here: a value, then functions without arguments, whose own values are judged."""
+        condition, *ways = node.args
+        self.visit(condition)
+        for way in ways:
+            self.visit(way.body if isinstance(way, ast.Lambda) else way)
 
     def _check_callee(self, node: ast.Call) -> None:
         callee = node.func
@@ -148,7 +162,7 @@ class Expressions(ast.NodeVisitor):
             self._refuse(
                 callee,
                 "call-forbidden",
-                f"{name} cannot be called",
+                f"{written(name)} cannot be called",
                 f"did you mean {like}?" if like else "use jnp functions",
             )
 
@@ -256,7 +270,7 @@ class Expressions(ast.NodeVisitor):
         self.visit(node.right)
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> None:
-        """Signs and `~`; `not` needs a truth value."""
+        """Signs and `~`."""
         if not isinstance(node.op, _HARMLESS):
             self._refuse(node, *refusal_of(node.op))
         self.visit(node.operand)
@@ -283,20 +297,11 @@ class Expressions(ast.NodeVisitor):
             self._refuse(node, "constant-too-large", message, f"stay below {LARGEST_NUMBER:g}, or use jnp.exp")
 
     def visit_Compare(self, node: ast.Compare) -> None:
-        """One comparison at a time: a chain hides an `and`."""
-        if len(node.ops) > 1:
-            message = "a chained comparison needs a truth value, which traced arrays do not have"
-            self._refuse(node, "chained-comparison", message, "write (a < x) & (x < b)")
+        """Comparisons of numbers."""
         for operator in node.ops:
             if not isinstance(operator, _HARMLESS):
                 self._refuse(node, *refusal_of(operator))
         for operand in (node.left, *node.comparators):
-            self.visit(operand)
-
-    def visit_BoolOp(self, node: ast.BoolOp) -> None:
-        """`and` and `or` need truth values; their operands are judged all the same."""
-        self._refuse(node, *refusal_of(node))
-        for operand in node.values:
             self.visit(operand)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:

@@ -6,7 +6,9 @@ from types import TracebackType
 
 import jax
 
+from tabrl_simulation.rewards.choices import ChoiceRefused
 from tabrl_simulation.rewards.diagnostics import Diagnostic
+from tabrl_simulation.rewards.internals import written_message
 from tabrl_simulation.rewards.shaping import LoopTooLong
 from tabrl_simulation.rewards.state import NameRefused
 
@@ -26,7 +28,9 @@ def explained(fault: BaseException, source: str) -> Diagnostic:
 
 
 def _classified(fault: BaseException) -> tuple[str, str, str]:  # noqa: PLR0911  a table of exceptions, in order
-    text = " ".join(str(fault).split("\n\n")[0].split())[:_LONGEST]
+    text = written_message(" ".join(str(fault).split("\n\n")[0].split()))[:_LONGEST]
+    if isinstance(fault, ChoiceRefused):
+        return "traced-value", text, "choose between numbers: jnp.where(condition, value_if_true, value_if_false)"
     if isinstance(fault, LoopTooLong):
         return "loop-too-long", text, "use jnp functions on whole arrays"
     if isinstance(fault, RecursionError):

@@ -6,6 +6,7 @@ import ast
 
 from tabrl_simulation.rewards.constants import constants_of
 from tabrl_simulation.rewards.expressions import MODULES, Expressions
+from tabrl_simulation.rewards.internals import written
 from tabrl_simulation.rewards.language import BUILTINS, PARAMETERS, SHAPING
 from tabrl_simulation.rewards.refusals import refusal_of
 from tabrl_simulation.rewards.robot import Robot
@@ -161,6 +162,15 @@ class Grammar(Expressions):
         else:
             self._refuse(node, "statement-without-effect", "this has no effect", "assign it to a name or remove it")
 
+    def visit_If(self, node: ast.If) -> None:
+        """What rewriting left of branches: they stand on conditions that it put there."""
+        if not self._is_internal(node.test):
+            self._refuse(node, *refusal_of(node))
+            return
+        self.visit(node.test)
+        for statement in (*node.body, *node.orelse):
+            self.visit(statement)
+
     def visit_For(self, node: ast.For) -> None:
         """Loops run over literals, ranges and what is built from them."""
         self._check_target(node.target)
@@ -171,13 +181,13 @@ class Grammar(Expressions):
             self._refuse(node.orelse[0], "statement-forbidden", "a loop has no else", "move it after the loop")
 
     def visit_comprehension(self, node: ast.comprehension) -> None:
-        """Comprehensions loop like `for`, without conditions."""
+        """Comprehensions loop like `for`; their conditions must be known before the robot moves."""
         self._check_target(node.target)
         self._check_loop(node.iter)
-        if node.ifs or node.is_async:
-            self._refuse(
-                node.iter, "if-forbidden", "a comprehension with a condition", "use jnp.where(condition, a, b)"
-            )
+        for condition in node.ifs:
+            self.visit(condition)
+        if node.is_async:
+            self._refuse(node.iter, "async-forbidden", "a comprehension that waits", "use a plain one")
 
     def _check_loop(self, iterable: ast.expr) -> None:
         inner = iterable
@@ -219,6 +229,7 @@ class Grammar(Expressions):
             self._refuse(target, "assignment-forbidden", "only names can be assigned", "assign to a plain name")
 
     def _refuse_name(self, node: ast.AST, name: str) -> None:
+        name = written(name)
         if name.startswith("__"):
             self._refuse(node, "underscore-name", f"{name} is not part of the language", "use a plain name")
         elif name in _RESERVED:

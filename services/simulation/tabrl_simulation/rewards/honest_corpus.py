@@ -1,6 +1,6 @@
 """Rewards as people and models write them; what must not be refused."""
 
-__all__ = ["EXPRESSIONS", "HEAD", "MODULES", "PROGRAMS"]
+__all__ = ["DECISIONS", "EXPRESSIONS", "HEAD", "MODULES", "PROGRAMS"]
 
 HEAD = "def reward(state, action):\n    v = state.qvel\n    p = state.body_position('torso')\n    a = action[0]\n"
 """What expressions may use: a vector, a position and a scalar."""
@@ -131,5 +131,189 @@ MODULES = [
     "    return {'upright': upright, 'speed': low * tolerance(1 * ahead, 0.2, 0.3, 0.25, 'linear')}\n",
 ]
 
-PROGRAMS = [*(f"{HEAD}    return {{'term': {term}}}\n" for term in EXPRESSIONS), *MODULES]
+# Decisions in Python's own words, over `state.up`, `state.body_height`, `state.joint_position` and `action`.
+DECISIONS = [
+    """
+def reward(state, action):
+    height = state.body_height("torso")
+    upright = state.up("torso")
+    standing = 1.0
+    if height < 0.3:
+        standing = 0.0
+    elif height < 0.6 and upright > 0.0:
+        standing = 0.5
+    bonus = 0.2 if standing > 0.7 and not upright < 0.5 else 0.0
+    return {"standing": standing, "bonus": bonus}
+""",
+    """
+HEALTHY_LOW, HEALTHY_HIGH = 0.2, 0.8
+
+def reward(state, action):
+    height = state.body_height("torso")
+    is_healthy = HEALTHY_LOW < height < HEALTHY_HIGH
+    healthy_reward = 1.0 if is_healthy else 0.0
+    ctrl_cost = 0.1 * jnp.sum(jnp.square(action))
+    return {"healthy": healthy_reward, "ctrl": ctrl_cost, "unhealthy": 1.0 * (not is_healthy)}
+""",
+    """
+def shaped(x, low, high):
+    if x < low:
+        return x / low
+    if x > high:
+        overshoot = x - high
+        return 1.0 - overshoot
+    return 1.0
+
+def reward(state, action):
+    return {"height": shaped(state.body_height("torso"), 0.4, 0.6), "tilt": shaped(state.up("torso"), 0.5, 0.9)}
+""",
+    """
+def reward(state, action):
+    fallen = state.body_height("torso") < 0.25 or state.up("torso") < 0.0
+    if fallen:
+        return {"alive": 0.0, "effort": 0.0}
+    effort = jnp.mean(jnp.square(action))
+    return {"alive": 1.0, "effort": effort}
+""",
+    """
+def reward(state, action):
+    total = 0.0
+    for side in ("left", "right"):
+        sign = 1.0 if side == "left" else -1.0
+        knee = state.joint_position(f"{side}_knee")
+        if side == "left":
+            target = 0.3
+        else:
+            target = -0.3
+        if abs(knee - target) < 0.4:
+            total += 0.5
+        total += 0.1 * sign * knee
+    return {"knees": total}
+""",
+    """
+def reward(state, action):
+    terms = {}
+    for name in ("left_knee", "right_knee", "left_hip"):
+        if name == "left_hip":
+            terms["hip"] = state.joint_position(name)
+        elif name != "right_knee":
+            terms["knee"] = 2.0 * state.joint_position(name)
+    return terms
+""",
+    """
+def reward(state, action):
+    upright = state.up("torso")
+    height = state.body_height("torso")
+    if upright > 0.5:
+        if height > 0.5:
+            level = 3.0
+            level = level + upright
+        else:
+            level = 2.0
+    elif height > 0.5:
+        level = 1.0
+    else:
+        level = 0.0
+    return {"level": level}
+""",
+    """
+def reward(state, action):
+    # count the joints that are near their limits
+    near_limit = 0
+    penalty = 0.0
+    for i, name in enumerate(["left_hip", "left_knee", "right_hip", "right_knee"]):
+        position = state.joint_position(name)
+        if not -0.5 <= position <= 0.5:
+            near_limit += 1
+            excess = abs(position) - 0.5
+            penalty += excess * (i + 1)
+    return {"penalty": penalty, "count": 1.0 * near_limit}
+""",
+    """
+def sign_of(x):
+    return 1.0 if x > 0 else (-1.0 if x < 0 else 0.0)
+
+def reward(state, action):
+    return {"a": sign_of(action[0]), "b": sign_of(action[1]) * sign_of(state.up("torso"))}
+""",
+    """
+def reward(state, action):
+    low, high = (0.2, 0.4) if state.up("torso") > 0.0 else (0.5, 0.9)
+    height = state.body_height("torso")
+    inside = height >= low and height <= high
+    return {"inside": 1.0 if inside else 0.0, "low": low}
+""",
+    """
+def reward(state, action):
+    speed = action[0]
+    scale = 1.0
+    if speed > 0.0:
+        scale = 2.0
+        speed = speed * scale
+        scale = speed + scale
+    else:
+        speed = -speed
+    return {"speed": speed, "scale": scale}
+""",
+    """
+def reward(state, action):
+    crossed = state.joint_position("left_hip") > 0 and state.joint_position("right_hip") < 0 or action[0] > 0.5
+    value = action[1] or 0.25
+    other = action[2] and 2.0
+    same = value == 0.5 == other / 4.0
+    return {"crossed": 1.0 if crossed else 0.0, "value": value, "other": other, "same": 1.0 * same}
+""",
+    """
+def level(n, x):
+    if n == 0:
+        return x
+    return 0.5 * level(n - 1, x) + 0.1
+
+def reward(state, action):
+    best = sum([state.joint_position(name) for name in ("left_hip", "left_knee") if name != "left_hip"])
+    weights = {name: 2.0 for name in ("left_hip", "left_knee") if "left_knee" == name}
+    return {"level": level(3, action[0]), "best": best, "count": 1.0 * len(weights)}
+""",
+    """
+def reward(state, action):
+    height = state.body_height("torso")
+    if height > 0.5:
+        parts = []
+        for name in ("left_hip", "right_hip"):
+            parts.append(state.joint_position(name))
+        total = sum(parts)
+    else:
+        total = 0.0
+    return {"total": total}
+""",
+    """
+def reward(state, action):
+    upright = state.up("torso")
+    if upright < 0.0:
+        stage, progress = 0.0, 0.0
+    elif 0.0 <= upright < 0.5:
+        stage, progress = 1.0, upright
+    else:
+        stage = 2.0
+        progress = upright * 2.0
+        progress -= 0.1
+    if stage == 2.0:
+        return dict(stage=stage, progress=progress)
+    else:
+        return {"stage": stage, "progress": progress / 2.0}
+""",
+    """
+def reward(state, action):
+    x = action[0]
+    y: float = 0.0
+    if x > 0.0:
+        pass
+    elif x > -1.5:
+        y = x if x > -0.6 else 2.0 * x
+    reward_value = x * y if y != 0 else 0.3
+    return {"reward": reward_value}
+""",
+]
+
+PROGRAMS = [*(f"{HEAD}    return {{'term': {term}}}\n" for term in EXPRESSIONS), *MODULES, *DECISIONS]
 """All of them as whole programs; some of the modules with what has to be repaired around them."""

@@ -10,13 +10,13 @@ Refusal = tuple[str, str, str]
 
 _BRANCH: Refusal = (
     "if-forbidden",
-    "an `if` needs a truth value, which traced arrays do not have",
-    "use jnp.where(condition, value_if_true, value_if_false)",
+    "branches are not part of the language here",
+    "use `if` inside functions, or jnp.where(condition, value_if_true, value_if_false)",
 )
 _BOOLEAN: Refusal = (
     "boolean-operator-forbidden",
-    "`and`, `or` and `not` need truth values, which traced arrays do not have",
-    "use (a) & (b), (a) | (b), ~(a), or jnp.logical_and",
+    "`and`, `or` and `not` are not part of the language here",
+    "use jnp.logical_and, jnp.logical_or and jnp.logical_not",
 )
 _IMPORT: Refusal = (
     "import-forbidden",

@@ -12,7 +12,8 @@ _CODE_START = re.compile(r"^(?:def\s+\w+\s*\(|import\s+\w|from\s+\w[\w.]*\s+impo
 _IMPORT = re.compile(
     r"^import\s+(?P<module>jax\.numpy|numpy|jax|math|jax\.nn)(?:\s+as\s+(?P<alias>[A-Za-z]\w*))?\s*(?:#.*)?$"
 )
-_FROM_IMPORT = re.compile(r"^from\s+jax\s+import\s+numpy\s+as\s+(?P<alias>[A-Za-z]\w*)\s*(?:#.*)?$")
+_FROM_IMPORT = re.compile(r"^from\s+jax\s+import\s+(?P<module>numpy|nn)(?:\s+as\s+(?P<alias>[A-Za-z]\w*))?\s*(?:#.*)?$")
+_LONG_NAME = re.compile(r"(?<![\w.\"'])jax\.numpy(?=\.)")
 _NOISE_IMPORT = re.compile(r"^from\s+(?:__future__|typing|jax\.typing)\s+import\s+[\w, ]+(?:#.*)?$")
 _PLAIN_TYPES = {"float": "jnp.float32", "int": "jnp.int32", "bool": "jnp.bool_"}
 _DECORATOR = re.compile(r"^@(?:jax\.)?jit\s*$")
@@ -44,7 +45,7 @@ def repaired(text: str) -> Repaired:
             kept[index] = ""
             notes.append(f"removed `{line.strip()}`: it is there already")
             target = {"jax": "jax", "jax.nn": "jax.nn"}.get(module, "jnp")
-            if alias and alias != target:
+            if alias and alias not in (target, "jax"):
                 aliases[alias] = target
         elif _DECORATOR.match(line):
             kept[index] = ""
@@ -53,6 +54,9 @@ def repaired(text: str) -> Repaired:
     source = "\n".join(line.rstrip() for line in kept[blank:]).rstrip("\n") + "\n"
     for written, meant in _PLAIN_TYPES.items():
         source = re.sub(rf"(\.astype\(|dtype=){written}\b", rf"\g<1>{meant}", source)
+    source, count = _LONG_NAME.subn("jnp", source)
+    if count:
+        notes.append("wrote `jnp` for `jax.numpy`")
     for alias, target in aliases.items():
         source = re.sub(rf"(?<![\w.\"']){alias}(?=\.)", target, source)
         notes.append(f"wrote `{target}` for `{alias}`")
@@ -87,7 +91,9 @@ def _code_span(lines: list[str], notes: list[str]) -> tuple[int, int]:
 
 def _looks_like_code(lines: list[str]) -> bool:
     """Whether the lines above the first function are constants, comments or a docstring rather than prose."""
-    return any(re.match(r"^(?:#|\"\"\"|'''|[A-Za-z_]\w*\s*(?::[^=]+)?=)", line) for line in lines)
+    return any(
+        re.match(r"^(?:#|\"\"\"|'''|[A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*\s*(?::[^=]+)?=)", line) for line in lines
+    )
 
 
 def _last_line(lines: list[str], first: int) -> int:
@@ -106,7 +112,7 @@ def _harmless_import(line: str) -> tuple[str, str]:
     if found := _IMPORT.match(line):
         return found["module"], found["alias"] or found["module"].split(".")[0]
     if found := _FROM_IMPORT.match(line):
-        return "jax.numpy", found["alias"]
+        return f"jax.{found['module']}", found["alias"] or found["module"]
     if _NOISE_IMPORT.match(line):
         return "typing", ""
     return "", ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -16,6 +15,7 @@ from jax.interpreters import partial_eval
 
 from tabrl_simulation.rewards.budget import check_budget
 from tabrl_simulation.rewards.checker import CheckedSource, check
+from tabrl_simulation.rewards.choices import choices
 from tabrl_simulation.rewards.container import TERM_NAME
 from tabrl_simulation.rewards.diagnostics import Diagnostic, RewardRejected
 from tabrl_simulation.rewards.faults import explained
@@ -77,9 +77,10 @@ def trace(source: str, robot: Robot) -> Traced:
 
 
 def _called(checked: CheckedSource, robot: Robot, inputs: Mapping[str, Any], action: Any) -> dict[str, Any]:
-    scope = {"__builtins__": {}, "jnp": _jnp(), "jax": SimpleNamespace(nn=_members(jax.nn, NN_FUNCTIONS))} | namespace()
+    modules = {"jnp": _jnp(), "jax": SimpleNamespace(nn=_members(jax.nn, NN_FUNCTIONS))}
+    scope = {"__builtins__": {}} | modules | namespace() | choices()
     try:
-        exec(compile(ast.parse(checked.source, "<reward>"), "<reward>", "exec"), scope)
+        exec(compile(checked.tree, "<reward>", "exec"), scope)
         written: Any = scope["reward"]
         given = [_argument(name, robot, inputs, action) for name in checked.parameters]
         returned = written(*given)

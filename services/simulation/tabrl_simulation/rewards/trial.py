@@ -1,4 +1,4 @@
-"""How a reward fares on states that the robot really gets into: what each term is worth there, and what idling earns."""
+"""How a reward fares on states that the robot gets into: what each term is worth there, and what idling earns."""
 
 from __future__ import annotations
 
@@ -121,8 +121,8 @@ def still_terms(trial: Trial, places: Mapping[str, tuple[int, int]]) -> list[Dia
         Diagnostic(
             "never-moves",
             *places.get(name, (0, 0)),
-            f"the term {name!r} is {term.low:g} in all {trial.states} states that the robot got into, idle and driven at "
-            "random, so a policy that knows nothing yet does not see it",
+            f"the term {name!r} is {term.low:g} in all {trial.states} states that the robot got into, idle and driven "
+            "at random, so a policy that knows nothing yet does not see it",
             "widen its margin, so that it tells better from worse before the goal is reached",
             WARNING,
         )

@@ -16,6 +16,7 @@ from tabrl_rewardgen.lenient import objects_in, unescaped
 __all__ = ["Answer", "SourceStream", "parse_answer"]
 
 _LONGEST_TEXT = 2000
+_LONGEST_NAME = 100
 _LARGEST_WEIGHT = 1000.0
 _SOURCE_KEY = re.compile(r"""(["'])source\1\s*:\s*[rR]?(?P<quote>\"{3}|'{3}|["'])""")
 _THOUGHT_START = re.compile(r"<think(?:ing)?>")
@@ -32,6 +33,9 @@ class Answer:
     term_explanations: Mapping[str, str]
     left_out: tuple[str, ...]
     lines_above: int = 0
+    name: str = ""
+    expected_behaviour: str = ""
+    check: str = ""
 
 
 def parse_answer(text: str) -> Answer:
@@ -55,8 +59,17 @@ def parse_answer(text: str) -> Answer:
         raise RewardRejected([Diagnostic("answer-unreadable", 0, 0, 'there is no "source" in the answer', "add it")])
     weights, explanations = _terms(fields.get("terms"))
     fixed = repaired(source)
-    explanation = _text(fields.get("explanation"))
-    return Answer(fixed.source, explanation, weights, explanations, _list(fields), fixed.lines_above)
+    return Answer(
+        source=fixed.source,
+        explanation=_text(fields.get("explanation")),
+        weights=weights,
+        term_explanations=explanations,
+        left_out=_list(fields),
+        lines_above=fixed.lines_above,
+        name=_text(fields.get("name"))[:_LONGEST_NAME],
+        expected_behaviour=_text(fields.get("expected_behaviour")),
+        check=_text(fields.get("check")),
+    )
 
 
 def _end_of_thoughts(text: str) -> int:

@@ -17,6 +17,8 @@ class Config(ServiceConfig):
     """Flags of RewardGen beside the common ones."""
 
     scene_address: str = peer("scene")
+    trainer_address: str = peer("trainer")
+    exporter_address: str = peer("exporter")
     llm_model: str = option(
         "LiteLLM names of the models to offer, comma-separated, in the order to ask them; empty for the library alone",
         "",

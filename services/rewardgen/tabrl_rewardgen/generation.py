@@ -21,10 +21,23 @@ from tabrl_rewardgen.config import LIBRARY, Config
 from tabrl_rewardgen.ledger import Ledger
 from tabrl_rewardgen.metrics import LLM_COST, LLM_TOKENS, REWARDS
 from tabrl_rewardgen.prompting import first_messages, repair_message
+from tabrl_rewardgen.states import States
 
-__all__ = ["Event", "Workshop", "Written", "jail_unavailable", "rejected", "stage", "write_reward"]
+__all__ = [
+    "Assignment",
+    "Event",
+    "Workshop",
+    "Written",
+    "jail_unavailable",
+    "rejected",
+    "sealed",
+    "stage",
+    "write_reward",
+]
 
 _PHASES = rewardgen_pb2.GenerationPhase
+# A reward can do without; whoever waits for one should not wait long for what it is only tried on.
+_WAIT_FOR_STATES_SECS = 10.0
 # What another model may do better. A budget is for all of them.
 _ANOTHER_MODEL_MAY = frozenset(
     {
@@ -44,6 +57,24 @@ class Workshop:
     config: Config
     pool: JailPool
     ledger: Ledger
+    states: States
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What to write.
+
+    Attributes:
+        prompt: the behaviour in the person's words.
+        robot: whose behaviour.
+        approach: which of several approaches, from 1; it tells the library which way to go.
+        brief: what a model is told beside the prompt: another way to go, or what came of an earlier reward.
+    """
+
+    prompt: str
+    robot: Robot
+    approach: int = 1
+    brief: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +88,9 @@ class Written:
     explanation: str
     left_out: tuple[str, ...]
     usage: llm.Usage | None = None
+    name: str = ""
+    expected_behaviour: str = ""
+    check: str = ""
 
 
 Event = rewardgen_pb2.GenerateRewardResponse | Written
@@ -68,7 +102,7 @@ def stage(phase: rewardgen_pb2.GenerationPhase.ValueType, message: str) -> rewar
 
 
 async def write_reward(
-    workshop: Workshop, prompt: str, robot: Robot, models: Sequence[str]
+    workshop: Workshop, assignment: Assignment, models: Sequence[str]
 ) -> AsyncGenerator[Event, None]:
     """Yield events, `Written` last. Where one of the models gives no reward, the next one is asked.
 
@@ -77,7 +111,7 @@ async def write_reward(
     """
     for model, following in zip(models, (*models[1:], None), strict=True):
         try:
-            async with aclosing(_write_by(workshop, prompt, robot, model)) as events:
+            async with aclosing(_write_by(workshop, assignment, model)) as events:
                 async for event in events:
                     yield event
         except TabrlError as e:
@@ -88,9 +122,9 @@ async def write_reward(
             return
 
 
-async def _write_by(workshop: Workshop, prompt: str, robot: Robot, model: str) -> AsyncGenerator[Event, None]:
+async def _write_by(workshop: Workshop, assignment: Assignment, model: str) -> AsyncGenerator[Event, None]:
     by_library = model == LIBRARY
-    writer = _by_library(workshop.pool, prompt, robot) if by_library else _by_model(workshop, prompt, robot, model)
+    writer = _by_library(workshop, assignment) if by_library else _by_model(workshop, assignment, model)
     try:
         async with aclosing(writer):
             async for event in writer:
@@ -104,21 +138,42 @@ async def _write_by(workshop: Workshop, prompt: str, robot: Robot, model: str) -
     REWARDS.labels(model, "OK").inc()
 
 
-async def _by_library(pool: JailPool, prompt: str, robot: Robot) -> AsyncGenerator[Event, None]:
+async def _by_library(workshop: Workshop, assignment: Assignment) -> AsyncGenerator[Event, None]:
+    robot = assignment.robot
     yield stage(_PHASES.GENERATION_PHASE_WRITING, "looking the behaviour up in the built-in library")
     try:
-        found = library.write(prompt, robot)
+        found = library.approach(library.write(assignment.prompt, robot), assignment.approach)
     except library.BehaviourUnknown as e:
         raise _unknown(e) from e
     yield rewardgen_pb2.GenerateRewardResponse(source_delta=found.source)
     yield stage(_PHASES.GENERATION_PHASE_SEALING, "checking, tracing and sealing the reward")
-    compiled = await compile_reward_with(pool, found.source, robot)
-    yield Written(LIBRARY, compiled, found.weights, found.term_explanations, found.explanation, found.left_out)
+    compiled = await sealed(workshop, found.source, robot, wait_secs=_WAIT_FOR_STATES_SECS)
+    yield Written(
+        model=LIBRARY,
+        compiled=compiled,
+        weights=found.weights,
+        term_explanations=found.term_explanations,
+        explanation=found.explanation,
+        left_out=found.left_out,
+        name=found.name,
+        expected_behaviour=found.expected_behaviour,
+        check=found.check,
+    )
 
 
-async def _by_model(workshop: Workshop, prompt: str, robot: Robot, model: str) -> AsyncGenerator[Event, None]:
-    config, pool, ledger = workshop.config, workshop.pool, workshop.ledger
-    messages = first_messages(prompt, robot)
+async def sealed(workshop: Workshop, source: str, robot: Robot, *, wait_secs: float = 0.0) -> CompiledReward:
+    """Return the sealed reward of source, tried on states of the robot if these are there within `wait_secs`.
+
+    Raises:
+        RewardRejected, JailUnavailable: as `compile_reward_with`.
+    """
+    recorded = await workshop.states.find(robot.environment_id, wait_secs=wait_secs)
+    return await compile_reward_with(workshop.pool, source, robot, recorded)
+
+
+async def _by_model(workshop: Workshop, assignment: Assignment, model: str) -> AsyncGenerator[Event, None]:
+    config, pool, ledger, robot = workshop.config, workshop.pool, workshop.ledger, assignment.robot
+    messages = first_messages(assignment.prompt, robot, assignment.brief)
     usage = llm.Usage()
     remarks: Sequence[Diagnostic] = ()
     for attempt in range(1, config.llm_attempts + 1):
@@ -142,13 +197,22 @@ async def _by_model(workshop: Workshop, prompt: str, robot: Robot, model: str) -
             answer = await asyncio.to_thread(parse_answer, text)
             yield stage(_PHASES.GENERATION_PHASE_SEALING, "tracing and sealing the reward")
             pool.warm()
-            compiled = await compile_reward_with(pool, answer.source, robot)
+            compiled = await sealed(workshop, answer.source, robot, wait_secs=_WAIT_FOR_STATES_SECS)
         except RewardRejected as e:
             remarks = e.diagnostics
         else:
             weights = {term: answer.weights.get(term, 1.0) for term in compiled.terms}
             yield Written(
-                model, compiled, weights, answer.term_explanations, answer.explanation, answer.left_out, usage
+                model=model,
+                compiled=compiled,
+                weights=weights,
+                term_explanations=answer.term_explanations,
+                explanation=answer.explanation,
+                left_out=answer.left_out,
+                usage=usage,
+                name=answer.name,
+                expected_behaviour=answer.expected_behaviour,
+                check=usable_check(answer.check),
             )
             return
         if attempt < config.llm_attempts:
@@ -160,6 +224,16 @@ async def _by_model(workshop: Workshop, prompt: str, robot: Robot, model: str) -
             # Only the last attempt stays in the conversation: it grows no longer with each repair.
             messages = [*messages[:2], {"role": "assistant", "content": text[:20_000] or "(nothing)"}, refused]
     raise _unusable(config, model, remarks)
+
+
+def usable_check(text: str) -> str:
+    """Return a model's check on the motion, or nothing where it cannot be read."""
+    from tabrl_simulation.motion import Check, CheckError
+
+    try:
+        return Check(text).text if text else ""
+    except CheckError:
+        return ""
 
 
 def _count(model: str, usage: llm.Usage) -> None:

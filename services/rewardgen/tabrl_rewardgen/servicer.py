@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -17,32 +16,35 @@ from tabrl_chassis.idempotency import earlier_resource, once
 from tabrl_chassis.limits import ConcurrencyLimit
 from tabrl_chassis.pagination import page_of
 from tabrl_chassis.service import Context
-from tabrl_simulation.rewards.compile import compile_reward_with
 from tabrl_simulation.rewards.diagnostics import JailUnavailable, RewardRejected
 from tabrl_simulation.rewards.pool import JailPool
 from tabrl_simulation.rewards.repair import repaired
 from tabrl_simulation.rewards.robot import Robot
 
+from tabrl_rewardgen.approaches import DEFAULT_COUNT, write_approaches
 from tabrl_rewardgen.comments import explanations_in
 from tabrl_rewardgen.config import LIBRARY, Config
 from tabrl_rewardgen.generation import (
+    Assignment,
     Workshop,
     Written,
-    diagnostic_proto,
     jail_unavailable,
     rejected,
+    sealed,
     stage,
     write_reward,
 )
+from tabrl_rewardgen.improving import Goal, improve
+from tabrl_rewardgen.keeping import reward_message
 from tabrl_rewardgen.ledger import Ledger
 from tabrl_rewardgen.metrics import COMPILE_SECONDS
+from tabrl_rewardgen.reflection import Evidence, brief
+from tabrl_rewardgen.rehearsal import Rehearsal
 from tabrl_rewardgen.robots import robot_from
-from tabrl_rewardgen.storage import add_reward, find_reward, page_of_rewards
+from tabrl_rewardgen.states import States
+from tabrl_rewardgen.storage import add_reward, find_reward, page_of_rewards, rewards_of_set, save_reward
 
 __all__ = ["Servicer"]
-
-_PROGRAM_TYPE = "application/vnd.tabrl.reward-program"
-_ONNX_TYPE = "application/vnd.onnx"
 
 _Request = rewardgen_pb2.GenerateRewardRequest | rewardgen_pb2.CreateRewardRequest
 
@@ -55,8 +57,13 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
         self._context = context
         self._pool = pool
         self._scene = scene_pb2_grpc.SceneServiceStub(context.channel("scene"))
-        ledger = Ledger(context.database, context.config.llm_daily_budget_usd)
-        self._workshop = Workshop(context.config, pool, ledger)
+        self._workshop = Workshop(
+            config=context.config,
+            pool=pool,
+            ledger=Ledger(context.database, context.config.llm_daily_budget_usd),
+            states=States(context.channel("scene"), context.artifacts),
+        )
+        self._rehearsal = Rehearsal(context.channel("trainer"), context.channel("exporter"), context.artifacts)
         self._limit = ConcurrencyLimit("reward generations", context.config.generations, retry_after_secs=5.0)
 
     async def GenerateReward(
@@ -77,6 +84,98 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
                     return rewardgen_pb2.CreateRewardResponse(reward=event.reward)
         raise AssertionError("a generation ends with a reward or raises")
 
+    async def GenerateApproaches(
+        self, request: rewardgen_pb2.GenerateApproachesRequest, context: Any
+    ) -> AsyncIterator[rewardgen_pb2.GenerateApproachesResponse]:
+        """Write several rewards and report each step."""
+        earlier = await self._earlier_set(request)
+        for number, reward in enumerate(earlier, 1):
+            yield rewardgen_pb2.GenerateApproachesResponse(approach=number, reward=reward)
+        if earlier:
+            return
+        _require_words(request.prompt)
+        models = self._models(request.model)
+        async with self._limit:
+            self._pool.warm()
+            robot = await self._robot(request.environment_id)
+            set_id = f"approaches-{uuid.uuid4().hex[:16]}"
+
+            async def keep(written: Written) -> rewardgen_pb2.Reward:
+                reward = await self._message(written, robot, request.prompt)
+                await self._context.database.write(lambda session: add_reward(session, reward, set_id))
+                return reward
+
+            count = request.count or DEFAULT_COUNT
+            writing = write_approaches(self._workshop, request.prompt, robot, models, count=count, keep=keep)
+            async with aclosing(writing) as events:
+                async for event in events:
+                    yield event
+            await self._context.database.write(lambda session: once(session, request, lambda _: set_id))
+
+    async def ImproveReward(
+        self, request: rewardgen_pb2.ImproveRewardRequest, context: Any
+    ) -> AsyncIterator[rewardgen_pb2.GenerateRewardResponse]:
+        """Write the next reward after what was seen of an earlier one."""
+        earlier = await self._earlier(request)
+        if earlier is not None:
+            yield rewardgen_pb2.GenerateRewardResponse(reward=earlier)
+            return
+        models = self._models(request.model)
+        if models == (LIBRARY,):
+            raise TabrlError(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                "REFLECTION_NEEDS_LLM",
+                "The library cannot reflect on a reward. Configure a language model, or call AutoImprove, which "
+                "searches the weights without one.",
+            )
+        parent = await self._context.database.read(lambda session: find_reward(session, request.reward_id))
+        run = await self._rehearsal.run(request.run_id) if request.run_id else None
+        if run is not None and run.spec.reward.program_sha256 != parent.program.sha256:
+            raise invalid_field("run_id", f"{request.run_id} was not trained for {request.reward_id}")
+        evidence = Evidence(
+            reward=parent, run=run, measures=request.measures, check=parent.check, remark=request.remark
+        )
+        async with self._limit:
+            self._pool.warm()
+            robot = await self._robot(parent.environment_id)
+            writing = write_reward(self._workshop, Assignment(parent.prompt, robot, brief=brief(evidence)), models)
+            async with aclosing(writing) as events:
+                async for event in events:
+                    if not isinstance(event, Written):
+                        yield event
+                        continue
+                    reward = await self._message(event, robot, parent.prompt, parent.reward_id)
+                    yield rewardgen_pb2.GenerateRewardResponse(reward=await self._keep(request, reward))
+
+    async def AutoImprove(
+        self, request: rewardgen_pb2.AutoImproveRequest, context: Any
+    ) -> AsyncIterator[rewardgen_pb2.AutoImproveResponse]:
+        """Write, train, measure, and write again."""
+        _require_words(request.prompt)
+        _require_check(request.check)
+        models = self._models(request.model)
+        async with self._limit:
+            self._pool.warm()
+            robot = await self._robot(request.environment_id)
+
+            async def keep(written: Written, parent_reward_id: str) -> rewardgen_pb2.Reward:
+                reward = await self._message(written, robot, request.prompt, parent_reward_id)
+                await self._context.database.write(lambda session: add_reward(session, reward))
+                return reward
+
+            goal = Goal.of_request(request, robot, models)
+            async with aclosing(improve(self._workshop, self._rehearsal, goal, keep)) as events:
+                async for event in events:
+                    yield event
+
+    async def SaveReward(
+        self, request: rewardgen_pb2.SaveRewardRequest, context: Any
+    ) -> rewardgen_pb2.SaveRewardResponse:
+        """Save a reward into the person's library, or take it out."""
+        name = " ".join(request.name.split())
+        reward = await self._context.database.write(lambda session: save_reward(session, request.reward_id, name))
+        return rewardgen_pb2.SaveRewardResponse(reward=reward)
+
     async def CompileReward(
         self, request: rewardgen_pb2.CompileRewardRequest, context: Any
     ) -> rewardgen_pb2.CompileRewardResponse:
@@ -90,7 +189,7 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
             fixed = repaired(request.source)
             try:
                 with COMPILE_SECONDS.time():
-                    compiled = await compile_reward_with(self._pool, fixed.source, robot)
+                    compiled = await sealed(self._workshop, fixed.source, robot)
             except RewardRejected as e:
                 raise rejected(e.diagnostics, fixed.lines_above) from e
             except JailUnavailable as e:
@@ -101,7 +200,7 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
                 raise invalid_field(f"weights.{unknown[0]}", f"the reward has no such term; it has: {known}")
             weights = {term: request.weights.get(term, 1.0) for term in compiled.terms}
             written = Written("", compiled, weights, explanations_in(fixed.source, compiled.term_lines), "", ())
-            reward = await self._reward(written, robot, request.prompt, rewardgen_pb2.REWARD_ORIGIN_PERSON)
+            reward = await self._message(written, robot, request.prompt)
             return rewardgen_pb2.CompileRewardResponse(reward=await self._keep(request, reward))
 
     async def GetReward(self, request: rewardgen_pb2.GetRewardRequest, context: Any) -> rewardgen_pb2.GetRewardResponse:
@@ -115,7 +214,7 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
         """Return a page of rewards."""
         page = page_of(request)
         rewards, token = await self._context.database.read(
-            lambda session: page_of_rewards(session, request.environment_id, page)
+            lambda session: page_of_rewards(session, request.environment_id, page, saved=request.saved)
         )
         return rewardgen_pb2.ListRewardsResponse(rewards=rewards, next_page_token=token)
 
@@ -140,23 +239,20 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
         if earlier is not None:
             yield rewardgen_pb2.GenerateRewardResponse(reward=earlier)
             return
-        if not request.prompt.strip():
-            raise invalid_field("prompt", "must say which behaviour is wanted")
+        _require_words(request.prompt)
         models = self._models(request.model)
         async with self._limit:
             self._pool.warm()
             reading = rewardgen_pb2.GenerationPhase.GENERATION_PHASE_READING_ROBOT
             yield stage(reading, f"reading the robot of {environment_id}")
             robot = await self._robot(environment_id)
-            writing = write_reward(self._workshop, request.prompt, robot, models)
+            writing = write_reward(self._workshop, Assignment(request.prompt, robot), models)
             async with aclosing(writing) as events:
                 async for event in events:
                     if not isinstance(event, Written):
                         yield event
                         continue
-                    by_library = event.model == LIBRARY
-                    origin = rewardgen_pb2.REWARD_ORIGIN_LIBRARY if by_library else rewardgen_pb2.REWARD_ORIGIN_LLM
-                    reward = await self._reward(event, robot, request.prompt, origin)
+                    reward = await self._message(event, robot, request.prompt)
                     yield rewardgen_pb2.GenerateRewardResponse(reward=await self._keep(request, reward))
 
     def _models(self, asked: str) -> tuple[str, ...]:
@@ -189,50 +285,37 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
 
         return await self._context.database.read(look)
 
+    async def _message(
+        self, written: Written, robot: Robot, prompt: str, parent_reward_id: str = ""
+    ) -> rewardgen_pb2.Reward:
+        return await reward_message(self._context.artifacts, written, robot, prompt, parent_reward_id=parent_reward_id)
+
+    async def _earlier_set(self, request: Any) -> list[rewardgen_pb2.Reward]:
+        def look(session: Any) -> list[rewardgen_pb2.Reward]:
+            set_id = earlier_resource(session, request)
+            return [] if set_id is None else rewards_of_set(session, set_id)
+
+        return await self._context.database.read(look)
+
     async def _keep(self, request: Any, reward: rewardgen_pb2.Reward) -> rewardgen_pb2.Reward:
         """Put the reward on record and return it, or the one that a call with the same id recorded meanwhile."""
         return await self._context.database.write(
             lambda session: find_reward(session, once(session, request, lambda inner: add_reward(inner, reward)))
         )
 
-    async def _reward(
-        self, written: Written, robot: Robot, prompt: str, origin: rewardgen_pb2.RewardOrigin.ValueType
-    ) -> rewardgen_pb2.Reward:
-        compiled = written.compiled
-        artifacts = self._context.artifacts
-        reward = rewardgen_pb2.Reward(
-            reward_id=f"reward-{uuid.uuid4().hex[:16]}",
-            environment_id=robot.environment_id,
-            environment_fingerprint=robot.environment_fingerprint,
-            prompt=prompt,
-            origin=origin,
-            model=written.model,
-            source=compiled.source,
-            terms=_terms(written),
-            explanation=written.explanation,
-            left_out=written.left_out,
-            program=await asyncio.to_thread(artifacts.put, compiled.program, _PROGRAM_TYPE),
-            onnx=await asyncio.to_thread(artifacts.put, compiled.onnx, _ONNX_TYPE),
-            diagnostics=map(diagnostic_proto, compiled.diagnostics),
-        )
-        reward.create_time.GetCurrentTime()
-        if written.usage is not None:
-            reward.usage.prompt_tokens = written.usage.prompt_tokens
-            reward.usage.completion_tokens = written.usage.completion_tokens
-            reward.usage.calls = written.usage.calls
-            if written.usage.cost_usd is not None:
-                reward.usage.cost_usd = written.usage.cost_usd
-        return reward
+
+def _require_words(prompt: str) -> None:
+    if not prompt.strip():
+        raise invalid_field("prompt", "must say which behaviour is wanted")
 
 
-def _terms(written: Written) -> list[rewardgen_pb2.RewardTerm]:
-    explanations: Mapping[str, str] = written.term_explanations
-    return [
-        rewardgen_pb2.RewardTerm(
-            name=term,
-            weight=written.weights.get(term, 1.0),
-            explanation=explanations.get(term, ""),
-            line=written.compiled.term_lines[term],
-        )
-        for term in written.compiled.terms
-    ]
+def _require_check(text: str) -> None:
+    """Refuse a check that is no expression, before anything is trained for it."""
+    if not text.strip():
+        return
+    from tabrl_simulation.motion import Check, CheckError
+
+    try:
+        Check(text)
+    except CheckError as error:
+        raise invalid_field("check", str(error)) from error

@@ -12,7 +12,16 @@ from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.idempotency import request_ids_table
 from tabrl_chassis.pagination import Page
 
-__all__ = ["Base", "RewardRow", "add_reward", "find_reward", "page_of_rewards"]
+__all__ = [
+    "Base",
+    "RewardRow",
+    "add_reward",
+    "find_reward",
+    "page_of_rewards",
+    "rewards_of_set",
+    "save_reward",
+    "saved_rewards",
+]
 
 
 class Base(DeclarativeBase):
@@ -32,19 +41,49 @@ class RewardRow(Base):
     environment_id: Mapped[str] = mapped_column(sa.String(100), index=True)
     create_time: Mapped[datetime.datetime] = mapped_column(sa.DateTime(timezone=True))
     message: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    set_id: Mapped[str] = mapped_column(sa.String(40), default="", index=True)
+    saved_name: Mapped[str] = mapped_column(sa.String(200), default="")
 
 
-def add_reward(session: Session, reward: rewardgen_pb2.Reward) -> str:
-    """Keep a reward and return its id."""
+def add_reward(session: Session, reward: rewardgen_pb2.Reward, set_id: str = "") -> str:
+    """Keep a reward, of the set of those that were written together, and return its id."""
     session.add(
         RewardRow(
             reward_id=reward.reward_id,
             environment_id=reward.environment_id,
             create_time=reward.create_time.ToDatetime(datetime.UTC),
             message=reward.SerializeToString(deterministic=True),
+            set_id=set_id,
         )
     )
     return reward.reward_id
+
+
+def rewards_of_set(session: Session, set_id: str) -> list[rewardgen_pb2.Reward]:
+    """Return the rewards that were written together, in the order in which they were done."""
+    rows = session.scalars(sa.select(RewardRow).where(RewardRow.set_id == set_id).order_by(RewardRow.sequence))
+    return [rewardgen_pb2.Reward.FromString(row.message) for row in rows]
+
+
+def save_reward(session: Session, reward_id: str, name: str) -> rewardgen_pb2.Reward:
+    """Name a reward as the person's own, or forget it where the name is empty; return it.
+
+    Raises:
+        TabrlError: REWARD_NOT_FOUND.
+    """
+    reward = find_reward(session, reward_id)
+    reward.saved_name = name
+    row = session.scalars(sa.select(RewardRow).where(RewardRow.reward_id == reward_id)).one()
+    row.saved_name, row.message = name, reward.SerializeToString(deterministic=True)
+    return reward
+
+
+def saved_rewards(session: Session, environment_id: str, fingerprint: str) -> list[rewardgen_pb2.Reward]:
+    """Return the rewards that a person saved for an environment as it is now, newest first."""
+    query = sa.select(RewardRow).where(RewardRow.environment_id == environment_id, RewardRow.saved_name != "")
+    rows = session.scalars(query.order_by(RewardRow.sequence.desc()))
+    rewards = [rewardgen_pb2.Reward.FromString(row.message) for row in rows]
+    return [reward for reward in rewards if reward.environment_fingerprint == fingerprint]
 
 
 def find_reward(session: Session, reward_id: str) -> rewardgen_pb2.Reward:
@@ -64,11 +103,18 @@ def find_reward(session: Session, reward_id: str) -> rewardgen_pb2.Reward:
     return rewardgen_pb2.Reward.FromString(row.message)
 
 
-def page_of_rewards(session: Session, environment_id: str, page: Page) -> tuple[list[rewardgen_pb2.Reward], str]:
-    """Return a page of rewards, newest first, and the token of the next page (empty on the last)."""
+def page_of_rewards(
+    session: Session, environment_id: str, page: Page, *, saved: bool = False
+) -> tuple[list[rewardgen_pb2.Reward], str]:
+    """Return a page of rewards, newest first, and the token of the next page (empty on the last).
+
+    With `saved`, only those that a person saved.
+    """
     query = sa.select(RewardRow).order_by(RewardRow.sequence.desc()).limit(page.size + 1)
     if environment_id:
         query = query.where(RewardRow.environment_id == environment_id)
+    if saved:
+        query = query.where(RewardRow.saved_name != "")
     if (after := page.after_number()) is not None:
         query = query.where(RewardRow.sequence < after)
     rows = list(session.scalars(query))

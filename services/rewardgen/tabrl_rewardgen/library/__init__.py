@@ -3,6 +3,7 @@
 Turns a prompt into reward source for a known robot, without any LLM, and says what it left out.
 """
 
+from tabrl_rewardgen.library.approaches import approach
 from tabrl_rewardgen.library.writing import BehaviourUnknown, LibraryReward, write
 
-__all__ = ["BehaviourUnknown", "LibraryReward", "write"]
+__all__ = ["BehaviourUnknown", "LibraryReward", "approach", "write"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tabrl_simulation.rewards.robot import Robot
 
+from tabrl_rewardgen.library.draft import Draft
 from tabrl_rewardgen.library.families import Family, family_of
 from tabrl_rewardgen.library.lexicon import CONCEPTS, TITLES
 from tabrl_rewardgen.library.reading import Wish, read
@@ -39,13 +40,20 @@ class BehaviourUnknown(Exception):
 
 @dataclass(frozen=True)
 class LibraryReward:
-    """Reward source by the library, with the weight and purpose of each term, and what it makes of the prompt."""
+    """Reward source by the library, with the weight and purpose of each term, and what it makes of the prompt.
+
+    `draft` is what it was made of, `check` a check on the motion that holds when the wish is fulfilled, or empty.
+    """
 
     source: str
     weights: Mapping[str, float]
     term_explanations: Mapping[str, str]
     explanation: str
     left_out: tuple[str, ...]
+    draft: Draft
+    name: str = ""
+    expected_behaviour: str = ""
+    check: str = ""
 
 
 def write(prompt: str, robot: Robot) -> LibraryReward:
@@ -72,6 +80,9 @@ def write(prompt: str, robot: Robot) -> LibraryReward:
         term_explanations={term.name: term.explanation for term in draft.terms},
         explanation=f"Understood: {draft.summary} Written by the built-in library, without an LLM.",
         left_out=(*wish.left_out, *missed),
+        draft=draft,
+        expected_behaviour=draft.summary,
+        check=draft.check,
     )
 
 

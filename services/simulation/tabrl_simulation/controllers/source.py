@@ -140,7 +140,7 @@ def compose(
     def tick(*args: Any) -> list[Any]:
         values = dict(zip(names, args, strict=True))
         results = _tick(values, step=step, policy=policy, terms=terms, reward=reward, action_repeat=action_repeat)
-        results |= _remembered(values, reads, feet, environment.control_period_secs)
+        results |= _remembered(values, reads, feet, environment)
         output_names[:] = results  # as a dict, JAX would hand them back sorted
         return list(results.values())
 
@@ -222,7 +222,7 @@ def _tick(
     }
 
 
-def _remembered(values: Values, reads: Sequence[str], feet: Sequence[Foot], period_secs: float) -> dict[str, Any]:
+def _remembered(values: Values, reads: Sequence[str], feet: Sequence[Foot], environment: Environment) -> dict[str, Any]:
     """Returns what a reward is to remember of this tick, by graph output name."""
     first = values[_CARRY + TICK] == 0
     kept: dict[str, Any] = {}
@@ -230,9 +230,8 @@ def _remembered(values: Values, reads: Sequence[str], feet: Sequence[Foot], peri
         kept[f"next.{EARLIER_ACTION}"] = values[_CARRY + ACTION]
     if AIR_TIME in reads:
         before = values[_CARRY + AIR_TIMES]
-        after = contact.air_times_after(
-            feet, before, values[_DATA + "geom_xpos"], values[_DATA + "geom_xmat"], period_secs
-        )
+        geoms = (values[_DATA + name] for name in ("geom_xpos", "geom_xmat"))
+        after = contact.air_times_after(feet, before, *geoms, environment.control_period_secs)
         kept[f"next.{AIR_TIMES}"] = jnp.where(first, before, after)
     return kept
 

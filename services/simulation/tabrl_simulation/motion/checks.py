@@ -31,11 +31,13 @@ from numpy.typing import NDArray
 
 from tabrl_simulation.motion.recording import SETTLED_AFTER_SECS, Recording
 
-__all__ = ["Check", "CheckError"]
+__all__ = ["Check", "CheckError", "Judgement"]
 
 _ALL: Final = "all:"
 _LONGEST: Final = 2_000
 _FEWEST_SAMPLES: Final = 10
+_ALMOST: Final = 0.99
+_MARGIN: Final = 0.1
 _OPERATORS: Final[Mapping[type, Callable[[Any, Any], Any]]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -51,6 +53,21 @@ _OPERATORS: Final[Mapping[type, Callable[[Any, Any], Any]]] = {
 
 class CheckError(ValueError):
     """A check cannot be read, or names what the robot does not have; the message says what."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a check says of a motion.
+
+    Attributes:
+        holds: whether it holds.
+        score: 1 where it holds, else how near the motion comes to it, from 0 to below 1.
+        sides: the sides of its comparisons that are no constants, by their text.
+    """
+
+    holds: bool
+    score: float
+    sides: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -82,6 +99,22 @@ class Check:
             raise
         except (ArithmeticError, IndexError, TypeError, ValueError) as error:
             raise CheckError(f"{self.text!r} cannot be computed: {error}") from error
+
+    def judged(self, recording: Recording) -> Judgement:
+        """Tells how near a motion comes to the check, which `holds` does not: a search needs to know what is better.
+
+        Raises:
+            CheckError: as `holds`.
+        """
+        if not self.holds(recording):
+            seen = recording if self.text.startswith(_ALL) else recording.since(SETTLED_AFTER_SECS)
+            if seen.samples < _FEWEST_SAMPLES:
+                return Judgement(False, 0.0, {})
+            reader = _Reader(seen)
+            # Just short of 1: a motion for which the check does not hold is never as good as one for which it does.
+            return Judgement(False, _ALMOST * _nearness(reader, self._tree()), reader.sides(self._tree()))
+        seen = recording if self.text.startswith(_ALL) else recording.since(SETTLED_AFTER_SECS)
+        return Judgement(True, 1.0, _Reader(seen).sides(self._tree()))
 
     def _tree(self) -> ast.expr:
         text = self.text.removeprefix(_ALL).strip()
@@ -146,6 +179,16 @@ class _Reader:
                 return self._array(of).sum(axis=tuple(int(self.value(each)) for each in arguments) or None)
         raise CheckError(f"{ast.unparse(node)[:200]!r} is nothing that a check can compute")
 
+    def sides(self, tree: ast.expr) -> dict[str, float]:
+        """Returns the sides of all comparisons that are numbers and no constants, by their text."""
+        found = {}
+        for node in ast.walk(tree):
+            for side in (node.left, *node.comparators) if isinstance(node, ast.Compare) else ():
+                value = self.value(side)
+                if not isinstance(side, ast.Constant | ast.UnaryOp) and np.ndim(value) == 0 and np.isfinite(value):
+                    found[ast.unparse(side)] = float(value)
+        return found
+
     def _array(self, node: ast.expr) -> NDArray[np.float64]:
         return np.asarray(self.value(node), np.float64)
 
@@ -180,6 +223,27 @@ class _Reader:
         length = np.linalg.norm(ahead, axis=1)
         along = (self._recording.velocities[:, body, :2] * ahead).sum(1)
         return np.asarray(along / np.maximum(length, 1e-6))
+
+
+def _nearness(reader: _Reader, node: ast.expr) -> float:
+    """Returns how near an expression comes to being true, from 0 to 1: comparisons by how far their sides miss."""
+    match node:
+        case ast.BoolOp(op=ast.And(), values=values):
+            return float(np.mean([_nearness(reader, each) for each in values]))
+        case ast.BoolOp(op=ast.Or(), values=values):
+            return max(_nearness(reader, each) for each in values)
+        case ast.Compare(left=first, ops=ops, comparators=others):
+            values = [reader.value(each) for each in (first, *others)]
+            pairs = zip(ops, itertools.pairwise(values), strict=True)
+            return min(_met(_OPERATORS[type(op)], *pair) for op, pair in pairs)
+    return float(bool(reader.value(node)))
+
+
+def _met(compare: Callable[[Any, Any], Any], left: Any, right: Any) -> float:
+    if compare(left, right):
+        return 1.0
+    miss = abs(float(left) - float(right))
+    return float(np.exp(-miss / (abs(float(right)) + _MARGIN))) if np.isfinite(miss) else 0.0
 
 
 def _dominant_hz(signal: NDArray[np.float64], period_secs: float) -> float:

@@ -1,0 +1,186 @@
+"""Trains briefly for a reward through the Trainer, and measures the robot that comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
+from tabrl.rewardgen.v1 import rewardgen_pb2
+from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
+from tabrl_chassis import processes
+from tabrl_chassis.artifacts import ArtifactStore
+from tabrl_chassis.client import call
+from tabrl_chassis.errors import TabrlError, invalid_field
+from tabrl_simulation.motion.measure import Measures
+
+__all__ = ["Rehearsal", "Rehearsed"]
+
+_EVERY_SECS: Final = 1.0
+_SHARE_OF_DEFAULT: Final = 1 / 3
+_EXPORT_SECS: Final = 120.0
+_MEASURE_SECS: Final = 180.0
+_ENDED: Final = (trainer_pb2.RUN_STATE_SUCCEEDED, trainer_pb2.RUN_STATE_FAILED, trainer_pb2.RUN_STATE_CANCELLED)
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """What came of a training: the run, its last policy, and what the robot did."""
+
+    run: trainer_pb2.Run
+    policy_id: str
+    measured: Measures
+
+
+class Rehearsal:
+    """Speaks with the Trainer and the Exporter."""
+
+    def __init__(self, trainer: grpc.aio.Channel, exporter: grpc.aio.Channel, artifacts: ArtifactStore) -> None:
+        """Train and export behind these channels."""
+        self._trainer = trainer_pb2_grpc.TrainerServiceStub(trainer)
+        self._exporter = exporter_pb2_grpc.ExporterServiceStub(exporter)
+        self._artifacts = artifacts
+        self._one_measure = asyncio.Semaphore(1)
+
+    async def run(self, run_id: str) -> trainer_pb2.Run:
+        """Return a run.
+
+        Raises:
+            TabrlError: RUN_NOT_FOUND, SERVICE_UNAVAILABLE.
+        """
+        response = await call(self._trainer.GetRun, trainer_pb2.GetRunRequest(run_id=run_id), service="trainer")
+        return response.run
+
+    async def rehearse(
+        self,
+        reward: rewardgen_pb2.Reward,
+        weights: Mapping[str, float],
+        check: str,
+        *,
+        env_steps: int,
+        begun: Callable[[str], None],
+    ) -> Rehearsed:
+        """Train for a reward and measure; a caller who is cancelled cancels the training.
+
+        Args:
+            reward: what to train for.
+            weights: of its terms.
+            check: by which the motion is judged.
+            env_steps: control steps of the training; 0 for a third of the environment's default.
+            begun: told the id of the run.
+
+        Raises:
+            TabrlError: the run could not be begun or failed, its policy was refused, or the check cannot be computed.
+        """
+        spec = _spec(reward, weights, env_steps or await self._short(reward))
+        response = await call(self._trainer.CreateRun, trainer_pb2.CreateRunRequest(spec=spec), service="trainer")
+        run_id = response.run.run_id
+        begun(run_id)
+        try:
+            run, policy_id = await self._trained(run_id)
+        except asyncio.CancelledError:
+            await self._cancelled(run_id)
+            raise
+        return Rehearsed(run, policy_id, await self._measured(reward.environment_id, policy_id, check))
+
+    async def _short(self, reward: rewardgen_pb2.Reward) -> int:
+        spec = trainer_pb2.RunSpec(environment_id=reward.environment_id)
+        estimate = await call(self._trainer.EstimateRun, trainer_pb2.EstimateRunRequest(spec=spec), service="trainer")
+        return max(1_000, round(_SHARE_OF_DEFAULT * estimate.settings.env_steps))
+
+    async def _trained(self, run_id: str) -> tuple[trainer_pb2.Run, str]:
+        """Return the run once it has ended and its last policy is published."""
+        waited = 0.0
+        while True:
+            run = await self.run(run_id)
+            if run.state in _ENDED:
+                if run.state != trainer_pb2.RUN_STATE_SUCCEEDED:
+                    raise _failed(run)
+                last = run.checkpoints[-1] if run.checkpoints else trainer_pb2.Checkpoint()
+                if last.policy_id:
+                    return run, last.policy_id
+                if last.HasField("refusal"):
+                    raise TabrlError(grpc.StatusCode.FAILED_PRECONDITION, last.refusal.reason, last.refusal.message)
+                if waited >= _EXPORT_SECS:
+                    raise TabrlError(
+                        grpc.StatusCode.UNAVAILABLE,
+                        "SERVICE_UNAVAILABLE",
+                        f"The policy of {run_id} was not exported in {_EXPORT_SECS:g} s; is the Exporter up?",
+                    )
+                waited += _EVERY_SECS
+            await asyncio.sleep(_EVERY_SECS)
+
+    async def _cancelled(self, run_id: str) -> None:
+        request = trainer_pb2.CancelRunRequest(run_id=run_id)
+        try:
+            await asyncio.shield(call(self._trainer.CancelRun, request, service="trainer"))
+        except TabrlError:
+            return  # it has ended by itself, or the Trainer is gone: nothing more can be done from here
+
+    async def _measured(self, environment_id: str, policy_id: str, check: str) -> Measures:
+        request = exporter_pb2.GetPolicyRequest(policy_id=policy_id)
+        policy = (await call(self._exporter.GetPolicy, request, service="exporter")).policy
+        async with self._one_measure:
+            with tempfile.TemporaryDirectory() as folder:
+                controller, manifest = Path(folder) / "controller.onnx", Path(folder) / "manifest.json"
+                for path, artifact in ((controller, policy.controller), (manifest, policy.manifest)):
+                    path.write_bytes(await asyncio.to_thread(self._artifacts.read, artifact.sha256))
+                said = await _said_by_measure(environment_id, controller, manifest, check)
+        if "refused" in said:
+            raise invalid_field("check", str(said["refused"]))
+        return Measures(int(said["held"]), int(said["rollouts"]), float(said["score"]), said["measures"])
+
+
+async def _said_by_measure(environment_id: str, controller: Path, manifest: Path, check: str) -> dict[str, Any]:
+    child = await processes.start_python(
+        ["-m", "tabrl_simulation.motion.measure", environment_id, str(controller), str(manifest), check],
+        niceness=5,
+        environment={"JAX_PLATFORMS": "cpu"},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(_MEASURE_SECS):
+            output, _ = await child.communicate()
+        if child.returncode == 0:
+            said: dict[str, Any] = json.loads(output.decode().strip().splitlines()[-1])
+            return said
+    except TimeoutError:
+        pass
+    finally:
+        await processes.stop(child, grace_secs=1.0)
+    raise TabrlError(
+        grpc.StatusCode.UNAVAILABLE, "MEASURE_FAILED", "The trained robot could not be measured; try again."
+    )
+
+
+def _spec(reward: rewardgen_pb2.Reward, weights: Mapping[str, float], env_steps: int) -> trainer_pb2.RunSpec:
+    return trainer_pb2.RunSpec(
+        environment_id=reward.environment_id,
+        reward=trainer_pb2.RewardRef(
+            reward_id=reward.reward_id,
+            program_sha256=reward.program.sha256,
+            onnx_sha256=reward.onnx.sha256,
+            weights=weights,
+        ),
+        settings=trainer_pb2.TrainingSettings(env_steps=env_steps),
+        title=reward.name or reward.prompt,
+    )
+
+
+def _failed(run: trainer_pb2.Run) -> TabrlError:
+    if run.state == trainer_pb2.RUN_STATE_CANCELLED:
+        return TabrlError(
+            grpc.StatusCode.ABORTED,
+            "RUN_CANCELLED",
+            f"The training {run.run_id} was cancelled.",
+            metadata={"run_id": run.run_id},
+        )
+    return TabrlError(grpc.StatusCode.ABORTED, run.error.reason or "INTERNAL", run.error.message)

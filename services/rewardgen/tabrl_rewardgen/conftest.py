@@ -15,9 +15,11 @@ import pytest_asyncio
 from tabrl.rewardgen.v1 import rewardgen_pb2_grpc
 from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
 from tabrl.type.v1 import tensor_pb2
+from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.service import started
 from tabrl_simulation import environments
 from tabrl_simulation.rewards.from_model import robot_of
+from tabrl_simulation.rewards.real_states import record_states
 
 from tabrl_rewardgen.config import Config
 from tabrl_rewardgen.service import SERVICE
@@ -35,6 +37,7 @@ def robot_named(environment_id):
 def _playground_is_imported():
     """Import Playground before a call waits for Scene: on a busy machine that takes longer than the call's deadline."""
     robot_named("CartpoleBalance")
+    recorded_states("CartpoleBalance")
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +58,16 @@ def environment_message(environment_id):
         ],
         sites=robot.sites,
         geoms=robot.geoms,
+        feet=[
+            scene_pb2.Foot(
+                name=foot.name,
+                geoms=[
+                    scene_pb2.FootGeom(index=geom.index, half_m=geom.half_m, radius_m=geom.radius_m)
+                    for geom in foot.geoms
+                ],
+            )
+            for foot in robot.feet
+        ],
     )
     for joint in robot.joints:
         structure.joints.add(
@@ -72,12 +85,31 @@ def environment_message(environment_id):
         structure=structure,
         timing=scene_pb2.Timing(control_period_secs=robot.control_period_secs),
         action_size=robot.action_size,
+        command_size=robot.command_size,
         arrays=[tensor_pb2.TensorSpec(name=name, shape=shape) for name, shape in robot.arrays.items()],
     )
 
 
+@functools.cache
+def recorded_states(environment_id):
+    """Return the file of a robot's real states, a few."""
+    return record_states(environments.load(environment_id), episodes=4, steps=32).to_bytes()
+
+
 class Scene(scene_pb2_grpc.SceneServiceServicer):
-    """The one method of Scene that RewardGen calls."""
+    """The methods of Scene that RewardGen calls. Only CartpoleBalance's states were recorded."""
+
+    def __init__(self, artifacts):
+        """Keep states in RewardGen's own store."""
+        self._artifacts = artifacts
+
+    async def GetRealStates(self, request, context):
+        """Return real states, or say that they are being recorded."""
+        if request.environment_id != "CartpoleBalance":
+            return scene_pb2.GetRealStatesResponse(state=scene_pb2.REAL_STATES_STATE_FAILED)
+        states = await asyncio.to_thread(recorded_states, request.environment_id)
+        kept = self._artifacts.put(states, "application/vnd.tabrl.real-states")
+        return scene_pb2.GetRealStatesResponse(state=scene_pb2.REAL_STATES_STATE_READY, states=kept)
 
     async def GetEnvironment(self, request, context):
         """Describe a real environment."""
@@ -99,7 +131,8 @@ class Scene(scene_pb2_grpc.SceneServiceServicer):
 async def rewardgen(data, **options):
     """Run RewardGen and its Scene; yield a stub."""
     scene = grpc.aio.server()
-    scene_pb2_grpc.add_SceneServiceServicer_to_server(Scene(), scene)
+    artifacts = ArtifactStore(data / "artifacts")
+    scene_pb2_grpc.add_SceneServiceServicer_to_server(Scene(artifacts), scene)
     port = scene.add_insecure_port("127.0.0.1:0")
     await scene.start()
     config = Config(data=data, scene_address=f"127.0.0.1:{port}", drain_secs=0.1, **options)

@@ -199,16 +199,18 @@ def test_every_behaviour_of_every_family_is_a_reward(robot):
 
 def test_terms_are_sensible_and_finite_in_the_states_robots_are_in(robot):
     # given every understood prompt, when its reward is traced, then no remark is made on any term
+    from tabrl_simulation.rewards.inputs import shapes
     from tabrl_simulation.rewards.tracing import trace
     from tabrl_simulation.rewards.verification import verify
 
     for environment_id, prompt, *_ in UNDERSTOOD[::4]:
         which = robot(environment_id)
         traced = trace(write(prompt, which).source, which)
-        inputs = {name: which.arrays[name] for name in traced.inputs}
+        readable = shapes(which)
+        inputs = {name: readable[name] for name in traced.inputs}
         identity = (which.environment_id, which.environment_fingerprint)
         header = ProgramHeader(*identity, inputs, which.action_size, traced.uses_action, traced.terms)
-        assert verify(pack(header, traced.exported), traced.onnx, which, {}) == []
+        assert verify(pack(header, traced.exported), traced.onnx, which, {}).remarks == []
 
 
 def test_manners_change_the_price_of_control(robot):

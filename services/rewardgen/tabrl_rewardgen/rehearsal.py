@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
@@ -18,7 +18,9 @@ from tabrl_chassis import processes
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.client import call
 from tabrl_chassis.errors import TabrlError, invalid_field
-from tabrl_simulation.motion.measure import Measures
+
+if TYPE_CHECKING:
+    from tabrl_simulation.motion.measure import Measures
 
 __all__ = ["Rehearsal", "Rehearsed"]
 
@@ -134,6 +136,8 @@ class Rehearsal:
                 said = await _said_by_measure(environment_id, controller, manifest, check)
         if "refused" in said:
             raise invalid_field("check", str(said["refused"]))
+        from tabrl_simulation.motion.measure import Measures
+
         return Measures(int(said["held"]), int(said["rollouts"]), float(said["score"]), said["measures"])
 
 

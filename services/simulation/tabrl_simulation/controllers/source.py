@@ -230,8 +230,8 @@ def _remembered(values: Values, reads: Sequence[str], feet: Sequence[Foot], envi
         kept[f"next.{EARLIER_ACTION}"] = values[_CARRY + ACTION]
     if AIR_TIME in reads:
         before = values[_CARRY + AIR_TIMES]
-        geoms = (values[_DATA + name] for name in ("geom_xpos", "geom_xmat"))
-        after = contact.air_times_after(feet, before, *geoms, environment.control_period_secs)
+        xpos, xmat = (values[_DATA + name] for name in ("geom_xpos", "geom_xmat"))
+        after = contact.air_times_after(feet, before, xpos, xmat, environment.control_period_secs)
         kept[f"next.{AIR_TIMES}"] = jnp.where(first, before, after)
     return kept
 

@@ -95,7 +95,8 @@ class RealStates:
         """Returns the file, read back by `from_bytes`."""
         file = io.BytesIO()
         kept = {_ACTION: self.action, COMMAND: self.command, AIR_TIME: self.air_time, _COUNTS: self.counts}
-        np.savez(file, **{**self.arrays, **kept})
+        everything: dict[str, Any] = {**self.arrays, **kept}
+        np.savez(file, **everything)
         return file.getvalue()
 
     @classmethod

@@ -20,6 +20,7 @@ from tabrl_cli import evaluation, scenes
 from tabrl_cli.connection import DEFAULT_GATEWAY, Connection
 from tabrl_cli.console import Output, count
 from tabrl_cli.errors import EXIT_INTERRUPTED, CallError
+from tabrl_cli.improvement import auto_improve, generate_approaches
 from tabrl_cli.progress import reached_return
 from tabrl_cli.reward import generate_reward
 from tabrl_cli.training import Backend, run_spec, start_run, watch_to_the_end
@@ -89,6 +90,57 @@ def try_prompt(  # noqa: PLR0917
         )
         run = start_run(session.connection, session.output, spec)
         _watch(session, run)
+
+
+@app.command("approaches")
+def approaches(  # noqa: PLR0917
+    prompt: Annotated[str, typer.Argument(help="The behaviour in words.")],
+    environment_id: Annotated[str, typer.Option("--env", help="Environment, such as CartpoleBalance.")],
+    number: Annotated[int, typer.Option("--count", min=1, max=6, help="How many rewards to write.")] = 3,
+    model: Annotated[str, typer.Option(help="Who writes them; `tabrl models` lists them.")] = "",
+    gateway: Gateway = DEFAULT_GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """Write several different rewards for a prompt, each with what to expect of it."""
+    with _session(gateway, as_json) as session:
+        generate_approaches(
+            session.connection,
+            session.output,
+            prompt=prompt,
+            environment_id=environment_id,
+            model=model,
+            number=number,
+        )
+
+
+@app.command("improve")
+def improve(  # noqa: PLR0917
+    prompt: Annotated[str, typer.Argument(help="The behaviour in words.")],
+    environment_id: Annotated[str, typer.Option("--env", help="Environment, such as CartpoleBalance.")],
+    check: Annotated[str, typer.Option(help="What the motion is judged by, such as \"mean(up('pole')) > 0.9\".")] = "",
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="How often to write, train and measure.")] = 3,
+    candidates: Annotated[int, typer.Option(min=1, max=6, help="Rewards in each round.")] = 2,
+    steps: Annotated[int, typer.Option(min=0, help="Control steps of each training; 0 for a third of usual.")] = 0,
+    secs: Annotated[float, typer.Option(min=0.0, help="What all may take, in seconds; 0 for no limit.")] = 0.0,
+    usd: Annotated[float, typer.Option(min=0.0, help="What the LLM may cost, in US dollars; 0 for no limit.")] = 0.0,
+    model: Annotated[str, typer.Option(help="Who writes them; `tabrl models` lists them.")] = "",
+    gateway: Gateway = DEFAULT_GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """Write rewards, train for each, measure the robot, and write better ones; keep the best by what it did."""
+    with _session(gateway, as_json) as session:
+        request = rewardgen_pb2.AutoImproveRequest(
+            prompt=prompt,
+            environment_id=environment_id,
+            model=model,
+            check=check,
+            rounds=rounds,
+            candidates=candidates,
+            env_steps=steps,
+            budget_secs=secs,
+            budget_usd=usd,
+        )
+        auto_improve(session.connection, session.output, request)
 
 
 @app.command("watch")

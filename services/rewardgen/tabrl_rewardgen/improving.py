@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
 from tabrl.rewardgen.v1 import rewardgen_pb2
+from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.errors import TabrlError, invalid_field
 from tabrl_simulation.rewards.robot import Robot
 
@@ -29,6 +30,7 @@ _DEFAULT_CANDIDATES: Final = 2
 _FIRST_WEIGHTS: Final = 0.25
 _LARGEST_FACTOR: Final = 8.0
 _SEED: Final = 0
+_PROGRESS_EVERY_SECS: Final = 10.0
 
 Event = rewardgen_pb2.AutoImproveResponse
 Keep = Callable[[Written, str], Awaitable[rewardgen_pb2.Reward]]
@@ -216,21 +218,26 @@ class _Loop:
         if tried and not self._check:
             raise invalid_field("check", "the reward's author gave none; say by which check the motion is judged")
         events: asyncio.Queue[Event | None] = asyncio.Queue()
+        runs: dict[str, trainer_pb2.Run] = {}
+        begun_runs: set[str] = set()
 
         async def rehearse(reward: rewardgen_pb2.Reward, weights: Mapping[str, float]) -> None:
-            def begun(run_id: str) -> None:
-                events.put_nowait(
-                    Event(round=number, run=rewardgen_pb2.ImprovementRun(reward_id=reward.reward_id, run_id=run_id))
-                )
+            def told(run: trainer_pb2.Run) -> None:
+                if run.run_id not in begun_runs:
+                    begun_runs.add(run.run_id)
+                    begun = rewardgen_pb2.ImprovementRun(reward_id=reward.reward_id, run_id=run.run_id)
+                    events.put_nowait(Event(round=number, run=begun))
+                runs[run.run_id] = run
 
             try:
                 rehearsed = await self._rehearsal.rehearse(
-                    reward, weights, self._check, env_steps=self._goal.env_steps, begun=begun
+                    reward, weights, self._check, env_steps=self._goal.env_steps, told=told
                 )
             except TabrlError as error:
                 self._error = self._error or error
                 events.put_nowait(Event(round=number, failure=_failure(error)))
                 return
+            runs.pop(rehearsed.run.run_id, None)
             outcome = _Outcome(reward, weights, rehearsed)
             if self._best is None or outcome.rank > self._best.rank:
                 self._best = outcome
@@ -246,7 +253,14 @@ class _Loop:
 
         rehearsing = asyncio.create_task(all_of_them())
         try:
-            while (event := await events.get()) is not None:
+            while True:
+                try:
+                    event = await asyncio.wait_for(events.get(), _PROGRESS_EVERY_SECS)
+                except TimeoutError:
+                    yield Event(round=number, stage=_progress(runs.values()))
+                    continue
+                if event is None:
+                    break
                 yield event
             await rehearsing
         finally:
@@ -272,6 +286,20 @@ class _Loop:
             return False
         measured = self._best.rehearsed.measured
         return measured.held == measured.rollouts
+
+
+def _progress(runs: Iterable[trainer_pb2.Run]) -> str:
+    parts = []
+    for run in runs:
+        share = run.metrics.env_steps / max(1, run.spec.settings.env_steps)
+        reached = f", return {run.metrics.episode_return:.4g}" if run.metrics.HasField("episode_return") else ""
+        if run.state == trainer_pb2.RUN_STATE_QUEUED:
+            parts.append(f"{run.run_id} waits for a free slot")
+        elif run.state == trainer_pb2.RUN_STATE_SUCCEEDED:
+            parts.append(f"{run.run_id} is trained, its robot is measured")
+        else:
+            parts.append(f"{run.run_id} at {100 * share:.0f} %{reached}")
+    return "; ".join(parts) or "the trainings are being prepared"
 
 
 def _failure(error: TabrlError) -> rewardgen_pb2.ApproachFailure:

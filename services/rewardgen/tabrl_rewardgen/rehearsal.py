@@ -66,7 +66,7 @@ class Rehearsal:
         check: str,
         *,
         env_steps: int,
-        begun: Callable[[str], None],
+        told: Callable[[trainer_pb2.Run], None],
     ) -> Rehearsed:
         """Train for a reward and measure; a caller who is cancelled cancels the training.
 
@@ -75,7 +75,7 @@ class Rehearsal:
             weights: of its terms.
             check: by which the motion is judged.
             env_steps: control steps of the training; 0 for a third of the environment's default.
-            begun: told the id of the run.
+            told: given the run when it begins and again and again while it goes on.
 
         Raises:
             TabrlError: the run could not be begun or failed, its policy was refused, or the check cannot be computed.
@@ -83,9 +83,9 @@ class Rehearsal:
         spec = _spec(reward, weights, env_steps or await self._short(reward))
         response = await call(self._trainer.CreateRun, trainer_pb2.CreateRunRequest(spec=spec), service="trainer")
         run_id = response.run.run_id
-        begun(run_id)
+        told(response.run)
         try:
-            run, policy_id = await self._trained(run_id)
+            run, policy_id = await self._trained(run_id, told)
         except asyncio.CancelledError:
             await self._cancelled(run_id)
             raise
@@ -96,11 +96,12 @@ class Rehearsal:
         estimate = await call(self._trainer.EstimateRun, trainer_pb2.EstimateRunRequest(spec=spec), service="trainer")
         return max(1_000, round(_SHARE_OF_DEFAULT * estimate.settings.env_steps))
 
-    async def _trained(self, run_id: str) -> tuple[trainer_pb2.Run, str]:
+    async def _trained(self, run_id: str, told: Callable[[trainer_pb2.Run], None]) -> tuple[trainer_pb2.Run, str]:
         """Return the run once it has ended and its last policy is published."""
         waited = 0.0
         while True:
             run = await self.run(run_id)
+            told(run)
             if run.state in _ENDED:
                 if run.state != trainer_pb2.RUN_STATE_SUCCEEDED:
                     raise _failed(run)

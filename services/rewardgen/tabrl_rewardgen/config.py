@@ -26,6 +26,11 @@ class Config(ServiceConfig):
     llm_api_base: str = option(
         "address of the OpenAI-compatible endpoint of the openai/ models; empty for OpenAI's own", ""
     )
+    llm_secrets_file: str = option(
+        "file with the providers' keys as lines NAME=value, readable by its owner alone; empty for the environment's",
+        "",
+    )
+    llm_idle_secs: float = option("how long a model may say nothing in the middle of an answer", 45.0)
     llm_timeout_secs: float = option("how long one answer of a model may take", 120.0)
     llm_attempts: int = option("how often a model may try, repairs included", 4)
     llm_daily_budget_usd: float = option(

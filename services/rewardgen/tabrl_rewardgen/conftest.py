@@ -5,7 +5,11 @@ import asyncio
 import contextlib
 import functools
 import json
+import socket
+import struct
 import threading
+import time
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -160,6 +164,7 @@ class ModelServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers = []
         self.requests = []
+        self.keys = set()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -169,10 +174,23 @@ class ModelServer(ThreadingHTTPServer):
 
     def play(self, *answers):
         """Answer the next requests with these texts, or with (status, body) pairs."""
-        self.answers, self.requests = list(answers), []
+        self.answers, self.requests, self.keys = list(answers), [], set()
+
+
+@dataclass(frozen=True)
+class Told:
+    """An answer that does not simply come: it stalls or breaks off before a piece, or ends for a reason."""
+
+    text: str = ""
+    finish: str = "stop"
+    stalls_at: int = -1
+    stalls_secs: float = 0.0
+    breaks_at: int = -1
 
 
 class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
     def log_message(self, *_):
         """Say nothing."""
 
@@ -180,11 +198,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Stream the next answer as server-sent events, 24 characters at a time, as the relay that recorded it did."""
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.server.requests.append(request)
+        self.server.keys.add(self.headers["authorization"])
         answer = self.server.answers.pop(0) if len(self.server.answers) > 1 else self.server.answers[0]
         if isinstance(answer, tuple):
-            status, body = answer
+            status, body, *headers = answer
             data = json.dumps(body).encode()
             self.send_response(status)
+            for name, value in headers[0].items() if headers else ():
+                self.send_header(name, value)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(data)))
             self.end_headers()
@@ -192,17 +213,38 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": request["model"]}
-        pieces = [answer[start : start + 24] for start in range(0, len(answer), 24)]
-        for piece in pieces:
+        told = answer if isinstance(answer, Told) else Told(answer)
+        pieces = [told.text[start : start + 24] for start in range(0, len(told.text), 24)]
+        for number, piece in enumerate(pieces):
+            if number == told.stalls_at:
+                time.sleep(told.stalls_secs)
+            if number == told.breaks_at:
+                self._break()
+                return
             self._event({**head, "choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]})
         usage = {"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200}
-        self._event({**head, "usage": usage, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-        self.wfile.write(b"data: [DONE]\n\n")
+        self._event({**head, "usage": usage, "choices": [{"index": 0, "delta": {}, "finish_reason": told.finish}]})
+        self._event_text(b"[DONE]")
+        self._chunk(b"")
 
     def _event(self, body):
-        self.wfile.write(b"data: " + json.dumps(body).encode() + b"\n\n")
+        self._event_text(json.dumps(body).encode())
+
+    def _event_text(self, text):
+        self._chunk(b"data: " + text + b"\n\n")
+
+    def _chunk(self, data):
+        """Write a chunk of HTTP's chunked coding, so that an answer that breaks off can be told from one that ends."""
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+    def _break(self):
+        """Reset the connection in the middle of an answer."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.connection.close()
 
 
 def recorded(name):

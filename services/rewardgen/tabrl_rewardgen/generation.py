@@ -38,6 +38,7 @@ __all__ = [
 _PHASES = rewardgen_pb2.GenerationPhase
 # A reward can do without; whoever waits for one should not wait long for what it is only tried on.
 _WAIT_FOR_STATES_SECS = 10.0
+_CUT_OFF = Diagnostic("answer-cut-off", 0, 0, "the answer was cut off at its limit of tokens", "answer more briefly")
 # What another model may do better. A budget is for all of them.
 _ANOTHER_MODEL_MAY = frozenset(
     {
@@ -45,6 +46,7 @@ _ANOTHER_MODEL_MAY = frozenset(
         "PROVIDER_TIMEOUT",
         "PROVIDER_RATE_LIMITED",
         "PROVIDER_AUTHENTICATION",
+        "PROVIDER_REFUSED",
         "PROVIDER_ANSWER_UNUSABLE",
     }
 )
@@ -181,11 +183,11 @@ async def _by_model(workshop: Workshop, assignment: Assignment, model: str) -> A
         again = f" (attempt {attempt})" if attempt > 1 else ""
         yield stage(_PHASES.GENERATION_PHASE_WRITING, f"asking {model}{again}")
         source = SourceStream()
-        text = ""
+        text, cut_off = "", False
         async with aclosing(llm.ask(config, model, messages)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, llm.Completion):
-                    text = piece.text
+                    text, cut_off = piece.text, piece.cut_off
                     usage = usage.plus(piece.usage)
                     _count(model, piece.usage)
                     await ledger.add(model, piece.usage)
@@ -194,7 +196,7 @@ async def _by_model(workshop: Workshop, assignment: Assignment, model: str) -> A
         answer: Answer | None = None
         try:
             yield stage(_PHASES.GENERATION_PHASE_CHECKING, "checking the source against the reward language")
-            answer = await asyncio.to_thread(parse_answer, text)
+            answer = await asyncio.to_thread(_read, text, cut_off)
             yield stage(_PHASES.GENERATION_PHASE_SEALING, "tracing and sealing the reward")
             pool.warm()
             compiled = await sealed(workshop, answer.source, robot, wait_secs=_WAIT_FOR_STATES_SECS)
@@ -224,6 +226,13 @@ async def _by_model(workshop: Workshop, assignment: Assignment, model: str) -> A
             # Only the last attempt stays in the conversation: it grows no longer with each repair.
             messages = [*messages[:2], {"role": "assistant", "content": text[:20_000] or "(nothing)"}, refused]
     raise _unusable(config, model, remarks)
+
+
+def _read(text: str, cut_off: bool) -> Answer:
+    """Return the answer in a text; one that was cut off has lost what came last, whatever can be read of it."""
+    if cut_off:
+        raise RewardRejected([_CUT_OFF])
+    return parse_answer(text)
 
 
 def usable_check(text: str) -> str:

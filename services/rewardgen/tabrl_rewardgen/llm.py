@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -14,11 +15,18 @@ from tabrl_chassis.errors import TabrlError
 
 from tabrl_rewardgen.config import Config
 from tabrl_rewardgen.prompting import ANSWER_SCHEMA, Message
+from tabrl_rewardgen.secrets import key_for, read_secrets, redacted
 
 __all__ = ["Completion", "Usage", "ask"]
 
 _LONGEST_ANSWER = 200_000
+_DECLINES = re.compile(
+    r"\W*(?:i['\u2019]?m sorry|i am sorry|sorry|i can['\u2019]t|i cannot|i won['\u2019]t|as an ai|"
+    r"i(?: am|['\u2019]m) (?:not able|unable))\b",
+    re.IGNORECASE,
+)
 _RATE_LIMIT_WAIT_SECS = 20.0
+_LONGEST_WAIT_SECS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -44,43 +52,118 @@ class Usage:
 
 @dataclass(frozen=True)
 class Completion:
-    """The end of an answer: its whole text, and what it cost."""
+    """The end of an answer: its whole text, what it cost, and whether it was cut off at the limit of tokens."""
 
     text: str
     usage: Usage
+    cut_off: bool = False
 
 
 async def ask(config: Config, model: str, messages: Sequence[Message]) -> AsyncGenerator[str | Completion, None]:
     """Yield a model's answer piece by piece, and its `Completion` last.
 
+    Where an answer breaks off, what it cost until then is yielded as a `Completion` without text before the error.
+
     Raises:
-        TabrlError: PROVIDER_AUTHENTICATION, PROVIDER_RATE_LIMITED, PROVIDER_TIMEOUT or PROVIDER_FAILED, in the
-            provider's words.
+        TabrlError: PROVIDER_AUTHENTICATION, PROVIDER_RATE_LIMITED, PROVIDER_REFUSED, PROVIDER_TIMEOUT or
+            PROVIDER_FAILED, in the provider's words.
     """
     litellm = await asyncio.to_thread(_litellm)
-    pieces: list[str] = []
-    length = 0
+    said = _Said()
+    failure: TabrlError | None = None
     try:
         async with asyncio.timeout(config.llm_timeout_secs):
             stream = await litellm.acompletion(**_request(litellm, config, model, messages))
-            usage = None
             # An answer that is given up, by us or by who asked, must not go on to be written and paid for.
             async with _closing(stream):
-                async for chunk in stream:
-                    usage = getattr(chunk, "usage", None) or usage
-                    piece = chunk.choices[0].delta.content if chunk.choices else None
-                    if piece:
-                        pieces.append(piece)
-                        length += len(piece)
+                async for chunk in _chunks(stream, config.llm_idle_secs):
+                    if piece := said.hear(chunk):
                         yield piece
-                    if length > _LONGEST_ANSWER:
+                    if said.length > _LONGEST_ANSWER:
                         break
     except TimeoutError as e:
-        raise _timed_out(config, model) from e
+        failure = _timed_out(config, model)
+        failure.__cause__ = e
     except Exception as e:
-        raise _typed(litellm, e, config, model) from e
-    text = "".join(pieces)
-    yield Completion(text, await asyncio.to_thread(_usage, litellm, model, usage))
+        failure = _typed(litellm, e, config, model)
+        failure.__cause__ = e
+    if failure is not None and not said.pieces and failure.reason != "PROVIDER_TIMEOUT":
+        raise failure
+    usage = await asyncio.to_thread(
+        _usage, litellm, model, said.usage or _estimated(litellm, model, messages, said.text)
+    )
+    if failure is None and said.is_refusal:
+        failure = _declined(model, said)
+    if failure is not None:
+        yield Completion("", usage)
+        raise failure
+    yield Completion(said.text, usage, cut_off=said.finish_reason == "length")
+
+
+@dataclass
+class _Said:
+    """What a model has said so far."""
+
+    pieces: list[str] = field(default_factory=list)
+    length: int = 0
+    usage: Any = None
+    finish_reason: str = ""
+    refusal: str = ""
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    @property
+    def is_refusal(self) -> bool:
+        if self.refusal or self.finish_reason == "content_filter":
+            return True
+        # LiteLLM 1.9x drops the field that OpenAI refuses in, and others refuse in plain words anyway.
+        return bool(_DECLINES.match(self.text)) and "def reward" not in self.text and '"source"' not in self.text
+
+    def hear(self, chunk: Any) -> str:
+        """Take a chunk in and return its piece of the answer."""
+        self.usage = getattr(chunk, "usage", None) or self.usage
+        if not chunk.choices:
+            return ""
+        choice = chunk.choices[0]
+        self.finish_reason = choice.finish_reason or self.finish_reason
+        further = getattr(choice.delta, "provider_specific_fields", None) or {}
+        self.refusal += getattr(choice.delta, "refusal", None) or further.get("refusal") or ""
+        piece = choice.delta.content or ""
+        if piece:
+            self.pieces.append(piece)
+            self.length += len(piece)
+        return str(piece)
+
+
+async def _chunks(stream: Any, idle_secs: float) -> AsyncGenerator[Any, None]:
+    """Yield the chunks of a stream; TimeoutError where it pauses for longer than it may."""
+    iterator = aiter(stream)
+    while True:
+        async with asyncio.timeout(idle_secs):
+            try:
+                chunk = await anext(iterator)
+            except StopAsyncIteration:
+                return
+        yield chunk
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """Tokens that were counted here, as the provider did not say."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+def _estimated(litellm: Any, model: str, messages: Sequence[Message], text: str) -> _Estimate:
+    try:
+        prompt = litellm.token_counter(model=model, messages=list(messages))
+        return _Estimate(int(prompt), int(litellm.token_counter(model=model, text=text)) if text else 0)
+    except Exception:  # a tokenizer that cannot be had must not lose the call: four characters make about a token
+        characters = sum(len(message["content"]) for message in messages)
+        return _Estimate(characters // 4, len(text) // 4)
 
 
 @contextlib.asynccontextmanager
@@ -113,9 +196,13 @@ def _request(litellm: Any, config: Config, model: str, messages: Sequence[Messag
         "timeout": config.llm_timeout_secs,
         "max_retries": 1,
     }
-    if config.llm_api_base and _speaks_openai(litellm, model):
+    provider = _provider(litellm, model)
+    key = key_for(provider, read_secrets(config.llm_secrets_file))
+    if key:
+        request["api_key"] = key
+    if config.llm_api_base and provider == "openai":
         request["api_base"] = config.llm_api_base
-        if not os.environ.get("OPENAI_API_KEY"):
+        if not key and not os.environ.get("OPENAI_API_KEY"):
             request["api_key"] = "none"  # local endpoints ask for no key, but the client insists on one
     if litellm.supports_response_schema(model=model):
         schema = {"name": "reward", "schema": ANSWER_SCHEMA, "strict": True}
@@ -123,13 +210,12 @@ def _request(litellm: Any, config: Config, model: str, messages: Sequence[Messag
     return request
 
 
-def _speaks_openai(litellm: Any, model: str) -> bool:
-    """Whether the OpenAI-compatible endpoint is meant for this model; others keep their own address and key."""
+def _provider(litellm: Any, model: str) -> str:
+    """Return the provider of a model; `openai` stands for the OpenAI-compatible endpoint as well."""
     try:
-        provider = litellm.get_llm_provider(model)[1]
+        return str(litellm.get_llm_provider(model)[1])
     except litellm.exceptions.BadRequestError:
-        return False  # a name without a provider that LiteLLM knows: the call will say so
-    return bool(provider == "openai")
+        return ""  # a name without a provider that LiteLLM knows: the call will say so
 
 
 def _usage(litellm: Any, model: str, usage: Any) -> Usage:
@@ -141,6 +227,27 @@ def _usage(litellm: Any, model: str, usage: Any) -> Usage:
     except Exception:
         cost = None  # LiteLLM raises a plain Exception for a model whose price it does not know
     return Usage(prompt_tokens, completion_tokens, cost, 1)
+
+
+def _retry_after_secs(error: Any) -> float:
+    """Return how long the provider asks to wait, within an hour; a guess where it does not say."""
+    # LiteLLM makes a response of its own for the error; the provider's headers are kept beside it.
+    headers = getattr(error, "litellm_response_headers", None) or {}
+    try:
+        asked = float(headers.get("retry-after", ""))
+    except (TypeError, ValueError):
+        return _RATE_LIMIT_WAIT_SECS
+    return min(asked, _LONGEST_WAIT_SECS) if asked > 0 else _RATE_LIMIT_WAIT_SECS
+
+
+def _declined(model: str, said: _Said) -> TabrlError:
+    words = " ".join((said.refusal or said.text or "no reason was given").split())[:500]
+    return TabrlError(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "PROVIDER_REFUSED",
+        f"{model} declines to write this reward; reword the prompt, or ask for the model library: {words}",
+        metadata={"model": model, "provider_error": words},
+    )
 
 
 def _timed_out(config: Config, model: str) -> TabrlError:
@@ -156,7 +263,7 @@ def _timed_out(config: Config, model: str) -> TabrlError:
 def _typed(litellm: Any, error: Exception, config: Config, model: str) -> TabrlError:
     """Return the contract's error for one of LiteLLM's."""
     kinds = litellm.exceptions
-    words = " ".join(str(error).split())[:500]
+    words = redacted(" ".join(str(error).split()), read_secrets(config.llm_secrets_file).values())[:500]
     metadata = {"model": model, "provider_error": words}
     if isinstance(error, kinds.Timeout):
         return _timed_out(config, model)
@@ -169,7 +276,7 @@ def _typed(litellm: Any, error: Exception, config: Config, model: str) -> TabrlE
             "PROVIDER_RATE_LIMITED",
             f"{model} limits the rate, or its quota is spent; wait, or ask for the model library: {words}",
             metadata=metadata,
-            retry_after_secs=_RATE_LIMIT_WAIT_SECS,
+            retry_after_secs=_retry_after_secs(error),
         )
     return TabrlError(
         grpc.StatusCode.UNAVAILABLE,

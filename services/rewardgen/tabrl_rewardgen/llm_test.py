@@ -1,6 +1,7 @@
 """RewardGen with a language model whose answers were recorded, and with one that fails in every way."""
 
 import datetime
+import json
 
 import grpc
 import pytest
@@ -11,7 +12,7 @@ from tabrl_chassis.errors import TabrlError, error_from
 
 from tabrl_rewardgen import llm
 from tabrl_rewardgen.config import Config
-from tabrl_rewardgen.conftest import ModelServer, recorded, rewardgen
+from tabrl_rewardgen.conftest import ModelServer, Told, recorded, rewardgen
 from tabrl_rewardgen.ledger import Ledger, LlmCallRow
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -117,6 +118,56 @@ async def test_a_failing_provider_is_a_typed_error(service, model, answer, code,
     error = await refused(service, asking())
     assert (error.code.name, error.reason) == (code, reason)
     assert answer[1]["error"]["message"] in error.metadata["provider_error"]
+
+
+ANSWER = json.dumps({"source": "def reward(state, action):\n    return {'a': state.up('pole_1')}\n", "terms": []})
+BROKEN = {
+    "declined": (Told("I'm sorry, but I can't help with that."), "FAILED_PRECONDITION", "PROVIDER_REFUSED"),
+    "filtered": (Told(ANSWER[:40], finish="content_filter"), "FAILED_PRECONDITION", "PROVIDER_REFUSED"),
+    "cut off at the limit of tokens": (Told(ANSWER, finish="length"), "ABORTED", "PROVIDER_ANSWER_UNUSABLE"),
+    "broken off": (Told(ANSWER, breaks_at=2), "UNAVAILABLE", "PROVIDER_FAILED"),
+    "stalled": (Told(ANSWER, stalls_at=2, stalls_secs=6.0), "DEADLINE_EXCEEDED", "PROVIDER_TIMEOUT"),
+}
+
+
+@pytest.mark.parametrize(("answer", "code", "reason"), BROKEN.values(), ids=BROKEN)
+async def test_an_answer_that_breaks_is_a_typed_error_and_paid_for(tmp_path, model, answer, code, reason):
+    # given a model whose answer is refused, cut off, broken off or stalls, when a reward is asked for
+    model.play(answer)
+    options = {"llm_model": "openai/relay", "llm_api_base": model.base, "llm_attempts": 1, "llm_idle_secs": 2.0}
+    async with rewardgen(tmp_path / "data", **options) as stub:
+        error = await refused(stub, asking())
+        # then the error says what happened, and the call is on record with what it cost until then
+        assert (error.code.name, error.reason) == (code, reason)
+        calls = await stub.database.read(lambda session: session.scalars(sa.select(LlmCallRow)).all())
+    assert len(calls) == 1
+    assert calls[0].prompt_tokens > 500
+    assert len(model.requests) == 1
+
+
+async def test_a_limited_model_says_how_long_to_wait(service, model):
+    model.play((429, {"error": {"message": "slow down"}}, {"retry-after": "7"}))
+    error = await refused(service, asking())
+    assert error.reason == "PROVIDER_RATE_LIMITED"
+    assert error.retry_after_secs == 7.0
+
+
+async def test_a_key_is_never_said_nor_kept(tmp_path, model, capfd):
+    # given a key in a file, and a provider that says it back
+    keys = tmp_path / "keys"
+    keys.write_text("OPENAI_API_KEY=sk-very-secret-key\n")
+    keys.chmod(0o600)
+    model.play((401, {"error": {"message": "the key sk-very-secret-key is wrong"}}))
+    options = {"llm_model": "openai/relay", "llm_api_base": model.base, "llm_secrets_file": str(keys)}
+    async with rewardgen(tmp_path / "data", **options) as stub:
+        error = await refused(stub, asking())
+    # then it was sent to the provider, and is in no error, log or database
+    assert model.keys == {"Bearer sk-very-secret-key"}
+    assert error.reason == "PROVIDER_AUTHENTICATION"
+    said = f"{error.message} {error.metadata} {capfd.readouterr()}"
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file())
+    assert "sk-very-secret-key" not in said
+    assert b"sk-very-secret-key" not in kept
 
 
 async def test_every_call_is_put_on_record_also_where_its_answer_was_of_no_use(service, model):

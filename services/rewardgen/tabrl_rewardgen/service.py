@@ -11,6 +11,7 @@ from tabrl_chassis.service import Context, Service
 from tabrl_simulation.rewards.pool import JailPool
 
 from tabrl_rewardgen.config import Config
+from tabrl_rewardgen.secrets import read_secrets
 from tabrl_rewardgen.servicer import Servicer
 
 __all__ = ["SERVICE"]
@@ -18,6 +19,7 @@ __all__ = ["SERVICE"]
 
 @contextlib.asynccontextmanager
 async def _serve(server: grpc.aio.Server, context: Context[Config]) -> AsyncIterator[None]:
+    read_secrets(context.config.llm_secrets_file)  # a file that cannot be used is said at the start
     async with JailPool() as pool:
         rewardgen_pb2_grpc.add_RewardServiceServicer_to_server(Servicer(context, pool), server)
         yield

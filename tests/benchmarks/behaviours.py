@@ -1,7 +1,8 @@
 """Prompts with physical checks: is what a reward was written for what the trained robot does?
 
 `python -m tests.benchmarks.behaviours`, or `make bench-behaviours`. For each row of `behaviours.tsv` a reward is
-written from the prompt alone, sealed, and trained for with the environment's default settings. The exported controller
+written from the prompt alone, by the library or by a language model whose answers were recorded (`--writer llm`),
+sealed, and trained for with the environment's default settings. The exported controller
 then drives MuJoCo C for ten seconds from five of its starting states; the row passes where the check holds on four.
 Each row is a process of its own.
 """
@@ -20,14 +21,21 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tabrl_simulation.benchmarks.compact import compact
 from tabrl_simulation.benchmarks.machine import RESULTS, machine, numbered
 
-__all__ = ["Judged", "Row", "main", "rows"]
+if TYPE_CHECKING:
+    from tabrl_rewardgen.answers import Answer
+
+__all__ = ["WRITERS", "Judged", "Row", "main", "rows"]
+
+WRITERS: Final = ("library", "llm")
+"""Who writes rewards here: the built-in library, and a language model whose answers were recorded."""
 
 _TABLE: Final = Path(__file__).with_suffix(".tsv")
+_ANSWERS: Final = Path(__file__).parents[2] / "services/rewardgen/tabrl_rewardgen/testdata/behaviours.json"
 _ROLLOUTS: Final = 5
 _ENOUGH: Final = 4
 
@@ -48,7 +56,7 @@ class Judged:
 
     Attributes:
         id: of the row.
-        writer: who wrote the reward: `library`.
+        writer: who wrote the reward: `library` or `llm`.
         refused: why there was no reward, in the writer's or the checker's words; empty if there was one.
         left_out: parts of the prompt that the writer says it left out.
         env_steps: control steps of the training.
@@ -85,6 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.behaviours", description=__doc__)
     fitting = [row.id for row in rows() if row.environment in DM_CONTROL]
     parser.add_argument("--rows", nargs="+", default=fitting, choices=[row.id for row in rows()], metavar="ID")
+    parser.add_argument("--writer", choices=WRITERS, default="library")
     parser.add_argument("--share", type=float, default=1.0, help="of the environment's default training")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
@@ -92,25 +101,27 @@ def main() -> None:
     arguments = parser.parse_args()
     by_id = {row.id: row for row in rows()}
     if arguments.worker:
-        print(json.dumps(asdict(_judge(by_id[arguments.worker], arguments.share, arguments.seed))))
+        print(json.dumps(asdict(_judge(by_id[arguments.worker], arguments.writer, arguments.share, arguments.seed))))
         return
-    judged = {each.id: each for each in _earlier(arguments.out)}
+    judged = {(each.id, each.writer): each for each in _earlier(arguments.out)}
     for name in arguments.rows:
-        judged[name] = _in_own_process(name, arguments.share, arguments.seed)
-        print(_line(judged[name]), flush=True)
-        _write(arguments.out, [judged[row.id] for row in rows() if row.id in judged])
+        key = name, arguments.writer
+        judged[key] = _in_own_process(name, arguments.writer, arguments.share, arguments.seed)
+        print(_line(judged[key]), flush=True)
+        everything = [(row.id, writer) for writer in WRITERS for row in rows()]
+        _write(arguments.out, [judged[key] for key in everything if key in judged])
     print(f"\n{(arguments.out / 'behaviours.md').read_text()}\nwritten to {arguments.out}")
 
 
-def _in_own_process(name: str, share: float, seed: int) -> Judged:
+def _in_own_process(name: str, writer: str, share: float, seed: int) -> Judged:
     command = [sys.executable, "-m", "tests.benchmarks.behaviours", "--worker", name]
-    command += ["--share", str(share), "--seed", str(seed)]
+    command += ["--writer", writer, "--share", str(share), "--seed", str(seed)]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return _read(json.loads(done.stdout.splitlines()[-1]))
 
 
-def _judge(row: Row, share: float, seed: int) -> Judged:
+def _judge(row: Row, writer: str, share: float, seed: int) -> Judged:
     """Writes, trains and judges."""
     from tabrl_rewardgen import library
     from tabrl_simulation import environments, training
@@ -124,9 +135,8 @@ def _judge(row: Row, share: float, seed: int) -> Judged:
 
     environment = environments.load(row.environment)
     robot = robot_of(environment)
-    writer = "library"
     try:
-        written = library.write(row.prompt, robot)
+        written = library.write(row.prompt, robot) if writer == "library" else _recorded(row)
         compiled = compile_reward(written.source, robot)
     except (library.BehaviourUnknown, RewardRejected) as error:
         return Judged(id=row.id, writer=writer, refused=str(error), machine=machine())
@@ -152,6 +162,13 @@ def _judge(row: Row, share: float, seed: int) -> Judged:
     )
 
 
+def _recorded(row: Row) -> Answer:
+    """Returns a language model's first answer to the prompt of this row."""
+    from tabrl_rewardgen.answers import parse_answer
+
+    return parse_answer(json.loads(_ANSWERS.read_text())[row.id]["answers"][0])
+
+
 def _earlier(out: Path) -> Iterator[Judged]:
     path = out / "behaviours.json"
     if path.exists():
@@ -164,13 +181,18 @@ def _read(values: dict[str, Any]) -> Judged:
 
 def _line(judged: Judged) -> str:
     verdict = "passes" if judged.passed else judged.refused or "fails"
-    return f"{judged.id}: {verdict} ({sum(judged.held)} of {_ROLLOUTS}), {judged.secs:.0f} s"
+    return f"{judged.id} ({judged.writer}): {verdict} ({sum(judged.held)} of {_ROLLOUTS}), {judged.secs:.0f} s"
 
 
 def _write(out: Path, judged: Sequence[Judged]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "behaviours.json").write_text(compact({"judged": [asdict(each) for each in judged]}))
     (out / "behaviours.md").write_text(_page(judged))
+
+
+def _share(writer: str, judged: Sequence[Judged]) -> str:
+    own = [each for each in judged if each.writer == writer]
+    return f"- {writer}: {sum(each.passed for each in own)} of {len(own)} pass."
 
 
 def _page(judged: Sequence[Judged]) -> str:
@@ -181,7 +203,7 @@ def _page(judged: Sequence[Judged]) -> str:
         row = by_id[each.id]
         verdict = "refused" if each.refused else "pass" if each.passed else "fail"
         lines.append(
-            f"| {row.environment} | {row.prompt} | **{verdict}** | {sum(each.held)} of {_ROLLOUTS} "
+            f"| {row.environment} | {row.prompt} | {each.writer} | **{verdict}** | {sum(each.held)} of {_ROLLOUTS} "
             f"| {each.env_steps:,} | {each.secs:.0f} | {number} | `{row.check}` |"
         )
     return "\n".join(
@@ -190,14 +212,15 @@ def _page(judged: Sequence[Judged]) -> str:
             "",
             machines,
             "",
-            "A reward written from the prompt alone by the built-in library, trained for with the environment's "
+            "A reward written from the prompt alone, by the built-in library or by a language model (its first answer, "
+            "as recorded), trained for with the environment's "
             f"default settings; the exported controller drives MuJoCo C for ten seconds from {_ROLLOUTS} starting "
             f"states. A row passes where the check on the motion, which looks at no reward, holds on {_ENOUGH}.",
             "",
-            f"{sum(each.passed for each in judged)} of {len(judged)} pass.",
+            *(_share(writer, judged) for writer in WRITERS if any(each.writer == writer for each in judged)),
             "",
-            "| environment | prompt | | rollouts | steps | s | machine | check |",
-            "|---|---|---|---|---|---|---|---|",
+            "| environment | prompt | reward by | | rollouts | steps | s | machine | check |",
+            "|---|---|---|---|---|---|---|---|---|",
             *lines,
             "",
         ]

@@ -91,6 +91,11 @@ async def test_a_reward_is_saved_listed_and_forgotten(service):
     assert saved.reward.saved_name == "my sway"
     listed = await service.ListRewards(rewardgen_pb2.ListRewardsRequest(saved=True))
     assert [each.reward_id for each in listed.rewards] == [reward.reward_id]
+    # and the library answers with it whoever asks for the same in other words
+    asked = rewardgen_pb2.GenerateRewardRequest(prompt="My sway", environment_id="CartpoleBalance", model="library")
+    events = [event async for event in service.GenerateReward(asked)]
+    assert events[-1].reward.reward_id == reward.reward_id
+    assert "my sway" in events[-2].stage.message
     await service.SaveReward(rewardgen_pb2.SaveRewardRequest(reward_id=reward.reward_id))
     assert not (await service.ListRewards(rewardgen_pb2.ListRewardsRequest(saved=True))).rewards
     with pytest.raises(grpc.aio.AioRpcError) as failed:

@@ -21,6 +21,7 @@ from tabrl_simulation.rewards.pool import JailPool
 from tabrl_simulation.rewards.repair import repaired
 from tabrl_simulation.rewards.robot import Robot
 
+from tabrl_rewardgen import library
 from tabrl_rewardgen.approaches import DEFAULT_COUNT, write_approaches
 from tabrl_rewardgen.comments import explanations_in
 from tabrl_rewardgen.config import LIBRARY, Config
@@ -42,7 +43,7 @@ from tabrl_rewardgen.reflection import Evidence, brief
 from tabrl_rewardgen.rehearsal import Rehearsal
 from tabrl_rewardgen.robots import robot_from
 from tabrl_rewardgen.states import States
-from tabrl_rewardgen.storage import add_reward, find_reward, page_of_rewards, rewards_of_set, save_reward
+from tabrl_rewardgen.storage import add_reward, find_reward, page_of_rewards, rewards_of_set, save_reward, saved_rewards
 
 __all__ = ["Servicer"]
 
@@ -246,6 +247,12 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
             reading = rewardgen_pb2.GenerationPhase.GENERATION_PHASE_READING_ROBOT
             yield stage(reading, f"reading the robot of {environment_id}")
             robot = await self._robot(environment_id)
+            saved = await self._saved(request.prompt, robot) if models == (LIBRARY,) else None
+            if saved is not None:
+                writing_stage = rewardgen_pb2.GenerationPhase.GENERATION_PHASE_WRITING
+                yield stage(writing_stage, f"found {saved.saved_name!r} among the rewards that you saved")
+                yield rewardgen_pb2.GenerateRewardResponse(reward=saved)
+                return
             writing = write_reward(self._workshop, Assignment(request.prompt, robot), models)
             async with aclosing(writing) as events:
                 async for event in events:
@@ -289,6 +296,18 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
         self, written: Written, robot: Robot, prompt: str, parent_reward_id: str = ""
     ) -> rewardgen_pb2.Reward:
         return await reward_message(self._context.artifacts, written, robot, prompt, parent_reward_id=parent_reward_id)
+
+    async def _saved(self, prompt: str, robot: Robot) -> rewardgen_pb2.Reward | None:
+        """Return the reward that a person saved for a prompt that means the same, if there is one."""
+        rewards = await self._context.database.read(
+            lambda session: saved_rewards(session, robot.environment_id, robot.environment_fingerprint)
+        )
+        alike = [
+            (max(library.likeness(prompt, reward.prompt), library.likeness(prompt, reward.saved_name)), reward)
+            for reward in rewards
+        ]
+        best = max(alike, key=lambda pair: pair[0], default=None)
+        return best[1] if best is not None and best[0] >= library.SAME else None
 
     async def _earlier_set(self, request: Any) -> list[rewardgen_pb2.Reward]:
         def look(session: Any) -> list[rewardgen_pb2.Reward]:

@@ -4,6 +4,7 @@ Turns a prompt into reward source for a known robot, without any LLM, and says w
 """
 
 from tabrl_rewardgen.library.approaches import approach
+from tabrl_rewardgen.library.likeness import SAME, likeness
 from tabrl_rewardgen.library.writing import BehaviourUnknown, LibraryReward, write
 
-__all__ = ["BehaviourUnknown", "LibraryReward", "approach", "write"]
+__all__ = ["SAME", "BehaviourUnknown", "LibraryReward", "approach", "likeness", "write"]

@@ -12,7 +12,7 @@ from tabrl_simulation.rewards.robot import QUOTABLE, Robot
 from tabrl_rewardgen.library import movers, pendulums
 from tabrl_rewardgen.library.draft import Draft
 from tabrl_rewardgen.library.reading import Wish
-from tabrl_rewardgen.library.runners import CHEETAH, HOPPER, HUMANOID, WALKER, Runner, legged, runner
+from tabrl_rewardgen.library.runners import CHEETAH, HOPPER, HUMANOID, WALKER, Arms, Runner, legged, runner
 
 __all__ = ["FAMILIES", "ON_LEGS", "Family", "family_of"]
 
@@ -24,10 +24,10 @@ class Family:
     title: str
     marks: frozenset[str]
     behaviours: tuple[str, ...]
-    draft: Callable[[Wish], tuple[Draft, set[str]]]
+    draft: Callable[[Wish], tuple[Draft, set[str] | frozenset[str]]]
 
 
-_RUNNING = ("stand", "walk", "run", "still", "crouch", "hop", "flip")
+_RUNNING = ("stand", "walk", "run", "still", "crouch", "hop", "flip", "dance")
 
 FAMILIES: tuple[Family, ...] = (
     Family(
@@ -42,7 +42,12 @@ FAMILIES: tuple[Family, ...] = (
         ("swing_up", "upright", "hang", "spin", "flip", "still"),
         pendulums.acrobot,
     ),
-    Family("humanoid", frozenset({"torso", "head", "right_hand"}), (*_RUNNING, "spin"), partial(runner, HUMANOID)),
+    Family(
+        "humanoid",
+        frozenset({"torso", "head", "right_hand"}),
+        (*_RUNNING, "spin", "turn", "sideways", "wave"),
+        partial(runner, HUMANOID),
+    ),
     Family("cheetah", frozenset({"bthigh", "fthigh"}), _RUNNING, partial(runner, CHEETAH)),
     Family("walker", frozenset({"torso", "right_thigh", "left_leg"}), _RUNNING, partial(runner, WALKER)),
     Family("hopper", frozenset({"torso", "calf", "waist"}), _RUNNING, partial(runner, HOPPER)),
@@ -78,20 +83,35 @@ FAMILIES: tuple[Family, ...] = (
 
 
 def _on_legs(robot: Runner, *marks: str) -> Family:
-    behaviours = ("stand", "walk", "run", "still", "crouch", "hop", "spin")
+    behaviours = (
+        *("stand", "walk", "run", "still", "crouch", "hop", "spin", "turn", "dance", "sideways"),
+        *(("wave",) if robot.arms else ()),
+        *(("handstand", "rear_up") if robot.four_legs else ()),
+    )
     return Family(robot.title, frozenset({robot.body, *marks}), behaviours, partial(runner, robot))
 
 
+_APOLLO_ARMS = Arms("{s}_shoulder_aa", "{s}_elbow_fe", -1.3)
+_G1_ARMS = Arms("{side}_shoulder_roll_joint", "{side}_elbow_joint", -1.2)
+_H1_ARMS = Arms("{side}_shoulder_roll", "{side}_elbow", -1.5)
+_T1_ARMS = Arms("{Side}_Shoulder_Pitch", "{Side}_Elbow_Pitch", -1.5, mirrored=False)
+
+
 ON_LEGS: tuple[Family, ...] = (
-    _on_legs(legged("Apollo", "torso_link", 1.05, walk=0.5, run=1.2), "base_link", "neck_yaw_link"),
-    _on_legs(legged("Barkour", "torso", 0.28, walk=0.5, run=1.5), "leg_front_left", "leg_hind_left"),
+    _on_legs(legged("Apollo", "torso_link", 1.05, walk=0.5, run=1.2, arms=_APOLLO_ARMS), "base_link", "neck_yaw_link"),
+    _on_legs(legged("Barkour", "torso", 0.28, walk=0.5, run=1.5, four_legs=True), "leg_front_left", "leg_hind_left"),
     _on_legs(legged("Berkeley Humanoid", "torso", 0.51, walk=0.5, run=1.2), "ll_hfe", "lr_hfe"),
-    _on_legs(legged("G1", "torso_link", 0.8, walk=0.5, run=1.5), "pelvis", "left_ankle_roll_link", "waist_yaw_link"),
-    _on_legs(legged("Go1", "trunk", 0.28, walk=0.5, run=2.0), "FR_calf", "RL_calf"),
-    _on_legs(legged("H1", "torso_link", 0.97, walk=0.5, run=1.5), "pelvis", "left_ankle_link"),
+    _on_legs(
+        legged("G1", "torso_link", 0.8, walk=0.5, run=1.5, arms=_G1_ARMS),
+        "pelvis",
+        "left_ankle_roll_link",
+        "waist_yaw_link",
+    ),
+    _on_legs(legged("Go1", "trunk", 0.28, walk=0.5, run=2.0, four_legs=True), "FR_calf", "RL_calf"),
+    _on_legs(legged("H1", "torso_link", 0.97, walk=0.5, run=1.5, arms=_H1_ARMS), "pelvis", "left_ankle_link"),
     _on_legs(legged("OP3", "body_link", 0.24, walk=0.2, run=0.5), "head_pan_link", "l_el_link"),
-    _on_legs(legged("Spot", "body", 0.46, walk=0.8, run=1.6), "fl_uleg", "hr_uleg"),
-    _on_legs(legged("T1", "Trunk", 0.66, walk=0.5, run=1.2), "AL1", "H1"),
+    _on_legs(legged("Spot", "body", 0.46, walk=0.8, run=1.6, four_legs=True), "fl_uleg", "hr_uleg"),
+    _on_legs(legged("T1", "Trunk", 0.66, walk=0.5, run=1.2, arms=_T1_ARMS), "AL1", "H1"),
 )
 """Robots on legs, by their names in MuJoCo Menagerie."""
 

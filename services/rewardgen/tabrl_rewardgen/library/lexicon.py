@@ -11,6 +11,16 @@ _PHRASES: dict[str, str] = {
     r"|rock(s|ing)?|side[- ]to[- ]side"
     r"|back[- ]and[- ]forth|from (one )?side to (the )?(other|side)|left and right|to and fro"
     r"|oscillat\w+|wobbl\w+|wiggl\w+",
+    "dance": r"danc(e|es|ing)|boogie\w*|groov\w+|jig(s|ging)?|salsa|bop(s|ping)?|to the (beat|music|rhythm)|party",
+    "wave": r"wav(e|es|ing)( \w+){0,3}( hello| goodbye| hi)?|greet\w*|say(s|ing)? (hello|hi|goodbye)|hello"
+    r"|salut\w+",
+    "sideways": r"sideways|sidestep\w*|strafe\w*|strafing|like a crab|crab[- ]?walk\w*|crab|scuttl\w+"
+    r"|lateral(ly)?",
+    "handstand": r"hand[- ]?stand\w*|(on|onto) (your|its|the) (front|fore)[- ]?(legs|feet|paws)",
+    "rear_up": r"rear(s|ing)? up|(on|onto) (your|its|the) (hind|back|rear)[- ]?(legs|feet|paws)|beg(s|ging)?"
+    r"|foot[- ]?stand",
+    "turn": r"turn(s|ing)?( on the spot| in place)?( to the)? (left|right)|turn(s|ing)? on the spot"
+    r"|turn(s|ing)? in place|pirouett\w+|do a 360",
     "swing_up": r"swing(s|ing)?( \w+){0,3} up(wards?)?|swing[- ]?up|flip(s|ping)? (it|the \w+) up|get(s|ting)? it up",
     "flip": r"somersault\w*|(back|front)[- ]?flips?|flip(s|ping)?( over)?|cartwheel\w*|roll(s|ing)? over",
     "spin": r"spin(s|ning)?( (round|around))*|whirl\w*|twirl\w*|rotat\w+|propeller|windmill"
@@ -22,7 +32,8 @@ _PHRASES: dict[str, str] = {
     "crouch": r"crouch\w*|squat\w*|duck(s|ing)?|(down |very |stay |keep )*low(er)?( down)?|kneel\w*|bend the knees",
     "hop": r"hop(s|ping)?|jump(s|ing)?|bounc(e|es|ing)|leap(s|ing)?|kangaroo",
     "run": r"run(s|ning)?|sprint\w*|gallop\w*|rac(e|es|ing)|dash\w*",
-    "walk": r"walk(s|ing)?|stroll\w*|stride\w*|step(s|ping)?|march\w*|trot(s|ting)?|move|moves|moving|advance",
+    "walk": r"walk(s|ing)?|stroll\w*"
+    r"|patrol\w*|saunter\w*|ambl(e|es|ing)|wander\w*|pac(es|ing)|stride\w*|step(s|ping)?|march\w*|trot(s|ting)?|move|moves|moving|advance",
     "crawl": r"crawl\w*|creep\w*|sneak\w*",
     "swim": r"swim(s|ming)?|swam|slither\w*|wriggl\w+",
     "reach": r"reach(es|ing)?|touch(es|ing)?|(to|at|on|towards|near) the target|the target|target",
@@ -65,6 +76,12 @@ TITLES: dict[str, str] = {
     "hang": "hang at rest",
     "spin": "spin round",
     "turn_to": "turn to the target",
+    "turn": "turn on the spot",
+    "dance": "dance",
+    "wave": "wave a hand",
+    "sideways": "walk sideways",
+    "handstand": "stand on the front legs",
+    "rear_up": "stand on the hind legs",
     "stand": "stand",
     "walk": "walk",
     "run": "run",
@@ -90,7 +107,8 @@ FILLERS = frozenset(
     long make makes making man maintain me mass me more much must my never nice nicely no not now of off on once one
     only onto or other others our out over own pendulum per person place please point pointmass pole possible put
     reacher remain remaining robot room round like same second seconds should sideways so some still stay staying stays
-    such swimmer tail target than that the their them then there these they this those through time tip to together
+    steadily such swimmer hips
+    wiggle hello tail target than that the their them then there these they this those through time tip to together
     torso
     track try trying two under until up upon us use using very walker want was way we well when where which while who
     will with within without would you your yours half metre meter metres meters cm m s""".split()  # noqa: SIM905

@@ -28,7 +28,7 @@ _NEGATED = re.compile(
 # What nobody wants, which is said to be clear; and standing still, which is a behaviour in negative words.
 _HARMLESS = re.compile(r"\b(?:mov|fall|drop|tip|toppl|stumbl|tumbl|slip|collaps|lean|wobbl|shak|trembl|too\b|so\b)")
 _SEQUENCE = re.compile(r"\b(?:then|afterwards|after|before)\b")
-_RHYTHM = re.compile(r"\b(?:beat|music|rhythm|song|dance|dancing)\b")
+_RHYTHM = re.compile(r"\b(?:beat|music|rhythm|song)\b")
 
 
 @dataclass(frozen=True)

@@ -2,61 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from tabrl_rewardgen.library.draft import Draft, Term
+from tabrl_rewardgen.library.gestures import dancing, level_speed, on_two_legs, sidestepping, waving
 from tabrl_rewardgen.library.reading import Wish
+from tabrl_rewardgen.library.runner import Arms, Runner, standing_quantity
 
-__all__ = ["CHEETAH", "HOPPER", "HUMANOID", "WALKER", "Runner", "legged", "runner"]
-
-
-@dataclass(frozen=True)
-class Runner:
-    """What distinguishes one runner from another. Heights in m, speeds in m/s.
-
-    `height` is an expression whose value is `standing` when it stands tall and `crouched` when it crouches; `body` is
-    the one whose z axis points up then, and its x axis ahead.
-    """
-
-    title: str
-    height: str
-    standing: float
-    crouched: float
-    margin: float
-    walk: float
-    run: float
-    planar: bool = True
-    body: str = "torso"
-
-    @property
-    def velocity(self) -> str:
-        """An expression for the velocity ahead, to the left and up, which in the plane are the world's axes."""
-        kind = "body_linear_velocity" if self.planar else "heading_velocity"
-        return f'state.{kind}("{self.body}")'
-
-    @property
-    def upright(self) -> str:
-        """An expression that is 1 upright and 0 upside down."""
-        return f'0.5 * (1.0 + state.up("{self.body}"))'
+__all__ = ["CHEETAH", "HOPPER", "HUMANOID", "WALKER", "Arms", "Runner", "legged", "runner"]
 
 
 CHEETAH = Runner("cheetah", 'state.body_height("torso")', 0.55, 0.35, 0.4, 2.0, 10.0)
 WALKER = Runner("walker", 'state.body_height("torso")', 1.2, 0.7, 0.6, 1.2, 8.0)
-HOPPER = Runner("hopper", 'state.body_height("torso") - state.body_height("foot")', 0.8, 0.4, 0.8, 1.0, 3.0)
-HUMANOID = Runner("humanoid", 'state.body_height("head")', 1.5, 1.0, 0.8, 1.0, 10.0, planar=False)
+HOPPER = Runner("hopper", 'state.body_height("torso") - state.body_height("foot")', 0.7, 0.4, 0.7, 1.0, 3.0)
+HUMANOID = Runner(
+    "humanoid",
+    'state.body_height("head")',
+    1.5,
+    1.0,
+    0.8,
+    1.0,
+    10.0,
+    planar=False,
+    arms=Arms("{side}_shoulder1", "{side}_elbow", 0.9),
+)
 
 
-def legged(title: str, body: str, standing: float, *, walk: float, run: float) -> Runner:
+def legged(
+    title: str,
+    body: str,
+    standing: float,
+    *,
+    walk: float,
+    run: float,
+    arms: Arms | None = None,
+    four_legs: bool = False,
+) -> Runner:
     """Return a robot on legs, whose `body` is `standing` m high when it stands with its knees a little bent."""
     height = f'state.body_height("{body}")'
     tall, crouched, margin = (round(share * standing, 3) for share in (0.95, 0.65, 0.5))
-    return Runner(title, height, tall, crouched, margin, walk, run, planar=False, body=body)
+    return Runner(
+        title, height, tall, crouched, margin, walk, run, planar=False, body=body, arms=arms, four_legs=four_legs
+    )
 
 
-_ALWAYS = {"upright", "stand", "straight", "up", "slow", "fast", "forward", "backward"}
+_ALWAYS = frozenset({"upright", "stand", "straight", "up", "slow", "fast", "forward", "backward"})
 
 
-def runner(body: Runner, wish: Wish) -> tuple[Draft, set[str]]:
+def runner(body: Runner, wish: Wish) -> tuple[Draft, frozenset[str]]:
     """Return a draft for a runner, and the concepts it covers."""
     draft = Draft().let(
         height=body.height,
@@ -66,18 +59,10 @@ def runner(body: Runner, wish: Wish) -> tuple[Draft, set[str]]:
         forward_speed="velocity[0]",
         rising="velocity[2]",
     )
-    if wish.has("flip"):
-        return _flipping(draft, body, wish), {"flip", "spin", "forward", "backward", "fast", "hop"}
-    if wish.has("spin") and not body.planar:
-        return _spinning(draft, body, wish), {"spin", "left", "right"} | _ALWAYS
-    if wish.has("crouch", "crawl"):
-        return _crouching(draft, body, wish), {"crouch", "crawl", "still", "walk"} | _ALWAYS
-    if wish.has("hop"):
-        return _hopping(draft, body, wish), {"hop", "still"} | _ALWAYS
-    onwards = wish.has("forward", "backward", "fast") and not wish.has("still")
-    if wish.has("run", "walk") or onwards or wish.speed_mps is not None:
-        return _travelling(draft, body, wish), {"run", "walk", "goto"} | _ALWAYS
-    return _standing(draft, body, wish), {"still", "goto"} | _ALWAYS
+    for is_wanted, drafted, covered in _BEHAVIOURS:
+        if is_wanted(body, wish):
+            return drafted(draft, body, wish), covered
+    raise AssertionError("the last of the behaviours is for whatever is left")
 
 
 def _postured(draft: Draft, body: Runner, wish: Wish, weight: float = 1.0) -> Draft:
@@ -93,21 +78,14 @@ def _postured(draft: Draft, body: Runner, wish: Wish, weight: float = 1.0) -> Dr
 
 
 def _standing(draft: Draft, body: Runner, wish: Wish) -> Draft:
-    _postured(draft, body, wish)
-    draft.let(standing=f"at_least(height, {body.standing:g}, {body.margin:g}) * upright").add(
-        Term(
-            "still", f"standing * {_level_speed(body)}", "It stands on the spot, with no speed in any direction.", 0.7
-        ),
+    draft.let(standing=standing_quantity(body)).add(
+        Term("upright", "upright", "Its torso is upright: 1 upright, 0 upside down.", 0.25),
+        Term("height", "standing", f"It stands tall and upright: 1 from {body.standing:g} m on."),
+        Term("still", f"standing * {level_speed(body, 0.15)}", "It stands on the spot, without drifting."),
         Term("calm", "standing * near(state.speed(), 0.0, 10.0)", "Its joints are calm.", 0.2),
     )
     draft.summary = f"Let the {body.title} stand upright on the spot."
     return _gently(draft, wish)
-
-
-def _level_speed(body: Runner) -> str:
-    if body.planar:
-        return "near(forward_speed, 0.0, 0.5)"
-    return "near(jnp.hypot(velocity[0], velocity[1]), 0.0, 0.5)"
 
 
 def _travelling(draft: Draft, body: Runner, wish: Wish) -> Draft:
@@ -122,7 +100,7 @@ def _travelling(draft: Draft, body: Runner, wish: Wish) -> Draft:
     _postured(draft, body, wish, 0.6)
     draft.let(
         ahead="forward_speed" if wish.heading > 0 else "-forward_speed",
-        standing=f"at_least(height, {body.standing:g}, {body.margin:g}) * upright",
+        standing=standing_quantity(body),
     )
     if running and wish.speed_mps is None:
         speed = f"at_least(ahead, {goal:g}, {goal:g})"
@@ -145,13 +123,9 @@ def _way(wish: Wish) -> str:
 def _crouching(draft: Draft, body: Runner, wish: Wish) -> Draft:
     low = body.crouched
     moving = wish.has("walk", "forward", "backward", "crawl")
-    draft.let(crouched=f"near(height, {low:g}, {0.4 * body.standing:g}) * upright").add(
-        Term(
-            "low",
-            f"near(height, {low:g}, {0.4 * body.standing:g})",
-            f"It is low: {low:g} m instead of {body.standing:g} m.",
-        ),
-        Term("upright", "upright", "Its torso stays upright: 1 upright, 0 upside down."),
+    draft.let(crouched=f"near(height, {low:g}, {0.35 * body.standing:g}) * upright * upright").add(
+        Term("upright", "upright", "Its torso stays upright: 1 upright, 0 upside down.", 0.5),
+        Term("low", "crouched", f"It is low and upright: {low:g} m instead of {body.standing:g} m.", 1.5),
     )
     if moving:
         speed = wish.speed_mps or 0.5 * body.walk
@@ -165,7 +139,7 @@ def _crouching(draft: Draft, body: Runner, wish: Wish) -> Draft:
             )
         )
     else:
-        draft.add(Term("still", f"crouched * {_level_speed(body)}", "It stays on the spot while it is low.", 0.5))
+        draft.add(Term("still", f"crouched * {level_speed(body)}", "It stays on the spot while it is low.", 0.5))
     draft.summary = f"Let the {body.title} crouch {low:g} m high without falling."
     return _gently(draft, wish)
 
@@ -174,9 +148,9 @@ def _hopping(draft: Draft, body: Runner, wish: Wish) -> Draft:
     _postured(draft, body, wish, 0.5)
     in_place = wish.has("still") and not wish.has("forward", "backward")
     goal = wish.speed_mps or body.walk
-    draft.let(standing=f"at_least(height, {body.standing:g}, {body.margin:g}) * upright")
+    draft.let(standing=standing_quantity(body))
     if in_place:
-        draft.add(Term("place", f"standing * {_level_speed(body)}", "It stays on the spot.", 0.5))
+        draft.add(Term("place", f"standing * {level_speed(body)}", "It stays on the spot.", 0.5))
     else:
         draft.add(
             Term(
@@ -217,13 +191,13 @@ def _flipping(draft: Draft, body: Runner, wish: Wish) -> Draft:
 def _spinning(draft: Draft, body: Runner, wish: Wish) -> Draft:
     _postured(draft, body, wish)
     side = -wish.side or 1.0
-    draft.let(standing=f"at_least(height, {body.standing:g}, {body.margin:g}) * upright").add(
+    draft.let(standing=standing_quantity(body)).add(
         Term(
             "turning",
             f"standing * at_least({side:g} * turning[2], 2.0, 2.0)",
             f"It turns on the spot to the {'left' if side > 0 else 'right'}: 1 from 2 rad/s on.",
         ),
-        Term("place", f"standing * {_level_speed(body)}", "It stays where it is.", 0.3),
+        Term("place", f"standing * {level_speed(body)}", "It stays where it is.", 0.3),
     )
     draft.summary = f"Let the {body.title} turn on the spot."
     return _gently(draft, wish)
@@ -232,3 +206,57 @@ def _spinning(draft: Draft, body: Runner, wish: Wish) -> Draft:
 def _gently(draft: Draft, wish: Wish) -> Draft:
     gentle = "Little control is used: the mean squared action, which costs."
     return draft.add(Term("effort", "state.effort()", gentle, wish.effort_weight))
+
+
+def _travels(wish: Wish) -> bool:
+    onwards = wish.has("forward", "backward", "fast") and not wish.has("still")
+    return wish.has("run", "walk") or onwards or wish.speed_mps is not None
+
+
+def _turns(wish: Wish) -> bool:
+    return wish.has("spin") or (wish.has("turn") and not wish.has("run"))
+
+
+Behaviour = tuple[Callable[[Runner, Wish], bool], Callable[[Draft, Runner, Wish], Draft], frozenset[str]]
+
+_BEHAVIOURS: tuple[Behaviour, ...] = (
+    (
+        lambda _, wish: wish.has("flip"),
+        _flipping,
+        frozenset({"flip", "spin", "forward", "backward", "fast", "hop"}),
+    ),
+    (
+        lambda _, wish: wish.has("dance"),
+        lambda draft, body, wish: _gently(dancing(draft, body, wish), wish),
+        frozenset({"dance", "hop", "sway", "still", "crouch"}) | _ALWAYS,
+    ),
+    (
+        lambda body, wish: wish.has("wave") and body.arms is not None,
+        lambda draft, body, wish: _gently(waving(draft, body, wish), wish),
+        frozenset({"wave", "still", "left", "right"}) | _ALWAYS,
+    ),
+    (
+        lambda body, wish: wish.has("handstand", "rear_up") and body.four_legs,
+        lambda draft, body, wish: _gently(on_two_legs(draft, body, wish), wish),
+        frozenset({"handstand", "rear_up", "still"}) | _ALWAYS,
+    ),
+    (
+        lambda body, wish: wish.has("sideways") and not body.planar,
+        lambda draft, body, wish: _gently(sidestepping(draft, body, wish), wish),
+        frozenset({"sideways", "walk", "left", "right"}) | _ALWAYS,
+    ),
+    (
+        lambda body, wish: _turns(wish) and not body.planar,
+        _spinning,
+        frozenset({"spin", "turn", "still", "left", "right"}) | _ALWAYS,
+    ),
+    (
+        lambda _, wish: wish.has("crouch", "crawl"),
+        _crouching,
+        frozenset({"crouch", "crawl", "still", "walk"}) | _ALWAYS,
+    ),
+    (lambda _, wish: wish.has("hop"), _hopping, frozenset({"hop", "still"}) | _ALWAYS),
+    (lambda _, wish: _travels(wish), _travelling, frozenset({"run", "walk", "goto"}) | _ALWAYS),
+    (lambda *_: True, _standing, frozenset({"still", "goto"}) | _ALWAYS),
+)
+"""Which behaviours there are: when each is wanted, who drafts it, and the concepts it covers. The first that fits."""

@@ -1,0 +1,33 @@
+"""Prompts that mean the same are alike, and opposites are not."""
+
+import pytest
+
+from tabrl_rewardgen.library import SAME, likeness
+
+
+@pytest.mark.parametrize(
+    ("prompt", "other"),
+    [
+        ("run backwards", "sprint in reverse"),
+        ("balance the pole", "keep the pole upright"),
+        ("wave your hand", "greet me"),
+        ("stand still", "stand still"),
+        ("play the violin softly", "play the violin softly"),
+    ],
+)
+def test_the_same_in_other_words_is_alike(prompt, other):
+    assert likeness(prompt, other) == likeness(other, prompt) >= SAME
+
+
+@pytest.mark.parametrize(
+    ("prompt", "other"),
+    [
+        ("run forwards", "run backwards"),
+        ("walk", "crouch"),
+        ("turn left", "turn right"),
+        ("walk sideways to the left", "walk sideways to the right"),
+        ("play the violin", "fold the laundry"),
+    ],
+)
+def test_opposites_and_strangers_are_not(prompt, other):
+    assert likeness(prompt, other) < SAME

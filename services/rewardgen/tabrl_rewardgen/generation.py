@@ -134,6 +134,9 @@ async def _write_by(workshop: Workshop, assignment: Assignment, model: str) -> A
     except TabrlError as e:
         REWARDS.labels(model, e.reason).inc()
         raise
+    except RewardRejected as e:  # by the library: a model's is repaired
+        REWARDS.labels(model, "REWARD_REJECTED").inc()
+        raise rejected(e.diagnostics) from e
     except JailUnavailable as e:
         REWARDS.labels(model, "JAIL_UNAVAILABLE").inc()
         raise jail_unavailable(e) from e

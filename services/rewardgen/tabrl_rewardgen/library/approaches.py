@@ -44,14 +44,14 @@ def _at_once(draft: Draft) -> Draft:
     wanted = [term for term in draft.terms if term.weight > 0]
     if len(wanted) < 2:
         return draft
-    parts = {f"{term.name}_part": term.expression for term in wanted}
-    expression = (
-        f"{_DENSE_SHARE:g} * ({' + '.join(parts)}) / {len(parts)}.0 + {1 - _DENSE_SHARE:g} * {' * '.join(parts)}"
-    )
+    # Written out rather than named: jax2onnx 0.17.1 loses a quotient that a sum and a product share.
+    parts = [f"({term.expression})" for term in wanted]
+    total, product = " + ".join(parts), " * ".join(parts)
+    expression = f"{_DENSE_SHARE:g} * ({total}) / {len(parts)}.0 + {1 - _DENSE_SHARE:g} * {product}"
     names = ", ".join(term.name for term in wanted)
     together = Term("together", expression, f"All at once: {names}.", sum(term.weight for term in wanted))
     costs = [term for term in draft.terms if term.weight <= 0]
-    return replace(draft, quantities={**draft.quantities, **parts}, terms=[together, *costs])
+    return replace(draft, terms=[together, *costs])
 
 
 _APPROACHES: tuple[tuple[str, str, Callable[[Draft], Draft]], ...] = (

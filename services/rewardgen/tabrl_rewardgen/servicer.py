@@ -115,11 +115,11 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
 
     async def ImproveReward(
         self, request: rewardgen_pb2.ImproveRewardRequest, context: Any
-    ) -> AsyncIterator[rewardgen_pb2.GenerateRewardResponse]:
+    ) -> AsyncIterator[rewardgen_pb2.ImproveRewardResponse]:
         """Write the next reward after what was seen of an earlier one."""
         earlier = await self._earlier(request)
         if earlier is not None:
-            yield rewardgen_pb2.GenerateRewardResponse(reward=earlier)
+            yield rewardgen_pb2.ImproveRewardResponse(reward=earlier)
             return
         models = self._models(request.model)
         if models == (LIBRARY,):
@@ -143,10 +143,10 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
             async with aclosing(writing) as events:
                 async for event in events:
                     if not isinstance(event, Written):
-                        yield event
+                        yield _of_improvement(event)
                         continue
                     reward = await self._message(event, robot, parent.prompt, parent.reward_id)
-                    yield rewardgen_pb2.GenerateRewardResponse(reward=await self._keep(request, reward))
+                    yield rewardgen_pb2.ImproveRewardResponse(reward=await self._keep(request, reward))
 
     async def AutoImprove(
         self, request: rewardgen_pb2.AutoImproveRequest, context: Any
@@ -338,3 +338,8 @@ def _require_check(text: str) -> None:
         Check(text)
     except CheckError as error:
         raise invalid_field("check", str(error)) from error
+
+
+def _of_improvement(event: rewardgen_pb2.GenerateRewardResponse) -> rewardgen_pb2.ImproveRewardResponse:
+    """Return the same event of the other stream; both have the same fields."""
+    return rewardgen_pb2.ImproveRewardResponse.FromString(event.SerializeToString())

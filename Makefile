@@ -156,6 +156,10 @@ chromium:
 bench: install ## Learning curves and step rates on this machine (minutes; BENCH='stepping --help' for one of them)
 	@$(VENV)/python -m tabrl_simulation.benchmarks $(BENCH)
 
+.PHONY: bench-sealing
+bench-sealing: .venv/stamps/development ## From reward source to a sealed program, with jails warm and cold (minutes; BENCH='--rewards 100' for more)
+	@$(VENV)/python -m tabrl_simulation.benchmarks.sealing $(BENCH)
+
 .PHONY: bench-behaviours
 bench-behaviours: .venv/stamps/development ## From prompts to motions: does the robot do what was asked? (an hour; BENCH='--rows walker-walk' for some)
 	@$(VENV)/python -m tests.benchmarks.behaviours $(BENCH)

@@ -1,12 +1,15 @@
 """Source that escaped the language, in the real child: the jail alone must hold it."""
 
+import asyncio
 import sys
 import textwrap
 
+import pytest
 import pytest_asyncio
 
 from tabrl_simulation.rewards import pool as pools
-from tabrl_simulation.rewards.pool import JailPool
+from tabrl_simulation.rewards.message import MessageRefused
+from tabrl_simulation.rewards.pool import ChildDied, ChildTooSlow, JailPool
 
 # The real child, but for the checker: it lets everything through.
 UNCHECKED = """
@@ -20,7 +23,9 @@ def unchecked():
     serve = prepare()
     from tabrl_simulation.rewards import tracing
     from tabrl_simulation.rewards.checker import CheckedSource
-    tracing.check = lambda source, robot: CheckedSource(source, {}, (1, 1), ast.parse(source))
+    tracing.check = lambda source, robot: CheckedSource(
+        source=source, term_places={}, return_place=(1, 1), parameters=("state", "action"), tree=ast.parse(source)
+    )
     return serve
 
 child._prepare_tracing = unchecked
@@ -32,7 +37,7 @@ HOSTILE = """
 def reward(state, action):
     builtins = near.__globals__["__builtins__"]
     load = builtins["__import__"]
-    os, ctypes, threading, socket = load("os"), load("ctypes"), load("threading"), load("socket")
+    os, ctypes, fcntl, socket = load("os"), load("ctypes"), load("fcntl"), load("socket")
     jax = load("jax")
     found = {{}}
 
@@ -54,6 +59,7 @@ def reward(state, action):
         "fork": lambda: os.fork(),
         "spawn": lambda: os.posix_spawn("/bin/true", ["true"], {{}}),
         "kill": lambda: os.kill(os.getppid(), 0),
+        "kill_by_descriptor": lambda: fcntl.fcntl(0, fcntl.F_SETOWN, os.getppid()),
     }}
 
     def attempt(prefix):
@@ -88,6 +94,25 @@ def reward(state, action):
 """
 
 
+ENDLESS = """
+def reward(state, action):
+    load = near.__globals__["__builtins__"]["__import__"]
+    os, time = load("os"), load("time")
+    while True:
+        {step}
+"""
+STEPS = {
+    "sleep": "time.sleep(1000)",
+    "spin": "pass",
+    # its answers leave through one of these
+    "flood every descriptor": """for descriptor in range(64):
+            try:
+                os.write(descriptor, b"x" * 65536)
+            except OSError:
+                pass""",
+}
+
+
 @pytest_asyncio.fixture
 async def unchecked(tmp_path, monkeypatch):
     """A pool whose tracing children have no checker."""
@@ -107,7 +132,7 @@ async def test_source_that_escaped_the_language_stays_in_the_jail(unchecked, tmp
     secret.write_text("not for the jailed")
     source = textwrap.dedent(HOSTILE).format(secret=str(secret))
     fields, _ = await unchecked.ask("trace", {"source": source, "robot": walker.plain()})
-    assert fields.get("terms") == ["open_0", "denied_24"], fields
+    assert fields.get("terms") == ["open_0", "denied_26"], fields
     assert secret.read_text() == "not for the jailed"
 
 
@@ -115,3 +140,18 @@ async def test_a_callback_does_not_get_into_a_program(unchecked, walker):
     fields, blobs = await unchecked.ask("trace", {"source": CALLBACK_IN_PROGRAM, "robot": walker.plain()})
     assert fields["rejected"]
     assert not blobs
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+async def test_what_never_ends_is_ended(unchecked, walker, step):
+    # given source that escaped and never ends, then nobody waits for more than fifteen seconds, and nothing of it stays
+    assert pools._ANSWER_SECS <= 15
+    unchecked.warm()
+    await unchecked.ready()
+    source = ENDLESS.format(step=step).replace("OSError", '(near.__globals__["__builtins__"]["OSError"])')
+    source = source.replace("range(", 'near.__globals__["__builtins__"]["range"](')
+    children = [task.result() for task in unchecked._warm.values()]
+    async with asyncio.timeout(pools._ANSWER_SECS + 5):
+        with pytest.raises((ChildTooSlow, ChildDied, MessageRefused)):
+            await unchecked.ask("trace", {"source": source, "robot": walker.plain()})
+    assert [child.returncode is None for child in children] == [False, True]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import resource
 import socket
@@ -37,20 +38,26 @@ _NO_NEW_PRIVILEGES = 38
 _CAPABILITY_VERSION_3 = 0x20080522
 _CLONE_THREAD = 0x00010000
 _WRITING = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_TMPFILE & ~os.O_DIRECTORY
-_PROCESSOR_SECS = 20
+_PROCESSOR_SECS = 10
 _MEMORY_ABOVE_PRESENT = 1 << 30
 
 # What an interpreter with jax needs once everything is imported: memory, threads, clocks, its pipes, reading its
 # library.
 _ALLOWED_CALLS = """
 read readv write writev close fstat newfstatat stat lstat statx lseek pread64 access faccessat
-faccessat2 readlink readlinkat getdents64 fcntl dup poll ppoll select pselect6 epoll_wait epoll_pwait eventfd2
+faccessat2 readlink readlinkat getdents64 dup poll ppoll select pselect6 epoll_wait epoll_pwait eventfd2
 mmap mprotect munmap mremap madvise brk membarrier
 futex set_robust_list get_robust_list rseq sched_yield sched_getaffinity sched_getparam sched_getscheduler
 set_tid_address arch_prctl sigaltstack rt_sigaction rt_sigprocmask rt_sigreturn rt_sigtimedwait restart_syscall
 clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time times
 getpid gettid getppid getuid geteuid getgid getegid getcwd uname sysinfo getrusage getcpu getrlimit getrandom
 exit exit_group"""
+
+# fcntl's, without those that say whom a descriptor signals and how: these end the parent before Landlock's version 6.
+_DESCRIPTOR_COMMANDS = (
+    *(fcntl.F_DUPFD, fcntl.F_DUPFD_CLOEXEC, fcntl.F_GETFD, fcntl.F_SETFD),
+    *(fcntl.F_GETFL, fcntl.F_SETFL),
+)
 
 
 # What libraries read while they start: the linker's, and what the machine is.
@@ -87,7 +94,7 @@ def confine_calls(*, memory_above_present: int | None = None, processor_secs: in
 
     Args:
         memory_above_present: bytes of address space that it may still take; None for 1 GiB.
-        processor_secs: processor time that it may still spend; None for 20 s.
+        processor_secs: processor time that it may still spend; None for 10 s.
 
     Raises:
         JailUnavailable: this kernel lacks a layer, or a layer does not hold in a thread that is older than this call.
@@ -182,7 +189,11 @@ def _restrict_calls(pyseccomp: Any) -> None:
     calls.add_rule(pyseccomp.ALLOW, "clone", new_thread)
     # ENOSYS makes the C library fall back to clone, whose flags a filter can see.
     calls.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
-    calls.add_rule(pyseccomp.ALLOW, "prlimit64", pyseccomp.Arg(2, pyseccomp.EQ, 0))  # reading limits, not setting them
+    # One's own limits may be read, none may be set.
+    own_limits = (pyseccomp.Arg(0, pyseccomp.EQ, 0), pyseccomp.Arg(2, pyseccomp.EQ, 0))
+    calls.add_rule(pyseccomp.ALLOW, "prlimit64", *own_limits)
+    for command in _DESCRIPTOR_COMMANDS:
+        calls.add_rule(pyseccomp.ALLOW, "fcntl", pyseccomp.Arg(1, pyseccomp.EQ, command))
     calls.set_attr(pyseccomp.Attr.CTL_TSYNC, 1)
     calls.load()
 

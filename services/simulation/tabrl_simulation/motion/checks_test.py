@@ -85,3 +85,21 @@ def test_who_fell_before_there_was_something_to_measure_passes_nothing(recording
     fallen = dataclasses.replace(recording.since(8.1), survived=0.19)
 
     assert not Check("survived < 1").holds(fallen)
+
+
+def test_a_motion_that_comes_nearer_scores_more_and_only_one_that_passes_scores_one(recording: Recording) -> None:
+    scores = [
+        Check(f"mean(vel('trunk')[:, 1]) > {wanted} and max(pos('trunk')[:, 2]) > 1").judged(recording).score
+        for wanted in (0.4, 0.6, 1.0, 5.0)
+    ]
+    assert scores[0] == 1.0
+    assert scores[0] > scores[1] > scores[2] > scores[3] > 0.0
+    judged = Check("mean(fwd('trunk')) > 0.4 and not (survived < 0.5)").judged(recording)
+    assert judged.holds
+    assert judged.sides == {"mean(fwd('trunk'))": pytest.approx(0.5), "survived": 1.0}
+
+
+def test_one_who_fell_at_once_scores_nothing(recording: Recording) -> None:
+    fell = dataclasses.replace(recording, positions=recording.positions[:5])
+    judged = Check("mean(up('trunk')) > 0.9").judged(fell)
+    assert (judged.holds, judged.score, dict(judged.sides)) == (False, 0.0, {})

@@ -110,7 +110,7 @@ class RealStates:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 found = {name: file[name] for name in file.files}
             action, command, air_time, counts = (found.pop(name) for name in _NAMES)
-        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as e:
+        except (ValueError, KeyError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as e:
             raise RealStatesRefused(f"these bytes hold no recorded states: {e}") from e
         return cls(arrays=found, action=action, command=command, air_time=air_time, counts=counts)
 

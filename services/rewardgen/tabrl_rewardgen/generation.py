@@ -299,7 +299,7 @@ def _fields(remarks: Sequence[Diagnostic]) -> list[tuple[str, str]]:
 
 
 def _unknown(error: library.BehaviourUnknown) -> TabrlError:
-    remedy = f" The nearest is: {error.nearest}. Reword the prompt, or configure an LLM." if error.nearest else ""
+    remedy = " Reword the prompt, or configure an LLM." if error.nearest else ""
     return TabrlError(
         grpc.StatusCode.FAILED_PRECONDITION,
         "BEHAVIOUR_UNKNOWN",

@@ -96,6 +96,10 @@ def test_a_beat_is_an_orbit(robot):
     states["cvel"][:, :, 5] = 0.02 * 2 * np.pi * 1.8
     moving = _term(found, which, "bounce", states, actions)
     assert (moving > at_rest + 0.3).all()
+    # and one that freezes at the top, which is on the orbit as well, earns nothing for the beat
+    states["xpos"][:, :, 2] = 0.95 * 0.28
+    states["cvel"][:] = 0.0
+    assert np.allclose(_term(found, which, "beat", states, actions), 0.0)
 
 
 def test_a_handstand_has_its_nose_down(robot):

@@ -24,6 +24,8 @@ def test_the_same_in_other_words_is_alike(prompt, other):
     [
         ("run forwards", "run backwards"),
         ("walk", "crouch"),
+        ("walk at 0.5 m/s", "walk at 2 m/s"),
+        ("spin clockwise", "spin counter-clockwise"),
         ("turn left", "turn right"),
         ("walk sideways to the left", "walk sideways to the right"),
         ("play the violin", "fold the laundry"),

@@ -92,7 +92,7 @@ def _on_legs(robot: Runner, *marks: str) -> Family:
 
 
 _APOLLO_ARMS = Arms("{s}_shoulder_aa", "{s}_elbow_fe", -1.3)
-_G1_ARMS = Arms("{side}_shoulder_roll_joint", "{side}_elbow_joint", -1.2)
+_G1_ARMS = Arms("{side}_shoulder_roll_joint", "{side}_elbow_joint", -1.2, elbow_rest=0.6)
 _H1_ARMS = Arms("{side}_shoulder_roll", "{side}_elbow", -1.5)
 _T1_ARMS = Arms("{Side}_Shoulder_Pitch", "{Side}_Elbow_Pitch", -1.5, mirrored=False)
 

@@ -29,8 +29,13 @@ def orbit(offset: str, rate: str, amplitude: float, frequency_hz: float) -> str:
         amplitude: how far it goes to either side, in the unit of the offset.
         frequency_hz: how often in a second.
     """
-    fastest = amplitude * 2.0 * math.pi * frequency_hz
-    return f"near(jnp.hypot(({offset}) / {amplitude:.3g}, ({rate}) / {fastest:.3g}), 1.0, 0.6)"
+    top = fastest(amplitude, frequency_hz)
+    return f"near(jnp.hypot(({offset}) / {amplitude:.3g}, ({rate}) / {top:.3g}), 1.0, 0.6)"
+
+
+def fastest(amplitude: float, frequency_hz: float) -> float:
+    """Return the largest rate of a sine, in the unit of its amplitude a second."""
+    return amplitude * 2.0 * math.pi * frequency_hz
 
 
 def dancing(draft: Draft, body: Runner, wish: Wish) -> Draft:
@@ -45,7 +50,14 @@ def dancing(draft: Draft, body: Runner, wish: Wish) -> Draft:
             "bounce",
             f"standing * {orbit(f'height - {middle:g}', 'rising', bounce, beat)}",
             f"It bounces by {bounce:g} m to either side, {beat:g} times a second.",
-            1.5,
+            0.5,
+        ),
+        # A robot that freezes at one end of its bounce is on the orbit too: only one that moves earns this.
+        Term(
+            "beat",
+            f"standing * at_least(jnp.abs(rising), {fastest(bounce, beat):.3g}, {fastest(bounce, beat):.3g})",
+            "Its body keeps going up and down.",
+            2.0,
         ),
         Term("place", f"standing * {level_speed(body)}", "It dances on the spot.", 0.3),
     )
@@ -81,7 +93,7 @@ def waving(draft: Draft, body: Runner, wish: Wish) -> Draft:
     draft.let(
         standing=standing_quantity(body),
         shoulder=f'state.joint_position("{shoulder}")',
-        forearm=f'state.joint_position("{elbow}")',
+        forearm=f'state.joint_position("{elbow}") - {body.elbow_rest:g}',
         forearm_rate=f'state.joint_velocity("{elbow}")',
     ).add(
         Term("feet", "standing", "It stands tall and upright."),
@@ -90,7 +102,14 @@ def waving(draft: Draft, body: Runner, wish: Wish) -> Draft:
             "wave",
             f"standing * {orbit('forearm', 'forearm_rate', _WAVE_RAD, _WAVE_HZ)}",
             f"Its {hand} forearm swings to and fro, once a second.",
-            1.5,
+            0.5,
+        ),
+        Term(
+            "swing",
+            f"standing * at_least(jnp.abs(forearm_rate), {fastest(_WAVE_RAD, _WAVE_HZ):.3g}, "
+            f"{fastest(_WAVE_RAD, _WAVE_HZ):.3g})",
+            "Its forearm keeps moving.",
+            2.0,
         ),
         Term("place", f"standing * {level_speed(body)}", "It stays on the spot.", 0.7),
     )

@@ -53,8 +53,8 @@ _PHRASES: dict[str, str] = {
     r"|stay(s|ing)? (there|put)|stop(s|ped|ping)?|calm(ly)?",
     "forward": r"forwards?|ahead|onwards?",
     "backward": r"backwards?|back(?! (and|flip))|in reverse|revers(e|ing)|rearwards?",
-    "left": r"left(wards?)?",
-    "right": r"(?<!all )right(wards?)?|clockwise",
+    "left": r"left(wards?)?|counter[- ]?clockwise|anti[- ]?clockwise",
+    "right": r"(?<!all )right(wards?)?|(?<!counter[- ])(?<!anti[- ])clockwise",
     "up": r"upwards?|top|highest|high|tall|as high as possible|tip",
     "fast": r"fast(er|est)?|quick(ly|er)?|rapid(ly)?|as fast as (you can|possible)|speed|full speed"
     r"|top speed|hard|flat out",

@@ -27,6 +27,8 @@ def likeness(prompt: str, other: str) -> float:
         return words
     if first.heading != second.heading or first.side * second.side < 0:
         return 0.0
+    if (first.speed_mps, first.distance_m) != (second.speed_mps, second.distance_m):
+        return 0.0
     manners = _overlap(_manners(first), _manners(second), empty=1.0)
     # Words that no concept covers tell a dance in the rain from a dance.
     rest = _overlap(frozenset(first.left_out), frozenset(second.left_out), empty=1.0)

@@ -12,12 +12,14 @@ class Arms:
     """Two arms: names of their joints, with `{side}`, `{Side}` or `{s}` for left and right, and a raised shoulder.
 
     `raised` is the angle of the right shoulder then, in rad; that of the left is the opposite if they are `mirrored`.
+    `elbow_rest` is the angle around which an elbow swings, that of the robot at home.
     """
 
     shoulder: str
     elbow: str
     raised: float
     mirrored: bool = True
+    elbow_rest: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ class Runner:
     def upright(self) -> str:
         """An expression that is 1 upright and 0 upside down."""
         return f'0.5 * (1.0 + state.up("{self.body}"))'
+
+    @property
+    def elbow_rest(self) -> float:
+        """The angle around which an elbow swings, in rad."""
+        return self.arms.elbow_rest if self.arms else 0.0
 
     def arm(self, side: str) -> tuple[str, str, float]:
         """Return the joints of shoulder and elbow of an arm, left or right, and the raised shoulder's angle in rad."""

@@ -29,7 +29,10 @@ class BehaviourUnknown(Exception):
         self.nearest = nearest
         self.known = known
         if known:
-            message = f"The library does not know this behaviour of the {robot}. It knows: {', '.join(known)}."
+            message = (
+                f"I can't do that without an LLM; nearest: {nearest}. "
+                f"Of the {robot} the library knows: {', '.join(known)}."
+            )
         else:
             message = (
                 f"The library does not know the robot {robot!r}, and of others it knows only those that stand upright "

@@ -16,6 +16,7 @@ from tabrl_simulation.controllers import lowering, merge
 from tabrl_simulation.controllers.manifest import CarryCopy, GraphInput, GraphOutput, InputSource, OutputRole, Tensor
 from tabrl_simulation.controllers.source import Source, aval_of
 from tabrl_simulation.rewards import onnx_plugins
+from tabrl_simulation.rewards.onnx_reciprocals import write_reciprocals
 
 __all__ = ["OPSET", "Graph", "convert"]
 
@@ -76,6 +77,7 @@ def convert(source: Source, *, name: str, reward_graph: Any = None) -> Graph:
         )
     except (NotImplementedError, ValueError, TypeError) as error:
         raise lowering.UnsupportedStepError(f"The step cannot be converted to ONNX: {error}") from error
+    write_reciprocals(model.graph)
     for tensor, origin in plan.added:
         merge.add_output(model, tensor, origin)
     if reward_graph is not None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tabrl_simulation.rewards.diagnostics import Diagnostic, RewardRejected
 from tabrl_simulation.rewards.onnx_plugins import load_lax_plugins
+from tabrl_simulation.rewards.onnx_reciprocals import write_reciprocals
 
 __all__ = ["OPSET", "to_onnx"]
 
@@ -53,6 +54,7 @@ def to_onnx(program: Any, inputs: Sequence[str], terms: Sequence[str]) -> bytes:
     except Exception as e:
         message = f"the reward has no ONNX form: {type(e).__name__}: {str(e)[:200]}"
         raise RewardRejected([Diagnostic("no-onnx-form", 0, 0, message, "use simpler jnp functions")]) from e
+    write_reciprocals(model.graph)
     return _named(model, read, abstract, terms)
 
 

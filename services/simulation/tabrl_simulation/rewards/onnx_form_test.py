@@ -26,6 +26,20 @@ def test_outputs_are_the_terms_in_order_and_inputs_only_those_read(walker):
     assert [float(value) for value in session.run(None, arrays)] == [0.5, 0.5, 0.5, 1.0, 0.5]
 
 
+def test_a_quotient_that_a_sum_and_products_share_is_not_lost(walker):
+    # given a shape that onnxruntime's optimizer would break: 1 / x, multiplied twice and added once
+    source = """def reward(state, action):
+    held = 1.0 / (1.0 + state.time * state.time)
+    return {"both": held * state.up("torso") + held * state.body_height("torso"), "held": 1.0 + held}
+"""
+
+    form = trace(source, walker).onnx
+
+    session = onnxruntime.InferenceSession(form, providers=["CPUExecutionProvider"])
+    arrays = {name: np.full(walker.arrays[name], 0.5, np.float32) for name in ("time", "xmat", "xpos")}
+    assert [float(value) for value in session.run(None, arrays)] == pytest.approx([0.8, 1.8])
+
+
 def header():
     return ProgramHeader("Tiny", "f", {"qpos": (2,)}, 1, False, ("a",))
 

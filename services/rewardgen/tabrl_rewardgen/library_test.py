@@ -5,7 +5,7 @@ import dataclasses
 import json
 
 import pytest
-from tabrl_simulation.environments import DM_CONTROL, MissingRobot
+from tabrl_simulation.environments import DM_CONTROL
 from tabrl_simulation.rewards.checker import check
 from tabrl_simulation.rewards.container import ProgramHeader, pack
 from tabrl_simulation.rewards.robot import Robot, Stance
@@ -20,10 +20,10 @@ UNDERSTOOD = [
     (
         "CartpoleBalance",
         "Balance the pole while swaying the cart gently from side to side",
-        {"sway", "moving"},
+        {"sway"},
         "sways",
     ),
-    ("CartpoleBalance", "keep the pole upright while swaying gently", {"upright", "sway", "moving"}, "sways 0.5 m"),
+    ("CartpoleBalance", "keep the pole upright while swaying gently", {"upright", "sway"}, "sways 0.5 m"),
     (
         "CartpoleBalance",
         "Hold the pole up and park the cart one metre to the left",
@@ -136,10 +136,7 @@ def test_every_environment_has_a_family(robot):
 def test_every_behaviour_of_a_robot_on_legs_is_a_reward(environment_id, robot):
     from tabrl_rewardgen.library.lexicon import TITLES
 
-    try:
-        which = robot(environment_id)
-    except MissingRobot as missing:
-        pytest.skip(str(missing))
+    which = robot(environment_id)
     family = family_of(which)
     assert family in ON_LEGS
     for behaviour in family.behaviours:

@@ -29,7 +29,7 @@ from tabrl_simulation.benchmarks.machine import RESULTS, machine, numbered
 if TYPE_CHECKING:
     from tabrl_rewardgen.answers import Answer
 
-__all__ = ["WRITERS", "Judged", "Row", "main", "rows"]
+__all__ = ["WRITERS", "Judged", "Row", "main", "recorded_answer", "rows"]
 
 WRITERS: Final = ("library", "llm")
 """Who writes rewards here: the built-in library, and a language model whose answers were recorded."""
@@ -136,7 +136,7 @@ def _judge(row: Row, writer: str, share: float, seed: int) -> Judged:
     environment = environments.load(row.environment)
     robot = robot_of(environment)
     try:
-        written = library.write(row.prompt, robot) if writer == "library" else _recorded(row)
+        written = library.write(row.prompt, robot) if writer == "library" else recorded_answer(row)
         compiled = compile_reward(written.source, robot)
     except (library.BehaviourUnknown, RewardRejected) as error:
         return Judged(id=row.id, writer=writer, refused=str(error), machine=machine())
@@ -162,7 +162,7 @@ def _judge(row: Row, writer: str, share: float, seed: int) -> Judged:
     )
 
 
-def _recorded(row: Row) -> Answer:
+def recorded_answer(row: Row) -> Answer:
     """Returns a language model's first answer to the prompt of this row."""
     from tabrl_rewardgen.answers import parse_answer
 

@@ -146,7 +146,7 @@ test-web: $(WEB)/node_modules/.package-lock.json protos/gen/stamp
 .PHONY: test-python
 test-python: .venv/stamps/development $(WEB)/dist/index.html chromium
 	$(call say,pytest)
-	@pytest $(TESTS)
+	@$(if $(TESTS),pytest $(TESTS),pytest --numprocesses=2 --dist=loadfile deploy frontend/cli services && pytest tests)
 
 .PHONY: chromium
 chromium:
@@ -159,6 +159,10 @@ bench: install ## Learning curves and step rates on this machine (minutes; BENCH
 .PHONY: bench-sealing
 bench-sealing: .venv/stamps/development ## From reward source to a sealed program, with jails warm and cold (minutes; BENCH='--rewards 100' for more)
 	@$(VENV)/python -m tabrl_simulation.benchmarks.sealing $(BENCH)
+
+.PHONY: bench-first-answers
+bench-first-answers: .venv/stamps/development ## Rewards of every behaviour's first answer, by library and language model: how many seal (minutes)
+	@$(VENV)/python -m tests.benchmarks.first_answers $(BENCH)
 
 .PHONY: bench-behaviours
 bench-behaviours: .venv/stamps/development ## From prompts to motions: does the robot do what was asked? (an hour; BENCH='--rows walker-walk' for some)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Final
@@ -12,8 +14,9 @@ from tabrl_chassis.errors import TabrlError
 from tabrl_simulation.rewards.robot import Robot
 
 from tabrl_rewardgen.generation import Assignment, Workshop, Written, write_reward
+from tabrl_rewardgen.side_by_side import side_by_side
 
-__all__ = ["DEFAULT_COUNT", "write_approaches"]
+__all__ = ["DEFAULT_COUNT", "failure_message", "write_approaches"]
 
 DEFAULT_COUNT: Final = 3
 
@@ -47,55 +50,40 @@ async def write_approaches(
     Raises:
         TabrlError: no approach came to anything; the error of the first.
     """
-    events: asyncio.Queue[Event | None] = asyncio.Queue()
     room = asyncio.Semaphore(_AT_ONCE)
     seen: dict[str, int] = {}
     errors: dict[int, TabrlError] = {}
 
-    async def write(number: int) -> None:
+    async def write(number: int, report: Callable[[Event], None]) -> None:
         assignment = Assignment(prompt, robot, approach=number, brief=_brief(number, count))
         try:
             async with room, aclosing(write_reward(workshop, assignment, models)) as written:
                 async for event in written:
                     if not isinstance(event, Written):
-                        await events.put(_of_approach(number, event))
+                        report(_of_approach(number, event))
                         continue
-                    digest = program_digest(event)
+                    digest = hashlib.sha256(event.compiled.program).hexdigest()
                     if digest in seen:
-                        await events.put(Event(approach=number, same_as=seen[digest]))
+                        report(Event(approach=number, same_as=seen[digest]))
                         continue
                     seen[digest] = number
-                    await events.put(Event(approach=number, reward=await keep(event)))
+                    report(Event(approach=number, reward=await keep(event)))
         except TabrlError as error:
             errors[number] = error
-            failure = rewardgen_pb2.ApproachFailure(reason=error.reason, message=error.message)
-            await events.put(Event(approach=number, failure=failure))
+            report(Event(approach=number, failure=failure_message(error)))
 
-    async def write_all() -> None:
-        try:
-            async with asyncio.TaskGroup() as group:
-                for number in range(1, count + 1):
-                    group.create_task(write(number))
-        finally:
-            await events.put(None)
-
-    writing = asyncio.create_task(write_all())
-    try:
-        while (event := await events.get()) is not None:
-            yield event
-        await writing
-    finally:
-        writing.cancel()
-        await asyncio.gather(writing, return_exceptions=True)
+    jobs = [functools.partial(write, number) for number in range(1, count + 1)]
+    async with aclosing(side_by_side(jobs)) as events:
+        async for event in events:
+            if event is not None:
+                yield event
     if not seen and errors:
         raise errors[min(errors)]
 
 
-def program_digest(written: Written) -> str:
-    """Return what tells one program from another."""
-    import hashlib
-
-    return hashlib.sha256(written.compiled.program).hexdigest()
+def failure_message(error: TabrlError) -> rewardgen_pb2.ApproachFailure:
+    """Return why one of several came to nothing."""
+    return rewardgen_pb2.ApproachFailure(reason=error.reason, message=error.message)
 
 
 def _brief(number: int, count: int) -> str:

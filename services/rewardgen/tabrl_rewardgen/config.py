@@ -36,6 +36,7 @@ class Config(ServiceConfig):
     llm_daily_budget_usd: float = option(
         "what language models may cost in a day (UTC), in US dollars, where their price is known; 0 for no limit", 0.0
     )
+    improvements: int = option("how many improvements, of which each takes minutes to hours, go on at once", 2)
     generations: int = option("how many rewards are written at once", 4)
 
     @property

@@ -46,8 +46,15 @@ def _playground_is_imported():
 
 @pytest.fixture(scope="session")
 def robot():
-    """Return the robot of an environment id."""
-    return robot_named
+    """Return the robot of an environment id; a test that wants one that is not installed is skipped."""
+
+    def named(environment_id):
+        try:
+            return robot_named(environment_id)
+        except environments.MissingRobot as missing:
+            pytest.skip(str(missing))
+
+    return named
 
 
 def environment_message(environment_id):

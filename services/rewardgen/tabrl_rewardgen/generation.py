@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 from tabrl.rewardgen.v1 import rewardgen_pb2
@@ -18,7 +18,7 @@ from tabrl_simulation.rewards.robot import Robot
 from tabrl_rewardgen import library, llm
 from tabrl_rewardgen.answers import Answer, SourceStream, parse_answer
 from tabrl_rewardgen.config import LIBRARY, Config
-from tabrl_rewardgen.ledger import Ledger
+from tabrl_rewardgen.ledger import Ledger, Purse
 from tabrl_rewardgen.metrics import LLM_COST, LLM_TOKENS, REWARDS
 from tabrl_rewardgen.prompting import first_messages, repair_message
 from tabrl_rewardgen.states import States
@@ -58,8 +58,9 @@ class Workshop:
 
     config: Config
     pool: JailPool
-    ledger: Ledger
+    ledger: Ledger | Purse
     states: States
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,6 @@ async def _by_library(workshop: Workshop, assignment: Assignment) -> AsyncGenera
         left_out=found.left_out,
         name=found.name,
         expected_behaviour=found.expected_behaviour,
-        check=found.check,
     )
 
 
@@ -179,6 +179,7 @@ async def sealed(workshop: Workshop, source: str, robot: Robot, *, wait_secs: fl
 async def _by_model(workshop: Workshop, assignment: Assignment, model: str) -> AsyncGenerator[Event, None]:
     config, pool, ledger, robot = workshop.config, workshop.pool, workshop.ledger, assignment.robot
     messages = first_messages(assignment.prompt, robot, assignment.brief)
+    await workshop.states.find(robot.environment_id)  # what is not recorded yet is, while the model writes
     usage = llm.Usage()
     remarks: Sequence[Diagnostic] = ()
     for attempt in range(1, config.llm_attempts + 1):
@@ -187,7 +188,7 @@ async def _by_model(workshop: Workshop, assignment: Assignment, model: str) -> A
         yield stage(_PHASES.GENERATION_PHASE_WRITING, f"asking {model}{again}")
         source = SourceStream()
         text, cut_off = "", False
-        async with aclosing(llm.ask(config, model, messages)) as pieces:
+        async with aclosing(llm.ask(config, model, messages, workshop.secrets)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, llm.Completion):
                     text, cut_off = piece.text, piece.cut_off

@@ -3,7 +3,6 @@
 import jax
 import numpy as np
 import pytest
-from tabrl_simulation.environments import MissingRobot
 from tabrl_simulation.rewards.compile import compile_reward
 from tabrl_simulation.rewards.program import RewardProgram
 from tabrl_simulation.rewards.samples import sample_states
@@ -26,19 +25,6 @@ SAID = [
     ("HumanoidStand", "Wave hello", "wave its right hand"),
     ("WalkerWalk", "Dance", "bounce to a beat"),
 ]
-
-
-@pytest.fixture
-def robot(robot):
-    """Return the robot of an environment id, where it is installed."""
-
-    def named(environment_id):
-        try:
-            return robot(environment_id)
-        except MissingRobot as missing:
-            pytest.skip(str(missing))
-
-    return named
 
 
 @pytest.mark.parametrize(("environment_id", "prompt", "understood"), SAID)

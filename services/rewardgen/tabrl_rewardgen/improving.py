@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import time
+import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
@@ -18,10 +18,14 @@ from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.errors import TabrlError, invalid_field
 from tabrl_simulation.rewards.robot import Robot
 
+from tabrl_rewardgen.approaches import failure_message
 from tabrl_rewardgen.config import LIBRARY
 from tabrl_rewardgen.generation import Assignment, Workshop, Written, write_reward
+from tabrl_rewardgen.keeping import Parent
+from tabrl_rewardgen.ledger import Purse
 from tabrl_rewardgen.reflection import Evidence, brief
 from tabrl_rewardgen.rehearsal import Rehearsal, Rehearsed
+from tabrl_rewardgen.side_by_side import side_by_side
 
 __all__ = ["Goal", "improve"]
 
@@ -33,7 +37,7 @@ _SEED: Final = 0
 _PROGRESS_EVERY_SECS: Final = 10.0
 
 Event = rewardgen_pb2.AutoImproveResponse
-Keep = Callable[[Written, str], Awaitable[rewardgen_pb2.Reward]]
+Keep = Callable[[Written, Parent | None], Awaitable[rewardgen_pb2.Reward]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +91,7 @@ async def improve(workshop: Workshop, rehearsal: Rehearsal, goal: Goal, keep: Ke
         workshop: what rewards are written with.
         rehearsal: where they are trained and measured.
         goal: what is to be brought about.
-        keep: puts a finished reward on record, with the id of the one that it improves on.
+        keep: puts a finished reward on record, with the one that it improves on.
 
     Raises:
         TabrlError: nothing could be written, trained or measured; the first error.
@@ -102,21 +106,20 @@ class _Loop:
     """One improvement, with what it has seen so far."""
 
     def __init__(self, workshop: Workshop, rehearsal: Rehearsal, goal: Goal, keep: Keep) -> None:
-        self._workshop = workshop
+        self._workshop = dataclasses.replace(workshop, ledger=Purse(workshop.ledger, goal.budget_usd))
         self._rehearsal = rehearsal
         self._goal = goal
         self._keep = keep
         self._check = goal.check
         self._best: _Outcome | None = None
         self._error: TabrlError | None = None
-        self._cost_usd = 0.0
-        self._deadline = time.monotonic() + goal.budget_secs if goal.budget_secs else None
+        self._is_spent = False
 
     async def run(self) -> AsyncGenerator[Event, None]:
         by_library = self._goal.models == (LIBRARY,)
         rounds = self._searched() if by_library else self._reflected()
         try:
-            async with asyncio.timeout_at(self._loop_deadline()), aclosing(rounds) as events:
+            async with asyncio.timeout(self._goal.budget_secs or None), aclosing(rounds) as events:
                 async for event in events:
                     yield event
         except TimeoutError:
@@ -127,16 +130,9 @@ class _Loop:
             )
         yield Event(best=self._measured(self._best))
 
-    def _loop_deadline(self) -> float | None:
-        left = None if self._deadline is None else self._deadline - time.monotonic()
-        return None if left is None else asyncio.get_running_loop().time() + left
-
     async def _reflected(self) -> AsyncGenerator[Event, None]:
         """Let a model write each round's rewards."""
         for number in range(1, self._goal.rounds + 1):
-            if self._goal.budget_usd and self._cost_usd >= self._goal.budget_usd:
-                yield Event(round=number, stage=f"the models have cost ${self._cost_usd:.2f}, which is the limit")
-                return
             rewards: list[rewardgen_pb2.Reward] = []
             async with aclosing(self._written(number)) as events:
                 async for event in events:
@@ -150,9 +146,12 @@ class _Loop:
             if self._is_reached():
                 yield Event(round=number, stage="the check holds in every rollout: nothing is left to improve")
                 return
+            if self._is_spent:
+                return
 
     async def _written(self, number: int) -> AsyncGenerator[Event, None]:
-        told, parent = "", ""
+        told: list[str] = []
+        parent: Parent | None = None
         if self._best is not None:
             measured = self._best.rehearsed.measured
             evidence = Evidence(
@@ -162,49 +161,52 @@ class _Loop:
                 held=(measured.held, measured.rollouts),
                 check=self._check,
             )
-            told, parent = brief(evidence), self._best.reward.reward_id
+            told = [brief(evidence)]
+            parent = Parent(self._best.reward.reward_id, was_trained_for=True)
         for candidate in range(1, self._goal.candidates + 1):
             yield Event(round=number, stage=f"writing reward {candidate} of {self._goal.candidates}")
-            ways = (
-                f"\n\nThis is version {candidate} of {self._goal.candidates}; let it differ from what you wrote first."
+            another = (
+                f"This is version {candidate} of {self._goal.candidates}; let it differ from what you wrote first."
             )
             assignment = Assignment(
-                self._goal.prompt, self._goal.robot, approach=candidate, brief=told + (ways if candidate > 1 else "")
+                self._goal.prompt,
+                self._goal.robot,
+                approach=candidate,
+                brief="\n\n".join([*told, *([another] if candidate > 1 else [])]),
             )
             try:
                 reward = await self._one(assignment, parent)
             except TabrlError as error:
                 self._error = self._error or error
-                yield Event(round=number, failure=_failure(error))
+                yield Event(round=number, failure=failure_message(error))
+                self._is_spent = error.reason == "LLM_BUDGET_SPENT"
+                if self._is_spent:
+                    return
                 continue
             yield Event(round=number, reward=reward)
 
-    async def _one(self, assignment: Assignment, parent: str) -> rewardgen_pb2.Reward:
+    async def _one(self, assignment: Assignment, parent: Parent | None) -> rewardgen_pb2.Reward:
         async with aclosing(write_reward(self._workshop, assignment, self._goal.models)) as events:
             async for event in events:
                 if isinstance(event, Written):
-                    self._cost_usd += (event.usage.cost_usd or 0.0) if event.usage else 0.0
                     return await self._keep(event, parent)
         raise AssertionError("a reward is written or an error is raised")
 
     async def _searched(self) -> AsyncGenerator[Event, None]:
         """Search the weights of the library's reward."""
-        study = await asyncio.to_thread(_study)
         yield Event(round=1, stage="writing the library's reward, whose weights are searched")
-        reward = await self._one(Assignment(self._goal.prompt, self._goal.robot), "")
+        reward = await self._one(Assignment(self._goal.prompt, self._goal.robot), None)
         yield Event(round=1, reward=reward)
         base = {term.name: term.weight for term in reward.terms}
+        study = await asyncio.to_thread(_study, base)
         for number in range(1, self._goal.rounds + 1):
-            trials: list[tuple[Any, dict[str, float]]] = [(study.ask(), {}) for _ in range(self._goal.candidates)]
-            tried = []
-            for position, (trial, weights) in enumerate(trials):
-                first = number == 1 and position == 0  # the library's own weights are one of those that are tried
-                weights.update(base if first else _drawn(trial, base))
-                tried.append((reward, weights))
+            asked = [study.ask() for _ in range(self._goal.candidates)]
+            tried = [(reward, _drawn(trial, base)) for trial in asked]
+            trials = {_key(weights): trial for trial, (_, weights) in zip(asked, tried, strict=True)}
             async with aclosing(self._rehearsed(number, tried)) as events:
                 async for event in events:
                     if event.HasField("measured"):
-                        _tell(study, trials, dict(event.measured.weights), event.measured.score)
+                        study.tell(trials[_key(event.measured.weights)], event.measured.score)
                     yield event
             if self._is_reached():
                 yield Event(round=number, stage="the check holds in every rollout: nothing is left to improve")
@@ -217,16 +219,15 @@ class _Loop:
         self._check = self._check or next((reward.check for reward, _ in tried if reward.check), "")
         if tried and not self._check:
             raise invalid_field("check", "the reward's author gave none; say by which check the motion is judged")
-        events: asyncio.Queue[Event | None] = asyncio.Queue()
         runs: dict[str, trainer_pb2.Run] = {}
-        begun_runs: set[str] = set()
 
-        async def rehearse(reward: rewardgen_pb2.Reward, weights: Mapping[str, float]) -> None:
+        async def rehearse(
+            reward: rewardgen_pb2.Reward, weights: Mapping[str, float], report: Callable[[Event], None]
+        ) -> None:
             def told(run: trainer_pb2.Run) -> None:
-                if run.run_id not in begun_runs:
-                    begun_runs.add(run.run_id)
+                if run.run_id not in runs:
                     begun = rewardgen_pb2.ImprovementRun(reward_id=reward.reward_id, run_id=run.run_id)
-                    events.put_nowait(Event(round=number, run=begun))
+                    report(Event(round=number, run=begun))
                 runs[run.run_id] = run
 
             try:
@@ -235,37 +236,18 @@ class _Loop:
                 )
             except TabrlError as error:
                 self._error = self._error or error
-                events.put_nowait(Event(round=number, failure=_failure(error)))
+                report(Event(round=number, failure=failure_message(error)))
                 return
-            runs.pop(rehearsed.run.run_id, None)
+            del runs[rehearsed.run.run_id]
             outcome = _Outcome(reward, weights, rehearsed)
             if self._best is None or outcome.rank > self._best.rank:
                 self._best = outcome
-            events.put_nowait(Event(round=number, measured=self._measured(outcome)))
+            report(Event(round=number, measured=self._measured(outcome)))
 
-        async def all_of_them() -> None:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for reward, weights in tried:
-                        group.create_task(rehearse(reward, weights))
-            finally:
-                events.put_nowait(None)
-
-        rehearsing = asyncio.create_task(all_of_them())
-        try:
-            while True:
-                try:
-                    event = await asyncio.wait_for(events.get(), _PROGRESS_EVERY_SECS)
-                except TimeoutError:
-                    yield Event(round=number, stage=_progress(runs.values()))
-                    continue
-                if event is None:
-                    break
-                yield event
-            await rehearsing
-        finally:
-            rehearsing.cancel()
-            await asyncio.gather(rehearsing, return_exceptions=True)
+        jobs = [functools.partial(rehearse, reward, weights) for reward, weights in tried]
+        async with aclosing(side_by_side(jobs, pause_secs=_PROGRESS_EVERY_SECS)) as events:
+            async for event in events:
+                yield Event(round=number, stage=_progress(runs.values())) if event is None else event
 
     def _measured(self, outcome: _Outcome) -> rewardgen_pb2.Measured:
         measured = outcome.rehearsed.measured
@@ -302,15 +284,15 @@ def _progress(runs: Iterable[trainer_pb2.Run]) -> str:
     return "; ".join(parts) or "the trainings are being prepared"
 
 
-def _failure(error: TabrlError) -> rewardgen_pb2.ApproachFailure:
-    return rewardgen_pb2.ApproachFailure(reason=error.reason, message=error.message)
-
-
-def _study() -> Any:
+def _study(base: Mapping[str, float]) -> Any:
+    """Return a search around the library's own weights, which are the first that are tried."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=_SEED, n_startup_trials=4))
+    sampler = optuna.samplers.TPESampler(seed=_SEED, n_startup_trials=4)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.enqueue_trial(dict.fromkeys(base, 1.0))
+    return study
 
 
 def _drawn(trial: Any, base: Mapping[str, float]) -> dict[str, float]:
@@ -321,10 +303,5 @@ def _drawn(trial: Any, base: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def _tell(study: Any, trials: list[tuple[Any, dict[str, float]]], weights: Mapping[str, float], score: float) -> None:
-    for trial, given in list(trials):
-        if given == weights:
-            if trial.params:
-                study.tell(trial, score)
-            trials.remove((trial, given))
-            return
+def _key(weights: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    return tuple(sorted(weights.items()))

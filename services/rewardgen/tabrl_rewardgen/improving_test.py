@@ -16,6 +16,8 @@ from tabrl_rewardgen.config import LIBRARY, Config
 from tabrl_rewardgen.generation import Workshop
 from tabrl_rewardgen.improving import Goal, improve
 from tabrl_rewardgen.keeping import reward_message
+from tabrl_rewardgen.ledger import Purse
+from tabrl_rewardgen.llm import Usage
 from tabrl_rewardgen.reflection import Evidence, brief
 from tabrl_rewardgen.rehearsal import Rehearsed
 
@@ -63,7 +65,7 @@ async def improved(workshop, robot, rehearsals, **fields):
     artifacts = ArtifactStore(workshop.config.data / "artifacts")
 
     async def keep(written, parent):
-        return await reward_message(artifacts, written, which, "balance the pole", parent_reward_id=parent)
+        return await reward_message(artifacts, written, which, "balance the pole", parent=parent)
 
     goal = Goal(prompt="balance the pole", robot=which, models=(LIBRARY,), check=CHECK, **fields)
     return [event async for event in improve(workshop, rehearsals, goal, keep)]
@@ -124,3 +126,25 @@ async def test_a_model_is_told_what_came_of_its_reward():
     )
     for piece in ("up 2", "return {'up': 1.0}", "5,000", "12.5", "0.25 a step", "1 of 5", "= 0.4", "<<<it trembles>>>"):
         assert piece in told
+
+
+async def test_a_budget_counts_calls_whose_answers_were_of_no_use():
+    class Kept:
+        def __init__(self):
+            self.added = []
+
+        async def require_budget(self):
+            pass
+
+        async def add(self, model, usage):
+            self.added.append((model, usage))
+
+    kept = Kept()
+    purse = Purse(kept, 0.5)
+    await purse.require_budget()
+    await purse.add("a model", Usage(prompt_tokens=10, cost_usd=0.6, calls=1))
+    with pytest.raises(TabrlError) as spent:
+        await purse.require_budget()
+    assert spent.value.reason == "LLM_BUDGET_SPENT"
+    assert len(kept.added) == 1
+    await Purse(kept, 0.0).require_budget()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from tabrl.rewardgen.v1 import rewardgen_pb2
@@ -16,14 +17,22 @@ from tabrl_rewardgen.config import LIBRARY
 from tabrl_rewardgen.generation import Written, diagnostic_proto
 from tabrl_rewardgen.tiers import recommended
 
-__all__ = ["reward_message"]
+__all__ = ["Parent", "reward_message"]
 
 _PROGRAM_TYPE: Final = "application/vnd.tabrl.reward-program"
 _ONNX_TYPE: Final = "application/vnd.onnx"
 
 
+@dataclass(frozen=True)
+class Parent:
+    """The reward that another improves on, and whether a policy was trained for it."""
+
+    reward_id: str
+    was_trained_for: bool
+
+
 async def reward_message(
-    artifacts: ArtifactStore, written: Written, robot: Robot, prompt: str, *, parent_reward_id: str = ""
+    artifacts: ArtifactStore, written: Written, robot: Robot, prompt: str, *, parent: Parent | None = None
 ) -> rewardgen_pb2.Reward:
     """Return the reward as the contract has it; its program and its ONNX form are in the store then.
 
@@ -32,7 +41,7 @@ async def reward_message(
         written: the reward; nobody (an empty model) stands for a person.
         robot: what it is for.
         prompt: the behaviour in the person's words.
-        parent_reward_id: the reward that it improves on; empty for none.
+        parent: the reward that it improves on; None for none.
     """
     compiled = written.compiled
     remarks = list(compiled.diagnostics)
@@ -55,9 +64,11 @@ async def reward_message(
         name=written.name,
         expected_behaviour=written.expected_behaviour,
         check=written.check,
-        parent_reward_id=parent_reward_id,
+        parent_reward_id=parent.reward_id if parent else "",
         trial=_trial(written),
-        tier=recommended(prompt, robot, improves=bool(parent_reward_id)) if written.model else None,
+        tier=recommended(prompt, robot, trained_before=parent is not None and parent.was_trained_for)
+        if written.model
+        else None,
     )
     reward.create_time.GetCurrentTime()
     if written.usage is not None:

@@ -18,7 +18,7 @@ from tabrl_chassis.errors import TabrlError
 from tabrl_rewardgen.llm import Usage
 from tabrl_rewardgen.storage import Base
 
-__all__ = ["Ledger", "LlmCallRow"]
+__all__ = ["Ledger", "LlmCallRow", "Purse"]
 
 
 class LlmCallRow(Base):
@@ -80,6 +80,37 @@ class Ledger:
             "cost_usd": usage.cost_usd,
         }
         await self._database.write(lambda session: session.add(LlmCallRow(**row)))
+
+
+class Purse:
+    """A ledger with a limit of its own: what one improvement may cost, whoever else spends meanwhile."""
+
+    def __init__(self, ledger: Ledger | Purse, budget_usd: float) -> None:
+        """Keeps to this budget besides the ledger's; 0 for none."""
+        self._ledger = ledger
+        self._budget_usd = budget_usd
+        self._spent_usd = 0.0
+
+    async def require_budget(self) -> None:
+        """Makes sure that something may be spent.
+
+        Raises:
+            TabrlError: this budget or that of the day is spent (LLM_BUDGET_SPENT).
+        """
+        if self._budget_usd and self._spent_usd >= self._budget_usd:
+            raise TabrlError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                "LLM_BUDGET_SPENT",
+                f"Language models have cost ${self._spent_usd:.2f} here, and ${self._budget_usd:.2f} is the limit that "
+                "was set. Set more, or ask for the model library.",
+                metadata={"spent_usd": f"{self._spent_usd:.4f}", "budget_usd": f"{self._budget_usd:.4f}"},
+            )
+        await self._ledger.require_budget()
+
+    async def add(self, model: str, usage: Usage) -> None:
+        """Puts a call on record, also one whose answer was of no use."""
+        self._spent_usd += usage.cost_usd or 0.0
+        await self._ledger.add(model, usage)
 
 
 def _spent_since(session: Session, time: datetime.datetime) -> float:

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -15,7 +16,7 @@ from tabrl_chassis.errors import TabrlError
 
 from tabrl_rewardgen.config import Config
 from tabrl_rewardgen.prompting import ANSWER_SCHEMA, Message
-from tabrl_rewardgen.secrets import key_for, read_secrets, redacted
+from tabrl_rewardgen.secrets import key_for, redacted
 
 __all__ = ["Completion", "Usage", "ask"]
 
@@ -27,6 +28,7 @@ _DECLINES = re.compile(
 )
 _RATE_LIMIT_WAIT_SECS = 20.0
 _LONGEST_WAIT_SECS = 3600.0
+_NO_SECRETS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,14 @@ class Completion:
     cut_off: bool = False
 
 
-async def ask(config: Config, model: str, messages: Sequence[Message]) -> AsyncGenerator[str | Completion, None]:
+async def ask(
+    config: Config, model: str, messages: Sequence[Message], secrets: Mapping[str, str] = _NO_SECRETS
+) -> AsyncGenerator[str | Completion, None]:
     """Yield a model's answer piece by piece, and its `Completion` last.
 
-    Where an answer breaks off, what it cost until then is yielded as a `Completion` without text before the error.
+    `secrets` are keys of providers by the names of their variables; where they have none, LiteLLM looks in the
+    environment. Where an answer breaks off, what it cost until then is yielded as a `Completion` without text before
+    the error.
 
     Raises:
         TabrlError: PROVIDER_AUTHENTICATION, PROVIDER_RATE_LIMITED, PROVIDER_REFUSED, PROVIDER_TIMEOUT or
@@ -73,7 +79,7 @@ async def ask(config: Config, model: str, messages: Sequence[Message]) -> AsyncG
     failure: TabrlError | None = None
     try:
         async with asyncio.timeout(config.llm_timeout_secs):
-            stream = await litellm.acompletion(**_request(litellm, config, model, messages))
+            stream = await litellm.acompletion(**_request(litellm, config, model, messages, secrets))
             # An answer that is given up, by us or by who asked, must not go on to be written and paid for.
             async with _closing(stream):
                 async for chunk in _chunks(stream, config.llm_idle_secs):
@@ -85,13 +91,11 @@ async def ask(config: Config, model: str, messages: Sequence[Message]) -> AsyncG
         failure = _timed_out(config, model)
         failure.__cause__ = e
     except Exception as e:
-        failure = _typed(litellm, e, config, model)
+        failure = _typed(litellm, e, config, model, secrets)
         failure.__cause__ = e
     if failure is not None and not said.pieces and failure.reason != "PROVIDER_TIMEOUT":
         raise failure
-    usage = await asyncio.to_thread(
-        _usage, litellm, model, said.usage or _estimated(litellm, model, messages, said.text)
-    )
+    usage = await asyncio.to_thread(_spent, litellm, model, messages, said)
     if failure is None and said.is_refusal:
         failure = _declined(model, said)
     if failure is not None:
@@ -149,6 +153,10 @@ async def _chunks(stream: Any, idle_secs: float) -> AsyncGenerator[Any, None]:
         yield chunk
 
 
+def _spent(litellm: Any, model: str, messages: Sequence[Message], said: _Said) -> Usage:
+    return _usage(litellm, model, said.usage or _estimated(litellm, model, messages, said.text))
+
+
 @dataclass(frozen=True)
 class _Estimate:
     """Tokens that were counted here, as the provider did not say."""
@@ -187,7 +195,9 @@ def _litellm() -> Any:
     return litellm
 
 
-def _request(litellm: Any, config: Config, model: str, messages: Sequence[Message]) -> dict[str, Any]:
+def _request(
+    litellm: Any, config: Config, model: str, messages: Sequence[Message], secrets: Mapping[str, str]
+) -> dict[str, Any]:
     request: dict[str, Any] = {
         "model": model,
         "messages": list(messages),
@@ -197,7 +207,7 @@ def _request(litellm: Any, config: Config, model: str, messages: Sequence[Messag
         "max_retries": 1,
     }
     provider = _provider(litellm, model)
-    key = key_for(provider, read_secrets(config.llm_secrets_file))
+    key = key_for(provider, secrets)
     if key:
         request["api_key"] = key
     if config.llm_api_base and provider == "openai":
@@ -260,10 +270,10 @@ def _timed_out(config: Config, model: str) -> TabrlError:
     )
 
 
-def _typed(litellm: Any, error: Exception, config: Config, model: str) -> TabrlError:
+def _typed(litellm: Any, error: Exception, config: Config, model: str, secrets: Mapping[str, str]) -> TabrlError:
     """Return the contract's error for one of LiteLLM's."""
     kinds = litellm.exceptions
-    words = redacted(" ".join(str(error).split()), read_secrets(config.llm_secrets_file).values())[:500]
+    words = redacted(" ".join(str(error).split()), secrets.values())[:500]
     metadata = {"model": model, "provider_error": words}
     if isinstance(error, kinds.Timeout):
         return _timed_out(config, model)

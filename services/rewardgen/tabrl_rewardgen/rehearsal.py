@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from tabrl_chassis import processes
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.client import call
 from tabrl_chassis.errors import TabrlError, invalid_field
+
+from tabrl_rewardgen.measuring import CONTROLLER, MANIFEST
 
 if TYPE_CHECKING:
     from tabrl_simulation.motion.measure import Measures
@@ -43,11 +46,14 @@ class Rehearsed:
 class Rehearsal:
     """Speaks with the Trainer and the Exporter."""
 
-    def __init__(self, trainer: grpc.aio.Channel, exporter: grpc.aio.Channel, artifacts: ArtifactStore) -> None:
-        """Train and export behind these channels."""
+    def __init__(
+        self, trainer: grpc.aio.Channel, exporter: grpc.aio.Channel, artifacts: ArtifactStore, log: Any
+    ) -> None:
+        """Train and export behind these channels; what a measurement ends with without an answer is logged."""
         self._trainer = trainer_pb2_grpc.TrainerServiceStub(trainer)
         self._exporter = exporter_pb2_grpc.ExporterServiceStub(exporter)
         self._artifacts = artifacts
+        self._log = log
         self._one_measure = asyncio.Semaphore(1)
 
     async def run(self, run_id: str) -> trainer_pb2.Run:
@@ -81,7 +87,8 @@ class Rehearsal:
             TabrlError: the run could not be begun or failed, its policy was refused, or the check cannot be computed.
         """
         spec = _spec(reward, weights, env_steps or await self._short(reward))
-        response = await call(self._trainer.CreateRun, trainer_pb2.CreateRunRequest(spec=spec), service="trainer")
+        request = trainer_pb2.CreateRunRequest(spec=spec, request_id=str(uuid.uuid4()))
+        response = await call(self._trainer.CreateRun, request, service="trainer")
         run_id = response.run.run_id
         told(response.run)
         try:
@@ -131,39 +138,41 @@ class Rehearsal:
         policy = (await call(self._exporter.GetPolicy, request, service="exporter")).policy
         async with self._one_measure:
             with tempfile.TemporaryDirectory() as folder:
-                controller, manifest = Path(folder) / "controller.onnx", Path(folder) / "manifest.json"
-                for path, artifact in ((controller, policy.controller), (manifest, policy.manifest)):
-                    path.write_bytes(await asyncio.to_thread(self._artifacts.read, artifact.sha256))
-                said = await _said_by_measure(environment_id, controller, manifest, check)
+                for name, artifact in ((CONTROLLER, policy.controller), (MANIFEST, policy.manifest)):
+                    content = await asyncio.to_thread(self._artifacts.read, artifact.sha256)
+                    (Path(folder) / name).write_bytes(content)
+                said = await self._said_by_measuring(environment_id, folder, check)
         if "refused" in said:
             raise invalid_field("check", str(said["refused"]))
         from tabrl_simulation.motion.measure import Measures
 
         return Measures(int(said["held"]), int(said["rollouts"]), float(said["score"]), said["measures"])
 
-
-async def _said_by_measure(environment_id: str, controller: Path, manifest: Path, check: str) -> dict[str, Any]:
-    child = await processes.start_python(
-        ["-m", "tabrl_simulation.motion.measure", environment_id, str(controller), str(manifest), check],
-        niceness=5,
-        environment={"JAX_PLATFORMS": "cpu"},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        async with asyncio.timeout(_MEASURE_SECS):
-            output, _ = await child.communicate()
-        if child.returncode == 0:
-            said: dict[str, Any] = json.loads(output.decode().strip().splitlines()[-1])
-            return said
-    except TimeoutError:
-        pass
-    finally:
-        await processes.stop(child, grace_secs=1.0)
-    raise TabrlError(
-        grpc.StatusCode.UNAVAILABLE, "MEASURE_FAILED", "The trained robot could not be measured; try again."
-    )
+    async def _said_by_measuring(self, environment_id: str, folder: str, check: str) -> dict[str, Any]:
+        child = await processes.start_python(
+            ["-m", "tabrl_rewardgen.measuring", environment_id, folder, check],
+            niceness=5,
+            environment={"JAX_PLATFORMS": "cpu"},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        cause = f"it took longer than {_MEASURE_SECS:g} s"
+        try:
+            async with asyncio.timeout(_MEASURE_SECS):
+                output, complaint = await child.communicate()
+            if child.returncode == 0:
+                said: dict[str, Any] = json.loads(output.decode().strip().splitlines()[-1])
+                return said
+            cause = complaint.decode(errors="replace").strip()[-500:]
+        except TimeoutError:
+            pass
+        finally:
+            await processes.stop(child, grace_secs=1.0)
+        self._log.warning("a trained robot could not be measured", environment_id=environment_id, cause=cause)
+        raise TabrlError(
+            grpc.StatusCode.UNAVAILABLE, "MEASURE_FAILED", "The trained robot could not be measured; try again."
+        )
 
 
 def _spec(reward: rewardgen_pb2.Reward, weights: Mapping[str, float], env_steps: int) -> trainer_pb2.RunSpec:

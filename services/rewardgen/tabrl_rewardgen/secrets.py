@@ -17,7 +17,7 @@ _SHORTEST_SECRET: Final = 8
 _LARGEST_FILE: Final = 65_536
 
 
-class SecretsRefused(ValueError):
+class SecretsRefused(OSError):
     """A secrets file cannot be used; the message names the line, never what stands in it."""
 
 

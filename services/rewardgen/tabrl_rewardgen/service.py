@@ -19,9 +19,9 @@ __all__ = ["SERVICE"]
 
 @contextlib.asynccontextmanager
 async def _serve(server: grpc.aio.Server, context: Context[Config]) -> AsyncIterator[None]:
-    read_secrets(context.config.llm_secrets_file)  # a file that cannot be used is said at the start
+    secrets = read_secrets(context.config.llm_secrets_file)
     async with JailPool() as pool:
-        rewardgen_pb2_grpc.add_RewardServiceServicer_to_server(Servicer(context, pool), server)
+        rewardgen_pb2_grpc.add_RewardServiceServicer_to_server(Servicer(context, pool, secrets), server)
         yield
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -36,7 +36,7 @@ from tabrl_rewardgen.generation import (
     write_reward,
 )
 from tabrl_rewardgen.improving import Goal, improve
-from tabrl_rewardgen.keeping import reward_message
+from tabrl_rewardgen.keeping import Parent, reward_message
 from tabrl_rewardgen.ledger import Ledger
 from tabrl_rewardgen.metrics import COMPILE_SECONDS
 from tabrl_rewardgen.reflection import Evidence, brief
@@ -53,8 +53,11 @@ _Request = rewardgen_pb2.GenerateRewardRequest | rewardgen_pb2.CreateRewardReque
 class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
     """Writes, seals and keeps rewards."""
 
-    def __init__(self, context: Context[Config], pool: JailPool) -> None:
-        """Serve with the stores and the configuration of `context`, compiling in the jails of `pool`."""
+    def __init__(self, context: Context[Config], pool: JailPool, secrets: Mapping[str, str]) -> None:
+        """Serve with the stores and the configuration of `context`, compiling in the jails of `pool`.
+
+        `secrets` are the keys of providers that came in a file.
+        """
         self._context = context
         self._pool = pool
         self._scene = scene_pb2_grpc.SceneServiceStub(context.channel("scene"))
@@ -63,8 +66,12 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
             pool=pool,
             ledger=Ledger(context.database, context.config.llm_daily_budget_usd),
             states=States(context.channel("scene"), context.artifacts),
+            secrets=secrets,
         )
-        self._rehearsal = Rehearsal(context.channel("trainer"), context.channel("exporter"), context.artifacts)
+        self._rehearsal = Rehearsal(
+            context.channel("trainer"), context.channel("exporter"), context.artifacts, context.log
+        )
+        self._improvements = ConcurrencyLimit("improvements", context.config.improvements, retry_after_secs=60.0)
         self._limit = ConcurrencyLimit("reward generations", context.config.generations, retry_after_secs=5.0)
 
     async def GenerateReward(
@@ -145,7 +152,7 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
                     if not isinstance(event, Written):
                         yield _of_improvement(event)
                         continue
-                    reward = await self._message(event, robot, parent.prompt, parent.reward_id)
+                    reward = await self._message(event, robot, parent.prompt, Parent(parent.reward_id, run is not None))
                     yield rewardgen_pb2.ImproveRewardResponse(reward=await self._keep(request, reward))
 
     async def AutoImprove(
@@ -155,12 +162,12 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
         _require_words(request.prompt)
         _require_check(request.check)
         models = self._models(request.model)
-        async with self._limit:
+        async with self._improvements:
             self._pool.warm()
             robot = await self._robot(request.environment_id)
 
-            async def keep(written: Written, parent_reward_id: str) -> rewardgen_pb2.Reward:
-                reward = await self._message(written, robot, request.prompt, parent_reward_id)
+            async def keep(written: Written, parent: Parent | None) -> rewardgen_pb2.Reward:
+                reward = await self._message(written, robot, request.prompt, parent)
                 await self._context.database.write(lambda session: add_reward(session, reward))
                 return reward
 
@@ -251,6 +258,8 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
             if saved is not None:
                 writing_stage = rewardgen_pb2.GenerationPhase.GENERATION_PHASE_WRITING
                 yield stage(writing_stage, f"found {saved.saved_name!r} among the rewards that you saved")
+                reward_id = saved.reward_id
+                await self._context.database.write(lambda session: once(session, request, lambda _: reward_id))
                 yield rewardgen_pb2.GenerateRewardResponse(reward=saved)
                 return
             writing = write_reward(self._workshop, Assignment(request.prompt, robot), models)
@@ -293,9 +302,9 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
         return await self._context.database.read(look)
 
     async def _message(
-        self, written: Written, robot: Robot, prompt: str, parent_reward_id: str = ""
+        self, written: Written, robot: Robot, prompt: str, parent: Parent | None = None
     ) -> rewardgen_pb2.Reward:
-        return await reward_message(self._context.artifacts, written, robot, prompt, parent_reward_id=parent_reward_id)
+        return await reward_message(self._context.artifacts, written, robot, prompt, parent=parent)
 
     async def _saved(self, prompt: str, robot: Robot) -> rewardgen_pb2.Reward | None:
         """Return the reward that a person saved for a prompt that means the same, if there is one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -57,7 +56,7 @@ class Recordings:
                         self._failed.add(fingerprint)
                         return
                     await asyncio.to_thread(self._keep, fingerprint, file.read_bytes())
-        except TabrlError as error:
+        except (TabrlError, OSError) as error:
             # A full disk may be emptied: the next call tries again.
             self._context.log.warning("the recorded states could not be kept", cause=str(error))
         finally:
@@ -65,7 +64,7 @@ class Recordings:
 
     async def _recorded(self, environment_id: str, file: Path) -> bool:
         child = await processes.start_python(
-            ["-m", "tabrl_simulation.rewards.real_states", environment_id, str(file)],
+            ["-m", "tabrl_scene.recording", environment_id, str(file)],
             niceness=10,
             environment={"JAX_PLATFORMS": "cpu"},
             stdin=asyncio.subprocess.DEVNULL,
@@ -99,5 +98,5 @@ class Recordings:
         artifact = self._context.artifacts.put(states, _MEDIA_TYPE)
         self._folder.mkdir(parents=True, exist_ok=True)
         unfinished = self._path(fingerprint).with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(json_format.MessageToDict(artifact)))
+        unfinished.write_text(json_format.MessageToJson(artifact))
         unfinished.replace(self._path(fingerprint))

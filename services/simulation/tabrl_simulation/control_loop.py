@@ -9,8 +9,7 @@ new episodes where one ended, asks the policy, and says what to hand to physics 
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 import jax
@@ -20,10 +19,9 @@ from numpy.typing import NDArray
 
 from tabrl_simulation import arrays, learner, split, tally
 from tabrl_simulation.environments import Environment
-from tabrl_simulation.feet import find_feet
 from tabrl_simulation.reset import ResetStates
-from tabrl_simulation.rewards import contact
-from tabrl_simulation.rewards.inputs import AIR_TIME, BEFORE, COMMAND, PREVIOUS_ACTION, arrays_now, before_arrays
+from tabrl_simulation.reward_memory import Memory, RewardMemory
+from tabrl_simulation.rewards.inputs import BEFORE, arrays_now, before_arrays
 from tabrl_simulation.settings import Settings
 from tabrl_simulation.tally import EpisodeTally
 
@@ -32,7 +30,6 @@ __all__ = [
     "ControlLoop",
     "EpisodeTally",
     "Held",
-    "Memory",
     "NextStep",
     "Orders",
     "Reward",
@@ -95,18 +92,6 @@ class Held(NamedTuple):
     terminated: jax.Array
     diverged: jax.Array
     bad_terms: dict[str, jax.Array]
-
-
-class Memory(NamedTuple):
-    """What a reward remembers of the steps before in this episode; None what it does not ask for.
-
-    Attributes:
-        action: the action of the control step before, [N, A]; 0 in the first.
-        air_time: how long each foot has been off the ground, [N, F], s.
-    """
-
-    action: jax.Array | None
-    air_time: jax.Array | None
 
 
 class RolloutState(NamedTuple):
@@ -230,7 +215,7 @@ class ControlLoop:
         inputs = reward.inputs if reward is not None else {}
         earlier = {*self.split.after_reads_before, *before_arrays(inputs)}
         self._reads_before = tuple(name for name in arrays.READABLE if name in earlier)
-        self._feet = find_feet(environment.model) if AIR_TIME in inputs else ()
+        self._memory = RewardMemory(environment, tuple(inputs))
         wanted = {*self.split.reads, *arrays_now(inputs), *earlier}
         self.reads: tuple[str, ...] = tuple(name for name in arrays.READABLE if name in wanted)
 
@@ -274,13 +259,6 @@ class ControlLoop:
             bad_terms=dict.fromkeys(self.terms, none),
         )
 
-    def _no_memory(self, count: int) -> Memory:
-        inputs = self._reward.inputs if self._reward is not None else {}
-        return Memory(
-            action=jnp.zeros((count, self._environment.action_size)) if PREVIOUS_ACTION in inputs else None,
-            air_time=jnp.zeros((count, len(self._feet))) if AIR_TIME in inputs else None,
-        )
-
     # What follows is traced.
 
     def begun(self, policy: Any, normalizer: Any, first: Starts, key: jax.Array) -> tuple[RolloutState, Orders]:
@@ -310,7 +288,7 @@ class ControlLoop:
             logits=logits,
             carry=first.carry,
             before={name: first.data[name] for name in self._reads_before},
-            memory=self._no_memory(count),
+            memory=self._memory.nothing(count),
             held=self._nothing_held(count),
             steps=jnp.zeros(count, jnp.int32),
             limit=limit.astype(jnp.int32),
@@ -407,7 +385,7 @@ class ControlLoop:
             logits=logits,
             carry=carry,
             before={name: now[name] for name in self._reads_before},
-            memory=jax.tree.map(lambda value: fresh(jnp.zeros_like(value), value), self._remembered(state, data)),
+            memory=jax.tree.map(fresh, self._memory.nothing(len(ended)), self._remembered(state, data)),
             held=self._nothing_held(len(ended)),
             steps=unless_ended(steps),
             limit=jnp.where(ended, jnp.where(is_short, short, length).astype(jnp.int32), state.limit),
@@ -478,23 +456,14 @@ class ControlLoop:
     def _orders(self, raw_action: jax.Array, carry: dict[str, jax.Array], data: dict[str, jax.Array]) -> Orders:
         """Returns what to hand to physics next where no episode ended."""
         action = self._networks.parametric_action_distribution.postprocess(raw_action)
-        read = {name: data[name] for name in self.split.before_arrays}
-        before: Callable[..., tuple[jax.Array, Any]] = jax.vmap(self.split.before)
-        writes: dict[str, jax.Array] = {name: data[name] for name in self.split.written}
-        writes |= jax.vmap(self.split.writes)(action, carry, read)
+        read = {name: data[name] for name in {*self.split.before_arrays, *self.split.written}}
+        ctrl, writes = jax.vmap(self.split.orders)(action, carry, read)
         nowhere = jnp.zeros(len(action), jnp.int32)
-        return Orders(before(action, carry, read)[0], writes, ended=nowhere > 0, start=nowhere)
+        return Orders(ctrl, writes, ended=nowhere > 0, start=nowhere)
 
     def _remembered(self, state: RolloutState, data: dict[str, jax.Array]) -> Memory:
-        """Returns what the reward remembers after a control step."""
-        action, air_time = state.memory
-        if action is not None:
-            action = self._networks.parametric_action_distribution.postprocess(state.raw_action)
-        if air_time is not None:
-            period = self._environment.control_period_secs
-            after = functools.partial(contact.air_times_after, self._feet, period_secs=period)
-            air_time = jax.vmap(after)(air_time, data["geom_xpos"], data["geom_xmat"])
-        return Memory(action, air_time)
+        action = self._networks.parametric_action_distribution.postprocess(state.raw_action)
+        return self._memory.after(state.memory, action, data)
 
     def _rewarded(
         self,
@@ -507,9 +476,7 @@ class ControlLoop:
         """Returns the reward, [N], and its terms with weights applied, each [N]."""
         if self._reward is None:
             return after.reward, after.terms or {OWN_REWARD: after.reward}
-        remembered = {PREVIOUS_ACTION: state.memory.action, AIR_TIME: state.memory.air_time}
-        known = {**data, **remembered, COMMAND: state.carry.get(COMMAND)}
-        plain = jax.vmap(self._reward)({name: known[name] for name in self._reward.inputs}, action)
+        plain = jax.vmap(self._reward)(self._memory.inputs(state.memory, data, state.carry), action)
         terms = {name: plain[name] * weights[i] for i, name in enumerate(self.terms)}
         return jnp.stack(list(terms.values())).sum(0), terms
 

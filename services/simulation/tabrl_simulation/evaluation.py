@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,14 +71,7 @@ def play(
     starts = reset.Resetter(environment, threads=threads).sample(jax.random.split(jax.random.PRNGKey(seed), episodes))
     simulations = physics.Simulations(environment.model, count=episodes, threads=threads, reads=halves.reads)
 
-    @jax.jit
-    def actuate(
-        action: jax.Array, carry: dict[str, jax.Array], data: Mapping[str, jax.Array]
-    ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        read = {name: data[name] for name in halves.before_arrays}
-        writes = {name: data[name] for name in halves.written} | jax.vmap(halves.writes)(action, carry, read)
-        return jax.vmap(halves.before)(action, carry, read)[0], writes
-
+    actuate: Any = jax.jit(jax.vmap(halves.orders))
     look: Any = jax.jit(jax.vmap(halves.after))
     simulations.write(starts.state)
     data: dict[str, Any] = {name: starts.data[name] for name in halves.reads}

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from tabrl_simulation.keyframes import home_keyframe
+
 if TYPE_CHECKING:
     import mujoco
 
@@ -18,7 +20,6 @@ __all__ = ["TOUCHING_M", "Foot", "FootGeom", "find_feet", "foot_of_plain"]
 TOUCHING_M: Final = 0.01
 """A foot whose lowest point is less than this above the ground touches it; lifting it by less is no step."""
 
-_HOME_NAMES: Final = ("home", "standing", "stand")
 _REACH_SHARE: Final = 0.1
 _LEAST_REACH_M: Final = 0.03
 _MOST_FEET: Final = 8
@@ -82,7 +83,7 @@ def find_feet(model: mujoco.MjModel) -> tuple[Foot, ...]:
     low: dict[int, float] = {}
     for body, found in geoms.items():
         low[body] = min(_lowest(data, geom) for geom in found)
-    roots = {body: _root(model, body) for body in geoms}
+    roots = {body: int(model.body_rootid[body]) for body in geoms}
     feet: list[Foot] = []
     for root in sorted(set(roots.values())):
         own = [body for body in geoms if roots[body] == root]
@@ -136,15 +137,9 @@ def _lowest(data: mujoco.MjData, geom: FootGeom) -> float:
 def _put_at_home(model: mujoco.MjModel, data: mujoco.MjData) -> None:
     import mujoco
 
-    names = [model.key(index).name for index in range(model.nkey)]
-    home = next((name for name in _HOME_NAMES if name in names), next(iter(names), None))
-    if home is not None:
-        mujoco.mj_resetDataKeyframe(model, data, names.index(home))
+    if home := home_keyframe(model):
+        mujoco.mj_resetDataKeyframe(model, data, model.key(home).id)
     mujoco.mj_kinematics(model, data)
-
-
-def _root(model: mujoco.MjModel, body: int) -> int:
-    return int(model.body_rootid[body])
 
 
 def _ancestors(model: mujoco.MjModel, body: int) -> list[int]:
@@ -158,7 +153,7 @@ def _ancestors(model: mujoco.MjModel, body: int) -> list[int]:
 def _can_fall(model: mujoco.MjModel, root: int) -> bool:
     import mujoco
 
-    in_tree = [joint for joint in range(model.njnt) if _root(model, int(model.jnt_bodyid[joint])) == root]
+    in_tree = [joint for joint in range(model.njnt) if model.body_rootid[model.jnt_bodyid[joint]] == root]
     driven = _driven_joints(model)
     if not any(joint in driven for joint in in_tree):
         return False

@@ -133,6 +133,17 @@ class SplitStep:
         values = {("action", ""): action, **_named("carry", carry), **_named("before", data)}
         return {name: value for (_, name), value in self._writes(values).items()}
 
+    def orders(
+        self, action: jax.Array, carry: Mapping[str, jax.Array], data: Mapping[str, jax.Array]
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Returns ctrl, [nu], and what to write to the simulation before the physics, by mjData name.
+
+        Takes what `before` takes. What the environment leaves alone is written as it stands.
+        """
+        read = {name: data[name] for name in self.before_arrays}
+        writes = {name: data[name] for name in self.written} | self.writes(action, carry, read)
+        return self.before(action, carry, read)[0], writes
+
     def after(self, data: Mapping[str, jax.Array], action: jax.Array, carry: Mapping[str, jax.Array]) -> After:
         """Looks at the outcome of a period.
 

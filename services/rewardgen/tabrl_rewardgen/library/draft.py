@@ -20,15 +20,11 @@ class Term:
 
 @dataclass
 class Draft:
-    """Terms in order, and the quantities they share (`name = expression`), each of which is written once.
-
-    `check` is a check on the motion (`tabrl_simulation.motion.checks`) that holds when the robot does it.
-    """
+    """Terms in order, and the quantities they share (`name = expression`), each of which is written once."""
 
     summary: str = ""
     quantities: dict[str, str] = field(default_factory=dict)
     terms: list[Term] = field(default_factory=list)
-    check: str = ""
 
     def let(self, **quantities: str) -> Draft:
         """Define shared quantities."""

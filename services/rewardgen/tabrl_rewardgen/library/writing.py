@@ -45,7 +45,7 @@ class BehaviourUnknown(Exception):
 class LibraryReward:
     """Reward source by the library, with the weight and purpose of each term, and what it makes of the prompt.
 
-    `draft` is what it was made of, `check` a check on the motion that holds when the wish is fulfilled, or empty.
+    `draft` is what it was made of.
     """
 
     source: str
@@ -56,7 +56,6 @@ class LibraryReward:
     draft: Draft
     name: str = ""
     expected_behaviour: str = ""
-    check: str = ""
 
 
 def write(prompt: str, robot: Robot) -> LibraryReward:
@@ -85,7 +84,6 @@ def write(prompt: str, robot: Robot) -> LibraryReward:
         left_out=(*wish.left_out, *missed),
         draft=draft,
         expected_behaviour=draft.summary,
-        check=draft.check,
     )
 
 

@@ -155,9 +155,8 @@ def build(
         source = composed(None)
         converted = graph.convert(source, name=environment.id)
     else:
-        reads = tuple(reward.program.inputs)
-        source = composed(RewardTerms(reward.terms, reads, reward.program))
-        opened = composed(RewardTerms(reward.terms, reads, None))
+        source = composed(RewardTerms(reward.terms, reward.program.inputs, reward.program))
+        opened = composed(RewardTerms(reward.terms, reward.program.inputs, None))
         reward_graph = onnx_gate.check_onnx(reward.onnx, reward.program.header)
         converted = graph.convert(opened, name=environment.id, reward_graph=reward_graph)
     manifest = Manifest(

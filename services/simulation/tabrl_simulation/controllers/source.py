@@ -13,7 +13,7 @@ better, the controller does not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +25,7 @@ from tabrl_simulation.controllers import lowering
 from tabrl_simulation.controllers.manifest import GraphInput, GraphOutput, InputSource, OutputRole, Tensor, Term
 from tabrl_simulation.feet import Foot, find_feet
 from tabrl_simulation.rewards import contact
-from tabrl_simulation.rewards.inputs import AIR_TIME, COMMAND, PREVIOUS_ACTION, arrays_now, before_arrays
+from tabrl_simulation.rewards.inputs import AIR_TIME, BEFORE, COMMAND, PREVIOUS_ACTION, arrays_now, before_arrays
 
 if TYPE_CHECKING:
     from tabrl_simulation.environments import Environment
@@ -48,9 +48,11 @@ AIR_TIMES: Final = "controller/air_time"
 _GOALS: Final = ("mocap_pos", "mocap_quat")
 """State arrays that hold goals: bodies that nothing moves but who writes them."""
 
-_BEFORE: Final = "before."
 _CARRY: Final = "carry."
 _DATA: Final = "data."
+
+_REMEMBERED: Final = {PREVIOUS_ACTION: EARLIER_ACTION, AIR_TIME: AIR_TIMES}
+"""Carry entries that bring what a reward remembers."""
 
 Values = Mapping[str, Any]
 
@@ -61,13 +63,13 @@ class RewardTerms:
 
     Attributes:
         terms: its terms with their weights, in the order to show them.
-        reads: what it reads, as `rewards.inputs` names it.
+        reads: what it reads, as `rewards.inputs` names it, with the shape for one environment.
         values: maps what it reads by name and the action to each term before weighting. None to take them as inputs of
             the graph, named by `open_term`, for a reward that is joined to the graph later.
     """
 
     terms: tuple[Term, ...]
-    reads: tuple[str, ...]
+    reads: Mapping[str, tuple[int, ...]]
     values: Callable[[Values, Any], Values] | None
 
 
@@ -127,7 +129,7 @@ def compose(
         reward: the reward; None for the environment's own.
     """
     named = _player_inputs(environment, step, reward)
-    reads = reward.reads if reward else ()
+    reads = reward.reads if reward else {}
     feet = find_feet(environment.model) if AIR_TIME in reads else ()
     terms = reward.terms if reward else tuple(Term(name, 1.0) for name in _varying_terms(environment, step))
     open_terms = (
@@ -184,7 +186,7 @@ def _tick(
 ) -> dict[str, Any]:
     """One tick, from values by graph input name to values by graph output name."""
     now = _group(values, _DATA)
-    earlier = {name: value for name, value in values.items() if name.startswith(_BEFORE)}
+    earlier = {name: value for name, value in values.items() if name.startswith(BEFORE)}
     carry = {name: values[_CARRY + name] for name in step.carry}
     tick, last_action = values[_CARRY + TICK], values[_CARRY + ACTION]
     first = tick == 0
@@ -222,7 +224,9 @@ def _tick(
     }
 
 
-def _remembered(values: Values, reads: Sequence[str], feet: Sequence[Foot], environment: Environment) -> dict[str, Any]:
+def _remembered(
+    values: Values, reads: Collection[str], feet: Sequence[Foot], environment: Environment
+) -> dict[str, Any]:
     """Returns what a reward is to remember of this tick, by graph output name."""
     first = values[_CARRY + TICK] == 0
     kept: dict[str, Any] = {}
@@ -236,7 +240,7 @@ def _remembered(values: Values, reads: Sequence[str], feet: Sequence[Foot], envi
     return kept
 
 
-def _reward_inputs(named: Sequence[GraphInput], reads: Sequence[str]) -> dict[str, GraphInput]:
+def _reward_inputs(named: Sequence[GraphInput], reads: Collection[str]) -> dict[str, GraphInput]:
     by_tensor = {given.tensor.name: given for given in named}
     names = {"action": _CARRY + ACTION, **{name: _reward_tensor(name) for name in reads}}
     return {name: by_tensor[tensor] for name, tensor in names.items()}
@@ -244,13 +248,11 @@ def _reward_inputs(named: Sequence[GraphInput], reads: Sequence[str]) -> dict[st
 
 def _reward_tensor(name: str) -> str:
     """Returns the name of the graph input that brings what a reward knows by this name."""
-    if name == PREVIOUS_ACTION:
-        return _CARRY + EARLIER_ACTION
-    if name == AIR_TIME:
-        return _CARRY + AIR_TIMES
+    if name in _REMEMBERED:
+        return _CARRY + _REMEMBERED[name]
     if name == COMMAND:
         return _CARRY + COMMAND
-    return name if name.startswith(_BEFORE) else _DATA + name
+    return name if name.startswith(BEFORE) else _DATA + name
 
 
 def _goals(step: SplitStep) -> tuple[str, ...]:
@@ -259,15 +261,12 @@ def _goals(step: SplitStep) -> tuple[str, ...]:
 
 def _player_inputs(environment: Environment, step: SplitStep, reward: RewardTerms | None) -> tuple[GraphInput, ...]:
     shapes = arrays.shapes(environment.model)
-    read_now = {*step.before_arrays, *(name for name in step.after_arrays if not name.startswith(_BEFORE))}
-    reads = reward.reads if reward else ()
+    read_now = {*step.before_arrays, *(name for name in step.after_arrays if not name.startswith(BEFORE))}
+    reads = reward.reads if reward else {}
     read_now.update(arrays_now(reads))
     read_now.update(_goals(step))
     read_before = {*step.after_reads_before, *before_arrays(reads)}
-    remembered = {
-        **({EARLIER_ACTION: (environment.action_size,)} if PREVIOUS_ACTION in reads else {}),
-        **({AIR_TIMES: (len(find_feet(environment.model)),)} if AIR_TIME in reads else {}),
-    }
+    remembered = {entry: reads[name] for name, entry in _REMEMBERED.items() if name in reads}
     return (
         *(
             GraphInput(Tensor(_DATA + name, shapes[name], "float32"), InputSource.DATA, name)
@@ -275,7 +274,7 @@ def _player_inputs(environment: Environment, step: SplitStep, reward: RewardTerm
             if name in read_now
         ),
         *(
-            GraphInput(Tensor(_BEFORE + name, shapes[name], "float32"), InputSource.DATA_BEFORE, name)
+            GraphInput(Tensor(BEFORE + name, shapes[name], "float32"), InputSource.DATA_BEFORE, name)
             for name in arrays.READABLE
             if name in read_before
         ),
@@ -300,7 +299,7 @@ def _varying_terms(environment: Environment, step: SplitStep) -> list[str]:
     def terms(*args: Any) -> list[Any]:
         values = dict(zip(names, args, strict=True))
         now = _group(values, _DATA)
-        earlier = {name: value for name, value in values.items() if name.startswith(_BEFORE)}
+        earlier = {name: value for name, value in values.items() if name.startswith(BEFORE)}
         after = step.after(
             {**now, **earlier}, values[_CARRY + ACTION], {name: values[_CARRY + name] for name in step.carry}
         )

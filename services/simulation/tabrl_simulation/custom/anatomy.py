@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tabrl_simulation.custom.config import Commands, InvalidSceneConfig, Range, SceneConfig
+from tabrl_simulation.keyframes import home_keyframe
 
 if TYPE_CHECKING:
     import mujoco
@@ -21,7 +22,6 @@ __all__ = ["Anatomy", "NotARobot", "command_size", "default_config", "observatio
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
-_HOME_NAMES: Final = ("home", "standing", "stand")
 _CONTROL_PERIOD_SECS: Final = 0.02
 _GRAVITY_M_PER_S2: Final = 9.81
 _TOUCHING_M: Final = 1e-3
@@ -101,9 +101,7 @@ def default_config(model: mujoco.MjModel) -> SceneConfig:
     base = _base_joint(model)
     timestep = float(model.opt.timestep)
     period = max(1, round(_CONTROL_PERIOD_SECS / timestep)) * timestep
-    names = [model.key(index).name for index in range(model.nkey)]
-    home = next((name for name in _HOME_NAMES if name in names), next((name for name in names if name), ""))
-    config = SceneConfig(control_period_secs=period, home_keyframe=home)
+    config = SceneConfig(control_period_secs=period, home_keyframe=home_keyframe(model))
     if base is None:
         return config
     return replace(config, commands=Commands(forward_m_per_s=Range(low=0.0, high=0.5)))

@@ -90,11 +90,11 @@ class Check:
         Raises:
             CheckError: it names a body or joint that the robot does not have, or computes what is not listed.
         """
-        seen = recording if self.text.startswith(_ALL) else recording.since(SETTLED_AFTER_SECS)
-        if seen.samples < _FEWEST_SAMPLES:
+        reader = self._reader(recording)
+        if reader is None:
             return False
         try:
-            return bool(_Reader(seen).value(self._tree()))
+            return bool(reader.value(self._tree()))
         except CheckError:
             raise
         except (ArithmeticError, IndexError, TypeError, ValueError) as error:
@@ -106,15 +106,18 @@ class Check:
         Raises:
             CheckError: as `holds`.
         """
-        if not self.holds(recording):
-            seen = recording if self.text.startswith(_ALL) else recording.since(SETTLED_AFTER_SECS)
-            if seen.samples < _FEWEST_SAMPLES:
-                return Judgement(False, 0.0, {})
-            reader = _Reader(seen)
-            # Just short of 1: a motion for which the check does not hold is never as good as one for which it does.
-            return Judgement(False, _ALMOST * _nearness(reader, self._tree()), reader.sides(self._tree()))
+        reader = self._reader(recording)
+        if reader is None:
+            return Judgement(holds=False, score=0.0, sides={})
+        holds = self.holds(recording)
+        # Just short of 1: a motion for which the check does not hold is never as good as one for which it does.
+        score = 1.0 if holds else _ALMOST * _nearness(reader, self._tree())
+        return Judgement(holds, score, reader.sides(self._tree()))
+
+    def _reader(self, recording: Recording) -> _Reader | None:
+        """Returns a reader of the part that counts; None where too little of it is left to measure."""
         seen = recording if self.text.startswith(_ALL) else recording.since(SETTLED_AFTER_SECS)
-        return Judgement(True, 1.0, _Reader(seen).sides(self._tree()))
+        return _Reader(seen) if seen.samples >= _FEWEST_SAMPLES else None
 
     def _tree(self) -> ast.expr:
         text = self.text.removeprefix(_ALL).strip()

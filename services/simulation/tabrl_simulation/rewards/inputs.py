@@ -12,7 +12,7 @@ Whoever runs a program brings these: training (`control_loop`), controllers (`co
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from tabrl_simulation.rewards.robot import Robot
@@ -49,7 +49,7 @@ def before_arrays(inputs: Iterable[str]) -> tuple[str, ...]:
     return tuple(name.removeprefix(BEFORE) for name in inputs if name.startswith(BEFORE) and name != PREVIOUS_ACTION)
 
 
-def arrays_now(inputs: Mapping[str, Shape] | Iterable[str]) -> tuple[str, ...]:
+def arrays_now(inputs: Iterable[str]) -> tuple[str, ...]:
     """Returns the mjData arrays that have to be read after the step, for a program with these inputs.
 
     Those that tell whether a foot touches the ground are among them where air times are read.

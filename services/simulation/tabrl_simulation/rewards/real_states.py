@@ -1,19 +1,15 @@
 """States that a robot really gets into, to try rewards on: while nothing drives it, and while it is driven at random.
 
-    python -m tabrl_simulation.rewards.real_states ENVIRONMENT_ID FILE
-
 Half of the episodes give an action of 0, the other half draw each action anew. What was read in them is kept in one
 file of plain arrays, from which a process without MuJoCo takes what a reward program reads.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -140,7 +136,7 @@ def record_states(environment: Environment, *, episodes: int = _EPISODES, steps:
     driven = (np.arange(episodes) >= episodes // 2)[:, None]
     taken = _Taken.nothing(environment, episodes)
     step = jax.jit(jax.vmap(halves.after))
-    orders = jax.jit(jax.vmap(lambda action, carry, data: _orders(halves, action, carry, data)))
+    orders = jax.jit(jax.vmap(halves.orders))
     for _ in range(steps):
         action = np.where(driven, draw.uniform(-1.0, 1.0, (episodes, environment.action_size)), 0.0).astype(np.float32)
         taken.before(moment, action)
@@ -155,12 +151,6 @@ def record_states(environment: Environment, *, episodes: int = _EPISODES, steps:
         moment = _Moment({**now, **{name: np.asarray(value) for name, value in after.writes.items()}}, after.carry)
         taken.after(moment, np.asarray(after.done) > 0)
     return taken.states(moment)
-
-
-def _orders(halves: Any, action: Any, carry: Any, data: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    read = {name: data[name] for name in halves.before_arrays}
-    writes = {name: data[name] for name in halves.written} | halves.writes(action, carry, read)
-    return halves.before(action, carry, read)[0], writes
 
 
 @dataclass(frozen=True)
@@ -227,18 +217,3 @@ class _Taken:
             air_time=np.stack(self._air_times, axis=1),
             counts=np.stack(self._counts, axis=1),
         )
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Records the states of an environment into a file."""
-    from tabrl_simulation import environments
-
-    parser = argparse.ArgumentParser(prog="python -m tabrl_simulation.rewards.real_states", description=__doc__)
-    parser.add_argument("environment_id")
-    parser.add_argument("file", type=Path)
-    given = parser.parse_args(arguments)
-    given.file.write_bytes(record_states(environments.load(given.environment_id)).to_bytes())
-
-
-if __name__ == "__main__":
-    main()

@@ -116,18 +116,18 @@ def tried(values: Mapping[str, NDArray[np.float32]], driven: NDArray[np.bool_]) 
 
 
 def still_terms(trial: Trial, places: Mapping[str, tuple[int, int]]) -> list[Diagnostic]:
-    """Return a remark on each term that is the same in every real state."""
+    """Return a remark on each term of these places that is the same in every real state."""
     return [
         Diagnostic(
             "never-moves",
-            *places.get(name, (0, 0)),
+            *places[name],
             f"the term {name!r} is {term.low:g} in all {trial.states} states that the robot got into, idle and driven "
             "at random, so a policy that knows nothing yet does not see it",
             "widen its margin, so that it tells better from worse before the goal is reached",
             WARNING,
         )
         for name, term in trial.terms.items()
-        if not term.moves
+        if name in places and not term.moves
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from tabrl_simulation.rewards.inputs import shapes
 from tabrl_simulation.rewards.onnx_form import OPSET
 from tabrl_simulation.rewards.onnx_gate import check_onnx
 from tabrl_simulation.rewards.program import RewardProgram
-from tabrl_simulation.rewards.real_states import RealStates
+from tabrl_simulation.rewards.real_states import RealStates, RealStatesRefused
 from tabrl_simulation.rewards.robot import Robot
 from tabrl_simulation.rewards.samples import KINDS, sample_states
 from tabrl_simulation.rewards.trial import Trial, still_terms, tried
@@ -52,24 +52,24 @@ def verify(program: bytes, onnx: bytes, robot: Robot, places: Places, recorded: 
 
     Raises:
         ProgramRefused: a form is malformed, holds what no reward needs, or is not for this robot.
-        RealStatesRefused: the recorded states are none.
         RewardRejected: a term is not finite in a state a robot can be in, or the two forms differ.
     """
     loaded = RewardProgram.from_bytes(program)
     _check_robot(loaded, robot)
     model = check_onnx(onnx, loaded.header)
     states, actions = sample_states(robot, _STATES)
-    real = RealStates.from_bytes(recorded) if recorded else None
+    real = _read_states(recorded, loaded)
     values, real_values = _computed(loaded, states, actions, real)
-    _check_finite(values, places)
-    _check_finite_in_real_states(real_values, places)
+    _check_finite(values, places, _made_up)
+    _check_finite(real_values, places, _got_into)
     _check_agreement(values, _by_onnx(model, loaded.terms, states, actions), places)
     remarks = _remarks(values, places)
     if real is None:
         return Verified(remarks, None)
     trial = tried(real_values, real.driven)
-    blamed = {remark.line for remark in remarks}
-    return Verified([*remarks, *(each for each in still_terms(trial, places) if each.line not in blamed)], trial)
+    # A term that is the same in the made-up states too was remarked on already.
+    moving = {name: place for name, place in places.items() if name in values and np.ptp(values[name])}
+    return Verified([*remarks, *still_terms(trial, moving)], trial)
 
 
 def warm_up() -> None:
@@ -118,6 +118,18 @@ def _by_program(program: RewardProgram, states: Mapping[str, Floats], actions: F
     return {name: np.asarray(computed[name]) for name in program.terms}
 
 
+def _read_states(recorded: bytes | None, program: RewardProgram) -> RealStates | None:
+    """Return recorded states if they hold what the program reads: a reward is not refused for want of them."""
+    if recorded is None:
+        return None
+    try:
+        states = RealStates.from_bytes(recorded)
+        states.inputs(tuple(program.inputs))
+    except (RealStatesRefused, KeyError):
+        return None
+    return states
+
+
 def _computed(
     program: RewardProgram, states: Mapping[str, Floats], actions: Floats, real: RealStates | None
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
@@ -129,18 +141,6 @@ def _computed(
     values = _by_program(program, both, np.concatenate([actions, real.actions]))
     split = len(actions)
     return {name: each[:split] for name, each in values.items()}, {name: each[split:] for name, each in values.items()}
-
-
-def _check_finite_in_real_states(values: Mapping[str, Floats], places: Places) -> None:
-    remarks = []
-    for term, found in values.items():
-        broken = int(np.count_nonzero(~np.isfinite(found)))
-        if broken:
-            message = f"the term {term!r} is not finite in {broken} of {len(found)} states that the robot got into"
-            remedy = "guard divisions, roots and logarithms: jnp.maximum(x, 1e-6), jnp.clip(x, -1.0, 1.0)"
-            remarks.append(Diagnostic("not-finite", *places.get(term, (0, 0)), message, remedy))
-    if remarks:
-        raise RewardRejected(remarks)
 
 
 def _by_onnx(model: Any, terms: tuple[str, ...], states: Mapping[str, Floats], actions: Floats) -> dict[str, Floats]:
@@ -162,18 +162,28 @@ def _by_onnx(model: Any, terms: tuple[str, ...], states: Mapping[str, Floats], a
     return {term: np.array([row[index] for row in rows], np.float32) for index, term in enumerate(terms)}
 
 
-def _check_finite(values: Mapping[str, Floats], places: Places) -> None:
+def _check_finite(values: Mapping[str, Floats], places: Places, where: Callable[[Floats], str]) -> None:
+    """Refuse terms that are not finite; `where` says in which states, from a term's values in all of them."""
     remarks = []
     for term, found in values.items():
-        broken = np.flatnonzero(~np.isfinite(found))
-        if broken.size:
-            kind = KINDS[min(int(broken[0]) * len(KINDS) // len(found), len(KINDS) - 1)]
-            what = "not a number" if np.isnan(found[broken[0]]) else "infinite"
-            message = f"the term {term!r} is {what} in {broken.size} of {len(found)} tried states, first {kind}"
-            remedy = "guard divisions, roots and logarithms: jnp.maximum(x, 1e-6), jnp.clip(x, -1.0, 1.0)"
-            remarks.append(Diagnostic("not-finite", *places.get(term, (0, 0)), message, remedy))
+        if np.isfinite(found).all():
+            continue
+        what = "not a number" if np.isnan(found[~np.isfinite(found)][0]) else "infinite"
+        message = f"the term {term!r} is {what} in {where(found)}"
+        remedy = "guard divisions, roots and logarithms: jnp.maximum(x, 1e-6), jnp.clip(x, -1.0, 1.0)"
+        remarks.append(Diagnostic("not-finite", *places.get(term, (0, 0)), message, remedy))
     if remarks:
         raise RewardRejected(remarks)
+
+
+def _made_up(found: Floats) -> str:
+    broken = np.flatnonzero(~np.isfinite(found))
+    kind = KINDS[min(int(broken[0]) * len(KINDS) // len(found), len(KINDS) - 1)]
+    return f"{broken.size} of {len(found)} tried states, first {kind}"
+
+
+def _got_into(found: Floats) -> str:
+    return f"{np.count_nonzero(~np.isfinite(found))} of {len(found)} states that the robot got into"
 
 
 def _check_agreement(values: Mapping[str, Floats], others: Mapping[str, Floats], places: Places) -> None:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from tabrl_rewardgen.library.lexicon import CONCEPTS, FILLERS, SIMILE, TITLES
+from tabrl_rewardgen.library.meaning import WORD, thesaurus
 
 __all__ = ["Wish", "read"]
 
@@ -19,16 +20,17 @@ _AMOUNT = rf"(?P<number>\d+(?:\.\d+)?|{'|'.join(_NUMBER_WORDS)})(?:\s+and\s+a\s+
 _METRES = r"(?P<unit>metres?|meters?|m|centimet(?:re|er)s?|cm)"
 _SPEED = re.compile(rf"\b{_AMOUNT}\s*{_METRES}\s*(?:per|/|a|each)\s*(?:second|sec|s)\b")
 _DISTANCE = re.compile(rf"\b{_AMOUNT}\s*{_METRES}\b")
-_CLAUSE = re.compile(r"[,;.!?:]+|\b(?:and|then|while|whilst|but|before|after|until|so that|without)\b")
+_CLAUSE = re.compile(r"([,;.!?:]+|\b(?:and|then|while|whilst|but|before|after|until|so that|without)\b)")
 _NEGATED = re.compile(
     r"\b(?:do not|don't|does not|doesn't|must not|never|without|avoid|instead of|rather than|not)\s+"
     r"(?P<what>[^,;.!?:]*?)"
     r"(?=\s*(?:$|[,;.!?:]|\b(?:and|but|then|while|whilst)\b))"
 )
 # What nobody wants, which is said to be clear; and standing still, which is a behaviour in negative words.
-_HARMLESS = re.compile(r"\b(?:mov|fall|drop|tip|toppl|stumbl|tumbl|slip|collaps|lean|wobbl|shak|trembl|too\b|so\b)")
+_HARMLESS = re.compile(
+    r"\b(?:mov|budg|stir|fall|drop|tip|toppl|stumbl|tumbl|slip|collaps|lean|wobbl|shak|trembl|too\b|so\b|leaving\b)"
+)
 _SEQUENCE = re.compile(r"\b(?:then|afterwards|after|before)\b")
-_RHYTHM = re.compile(r"\b(?:beat|music|rhythm|song)\b")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Wish:
     """What a prompt asks for, as far as it is understood.
 
     `distance_m` and `speed_mps` are None when the prompt gives no number. `left_out` holds phrases that no concept
-    covers.
+    covers, `beyond` the kind of the first wish that the library cannot fulfil for any robot, or nothing.
     """
 
     text: str
@@ -44,6 +46,7 @@ class Wish:
     distance_m: float | None
     speed_mps: float | None
     left_out: tuple[str, ...]
+    beyond: str = ""
 
     def has(self, *concepts: str) -> bool:
         """Whether any of these concepts is in the prompt."""
@@ -60,6 +63,11 @@ class Wish:
         return float(self.has("right")) - float(self.has("left"))
 
     @property
+    def pace(self) -> float:
+        """How fast, as a multiple of what is usual."""
+        return 1.6 if self.has("fast") and not self.has("slow") else 0.6 if self.has("slow") else 1.0
+
+    @property
     def effort_weight(self) -> float:
         """How much control costs: more for gentle, smooth and slow."""
         return -0.3 if self.has("gentle") else -0.1 if self.has("slow", "still", "hang") else -0.03
@@ -71,15 +79,29 @@ def read(prompt: str) -> Wish:
     speed = _SPEED.search(text)
     rest = text[: speed.start()] + text[speed.end() :] if speed else text
     distance = _DISTANCE.search(rest)
-    concepts = frozenset(name for name, pattern in CONCEPTS.items() if pattern.search(text))
+    by_phrase, phrases = thesaurus().without_phrases(text)
     # "like a propeller" is a behaviour said in pictures; "like a ninja" is a style the library cannot give.
-    similes = [found[0] for found in SIMILE.finditer(_before_clauses(text)) if not _is_behaviour(found[0])]
+    similes = [
+        found[0].strip() for found in SIMILE.finditer(_CLAUSE.sub("|", by_phrase)) if not _is_behaviour(found[0])
+    ]
+    styles = [f"the style {simile!r}" for simile in similes]
+    for simile in similes:
+        by_phrase = by_phrase.replace(simile, " " * len(simile))
+    wanted, refused, beyond = _without_wishes_beyond(by_phrase, text)
+    # The metres of a speed are no place to go to.
+    wanted = _SPEED.sub(" ", wanted)
+    concepts = {name for name, pattern in CONCEPTS.items() if pattern.search(wanted)} | phrases
+    unread = wanted
+    for pattern in (_DISTANCE, *CONCEPTS.values()):
+        unread = pattern.sub(" ", unread)
+    concepts |= {concept for word in WORD.findall(unread) for concept in thesaurus().concepts(word)}
     return Wish(
         text=text,
         concepts=_settled(concepts, text),
         distance_m=_metres(distance) if distance else None,
         speed_mps=_metres(speed) if speed else None,
-        left_out=(*unwanted, *_left_out(text, similes)),
+        left_out=tuple(dict.fromkeys([*unwanted, *_out_of_order(text), *styles, *refused, *_unknown(unread)])),
+        beyond=beyond,
     )
 
 
@@ -97,13 +119,33 @@ def _without_negations(text: str) -> tuple[str, list[str]]:
 
 
 def _is_behaviour(simile: str) -> bool:
-    return any(CONCEPTS[name].search(simile) for name in TITLES)
+    words = {concept for word in WORD.findall(simile) for concept in thesaurus().concepts(word)}
+    return any(name in words or (name in CONCEPTS and CONCEPTS[name].search(simile)) for name in TITLES)
 
 
-def _settled(concepts: frozenset[str], text: str) -> frozenset[str]:
+def _without_wishes_beyond(text: str, words: str) -> tuple[str, list[str], str]:
+    """Return the text without the clauses that ask for what the library can never bring about, these, and of what kind.
+
+    "Draw a circle" does not ask to go in circles: what depends on such a verb means something else than it does alone.
+    `words` is the text as the person wrote it, with every letter in the same place.
+    """
+    kept: list[str] = []
+    refused: list[str] = []
+    first, place = "", 0
+    for part in _CLAUSE.split(text):
+        group = thesaurus().wish_beyond(WORD.findall(part))
+        first = first or group
+        if group:
+            refused.append(" ".join(words[place : place + len(part)].split()))
+        kept.append(" " * len(part) if group else part)
+        place += len(part)
+    return "".join(kept), refused, first
+
+
+def _settled(found: set[str], text: str) -> frozenset[str]:
     """Let the more specific of two concepts win where one phrase speaks for both."""
-    found = set(concepts)
-    if re.search(r"\bleft and right\b|\bside[- ]to[- ]side\b", text):
+    found = set(found)
+    if re.search(r"\bleft (and|to) right\b|\bside[- ]to[- ]side\b", text):
         found -= {"left", "right"}
     if re.search(r"\bback[- ]and[- ]forth\b|\bbackflips?\b", text):
         found.discard("backward")
@@ -115,6 +157,8 @@ def _settled(concepts: frozenset[str], text: str) -> frozenset[str]:
         found.discard("walk")
     if "flip" in found and "spin" in found and "somersault" not in text:
         found.discard("spin")
+    if {"spin", "turn_to", "flip"} & found:
+        found.discard("turn")
     return frozenset(found)
 
 
@@ -126,26 +170,17 @@ def _metres(found: re.Match[str]) -> float:
     return value / 100 if found["unit"].startswith("c") else value
 
 
-def _before_clauses(text: str) -> str:
-    return _CLAUSE.sub(" | ", text)
+def _out_of_order(text: str) -> list[str]:
+    found = _SEQUENCE.search(text)
+    return [f"one thing after another ({found[0]!r}): a reward sees one moment at a time"] if found else []
 
 
-def _left_out(text: str, similes: list[str]) -> list[str]:
-    """Return wishes no concept covers: clauses with unknown words, comparisons, and order in time."""
-    wishes = []
-    if found := _SEQUENCE.search(text):
-        wishes.append(f"one thing after another ({found[0]!r}): a reward sees one moment at a time")
-    if found := _RHYTHM.search(text):
-        wishes.append(f"{found[0]!r}: the library has no rhythm")
-    wishes += [f"the style {simile.strip()!r}" for simile in similes]
-    covered = text
-    for simile in similes:
-        covered = covered.replace(simile.strip(), " ")
-    for pattern in (_SPEED, _DISTANCE, _RHYTHM, *CONCEPTS.values()):
-        covered = pattern.sub(" ", covered)
-    for clause in _CLAUSE.split(covered):
-        words = re.findall(r"[a-z']+", clause or "")
-        unknown = [word for word in words if word not in FILLERS and len(word) > 2]
-        if unknown:
-            wishes.append(" ".join(f"{word}" for word in unknown))
-    return list(dict.fromkeys(wishes))
+def _unknown(text: str) -> list[str]:
+    """Return the words of each clause that no concept covers."""
+    clauses = (_unknown_words(clause) for clause in _CLAUSE.sub("|", text).split("|"))
+    return [" ".join(words) for words in clauses if words]
+
+
+def _unknown_words(text: str) -> list[str]:
+    words = re.findall(r"[a-z']+", text)
+    return [word for word in words if word not in FILLERS and len(word) > 2 and not thesaurus().concepts(word)]

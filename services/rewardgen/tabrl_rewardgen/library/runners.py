@@ -228,7 +228,7 @@ _BEHAVIOURS: tuple[Behaviour, ...] = (
     (
         lambda _, wish: wish.has("dance"),
         lambda draft, body, wish: _gently(dancing(draft, body, wish), wish),
-        frozenset({"dance", "hop", "sway", "still", "crouch"}) | _ALWAYS,
+        frozenset({"dance", "rhythm", "hop", "sway", "still", "crouch"}) | _ALWAYS,
     ),
     (
         lambda body, wish: wish.has("wave") and body.arms is not None,

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
 
 from tabrl_simulation.rewards.robot import Robot
 
 from tabrl_rewardgen.library.draft import Draft
 from tabrl_rewardgen.library.families import Family, family_of
-from tabrl_rewardgen.library.lexicon import CONCEPTS, TITLES
+from tabrl_rewardgen.library.lexicon import TITLES
+from tabrl_rewardgen.library.meaning import thesaurus
 from tabrl_rewardgen.library.reading import Wish, read
 
 __all__ = ["BehaviourUnknown", "LibraryReward", "write"]
 
 # Concepts that say how, not what: alone they ask for nothing.
-_MANNERS = frozenset({"slow", "gentle", "straight", "left", "right", "up"})
+_MANNERS = frozenset({"slow", "gentle", "straight", "left", "right", "up", "down", "rhythm"})
 _TRAVEL = frozenset({"forward", "backward", "fast"})
+# What a family may leave undone though it says how: said when nothing sees to it.
+_SAID_WHEN_LEFT_OUT = {
+    "left": "to the left",
+    "right": "to the right",
+    "rhythm": "to a beat: the library has no rhythm here",
+}
 
 
 class BehaviourUnknown(Exception):
@@ -46,6 +53,7 @@ class LibraryReward:
     """Reward source by the library, with the weight and purpose of each term, and what it makes of the prompt.
 
     `draft` is what it was made of.
+    `understood` are the concepts of the prompt that it rewards.
     """
 
     source: str
@@ -56,6 +64,7 @@ class LibraryReward:
     draft: Draft
     name: str = ""
     expected_behaviour: str = ""
+    understood: tuple[str, ...] = ()
 
 
 def write(prompt: str, robot: Robot) -> LibraryReward:
@@ -67,7 +76,7 @@ def write(prompt: str, robot: Robot) -> LibraryReward:
     family = family_of(robot)
     if family is None:
         raise BehaviourUnknown("", (), robot.name or robot.environment_id)
-    wish = read(prompt)
+    wish = _by_kin(read(prompt), family)
     asked = _asked(wish, family)
     titles = tuple(TITLES[each] for each in family.behaviours)
     if not asked & (set(family.behaviours) | _TRAVEL):
@@ -75,16 +84,34 @@ def write(prompt: str, robot: Robot) -> LibraryReward:
     draft, covered = family.draft(wish)
     if not asked & covered:
         raise BehaviourUnknown(_nearest(prompt, wish, family), titles, family.title)
-    missed = tuple(TITLES[each] for each in TITLES if each in wish.concepts - covered)
     return LibraryReward(
         source=draft.source(),
         weights={term.name: term.weight for term in draft.terms},
         term_explanations={term.name: term.explanation for term in draft.terms},
         explanation=f"Understood: {draft.summary} Written by the built-in library, without an LLM.",
-        left_out=(*wish.left_out, *missed),
+        left_out=(*wish.left_out, *_missed(wish, covered)),
         draft=draft,
         expected_behaviour=draft.summary,
+        understood=tuple(sorted(wish.concepts & covered)),
     )
+
+
+def _by_kin(wish: Wish, family: Family) -> Wish:
+    """Return the wish with what means nearly the same where the family has not the very thing."""
+    kin = thesaurus().kin
+    found = {
+        concept: next((other for other in kin[concept] if other in family.behaviours), "")
+        for concept in wish.concepts & kin.keys() - set(family.behaviours)
+    }
+    return replace(wish, concepts=wish.concepts | {other for other in found.values() if other})
+
+
+def _missed(wish: Wish, covered: Set[str]) -> list[str]:
+    """Return what of a wish is understood and not covered, in words."""
+    kin = thesaurus().kin
+    left = [each for each in TITLES if each in wish.concepts - covered and not covered & set(kin.get(each, ()))]
+    manners = [words for each, words in _SAID_WHEN_LEFT_OUT.items() if each in wish.concepts - covered]
+    return [TITLES[each] for each in left] + manners
 
 
 def _asked(wish: Wish, family: Family) -> set[str]:
@@ -99,13 +126,20 @@ def _asked(wish: Wish, family: Family) -> set[str]:
 
 
 def _nearest(prompt: str, wish: Wish, family: Family) -> str:
-    """Return the family's behaviour whose words are most like the prompt's."""
-    words = re.findall(r"[a-z]+", prompt.lower())
+    """Return the family's behaviour that comes nearest to a prompt: by meaning, else by how its words are written."""
+    near = thesaurus().near
+    understood = [concept for concept in near if concept in wish.concepts]
+    for concept in (*understood, wish.beyond):
+        if found := next((each for each in (concept, *near.get(concept, ())) if each in family.behaviours), ""):
+            return TITLES[found]
+    words = re.findall(r"[a-z]{3,}", prompt.lower())
 
     def likeness(concept: str) -> float:
-        vocabulary = re.findall(r"[a-z]{3,}", CONCEPTS[concept].pattern) + TITLES[concept].split()
+        vocabulary = re.findall(r"[a-z]{3,}", TITLES[concept])
         return max(
             (difflib.SequenceMatcher(None, word, known).ratio() for word in words for known in vocabulary), default=0.0
         )
 
-    return TITLES[max(family.behaviours, key=likeness)]
+    likest = max(family.behaviours, key=likeness)
+    # Words that look alike by chance mean nothing: then the first that the family can do is as near as any.
+    return TITLES[likest if likeness(likest) > 0.7 else family.behaviours[0]]

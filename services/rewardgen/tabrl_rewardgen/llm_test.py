@@ -245,7 +245,7 @@ async def test_the_endpoint_is_that_of_the_openai_models_alone(tmp_path, monkeyp
     config = Config(
         data=tmp_path, llm_model="openai/relay,anthropic/claude-sonnet-4-5", llm_api_base="http://127.0.0.1:1/v1"
     )
-    near, far = (llm._request(llm._litellm(), config, name, []) for name in config.llm_models)
+    near, far = (llm._request(llm._litellm(), config, name, [], {}) for name in config.llm_models)
     assert (near["api_base"], near["api_key"]) == ("http://127.0.0.1:1/v1", "none")
     assert not {"api_base", "api_key"} & far.keys()
 

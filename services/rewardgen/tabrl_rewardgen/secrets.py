@@ -32,17 +32,7 @@ def read_secrets(path: str) -> dict[str, str]:
     if not path:
         return {}
     file = Path(path).expanduser()
-    try:
-        status = file.stat()
-        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise SecretsRefused(f"others may read or write {file}; allow it to its owner alone: chmod 600 {file}")
-        if status.st_size > _LARGEST_FILE:
-            raise SecretsRefused(f"{file} has more than {_LARGEST_FILE} bytes")
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as e:
-        raise SecretsRefused(f"{file} is not UTF-8") from e
-    except OSError as e:
-        raise SecretsRefused(f"{file} cannot be read: {e.strerror}") from e
+    text = _private_text(file)
     found: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip().removeprefix("export ")
@@ -53,6 +43,22 @@ def read_secrets(path: str) -> dict[str, str]:
             raise SecretsRefused(f"line {number} of {file} is not NAME=value, with a name such as OPENAI_API_KEY")
         found[name.strip()] = _unquoted(value.strip())
     return found
+
+
+def _private_text(file: Path) -> str:
+    try:
+        status = file.stat()
+        readable = not status.st_mode & (stat.S_IRWXG | stat.S_IRWXO) and status.st_size <= _LARGEST_FILE
+        text = file.read_text(encoding="utf-8") if readable else ""
+    except UnicodeDecodeError as e:
+        raise SecretsRefused(f"{file} is not UTF-8") from e
+    except OSError as e:
+        raise SecretsRefused(f"{file} cannot be read: {e.strerror}") from e
+    if status.st_size > _LARGEST_FILE:
+        raise SecretsRefused(f"{file} has more than {_LARGEST_FILE} bytes")
+    if not readable:
+        raise SecretsRefused(f"others may read or write {file}; allow it to its owner alone: chmod 600 {file}")
+    return text
 
 
 def _unquoted(value: str) -> str:

@@ -16,17 +16,17 @@ from tabrl_simulation.rewards.robot import Robot
 from tabrl_rewardgen.library.lexicon import TITLES
 from tabrl_rewardgen.library.writing import BehaviourUnknown, write
 
-_TABLE = Path(__file__).parent / "testdata" / "paraphrases.tsv"
+_TABLES = Path(__file__).parent / "testdata"
 
 
-def rows() -> list[tuple[str, str, list[str]]]:
-    lines = [line for line in _TABLE.read_text().splitlines() if not line.startswith("#")]
-    read = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-    return [(row["phrase"], row["environment"], row["concepts"].split()) for row in read]
+def rows(name: str) -> list[tuple[str, str, list[str]]]:
+    """Phrase, environment and concepts of each row; a row that must be refused has a question mark for the first."""
+    lines = [line for line in (_TABLES / name).read_text().splitlines() if not line.startswith("#")]
+    return [(row[0], row[1], row[2].split()) for row in csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)]
 
 
-UNDERSTOOD = [row for row in rows() if row[2][0] != "?"]
-REFUSED = [row for row in rows() if row[2][0] == "?"]
+UNDERSTOOD = [row for row in rows("paraphrases.tsv") if row[2][0] != "?"]
+REFUSED = [row for row in rows("paraphrases.tsv") if row[2][0] == "?"]
 
 
 @cache
@@ -53,3 +53,20 @@ def test_a_wish_beyond_the_library_is_refused_with_what_comes_nearest(
         write(phrase, robot(environment))
 
     assert refused.value.nearest in {TITLES[concept] for concept in concepts[1:]}
+
+
+def test_most_wishes_of_somebody_else_are_understood_or_refused() -> None:
+    # given wishes whose author knew what the robots can do, and neither the library's words nor its code
+    wishes = rows("wishes.tsv")
+
+    wrong = [phrase for phrase, environment, concepts in wishes if not _is_met(phrase, robot(environment), concepts)]
+
+    assert len(wrong) / len(wishes) < 0.1, wrong
+
+
+def _is_met(phrase: str, which: Robot, concepts: list[str]) -> bool:
+    try:
+        written = write(phrase, which)
+    except BehaviourUnknown:
+        return concepts == ["?"]
+    return concepts != ["?"] and set(concepts) <= set(written.understood)

@@ -12,7 +12,8 @@ __all__ = ["CONCEPTS", "FILLERS", "SIMILE", "TITLES"]
 _PHRASES: dict[str, str] = {
     "sway": r"swing(s|ing)? (it |the \w+ )?(gently )?(from )?side[- ]to[- ]side|side[- ]to[- ]side"
     r"|back[- ]and[- ]forth|from (one )?side to (the )?(other|side)|left and right|oscillat\w+|wobbl\w+|wiggl\w+",
-    "swing_up": r"swing(s|ing)?( \w+){0,3} up(wards?)?|swing[- ]?up|flip(s|ping)? (it|the \w+) up|get(s|ting)? it up",
+    "swing_up": r"(get|bring|raise|lift|take|send|put)\w* (it|the \w+) (up )?to the top"
+    r"|swing(s|ing)?( \w+){0,3} up(wards?)?|swing[- ]?up|flip(s|ping)? (it|the \w+) up|get(s|ting)? it up",
     "flip": r"somersault\w*|(back|front)[- ]?flips?|flip(s|ping)? over|cartwheel\w*|roll(s|ing)? over",
     "spin": r"spin(s|ning)?( (round|around))*|in circles|turning fast|keeps? turning|fast turning|circl(e|es|ing)",
     "turn_to": r"turn(s|ing)?( \w+){0,3} to(wards)? the target|point(s|ing)?( \w+){0,2} (at|to) the target",
@@ -21,14 +22,15 @@ _PHRASES: dict[str, str] = {
     "reach": r"(to|at|on|towards|near) the target",
     "catch": r"caught|in(side)? the cup",
     "flick": r"hit(s|ting)?",
-    "stand": r"get(s|ting)? up|on (your|its|the) (leg|legs|feet|foot|all fours)|on all fours|stood",
+    "stand": r"get(s|ting)? up|on (your|its|the|both|two) (leg|legs|feet|foot|all fours)|on all fours|stood",
     "upright": r"(pole|pendulum|torso|body|it|mast|stick) (stays )?up|(hold|keep)(s|ing)? (it|the \w+) up"
     r"|(without|not( to)?|don'?t|never) (let(ting)? (\w+ ){1,3})?(fall|tip|toppl)\w*( over)?"
     r"|stay(s|ing)? up|hold(s|ing)?( it)?( up)? there|steady",
     "goto": r"position\w*|stay(s|ing)? (at|near|in|on|close)|drive\w*|go(es|ing)? to"
     r"|keep(s|ing)? (near|in|at|close)"
     r"|near|cent(re|er|red|ered)|middle|corner|metres?|meters?|cm|centimet\w+|origin|home|edge|\bend\b",
-    "still": r"(do not|don'?t|without|not) mov\w+|on the spot|in place|stay(s|ing)? there|stop(s|ped|ping)?|calm(ly)?",
+    "still": r"no (movement|motion)"
+    r"|(do not|don'?t|without|not) mov\w+|on the spot|in place|stay(s|ing)? there|stop(s|ped|ping)?|calm(ly)?",
     "backward": r"back(?! (and|flip))",
     "left": r"left(wards?)?",
     "right": r"(?<!all )right(wards?)?",
@@ -80,7 +82,7 @@ SIMILE = re.compile(r"\b(?:like|as if|as though)\s+(?:an?\s+|the\s+|you(?:'re|\s
 FILLERS = frozenset(
     """a able about across all along also always an and any are area arm arms around as at away ball be being best
     body both but by can cart cheetah cup
-    do does dog down during each ease ever every fast feet finger fingertip first fish floor foot for four friendly
+    do does dog down during each ease ever every fast feet few finger fingertip first fish floor foot for four friendly
     from get give go goes going good ground
     hand hands head hips hold holding hopper human humanoid i if in into is it its itself just keep keeping keeps leg
     legs let like little

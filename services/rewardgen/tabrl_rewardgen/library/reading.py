@@ -155,6 +155,8 @@ def _settled(found: set[str], text: str) -> frozenset[str]:
         found.add("still")
     if re.search(r"\b(not|n't|without) mov(e|ing)\b", text):
         found.discard("walk")
+    if "rhythm" in found and not found & TITLES.keys() - {"sway", "hop"}:
+        found.add("dance")
     if "flip" in found and "spin" in found and "somersault" not in text:
         found.discard("spin")
     if {"spin", "turn_to", "flip"} & found:

@@ -81,7 +81,8 @@ def write(prompt: str, robot: Robot) -> LibraryReward:
     titles = tuple(TITLES[each] for each in family.behaviours)
     if not asked & (set(family.behaviours) | _TRAVEL):
         raise BehaviourUnknown(_nearest(prompt, wish, family), titles, family.title)
-    draft, covered = family.draft(wish)
+    draft, drafted = family.draft(wish)
+    covered = drafted | {"gentle"}  # every draft costs more control where a wish is gentle
     if not asked & covered:
         raise BehaviourUnknown(_nearest(prompt, wish, family), titles, family.title)
     return LibraryReward(
@@ -122,6 +123,9 @@ def _asked(wish: Wish, family: Family) -> set[str]:
         asked.add("goto")
     if not {"walk", "run", "swim"} & set(family.behaviours):
         asked -= _TRAVEL
+    if "sideways" in asked and "sideways" not in family.behaviours:
+        # A step to the side is none forward.
+        asked.discard("walk")
     return asked
 
 

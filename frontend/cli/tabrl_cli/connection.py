@@ -77,9 +77,12 @@ class Connection:
                 _wait_for_restart(call_error(error, self.url), pauses)
 
     def stream(
-        self, method: _Stream[Request, Response], request: Request, timeout: float = STREAM_SECS
+        self, method: _Stream[Request, Response], request: Request, timeout: float | None = STREAM_SECS
     ) -> Iterator[Response]:
-        """Makes a call that is answered by a stream; again, as `call` does, until the first message has come."""
+        """Makes a call that is answered by a stream; again, as `call` does, until the first message has come.
+
+        `timeout` in seconds is for all of it; None for calls that have a budget of their own.
+        """
         pauses = _pauses(request)
         while True:
             try:

@@ -67,7 +67,7 @@ def auto_improve(
     """Has rewards written, trained and measured, and shows what comes of each; returns the best. Raises CallError."""
     names: dict[str, str] = {}
     best = None
-    for message in connection.stream(connection.rewards.AutoImprove, request):
+    for message in connection.stream(connection.rewards.AutoImprove, request, timeout=None):
         where = f"round {message.round}" if message.round else "at the end"
         match message.WhichOneof("event"):
             case "stage":

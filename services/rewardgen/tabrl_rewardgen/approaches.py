@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Final
@@ -52,6 +53,7 @@ async def write_approaches(
     """
     room = asyncio.Semaphore(_AT_ONCE)
     seen: dict[str, int] = {}
+    kept: list[int] = []
     errors: dict[int, TabrlError] = {}
 
     async def write(number: int, report: Callable[[Event], None]) -> None:
@@ -62,12 +64,12 @@ async def write_approaches(
                     if not isinstance(event, Written):
                         report(_of_approach(number, event))
                         continue
-                    digest = hashlib.sha256(event.compiled.program).hexdigest()
-                    if digest in seen:
-                        report(Event(approach=number, same_as=seen[digest]))
+                    same = seen.setdefault(_digest(event), number)
+                    if same != number:
+                        report(Event(approach=number, same_as=same))
                         continue
-                    seen[digest] = number
                     report(Event(approach=number, reward=await keep(event)))
+                    kept.append(number)
         except TabrlError as error:
             errors[number] = error
             report(Event(approach=number, failure=failure_message(error)))
@@ -77,8 +79,14 @@ async def write_approaches(
         async for event in events:
             if event is not None:
                 yield event
-    if not seen and errors:
+    if not kept and errors:
         raise errors[min(errors)]
+
+
+def _digest(written: Written) -> str:
+    """Return what tells rewards apart: the sealed program and the weights of its terms."""
+    weights = json.dumps(dict(written.weights), sort_keys=True).encode()
+    return hashlib.sha256(written.compiled.program + weights).hexdigest()
 
 
 def failure_message(error: TabrlError) -> rewardgen_pb2.ApproachFailure:

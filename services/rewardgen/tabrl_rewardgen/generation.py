@@ -218,7 +218,7 @@ async def _by_model(workshop: Workshop, assignment: Assignment, model: str) -> A
                 usage=usage,
                 name=answer.name,
                 expected_behaviour=answer.expected_behaviour,
-                check=usable_check(answer.check),
+                check=usable_check(answer.check, robot),
             )
             return
         if attempt < config.llm_attempts:
@@ -239,14 +239,16 @@ def _read(text: str, cut_off: bool) -> Answer:
     return parse_answer(text)
 
 
-def usable_check(text: str) -> str:
-    """Return a model's check on the motion, or nothing where it cannot be read."""
-    from tabrl_simulation.motion import Check, CheckError
+def usable_check(text: str, robot: Robot) -> str:
+    """Return a model's check on the motion, or nothing where it cannot be computed for this robot."""
+    from tabrl_simulation.motion import Check, CheckError, require_fits
 
     try:
-        return Check(text).text if text else ""
+        if text:
+            require_fits(Check(text), robot)
     except CheckError:
         return ""
+    return text
 
 
 def _count(model: str, usage: llm.Usage) -> None:

@@ -118,12 +118,22 @@ class _Loop:
     async def run(self) -> AsyncGenerator[Event, None]:
         by_library = self._goal.models == (LIBRARY,)
         rounds = self._searched() if by_library else self._reflected()
-        try:
-            async with asyncio.timeout(self._goal.budget_secs or None), aclosing(rounds) as events:
-                async for event in events:
+
+        # The time runs in a task of its own: a slow listener, for whom this generator waits, must not be what it ends.
+        async def within_budget(report: Callable[[Event], None]) -> None:
+            try:
+                async with asyncio.timeout(self._goal.budget_secs or None), aclosing(rounds) as events:
+                    async for event in events:
+                        report(event)
+            except TimeoutError:
+                report(Event(stage="the time that was set is spent; what was under way is ended"))
+            except TabrlError as error:
+                self._error = self._error or error
+
+        async with aclosing(side_by_side([within_budget])) as events:
+            async for event in events:
+                if event is not None:
                     yield event
-        except TimeoutError:
-            yield Event(stage="the time that was set is spent; what was under way is ended")
         if self._best is None:
             raise self._error or invalid_field(
                 "budget_secs", "nothing could be trained and measured within it; set more, or fewer env_steps"

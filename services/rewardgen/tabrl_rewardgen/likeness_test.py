@@ -27,6 +27,8 @@ def test_the_same_in_other_words_is_alike(prompt, other):
         ("walk at 0.5 m/s", "walk at 2 m/s"),
         ("spin clockwise", "spin counter-clockwise"),
         ("turn left", "turn right"),
+        ("turn left", "turn"),
+        ("walk slowly", "walk fast"),
         ("walk sideways to the left", "walk sideways to the right"),
         ("play the violin", "fold the laundry"),
     ],

@@ -78,15 +78,16 @@ async def ask(
     said = _Said()
     failure: TabrlError | None = None
     try:
-        async with asyncio.timeout(config.llm_timeout_secs):
+        deadline = asyncio.get_running_loop().time() + config.llm_timeout_secs
+        async with asyncio.timeout_at(deadline):
             stream = await litellm.acompletion(**_request(litellm, config, model, messages, secrets))
-            # An answer that is given up, by us or by who asked, must not go on to be written and paid for.
-            async with _closing(stream):
-                async for chunk in _chunks(stream, config.llm_idle_secs):
-                    if piece := said.hear(chunk):
-                        yield piece
-                    if said.length > _LONGEST_ANSWER:
-                        break
+        # An answer that is given up, by us or by who asked, must not go on to be written and paid for.
+        async with _closing(stream):
+            async for chunk in _chunks(stream, config.llm_idle_secs, deadline):
+                if piece := said.hear(chunk):
+                    yield piece
+                if said.length > _LONGEST_ANSWER:
+                    break
     except TimeoutError as e:
         failure = _timed_out(config, model)
         failure.__cause__ = e
@@ -141,11 +142,15 @@ class _Said:
         return str(piece)
 
 
-async def _chunks(stream: Any, idle_secs: float) -> AsyncGenerator[Any, None]:
-    """Yield the chunks of a stream; TimeoutError where it pauses for longer than it may."""
+async def _chunks(stream: Any, idle_secs: float, deadline: float) -> AsyncGenerator[Any, None]:
+    """Yield the chunks of a stream; TimeoutError where it pauses for longer than it may, or goes on past the deadline.
+
+    No timeout is on while a chunk is out: it would end whoever has it.
+    """
     iterator = aiter(stream)
+    clock = asyncio.get_running_loop().time
     while True:
-        async with asyncio.timeout(idle_secs):
+        async with asyncio.timeout_at(min(deadline, clock() + idle_secs)):
             try:
                 chunk = await anext(iterator)
             except StopAsyncIteration:

@@ -31,6 +31,8 @@ _EVERY_SECS: Final = 1.0
 _SHARE_OF_DEFAULT: Final = 1 / 3
 _EXPORT_SECS: Final = 120.0
 _MEASURE_SECS: Final = 180.0
+_RESTART_SECS: Final = 60.0
+_PASSING: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 _ENDED: Final = (trainer_pb2.RUN_STATE_SUCCEEDED, trainer_pb2.RUN_STATE_FAILED, trainer_pb2.RUN_STATE_CANCELLED)
 
 
@@ -88,13 +90,14 @@ class Rehearsal:
         """
         spec = _spec(reward, weights, env_steps or await self._short(reward))
         request = trainer_pb2.CreateRunRequest(spec=spec, request_id=str(uuid.uuid4()))
-        response = await call(self._trainer.CreateRun, request, service="trainer")
-        run_id = response.run.run_id
-        told(response.run)
+        created = asyncio.ensure_future(call(self._trainer.CreateRun, request, service="trainer"))
         try:
-            run, policy_id = await self._trained(run_id, told)
-        except asyncio.CancelledError:
-            await self._cancelled(run_id)
+            response = await asyncio.shield(created)
+            told(response.run)
+            run, policy_id = await self._trained(response.run.run_id, told)
+        except BaseException:
+            # Whatever ends this, nobody would look at the run any more, also where it is only just being made.
+            await asyncio.shield(self._given_up(created))
             raise
         return Rehearsed(run, policy_id, await self._measured(reward.environment_id, policy_id, check))
 
@@ -107,7 +110,7 @@ class Rehearsal:
         """Return the run once it has ended and its last policy is published."""
         waited = 0.0
         while True:
-            run = await self.run(run_id)
+            run = await self._patiently(run_id)
             told(run)
             if run.state in _ENDED:
                 if run.state != trainer_pb2.RUN_STATE_SUCCEEDED:
@@ -126,10 +129,22 @@ class Rehearsal:
                 waited += _EVERY_SECS
             await asyncio.sleep(_EVERY_SECS)
 
-    async def _cancelled(self, run_id: str) -> None:
-        request = trainer_pb2.CancelRunRequest(run_id=run_id)
+    async def _patiently(self, run_id: str) -> trainer_pb2.Run:
+        """Return a run; a Trainer that restarts meanwhile goes on with it, so it is waited for."""
+        deadline = asyncio.get_running_loop().time() + _RESTART_SECS
+        while True:
+            try:
+                return await self.run(run_id)
+            except TabrlError as error:
+                if error.code not in _PASSING or asyncio.get_running_loop().time() > deadline:
+                    raise
+            await asyncio.sleep(_EVERY_SECS)
+
+    async def _given_up(self, created: asyncio.Future[trainer_pb2.CreateRunResponse]) -> None:
+        """Cancel the run that a call created or is creating, unless it has ended."""
         try:
-            await asyncio.shield(call(self._trainer.CancelRun, request, service="trainer"))
+            request = trainer_pb2.CancelRunRequest(run_id=(await created).run.run_id)
+            await call(self._trainer.CancelRun, request, service="trainer")
         except TabrlError:
             return  # it has ended by itself, or the Trainer is gone: nothing more can be done from here
 
@@ -140,7 +155,7 @@ class Rehearsal:
             with tempfile.TemporaryDirectory() as folder:
                 for name, artifact in ((CONTROLLER, policy.controller), (MANIFEST, policy.manifest)):
                     content = await asyncio.to_thread(self._artifacts.read, artifact.sha256)
-                    (Path(folder) / name).write_bytes(content)
+                    await asyncio.to_thread((Path(folder) / name).write_bytes, content)
                 said = await self._said_by_measuring(environment_id, folder, check)
         if "refused" in said:
             raise invalid_field("check", str(said["refused"]))
@@ -150,7 +165,7 @@ class Rehearsal:
 
     async def _said_by_measuring(self, environment_id: str, folder: str, check: str) -> dict[str, Any]:
         child = await processes.start_python(
-            ["-m", "tabrl_rewardgen.measuring", environment_id, folder, check],
+            ["-m", "tabrl_rewardgen.measuring", "--", environment_id, folder, check],
             niceness=5,
             environment={"JAX_PLATFORMS": "cpu"},
             stdin=asyncio.subprocess.DEVNULL,
@@ -167,6 +182,8 @@ class Rehearsal:
             cause = complaint.decode(errors="replace").strip()[-500:]
         except TimeoutError:
             pass
+        except (LookupError, ValueError):
+            cause = f"it printed no result: {output[-200:]!r}"
         finally:
             await processes.stop(child, grace_secs=1.0)
         self._log.warning("a trained robot could not be measured", environment_id=environment_id, cause=cause)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
@@ -160,11 +161,11 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
     ) -> AsyncIterator[rewardgen_pb2.AutoImproveResponse]:
         """Write, train, measure, and write again."""
         _require_words(request.prompt)
-        _require_check(request.check)
         models = self._models(request.model)
         async with self._improvements:
             self._pool.warm()
             robot = await self._robot(request.environment_id)
+            _require_check(request.check, robot)
 
             async def keep(written: Written, parent: Parent | None) -> rewardgen_pb2.Reward:
                 reward = await self._message(written, robot, request.prompt, parent)
@@ -311,11 +312,15 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
         rewards = await self._context.database.read(
             lambda session: saved_rewards(session, robot.environment_id, robot.environment_fingerprint)
         )
-        alike = [
-            (max(library.likeness(prompt, reward.prompt), library.likeness(prompt, reward.saved_name)), reward)
-            for reward in rewards
-        ]
-        best = max(alike, key=lambda pair: pair[0], default=None)
+
+        def likest() -> tuple[float, rewardgen_pb2.Reward] | None:
+            alike = [
+                (max(library.likeness(prompt, reward.prompt), library.likeness(prompt, reward.saved_name)), reward)
+                for reward in rewards
+            ]
+            return max(alike, key=lambda pair: pair[0], default=None)
+
+        best = await asyncio.to_thread(likest)
         return best[1] if best is not None and best[0] >= library.SAME else None
 
     async def _earlier_set(self, request: Any) -> list[rewardgen_pb2.Reward]:
@@ -337,14 +342,14 @@ def _require_words(prompt: str) -> None:
         raise invalid_field("prompt", "must say which behaviour is wanted")
 
 
-def _require_check(text: str) -> None:
-    """Refuse a check that is no expression, before anything is trained for it."""
+def _require_check(text: str, robot: Robot) -> None:
+    """Refuse a check that cannot be computed for a robot, before anything is trained for it."""
     if not text.strip():
         return
-    from tabrl_simulation.motion import Check, CheckError
+    from tabrl_simulation.motion import Check, CheckError, require_fits
 
     try:
-        Check(text)
+        require_fits(Check(text.strip()), robot)
     except CheckError as error:
         raise invalid_field("check", str(error)) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,8 @@ __all__ = ["Recordings"]
 
 _MEDIA_TYPE: Final = "application/vnd.tabrl.real-states"
 _LONGEST_SECS: Final = 600.0
+# What fails on a busy machine, or for want of memory, may go well later.
+_AGAIN_AFTER_SECS: Final = 600.0
 
 
 class Recordings:
@@ -31,7 +34,7 @@ class Recordings:
         self._folder = Path(context.config.data) / "scene" / "recordings"
         self._one_at_a_time = asyncio.Semaphore(1)
         self._under_way: set[str] = set()
-        self._failed: set[str] = set()
+        self._failed: dict[str, float] = {}
 
     async def find(self, environment: scene_pb2.Environment) -> scene_pb2.GetRealStatesResponse:
         """Returns the states of an environment, or begins to record them and says so."""
@@ -39,7 +42,7 @@ class Recordings:
         kept = await asyncio.to_thread(self._kept, fingerprint)
         if kept is not None:
             return scene_pb2.GetRealStatesResponse(state=scene_pb2.REAL_STATES_STATE_READY, states=kept)
-        if fingerprint in self._failed:
+        if time.monotonic() < self._failed.get(fingerprint, 0.0) + _AGAIN_AFTER_SECS:
             return scene_pb2.GetRealStatesResponse(state=scene_pb2.REAL_STATES_STATE_FAILED)
         if fingerprint not in self._under_way:
             self._under_way.add(fingerprint)
@@ -53,9 +56,9 @@ class Recordings:
                 with tempfile.TemporaryDirectory() as folder:
                     file = Path(folder) / "states"
                     if not await self._recorded(environment_id, file):
-                        self._failed.add(fingerprint)
+                        self._failed[fingerprint] = time.monotonic()
                         return
-                    await asyncio.to_thread(self._keep, fingerprint, file.read_bytes())
+                    await asyncio.to_thread(self._keep, fingerprint, file)
         except (TabrlError, OSError) as error:
             # A full disk may be emptied: the next call tries again.
             self._context.log.warning("the recorded states could not be kept", cause=str(error))
@@ -94,8 +97,8 @@ class Recordings:
             return None
         return kept
 
-    def _keep(self, fingerprint: str, states: bytes) -> None:
-        artifact = self._context.artifacts.put(states, _MEDIA_TYPE)
+    def _keep(self, fingerprint: str, states: Path) -> None:
+        artifact = self._context.artifacts.put(states.read_bytes(), _MEDIA_TYPE)
         self._folder.mkdir(parents=True, exist_ok=True)
         unfinished = self._path(fingerprint).with_suffix(".unfinished")
         unfinished.write_text(json_format.MessageToJson(artifact))

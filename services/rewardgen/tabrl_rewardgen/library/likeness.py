@@ -25,7 +25,7 @@ def likeness(prompt: str, other: str) -> float:
     behaviours = _overlap(_behaviours(first), _behaviours(second))
     if not _behaviours(first) and not _behaviours(second):
         return words
-    if first.heading != second.heading or first.side * second.side < 0:
+    if first.heading != second.heading or first.side != second.side or _ways(first) != _ways(second):
         return 0.0
     if (first.speed_mps, first.distance_m) != (second.speed_mps, second.distance_m):
         return 0.0
@@ -43,6 +43,11 @@ def _manners(wish: Wish) -> frozenset[str]:
     named = {"distance": wish.distance_m, "speed": wish.speed_mps}
     numbers = {f"{name} {value:g}" for name, value in named.items() if value is not None}
     return frozenset(wish.concepts - set(TITLES)) | numbers
+
+
+def _ways(wish: Wish) -> frozenset[str]:
+    """Return how fast, which tells one wish from another as its direction does."""
+    return wish.concepts & {"fast", "slow"}
 
 
 def _words(wish: Wish) -> frozenset[str]:

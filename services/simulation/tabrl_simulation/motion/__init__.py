@@ -1,6 +1,7 @@
 """How a robot moved, in physical measures, and whether that is what was asked; no reward is looked at."""
 
 from tabrl_simulation.motion.checks import Check, CheckError, Judgement
+from tabrl_simulation.motion.fitting import require_fits
 from tabrl_simulation.motion.recording import Recording, record
 
-__all__ = ["Check", "CheckError", "Judgement", "Recording", "record"]
+__all__ = ["Check", "CheckError", "Judgement", "Recording", "record", "require_fits"]

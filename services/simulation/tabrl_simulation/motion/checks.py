@@ -20,9 +20,10 @@ thing is found out. An expression is Python's, but only what is listed here is c
 from __future__ import annotations
 
 import ast
+import contextlib
 import itertools
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -93,12 +94,8 @@ class Check:
         reader = self._reader(recording)
         if reader is None:
             return False
-        try:
+        with self._typed_errors():
             return bool(reader.value(self._tree()))
-        except CheckError:
-            raise
-        except (ArithmeticError, IndexError, TypeError, ValueError) as error:
-            raise CheckError(f"{self.text!r} cannot be computed: {error}") from error
 
     def judged(self, recording: Recording) -> Judgement:
         """Tells how near a motion comes to the check, which `holds` does not: a search needs to know what is better.
@@ -109,10 +106,20 @@ class Check:
         reader = self._reader(recording)
         if reader is None:
             return Judgement(holds=False, score=0.0, sides={})
-        holds = self.holds(recording)
-        # Just short of 1: a motion for which the check does not hold is never as good as one for which it does.
-        score = 1.0 if holds else _ALMOST * _nearness(reader, self._tree())
-        return Judgement(holds, score, reader.sides(self._tree()))
+        with self._typed_errors():
+            holds = bool(reader.value(self._tree()))
+            # Just short of 1: a motion for which the check does not hold is never as good as one for which it does.
+            score = 1.0 if holds else _ALMOST * _nearness(reader, self._tree())
+            return Judgement(holds, score, reader.sides(self._tree()))
+
+    @contextlib.contextmanager
+    def _typed_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except CheckError:
+            raise
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise CheckError(f"{self.text!r} cannot be computed: {error}") from error
 
     def _reader(self, recording: Recording) -> _Reader | None:
         """Returns a reader of the part that counts; None where too little of it is left to measure."""

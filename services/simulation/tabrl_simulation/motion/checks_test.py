@@ -103,3 +103,17 @@ def test_one_who_fell_at_once_scores_nothing(recording: Recording) -> None:
     fell = dataclasses.replace(recording, positions=recording.positions[:5])
     judged = Check("mean(up('trunk')) > 0.9").judged(fell)
     assert (judged.holds, judged.score, dict(judged.sides)) == (False, 0.0, {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "survived > 2 and pos('trunk')[900] > 0",
+        "survived > 2 and survived == 1",
+        "survived > 2 and q('hip')[100:] > 0",
+        "survived > 2 and mean(up('body')) > 0.9",
+    ],
+)
+def test_what_stands_behind_a_false_part_is_judged_with_typed_errors_too(recording: Recording, text: str) -> None:
+    with pytest.raises(CheckError):
+        Check(text).judged(recording)

@@ -79,7 +79,7 @@ async def compile_reward_with(
         JailUnavailable: this kernel lacks what the jail needs, or no jail started in time (`JailSlowToStart`); nothing
             was run.
     """
-    checked = check(source, robot)
+    checked = await asyncio.to_thread(check, source, robot)
     header, exported, onnx = await _traced(pool, checked, robot)
     if len(onnx) > LONGEST_ONNX:
         raise RewardRejected([_unusable("its ONNX form is too long")])

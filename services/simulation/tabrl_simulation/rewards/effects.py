@@ -40,17 +40,20 @@ def loop_names(nodes: list[ast.stmt]) -> frozenset[str]:
 
 def changing_functions(functions: Iterable[ast.FunctionDef]) -> frozenset[str]:
     """Return the names of functions that change what they are given or what is global, also by way of each other."""
-    functions = list(functions)
-    changing: frozenset[str] = frozenset()
-    while True:
-        found = frozenset(
-            function.name
-            for function in functions
-            if changes_others(function.body, {argument.arg for argument in function.args.args}, changing)
-        )
-        if found == changing:
-            return changing
-        changing = found
+    changing: set[str] = set()
+    callers: dict[str, set[str]] = {}
+    for function in functions:
+        if changes_others(function.body, {argument.arg for argument in function.args.args}, ()):
+            changing.add(function.name)
+        for part in ast.walk(function):
+            if isinstance(part, ast.Call) and isinstance(part.func, ast.Name):
+                callers.setdefault(part.func.id, set()).add(function.name)
+    pending = [*changing]
+    while pending:
+        found = callers.get(pending.pop(), set()) - changing
+        changing |= found
+        pending += found
+    return frozenset(changing)
 
 
 def changes_others(nodes: list[ast.stmt] | list[ast.expr], bound: Collection[str], changing: Collection[str]) -> bool:

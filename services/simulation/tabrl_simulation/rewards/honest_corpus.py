@@ -313,6 +313,34 @@ def reward(state, action):
     reward_value = x * y if y != 0 else 0.3
     return {"reward": reward_value}
 """,
+    """
+def reward(state, action):
+    angles = (state.joint_position(name) for name in ("left_hip", "right_hip"))
+    pairs = zip((1.0, 2.0), (state.joint_position("left_knee"), state.up("torso")))
+    bent = sum(angles) if state.up("torso") > 0.0 else -sum(angles)
+    turned = -0.5 < sum(weight * angle for weight, angle in pairs) < 0.5
+    return {"bent": bent, "turned": 1.0 if turned else 0.0}
+""",
+    """
+def reward(state, action):
+    for i, name in enumerate(("left_hip", "right_hip", "left_knee")):
+        angle = state.joint_position(name)
+        if i == 0:
+            highest = angle
+        else:
+            highest = max(highest, angle)
+    return {"highest": highest}
+""",
+    """
+def grown(values, more):
+    values += more
+    return sum(values)
+
+def reward(state, action):
+    angles = [state.joint_position("left_hip")]
+    total = grown(angles, [state.joint_position("right_hip")]) if state.up("torso") > 0.0 else 0.0
+    return {"total": total}
+""",
 ]
 
 PROGRAMS = [*(f"{HEAD}    return {{'term': {term}}}\n" for term in EXPRESSIONS), *MODULES, *DECISIONS]

@@ -51,6 +51,7 @@ class Rewriting(ast.NodeTransformer):
         self._names: dict[str, str] = {}
         self._bound: set[str] = set()
         self._partial: dict[str, int] = {}
+        self._carried: frozenset[str] = frozenset()
         self._result: str | None = None
         self._nested = 0
         self._count = 0
@@ -104,12 +105,17 @@ class Rewriting(ast.NodeTransformer):
     def _statement(self, statement: ast.stmt) -> list[ast.stmt]:
         match statement:
             case ast.If():
-                changes = changes_others([*statement.body, *statement.orelse], self._bound, self._changing)
-                return self._in_place(statement) if changes else self._merging(statement)
+                branches = [*statement.body, *statement.orelse]
+                changes = changes_others(branches, self._bound, self._changing)
+                # A value of the pass before is there from the second pass on: only a known condition can tell.
+                awaited = (self._carried - self._bound) & _read_names(branches)
+                return self._in_place(statement) if changes or awaited else self._merging(statement)
             case ast.For():
                 statement.iter = self.visit(statement.iter)
                 self._bind(statement.target)
+                kept, self._carried = self._carried, self._carried | assigned_names(statement.body).keys()
                 statement.body = self._block(statement.body, ends=False)
+                self._carried = kept
             case ast.Assign():
                 statement.value = self.visit(statement.value)
                 for target in statement.targets:
@@ -128,8 +134,8 @@ class Rewriting(ast.NodeTransformer):
         return [statement]
 
     def _augmented(self, statement: ast.AugAssign) -> ast.stmt:
-        """In a branch `x += y` is `x = x + y`: an array stays, and a list must not grow in the other branch too."""
-        if isinstance(statement.target, ast.Name) and self._names:
+        """`x += y` is `x = x + y`: no list grows that a caller or the other branch has too."""
+        if isinstance(statement.target, ast.Name):
             read = ast.copy_location(ast.Name(statement.target.id, ast.Load()), statement.target)
             value = self.visit(ast.copy_location(ast.BinOp(read, statement.op, statement.value), statement))
             self._bind(statement.target)
@@ -286,14 +292,14 @@ class Rewriting(ast.NodeTransformer):
         return self._comprehension(node)
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.expr:
-        """As for lists."""
-        return self._comprehension(node)
+        """A list: what is used up when it is read once would be empty for whoever reads it next."""
+        return self._comprehension(ast.copy_location(ast.ListComp(node.elt, node.generators), node))
 
     def visit_DictComp(self, node: ast.DictComp) -> ast.expr:
         """As for lists."""
         return self._comprehension(node)
 
-    def _comprehension(self, node: ast.ListComp | ast.GeneratorExp | ast.DictComp) -> ast.expr:
+    def _comprehension(self, node: ast.ListComp | ast.DictComp) -> ast.expr:
         kept = set(self._bound)
         for loop in node.generators:
             loop.iter = self.visit(loop.iter)
@@ -369,3 +375,8 @@ def _later(value: ast.expr) -> ast.expr:
 def _assigned(name: str, value: ast.expr, node: ast.AST) -> ast.stmt:
     target = ast.copy_location(ast.Name(name, ast.Store()), node)
     return ast.copy_location(ast.Assign([target], value), node)
+
+
+def _read_names(nodes: list[ast.stmt]) -> set[str]:
+    parts = [part for node in nodes for part in ast.walk(node)]
+    return {part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}

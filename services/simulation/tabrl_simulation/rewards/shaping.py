@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -74,19 +74,29 @@ def namespace() -> dict[str, Any]:
     """Return the names that traced source may call beside `jnp`; loops share one budget of steps."""
     steps = 0
 
-    def bounded_range(*bounds: int) -> Iterator[int]:
+    def bounded_range(*bounds: int) -> tuple[int, ...]:
         nonlocal steps
-        for value in builtins.range(*bounds):
-            steps += 1
-            if steps > _LONGEST_LOOP:
-                raise LoopTooLong(f"the loops run more than {_LONGEST_LOOP} times")
-            yield value
+        values = builtins.range(*bounds)
+        # A range may be longer than Python can say.
+        steps += builtins.len(values[: _LONGEST_LOOP + 1])
+        if steps > _LONGEST_LOOP:
+            raise LoopTooLong(f"the loops run more than {_LONGEST_LOOP} times")
+        return builtins.tuple(values)
 
-    plain = {name: getattr(builtins, name) for name in ("dict", "enumerate", "len", "list", "reversed", "tuple", "zip")}
+    plain = {name: getattr(builtins, name) for name in ("dict", "len", "list", "tuple")}
+    # In Python these are used up when they are read once, and the next to read them would find nothing.
+    plain |= {name: _whole(getattr(builtins, name)) for name in ("enumerate", "reversed", "zip")}
     shaped = {"tolerance": tolerance, "near": near, "at_least": at_least, "at_most": at_most}
     numbers = {"abs": jnp.abs, "max": _extreme(jnp.max), "min": _extreme(jnp.min), "sum": _sum, "round": jnp.round}
     casts = {"float": _cast(builtins.float, jnp.float32), "int": _cast(builtins.int, jnp.int32), "range": bounded_range}
     return plain | shaped | numbers | casts
+
+
+def _whole(iterator: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
+    def whole(*values: Any, **options: Any) -> tuple[Any, ...]:
+        return builtins.tuple(iterator(*values, **options))
+
+    return whole
 
 
 def _extreme(reduce: Callable[[Any], Any]) -> Callable[..., Any]:

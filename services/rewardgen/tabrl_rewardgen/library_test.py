@@ -12,6 +12,7 @@ from tabrl_simulation.rewards.robot import Robot, Stance
 
 from tabrl_rewardgen.library import BehaviourUnknown, write
 from tabrl_rewardgen.library.families import FAMILIES, ON_LEGS, family_of
+from tabrl_rewardgen.library.lexicon import TITLES
 from tabrl_rewardgen.library.reading import read
 
 # environment, prompt, terms that must be there, a piece of the explanation
@@ -239,3 +240,27 @@ def test_a_long_prompt_takes_no_time(robot):
             return await asyncio.to_thread(write, "balance the pole " + "gently and " * 350, robot("CartpoleBalance"))
 
     assert asyncio.run(bounded()).weights
+
+
+@pytest.mark.parametrize(
+    ("prompt", "speed"),
+    [
+        ("walk at 3 km/h", "forward at 0.83"),
+        ("walk at 4 mph", "forward at 1.79"),
+        ("walk 30 metres per minute", "forward at 0.5 m/s"),
+        ("walk at -1 m/s", "backward at 1 m/s"),
+        ("walk at 0 m/s", "stand upright"),
+    ],
+)
+def test_speeds_are_read_in_the_units_they_are_said_in(prompt, speed, robot):
+    assert speed in write(prompt, robot("WalkerWalk")).explanation
+
+
+def test_what_is_not_wanted_is_not_the_nearest(robot):
+    with pytest.raises(BehaviourUnknown) as refused:
+        write("don't walk", robot("WalkerWalk"))
+    assert refused.value.nearest != TITLES["walk"]
+
+
+def test_one_leg_is_said_to_be_left_out(robot):
+    assert "on one leg" in " ".join(write("stand on one leg", robot("WalkerWalk")).left_out)

@@ -17,8 +17,14 @@ _NUMBER_WORDS = {
     **{"forty": 40.0, "fifty": 50.0, "hundred": 100.0, "a": 1.0, "an": 1.0},
 }
 _AMOUNT = rf"(?P<number>\d+(?:\.\d+)?|{'|'.join(_NUMBER_WORDS)})(?:\s+and\s+a\s+(?P<half>half))?(?:\s+an?)?"
-_METRES = r"(?P<unit>metres?|meters?|m|centimet(?:re|er)s?|cm)"
-_SPEED = re.compile(rf"\b{_AMOUNT}\s*{_METRES}\s*(?:per|/|a|each)\s*(?:second|sec|s)\b")
+_UNITS = {"k": 1000.0, "c": 0.01, "m": 1.0}
+_METRES = r"(?P<unit>(?:kilo|centi)?met(?:re|er)s?|km|cm|m)"
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_MILES_PER_HOUR = 0.44704
+_PER = r"\s*(?:per|/|an?|each)\s*(?P<time>second|sec|s|minute|min|hour|h)"
+_SPEED = re.compile(
+    rf"(?<![\w.])(?P<sign>-)?{_AMOUNT}\s*(?:{_METRES}{_PER}|(?P<whole>mph|miles (?:per|an) hour|kph|kmh))\b"
+)
 _DISTANCE = re.compile(rf"\b{_AMOUNT}\s*{_METRES}\b")
 _CLAUSE = re.compile(r"([,;.!?:]+|\b(?:and|then|while|whilst|but|before|after|until|so that|without)\b)")
 _NEGATED = re.compile(
@@ -30,6 +36,7 @@ _NEGATED = re.compile(
 _HARMLESS = re.compile(
     r"\b(?:mov|budg|stir|fall|drop|tip|toppl|stumbl|tumbl|slip|collaps|lean|wobbl|shak|trembl|too\b|so\b|leaving\b)"
 )
+_ONE_LIMB = re.compile(r"\bon (?:only |just )?(?:one|(?:the|your|its) (?:left|right)) (?:leg|foot|paw|arm|hand)\b")
 _SEQUENCE = re.compile(r"\b(?:then|afterwards|after|before)\b")
 
 
@@ -38,7 +45,8 @@ class Wish:
     """What a prompt asks for, as far as it is understood.
 
     `distance_m` and `speed_mps` are None when the prompt gives no number. `left_out` holds phrases that no concept
-    covers, `beyond` the kind of the first wish that the library cannot fulfil for any robot, or nothing.
+    covers, `beyond` the kind of the first wish that the library cannot fulfil for any robot, or nothing, and `unwanted`
+    the concepts of what shall not be.
     """
 
     text: str
@@ -47,6 +55,7 @@ class Wish:
     speed_mps: float | None
     left_out: tuple[str, ...]
     beyond: str = ""
+    unwanted: frozenset[str] = frozenset()
 
     def has(self, *concepts: str) -> bool:
         """Whether any of these concepts is in the prompt."""
@@ -63,11 +72,6 @@ class Wish:
         return float(self.has("right")) - float(self.has("left"))
 
     @property
-    def pace(self) -> float:
-        """How fast, as a multiple of what is usual."""
-        return 1.6 if self.has("fast") and not self.has("slow") else 0.6 if self.has("slow") else 1.0
-
-    @property
     def effort_weight(self) -> float:
         """How much control costs: more for gentle, smooth and slow."""
         return -0.3 if self.has("gentle") else -0.1 if self.has("slow", "still", "hang") else -0.03
@@ -77,6 +81,7 @@ def read(prompt: str) -> Wish:
     """Return what a prompt asks for."""
     text, unwanted = _without_negations(" ".join(prompt.lower().replace("\u2019", "'").split()))
     speed = _SPEED.search(text)
+    speed_mps = _metres_per_second(speed) if speed else None
     rest = text[: speed.start()] + text[speed.end() :] if speed else text
     distance = _DISTANCE.search(rest)
     by_phrase, phrases = thesaurus().without_phrases(text)
@@ -95,13 +100,19 @@ def read(prompt: str) -> Wish:
     for pattern in (_DISTANCE, *CONCEPTS.values()):
         unread = pattern.sub(" ", unread)
     concepts |= {concept for word in WORD.findall(unread) for concept in thesaurus().concepts(word)}
+    if speed_mps is not None and speed_mps < 0:
+        concepts.add("backward")
+    if speed_mps == 0:
+        concepts = concepts - {"walk", "run", "forward", "backward"} | {"still"}
+    left_out = [*unwanted, *_out_of_order(text), *styles, *_one_limb(text), *refused, *_unknown(unread)]
     return Wish(
         text=text,
         concepts=_settled(concepts, text),
         distance_m=_metres(distance) if distance else None,
-        speed_mps=_metres(speed) if speed else None,
-        left_out=tuple(dict.fromkeys([*unwanted, *_out_of_order(text), *styles, *refused, *_unknown(unread)])),
+        speed_mps=abs(speed_mps) if speed_mps else None,
+        left_out=tuple(dict.fromkeys(left_out)),
         beyond=beyond,
+        unwanted=frozenset(concept for wish in unwanted for concept in _concepts_of(wish)),
     )
 
 
@@ -119,8 +130,17 @@ def _without_negations(text: str) -> tuple[str, list[str]]:
 
 
 def _is_behaviour(simile: str) -> bool:
-    words = {concept for word in WORD.findall(simile) for concept in thesaurus().concepts(word)}
-    return any(name in words or (name in CONCEPTS and CONCEPTS[name].search(simile)) for name in TITLES)
+    return not TITLES.keys().isdisjoint(_concepts_of(simile))
+
+
+def _concepts_of(text: str) -> set[str]:
+    words = {concept for word in WORD.findall(text) for concept in thesaurus().concepts(word)}
+    return words | {name for name, pattern in CONCEPTS.items() if pattern.search(text)}
+
+
+def _one_limb(text: str) -> list[str]:
+    """Return which one of its limbs a robot shall stand or hop on: the library knows of all together."""
+    return [f"{found[0]!r}: the library does not choose among limbs" for found in _ONE_LIMB.finditer(text)]
 
 
 def _without_wishes_beyond(text: str, words: str) -> tuple[str, list[str], str]:
@@ -147,8 +167,10 @@ def _settled(found: set[str], text: str) -> frozenset[str]:
     found = set(found)
     if re.search(r"\bleft (and|to) right\b|\bside[- ]to[- ]side\b", text):
         found -= {"left", "right"}
-    if re.search(r"\bback[- ]and[- ]forth\b|\bbackflips?\b", text):
+    if re.search(r"\bback[- ]and[- ]forth\b", text):
         found.discard("backward")
+    if re.search(r"\bback[- ]?flips?\b", text):
+        found.add("backward")
     if "swing_up" in found and not re.search(r"\bsway|side[- ]to[- ]side", text):
         found.discard("sway")
     if re.search(r"\bstand(s|ing)? still\b|\bhang(s|ing)? still\b", text):
@@ -164,12 +186,24 @@ def _settled(found: set[str], text: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def _metres_per_second(found: re.Match[str]) -> float:
+    sign = -1.0 if found["sign"] else 1.0
+    if found["whole"]:
+        per_hour = _MILES_PER_HOUR if found["whole"].startswith("m") else 1000.0 / 3600.0
+        return sign * _number(found) * per_hour
+    return sign * _metres(found) / _SECONDS[found["time"][0]]
+
+
 def _metres(found: re.Match[str]) -> float:
+    return _number(found) * _UNITS[found["unit"][0]]
+
+
+def _number(found: re.Match[str]) -> float:
     number = found["number"]
     value = _NUMBER_WORDS.get(number)
     value = float(number) if value is None else value
     value += 0.5 if found["half"] else 0.0
-    return value / 100 if found["unit"].startswith("c") else value
+    return value
 
 
 def _out_of_order(text: str) -> list[str]:

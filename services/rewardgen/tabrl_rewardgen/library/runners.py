@@ -107,12 +107,12 @@ def _travelling(draft: Draft, body: Runner, wish: Wish) -> Draft:
         explanation = f"It moves {_way(wish)}: 1 from {goal:g} m/s on, 0 when it stands."
     else:
         speed = f'tolerance(ahead, {0.9 * goal:g}, {1.1 * goal:g}, {max(goal, 0.5):g}, "linear")'
-        explanation = f"It moves {_way(wish)} at {goal:g} m/s, no slower and no faster."
+        explanation = f"It moves {_way(wish)} at {goal:.3g} m/s, no slower and no faster."
     gate = "upright" if body.title == "cheetah" else "standing"
     draft.add(Term("speed", f"(0.2 + 0.8 * {gate}) * {speed}", explanation, 2.0))
     if not body.planar:
         draft.add(Term("course", "standing * near(velocity[1], 0.0, 0.5)", "It does not drift sideways.", 0.2))
-    draft.summary = f"Let the {body.title} move {_way(wish)} at {goal:g} m/s{' or more' if running else ''}, upright."
+    draft.summary = f"Let the {body.title} move {_way(wish)} at {goal:.3g} m/s{' or more' if running else ''}, upright."
     return _gently(draft, wish)
 
 

@@ -132,9 +132,10 @@ def _asked(wish: Wish, family: Family) -> set[str]:
 def _nearest(prompt: str, wish: Wish, family: Family) -> str:
     """Return the family's behaviour that comes nearest to a prompt: by meaning, else by how its words are written."""
     near = thesaurus().near
+    possible = [each for each in family.behaviours if each not in wish.unwanted] or [*family.behaviours]
     understood = [concept for concept in near if concept in wish.concepts]
     for concept in (*understood, wish.beyond):
-        if found := next((each for each in (concept, *near.get(concept, ())) if each in family.behaviours), ""):
+        if found := next((each for each in (concept, *near.get(concept, ())) if each in possible), ""):
             return TITLES[found]
     words = re.findall(r"[a-z]{3,}", prompt.lower())
 
@@ -144,6 +145,6 @@ def _nearest(prompt: str, wish: Wish, family: Family) -> str:
             (difflib.SequenceMatcher(None, word, known).ratio() for word in words for known in vocabulary), default=0.0
         )
 
-    likest = max(family.behaviours, key=likeness)
+    likest = max(possible, key=likeness)
     # Words that look alike by chance mean nothing: then the first that the family can do is as near as any.
-    return TITLES[likest if likeness(likest) > 0.7 else family.behaviours[0]]
+    return TITLES[likest if likeness(likest) > 0.7 else possible[0]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tabrl_simulation.motion.checks import Check
+from tabrl_simulation.motion.checks import Check, CheckError
 from tabrl_simulation.motion.recording import SECS, Recording
 from tabrl_simulation.rewards.robot import Robot
 
@@ -12,12 +12,15 @@ __all__ = ["require_fits"]
 
 
 def require_fits(check: Check, robot: Robot) -> None:
-    """Makes sure that a check names and computes only what there is: all of it, on a robot that does not move.
+    """Makes sure that a check compares something of the motion, and names and computes only what there is.
+
+    All of it is computed, also what stands behind a false part, on a robot that does not move.
 
     Raises:
         CheckError: as `Check.holds`.
     """
-    check.judged(_motionless(robot))
+    if not check.judged(_motionless(robot)).sides:
+        raise CheckError(f"{check.text!r} compares nothing of the motion, as in mean(up('torso')) > 0.9")
 
 
 def _motionless(robot: Robot) -> Recording:

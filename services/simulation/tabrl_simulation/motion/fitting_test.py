@@ -14,7 +14,9 @@ def test_what_the_robot_has_fits(text: str) -> None:
     require_fits(Check(text), robot_of(environments.load("CartpoleBalance")))
 
 
-@pytest.mark.parametrize("text", ["mean(up('torso')) > 0.9", "survived > 2 and mean(q('hip')) > 0"])
+@pytest.mark.parametrize(
+    "text", ["mean(up('torso')) > 0.9", "survived > 2 and mean(q('hip')) > 0", "42", "1 < 2", "mean(q('slider'))"]
+)
 def test_what_it_has_not_is_refused_wherever_it_stands(text: str) -> None:
     with pytest.raises(CheckError):
         require_fits(Check(text), robot_of(environments.load("CartpoleBalance")))

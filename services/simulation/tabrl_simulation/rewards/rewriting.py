@@ -108,7 +108,7 @@ class Rewriting(ast.NodeTransformer):
                 branches = [*statement.body, *statement.orelse]
                 changes = changes_others(branches, self._bound, self._changing)
                 # A value of the pass before is there from the second pass on: only a known condition can tell.
-                awaited = (self._carried - self._bound) & _read_names(branches)
+                awaited = (self._carried - self._bound) & (_awaited(statement.body) | _awaited(statement.orelse))
                 return self._in_place(statement) if changes or awaited else self._merging(statement)
             case ast.For():
                 statement.iter = self.visit(statement.iter)
@@ -377,6 +377,14 @@ def _assigned(name: str, value: ast.expr, node: ast.AST) -> ast.stmt:
     return ast.copy_location(ast.Assign([target], value), node)
 
 
-def _read_names(nodes: list[ast.stmt]) -> set[str]:
-    parts = [part for node in nodes for part in ast.walk(node)]
-    return {part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
+def _awaited(statements: list[ast.stmt]) -> set[str]:
+    """Return the names that statements read before they assign them."""
+    awaited: set[str] = set()
+    assigned: set[str] = set()
+    for statement in statements:
+        parts = [*ast.walk(statement)]
+        read = {part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
+        changed = [part.target for part in parts if isinstance(part, ast.AugAssign)]
+        awaited |= (read | assigned_names(changed).keys()) - assigned
+        assigned |= assigned_names([statement]).keys()
+    return awaited

@@ -18,6 +18,7 @@ _START_SECS = 120.0
 # A reward takes half a second on a busy machine; what escaped the language has no more time than this to do anything.
 _ANSWER_SECS = 15.0
 _STAY_WARM_SECS = 300.0
+_DISCARDED_AT_ONCE = 65_536
 _READY = b"\x01"
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
@@ -209,4 +210,7 @@ async def _killed(child: Child) -> None:
         child.stdin.close()
     with contextlib.suppress(ProcessLookupError):
         child.kill()
+    # A pipe that is too full to be read on keeps asyncio from noticing the end; what is in it is of no use any more.
+    while child.stdout is not None and await child.stdout.read(_DISCARDED_AT_ONCE):
+        pass
     await child.wait()

@@ -126,6 +126,9 @@ def _asked(wish: Wish, family: Family) -> set[str]:
     if "sideways" in asked and "sideways" not in family.behaviours:
         # A step to the side is none forward.
         asked.discard("walk")
+    if "flip" in asked and "flip" not in family.behaviours:
+        # A backflip is no way to go backward.
+        asked -= _TRAVEL
     return asked
 
 

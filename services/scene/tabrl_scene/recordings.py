@@ -42,7 +42,8 @@ class Recordings:
         kept = await asyncio.to_thread(self._kept, fingerprint)
         if kept is not None:
             return scene_pb2.GetRealStatesResponse(state=scene_pb2.REAL_STATES_STATE_READY, states=kept)
-        if time.monotonic() < self._failed.get(fingerprint, 0.0) + _AGAIN_AFTER_SECS:
+        failed = self._failed.get(fingerprint)
+        if failed is not None and time.monotonic() < failed + _AGAIN_AFTER_SECS:
             return scene_pb2.GetRealStatesResponse(state=scene_pb2.REAL_STATES_STATE_FAILED)
         if fingerprint not in self._under_way:
             self._under_way.add(fingerprint)

@@ -61,14 +61,11 @@ class Ledger:
         if spent_usd < self._budget_usd:
             return
         left = midnight + datetime.timedelta(days=1) - now
-        raise TabrlError(
-            grpc.StatusCode.RESOURCE_EXHAUSTED,
-            "LLM_BUDGET_SPENT",
+        message = (
             f"Language models have cost ${spent_usd:.2f} today, and ${self._budget_usd:.2f} is the limit for a day. "
-            "Wait until midnight UTC, raise --llm-daily-budget-usd, or ask for the model library.",
-            metadata={"spent_usd": f"{spent_usd:.4f}", "budget_usd": f"{self._budget_usd:.4f}"},
-            retry_after_secs=left.total_seconds(),
+            "Wait until midnight UTC, raise --llm-daily-budget-usd, or ask for the model library."
         )
+        raise _spent(message, spent_usd, self._budget_usd, retry_after_secs=left.total_seconds())
 
     async def add(self, model: str, usage: Usage) -> None:
         """Puts a call on record."""
@@ -98,13 +95,11 @@ class Purse:
             TabrlError: this budget or that of the day is spent (LLM_BUDGET_SPENT).
         """
         if self._budget_usd and self._spent_usd >= self._budget_usd:
-            raise TabrlError(
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                "LLM_BUDGET_SPENT",
+            message = (
                 f"Language models have cost ${self._spent_usd:.2f} here, and ${self._budget_usd:.2f} is the limit that "
-                "was set. Set more, or ask for the model library.",
-                metadata={"spent_usd": f"{self._spent_usd:.4f}", "budget_usd": f"{self._budget_usd:.4f}"},
+                "was set. Set more, or ask for the model library."
             )
+            raise _spent(message, self._spent_usd, self._budget_usd)
         await self._ledger.require_budget()
 
     async def add(self, model: str, usage: Usage) -> None:
@@ -116,3 +111,13 @@ class Purse:
 def _spent_since(session: Session, time: datetime.datetime) -> float:
     query = sa.select(sa.func.coalesce(sa.func.sum(LlmCallRow.cost_usd), 0.0)).where(LlmCallRow.create_time >= time)
     return float(session.scalar(query) or 0.0)
+
+
+def _spent(message: str, spent_usd: float, budget_usd: float, retry_after_secs: float | None = None) -> TabrlError:
+    return TabrlError(
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "LLM_BUDGET_SPENT",
+        message,
+        metadata={"spent_usd": f"{spent_usd:.4f}", "budget_usd": f"{budget_usd:.4f}"},
+        retry_after_secs=retry_after_secs,
+    )

@@ -74,11 +74,11 @@ class Database:
         """Raise when the database does not answer."""
         await self.read(lambda session: session.execute(sa.text("SELECT 1")))
 
-    def migrate(self, package: str) -> None:
-        """Bring the schema up to the newest revision in `package` (a Python package of Alembic revisions)."""
+    def migrate(self, package: str, revision: str = "head") -> None:
+        """Bring the schema up to a revision, or the newest, in `package` (a Python package of Alembic revisions)."""
         from alembic import command
 
-        command.upgrade(_alembic_config(package, self), "head")
+        command.upgrade(_alembic_config(package, self), revision)
 
     def close(self) -> None:
         """Finish the transactions under way and close every connection."""

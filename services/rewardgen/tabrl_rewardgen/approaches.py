@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import hashlib
-import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -32,13 +30,22 @@ _WAYS: Final = (
 _AT_ONCE: Final = 3
 
 Event = rewardgen_pb2.GenerateApproachesResponse
-Keep = Callable[[Written], Awaitable[rewardgen_pb2.Reward]]
+Describe = Callable[[Written], Awaitable[rewardgen_pb2.Reward]]
+Keep = Callable[[Event], Awaitable[Event]]
 
 
 async def write_approaches(
-    workshop: Workshop, prompt: str, robot: Robot, models: Sequence[str], *, count: int, keep: Keep
+    workshop: Workshop,
+    prompt: str,
+    robot: Robot,
+    models: Sequence[str],
+    *,
+    count: int,
+    done: Iterable[Event],
+    describe: Describe,
+    keep: Keep,
 ) -> AsyncGenerator[Event, None]:
-    """Yield what happens to each of `count` approaches, as it happens.
+    """Yield what became of the approaches that are done, and what happens to each other of `count`, as it happens.
 
     Args:
         workshop: what they are written with.
@@ -46,15 +53,19 @@ async def write_approaches(
         robot: whose behaviour.
         models: who is asked, in order.
         count: how many approaches.
-        keep: puts a finished reward on record.
+        done: what became of those that an earlier call wrote.
+        describe: makes the contract's message of a finished reward.
+        keep: puts on record what became of an approach; what it returns is what is yielded.
 
     Raises:
         TabrlError: no approach came to anything; the error of the first.
     """
     room = asyncio.Semaphore(_AT_ONCE)
-    seen: dict[str, int] = {}
-    kept: list[int] = []
+    kept = {event.approach: event for event in done}
+    seen = {_digest(event.reward): number for number, event in kept.items() if event.HasField("reward")}
     errors: dict[int, TabrlError] = {}
+    for before in kept.values():
+        yield before
 
     async def write(number: int, report: Callable[[Event], None]) -> None:
         assignment = Assignment(prompt, robot, approach=number, brief=_brief(number, count))
@@ -64,17 +75,18 @@ async def write_approaches(
                     if not isinstance(event, Written):
                         report(_of_approach(number, event))
                         continue
-                    same = seen.setdefault(_digest(event), number)
+                    reward = await describe(event)
+                    same = seen.setdefault(_digest(reward), number)
+                    outcome = Event(approach=number, reward=reward)
                     if same != number:
-                        report(Event(approach=number, same_as=same))
-                        continue
-                    report(Event(approach=number, reward=await keep(event)))
-                    kept.append(number)
+                        outcome = Event(approach=number, same_as=same)
+                    kept[number] = await keep(outcome)
+                    report(kept[number])
         except TabrlError as error:
             errors[number] = error
             report(Event(approach=number, failure=failure_message(error)))
 
-    jobs = [functools.partial(write, number) for number in range(1, count + 1)]
+    jobs = [functools.partial(write, number) for number in range(1, count + 1) if number not in kept]
     async with aclosing(side_by_side(jobs)) as events:
         async for event in events:
             if event is not None:
@@ -83,10 +95,9 @@ async def write_approaches(
         raise errors[min(errors)]
 
 
-def _digest(written: Written) -> str:
+def _digest(reward: rewardgen_pb2.Reward) -> tuple[str, frozenset[tuple[str, float]]]:
     """Return what tells rewards apart: the sealed program and the weights of its terms."""
-    weights = json.dumps(dict(written.weights), sort_keys=True).encode()
-    return hashlib.sha256(written.compiled.program + weights).hexdigest()
+    return reward.program.sha256, frozenset((term.name, term.weight) for term in reward.terms)
 
 
 def failure_message(error: TabrlError) -> rewardgen_pb2.ApproachFailure:

@@ -1,5 +1,6 @@
 """Several rewards at once, how they fare on real states, and those that people save."""
 
+import asyncio
 import uuid
 
 import grpc
@@ -48,11 +49,49 @@ async def test_the_same_program_comes_once(service):
     assert sum(event.HasField("same_as") for event in events) == 2
 
 
-async def test_asking_again_gives_the_same_rewards(service):
+def outcomes(events):
+    """Return by number which reward an approach came to, or which other it is the same as."""
+    ended = [event for event in events if event.HasField("reward") or event.HasField("same_as")]
+    return {event.approach: event.reward.reward_id or event.same_as for event in ended}
+
+
+async def test_asking_again_gives_the_same_rewards_under_the_same_numbers(service):
     request_id = str(uuid.uuid4())
-    first = [event.reward for event in await approaches(service, request_id=request_id) if event.HasField("reward")]
-    again = [event.reward for event in await approaches(service, request_id=request_id)]
-    assert [each.reward_id for each in again] == [each.reward_id for each in first]
+    first = await approaches(service, request_id=request_id, count=5)
+    again = await approaches(service, request_id=request_id, count=5)
+    assert outcomes(again) == outcomes(first)
+    assert [event.approach for event in again] == [1, 2, 3, 4, 5]
+
+
+async def test_asking_again_after_the_stream_broke_goes_on_with_what_was_written(service):
+    # given a caller who lost the stream after the first reward
+    request = rewardgen_pb2.GenerateApproachesRequest(
+        prompt=PROMPT, environment_id="CartpoleBalance", request_id=str(uuid.uuid4())
+    )
+    broken = service.GenerateApproaches(request)
+    written = await anext(aiter_rewards(broken))
+    broken.cancel()
+    # when it asks again, then that reward comes again, and the others beside it
+    again = outcomes([event async for event in service.GenerateApproaches(request)])
+    assert set(again) == {1, 2, 3}
+    assert again[written.approach] == written.reward.reward_id
+    # and no reward was kept twice
+    assert outcomes([event async for event in service.GenerateApproaches(request)]) == again
+
+
+async def aiter_rewards(call):
+    """Yield the events that bring a reward."""
+    async for event in call:
+        if event.HasField("reward"):
+            yield event
+
+
+async def test_two_calls_at_once_with_one_id_write_once(service):
+    request_id = str(uuid.uuid4())
+    one, other = await asyncio.gather(
+        approaches(service, request_id=request_id), approaches(service, request_id=request_id)
+    )
+    assert outcomes(one) == outcomes(other)
 
 
 async def test_where_none_can_be_written_the_first_error_is_the_calls(service):

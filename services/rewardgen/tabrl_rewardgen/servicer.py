@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
+from weakref import WeakValueDictionary
 
 import grpc
 from tabrl.rewardgen.v1 import rewardgen_pb2, rewardgen_pb2_grpc
@@ -44,7 +45,15 @@ from tabrl_rewardgen.reflection import Evidence, brief
 from tabrl_rewardgen.rehearsal import Rehearsal
 from tabrl_rewardgen.robots import robot_from
 from tabrl_rewardgen.states import States
-from tabrl_rewardgen.storage import add_reward, find_reward, page_of_rewards, rewards_of_set, save_reward, saved_rewards
+from tabrl_rewardgen.storage import (
+    add_reward,
+    approaches_of,
+    find_reward,
+    keep_approach,
+    page_of_rewards,
+    save_reward,
+    saved_rewards,
+)
 
 __all__ = ["Servicer"]
 
@@ -72,6 +81,7 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
         self._rehearsal = Rehearsal(
             context.channel("trainer"), context.channel("exporter"), context.artifacts, context.log
         )
+        self._sets: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._improvements = ConcurrencyLimit("improvements", context.config.improvements, retry_after_secs=60.0)
         self._limit = ConcurrencyLimit("reward generations", context.config.generations, retry_after_secs=5.0)
 
@@ -97,29 +107,41 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
         self, request: rewardgen_pb2.GenerateApproachesRequest, context: Any
     ) -> AsyncIterator[rewardgen_pb2.GenerateApproachesResponse]:
         """Write several rewards and report each step."""
-        earlier = await self._earlier_set(request)
-        for number, reward in enumerate(earlier, 1):
-            yield rewardgen_pb2.GenerateApproachesResponse(approach=number, reward=reward)
-        if earlier:
+        count = request.count or DEFAULT_COUNT
+        done = await self._context.database.read(lambda session: _approaches_before(session, request))
+        if len(done) == count:
+            for event in done:
+                yield event
             return
         _require_words(request.prompt)
         models = self._models(request.model)
         async with self._limit:
             self._pool.warm()
             robot = await self._robot(request.environment_id)
-            set_id = f"approaches-{uuid.uuid4().hex[:16]}"
+            set_id = await self._context.database.write(lambda session: once(session, request, _new_set_id))
 
-            async def keep(written: Written) -> rewardgen_pb2.Reward:
-                reward = await self._message(written, robot, request.prompt)
-                await self._context.database.write(lambda session: add_reward(session, reward, set_id))
-                return reward
+            async def describe(written: Written) -> rewardgen_pb2.Reward:
+                return await self._message(written, robot, request.prompt)
 
-            count = request.count or DEFAULT_COUNT
-            writing = write_approaches(self._workshop, request.prompt, robot, models, count=count, keep=keep)
-            async with aclosing(writing) as events:
-                async for event in events:
-                    yield event
-            await self._context.database.write(lambda session: once(session, request, lambda _: set_id))
+            async def keep(event: rewardgen_pb2.GenerateApproachesResponse) -> rewardgen_pb2.GenerateApproachesResponse:
+                return await self._context.database.write(lambda session: keep_approach(session, set_id, event))
+
+            # Who calls again while the first call still writes gets what that one wrote.
+            async with self._sets.setdefault(set_id, asyncio.Lock()):
+                done = await self._context.database.read(lambda session: approaches_of(session, set_id))
+                writing = write_approaches(
+                    self._workshop,
+                    request.prompt,
+                    robot,
+                    models,
+                    count=count,
+                    done=done,
+                    describe=describe,
+                    keep=keep,
+                )
+                async with aclosing(writing) as events:
+                    async for event in events:
+                        yield event
 
     async def ImproveReward(
         self, request: rewardgen_pb2.ImproveRewardRequest, context: Any
@@ -323,18 +345,21 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
         best = await asyncio.to_thread(likest)
         return best[1] if best is not None and best[0] >= library.SAME else None
 
-    async def _earlier_set(self, request: Any) -> list[rewardgen_pb2.Reward]:
-        def look(session: Any) -> list[rewardgen_pb2.Reward]:
-            set_id = earlier_resource(session, request)
-            return [] if set_id is None else rewards_of_set(session, set_id)
-
-        return await self._context.database.read(look)
-
     async def _keep(self, request: Any, reward: rewardgen_pb2.Reward) -> rewardgen_pb2.Reward:
         """Put the reward on record and return it, or the one that a call with the same id recorded meanwhile."""
         return await self._context.database.write(
             lambda session: find_reward(session, once(session, request, lambda inner: add_reward(inner, reward)))
         )
+
+
+def _new_set_id(_: Any) -> str:
+    return f"approaches-{uuid.uuid4().hex[:16]}"
+
+
+def _approaches_before(session: Any, request: Any) -> list[rewardgen_pb2.GenerateApproachesResponse]:
+    """Return what became of the approaches of this very request in earlier calls."""
+    set_id = earlier_resource(session, request)
+    return [] if set_id is None else approaches_of(session, set_id)
 
 
 def _require_words(prompt: str) -> None:

@@ -13,12 +13,14 @@ from tabrl_chassis.idempotency import request_ids_table
 from tabrl_chassis.pagination import Page
 
 __all__ = [
+    "ApproachRow",
     "Base",
     "RewardRow",
     "add_reward",
+    "approaches_of",
     "find_reward",
+    "keep_approach",
     "page_of_rewards",
-    "rewards_of_set",
     "save_reward",
     "saved_rewards",
 ]
@@ -41,28 +43,62 @@ class RewardRow(Base):
     environment_id: Mapped[str] = mapped_column(sa.String(100), index=True)
     create_time: Mapped[datetime.datetime] = mapped_column(sa.DateTime(timezone=True))
     message: Mapped[bytes] = mapped_column(sa.LargeBinary)
-    set_id: Mapped[str] = mapped_column(sa.String(40), default="", index=True)
     saved_name: Mapped[str] = mapped_column(sa.String(200), default="")
 
 
-def add_reward(session: Session, reward: rewardgen_pb2.Reward, set_id: str = "") -> str:
-    """Keep a reward, of the set of those that were written together, and return its id."""
+class ApproachRow(Base):
+    """What became of one of the approaches that were written together: a reward, or the same as another of them."""
+
+    __tablename__ = "approaches"
+
+    set_id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    number: Mapped[int] = mapped_column(sa.Integer, primary_key=True, autoincrement=False)
+    reward_id: Mapped[str] = mapped_column(sa.String(40), default="")
+    same_as: Mapped[int] = mapped_column(sa.Integer, default=0)
+
+
+def add_reward(session: Session, reward: rewardgen_pb2.Reward) -> str:
+    """Keep a reward and return its id."""
     session.add(
         RewardRow(
             reward_id=reward.reward_id,
             environment_id=reward.environment_id,
             create_time=reward.create_time.ToDatetime(datetime.UTC),
             message=reward.SerializeToString(deterministic=True),
-            set_id=set_id,
         )
     )
     return reward.reward_id
 
 
-def rewards_of_set(session: Session, set_id: str) -> list[rewardgen_pb2.Reward]:
-    """Return the rewards that were written together, in the order in which they were done."""
-    rows = session.scalars(sa.select(RewardRow).where(RewardRow.set_id == set_id).order_by(RewardRow.sequence))
-    return [rewardgen_pb2.Reward.FromString(row.message) for row in rows]
+def approaches_of(session: Session, set_id: str) -> list[rewardgen_pb2.GenerateApproachesResponse]:
+    """Return what became of the approaches that were written together, as far as it is known, by their numbers."""
+    query = sa.select(ApproachRow).where(ApproachRow.set_id == set_id).order_by(ApproachRow.number)
+    return [_approach(session, row) for row in session.scalars(query)]
+
+
+def keep_approach(
+    session: Session, set_id: str, approach: rewardgen_pb2.GenerateApproachesResponse
+) -> rewardgen_pb2.GenerateApproachesResponse:
+    """Keep what became of an approach, unless it is known already; return what is kept."""
+    row = session.get(ApproachRow, (set_id, approach.approach))
+    if row is None:
+        if approach.HasField("reward"):
+            add_reward(session, approach.reward)
+        row = ApproachRow(
+            set_id=set_id,
+            number=approach.approach,
+            reward_id=approach.reward.reward_id,
+            same_as=approach.same_as,
+        )
+        session.add(row)
+    return _approach(session, row)
+
+
+def _approach(session: Session, row: ApproachRow) -> rewardgen_pb2.GenerateApproachesResponse:
+    if row.reward_id:
+        reward = find_reward(session, row.reward_id)
+        return rewardgen_pb2.GenerateApproachesResponse(approach=row.number, reward=reward)
+    return rewardgen_pb2.GenerateApproachesResponse(approach=row.number, same_as=row.same_as)
 
 
 def save_reward(session: Session, reward_id: str, name: str) -> rewardgen_pb2.Reward:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent import futures
+from typing import Any
 
 import grpc
 import pytest
@@ -61,6 +62,7 @@ class Uploads(scene_pb2_grpc.SceneServiceServicer):
     """Uploaded scenes: takes pieces in order, and needs a call after the last one to have read them."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.received: dict[str, bytes] = {}
         self.turned_away = 0
         self.config = scene_pb2.SceneConfig(control_period_secs=0.02, episode_length=500, home_joints={"knee": 0.5})
@@ -95,9 +97,85 @@ class Uploads(scene_pb2_grpc.SceneServiceServicer):
         return scene_pb2.UpdateSceneConfigResponse()
 
 
+class Rewards(rewardgen_pb2_grpc.RewardServiceServicer):
+    """Rewards on record, several at once, and a loop that improves them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.saved_name = ""
+        self.improvement_secs_left: float | None = None
+        self.improvements: list[rewardgen_pb2.AutoImproveRequest] = []
+
+    def GetReward(
+        self, request: rewardgen_pb2.GetRewardRequest, context: grpc.ServicerContext
+    ) -> rewardgen_pb2.GetRewardResponse:
+        if request.reward_id != "reward-1":
+            abort(context, grpc.StatusCode.NOT_FOUND, "REWARD_NOT_FOUND", f"There is no reward {request.reward_id!r}.")
+        return rewardgen_pb2.GetRewardResponse(reward=reward(prompt="keep the pole up"))
+
+    def ListRewards(
+        self, request: rewardgen_pb2.ListRewardsRequest, _context: grpc.ServicerContext
+    ) -> rewardgen_pb2.ListRewardsResponse:
+        kept = reward(saved_name=self.saved_name)
+        return rewardgen_pb2.ListRewardsResponse(rewards=[] if request.saved and not self.saved_name else [kept])
+
+    def SaveReward(
+        self, request: rewardgen_pb2.SaveRewardRequest, _context: grpc.ServicerContext
+    ) -> rewardgen_pb2.SaveRewardResponse:
+        self.saved_name = request.name
+        return rewardgen_pb2.SaveRewardResponse(reward=reward(saved_name=self.saved_name))
+
+    def CompileReward(
+        self, request: rewardgen_pb2.CompileRewardRequest, context: grpc.ServicerContext
+    ) -> rewardgen_pb2.CompileRewardResponse:
+        if "import os" in request.source:
+            fields = {"source:1:0": "forbidden-import: `os` cannot be imported"}
+            abort(context, grpc.StatusCode.INVALID_ARGUMENT, "REWARD_REJECTED", "It was refused.", fields=fields)
+        trial = rewardgen_pb2.RewardTrial(states=128, idle_reward=0.5, random_reward=0.25)
+        return rewardgen_pb2.CompileRewardResponse(reward=reward(source=request.source, trial=trial))
+
+    def GenerateApproaches(
+        self, request: rewardgen_pb2.GenerateApproachesRequest, _context: grpc.ServicerContext
+    ) -> Iterator[rewardgen_pb2.GenerateApproachesResponse]:
+        """One reward, one that is the same, and one that fails."""
+        response = rewardgen_pb2.GenerateApproachesResponse
+        tier = rewardgen_pb2.TierRecommendation(tier=rewardgen_pb2.TIER_FULL, reason="Nothing was trained before.")
+        first = reward(name="Smooth", expected_behaviour="The pole hardly moves.", tier=tier)
+        yield response(approach=1, stage=rewardgen_pb2.GenerationStage(message="asking the library"))
+        yield response(approach=1, reward=first)
+        yield response(approach=2, same_as=1)
+        failure = rewardgen_pb2.ApproachFailure(reason="PROVIDER_TIMEOUT", message="It took too long.")
+        yield response(approach=request.count, failure=failure)
+
+    def AutoImprove(
+        self, request: rewardgen_pb2.AutoImproveRequest, context: grpc.ServicerContext
+    ) -> Iterator[rewardgen_pb2.AutoImproveResponse]:
+        """Two rounds, the second of which fails."""
+        self.improvements.append(request)
+        self.improvement_secs_left = context.time_remaining()
+        response = rewardgen_pb2.AutoImproveResponse
+        measured = rewardgen_pb2.Measured(
+            reward_id="reward-1",
+            run_id="run-1",
+            policy_id="policy-2",
+            check="mean(up('pole')) > 0.9",
+            held=3,
+            rollouts=5,
+            score=0.8,
+            measures={"mean(up('pole'))": 0.75},
+        )
+        yield response(round=1, stage="writing two rewards")
+        yield response(round=1, reward=reward(name="Smooth"))
+        yield response(round=1, run=rewardgen_pb2.ImprovementRun(reward_id="reward-1", run_id="run-1"))
+        yield response(round=1, measured=measured)
+        failure = rewardgen_pb2.ApproachFailure(reason="PROVIDER_TIMEOUT", message="It took too long.")
+        yield response(round=2, failure=failure)
+        yield response(best=measured)
+
+
 class Server(
     Uploads,
-    rewardgen_pb2_grpc.RewardServiceServicer,
+    Rewards,
     trainer_pb2_grpc.TrainerServiceServicer,
     exporter_pb2_grpc.ExporterServiceServicer,
     inference_pb2_grpc.InferenceServiceServicer,
@@ -263,9 +341,9 @@ class Server(
         yield event(revision=5, state_changed=trainer_pb2.StateChanged(state=self.ends))
 
 
-def reward() -> rewardgen_pb2.Reward:
-    """The reward that the server writes, whatever it is asked for."""
-    return rewardgen_pb2.Reward(
+def reward(**fields: Any) -> rewardgen_pb2.Reward:
+    """The reward that the server writes, whatever it is asked for, with some fields changed."""
+    written = rewardgen_pb2.Reward(
         reward_id="reward-1",
         environment_id="CartpoleBalance",
         origin=rewardgen_pb2.REWARD_ORIGIN_LIBRARY,
@@ -276,6 +354,8 @@ def reward() -> rewardgen_pb2.Reward:
         program=artifact_pb2.Artifact(sha256=DIGEST),
         onnx=artifact_pb2.Artifact(sha256=DIGEST),
     )
+    written.MergeFrom(rewardgen_pb2.Reward(**fields))
+    return written
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tabrl.rewardgen.v1 import rewardgen_pb2
 from tabrl_cli.connection import Connection
 from tabrl_cli.console import Output
 from tabrl_cli.errors import CallError
-from tabrl_cli.reward import describe, show_reward
+from tabrl_cli.reward import describe, show_reward, show_trial
 
 __all__ = ["auto_improve", "generate_approaches"]
 
@@ -54,11 +54,7 @@ def _show_expectation(output: Output, reward: rewardgen_pb2.Reward) -> None:
         output.line(escape(reward.expected_behaviour))
     if reward.HasField("tier"):
         output.line(f"tier: {_TIERS.get(reward.tier.tier, 'unknown')}. {escape(reward.tier.reason)}")
-    if reward.HasField("trial"):
-        output.line(
-            f"on {reward.trial.states} real states: doing nothing earns {reward.trial.idle_reward:.3g} a step, "
-            f"acting at random {reward.trial.random_reward:.3g}"
-        )
+    show_trial(output, reward)
 
 
 def auto_improve(

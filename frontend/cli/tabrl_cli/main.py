@@ -16,13 +16,12 @@ from tabrl.rewardgen.v1 import rewardgen_pb2
 from tabrl.scene.v1 import scene_pb2
 from tabrl.trainer.v1 import trainer_pb2
 
-from tabrl_cli import evaluation, scenes
+from tabrl_cli import evaluation, rewards, scenes
 from tabrl_cli.connection import DEFAULT_GATEWAY, Connection
 from tabrl_cli.console import Output, count
 from tabrl_cli.errors import EXIT_INTERRUPTED, CallError
 from tabrl_cli.improvement import auto_improve, generate_approaches
 from tabrl_cli.progress import reached_return
-from tabrl_cli.reward import generate_reward
 from tabrl_cli.training import Backend, run_spec, start_run, watch_to_the_end
 
 app = typer.Typer(
@@ -62,8 +61,9 @@ def _session(gateway: str, as_json: bool) -> Iterator[_Session]:
 
 @app.command("try")
 def try_prompt(  # noqa: PLR0917
-    environment_id: Annotated[str, typer.Option("--env", help="Environment, such as CartpoleBalance.")],
     prompt: Annotated[str | None, typer.Argument(help="The behaviour in words; none for its own task.")] = None,
+    environment_id: Annotated[str, typer.Option("--env", help="Environment, such as CartpoleBalance.")] = "",
+    reward_id: Annotated[str, typer.Option("--reward", help="Train for this reward; `tabrl rewards` lists them.")] = "",
     steps: Annotated[int | None, typer.Option(min=1000, help="Control steps to train for.")] = None,
     model: Annotated[str, typer.Option(help="Who writes the reward; `tabrl models` lists them.")] = "",
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random draw.")] = None,
@@ -74,15 +74,18 @@ def try_prompt(  # noqa: PLR0917
 ) -> None:
     """Turn a prompt into a reward, train for it, and say where to see the policy; without one, train its own task."""
     with _session(gateway, as_json) as session:
-        reward = None
-        if prompt is not None:
-            reward = generate_reward(
-                session.connection, session.output, prompt=prompt, environment_id=environment_id, model=model
-            )
+        reward = rewards.to_train_for(
+            session.connection,
+            session.output,
+            prompt=prompt,
+            environment_id=environment_id,
+            reward_id=reward_id,
+            model=model,
+        )
         spec = run_spec(
-            environment_id,
+            reward.environment_id if reward else environment_id,
             reward,
-            title=prompt or "its own task",
+            title=prompt or (rewards.title(reward) if reward else "its own task"),
             env_steps=steps,
             seed=seed,
             backend=backend,
@@ -141,6 +144,48 @@ def improve(  # noqa: PLR0917
             budget_usd=usd,
         )
         auto_improve(session.connection, session.output, request)
+
+
+@app.command("compile")
+def compile_source(
+    path: Annotated[str, typer.Argument(help="File with `def reward(state, action)`; - for standard input.")],
+    environment_id: Annotated[str, typer.Option("--env", help="Environment, such as CartpoleBalance.")],
+    prompt: Annotated[str, typer.Option(help="What it is for, in words.")] = "",
+    gateway: Gateway = DEFAULT_GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """Check and seal a reward that you wrote, and say how it fares on real states of the robot."""
+    with _session(gateway, as_json) as session:
+        rewards.compile_source(
+            session.connection, session.output, path=path, environment_id=environment_id, prompt=prompt
+        )
+
+
+@app.command("rewards")
+def list_rewards(
+    environment_id: EnvironmentFilter = "",
+    saved: Annotated[bool, typer.Option("--saved", help="Only those that you saved.")] = False,
+    limit: Limit = 20,
+    gateway: Gateway = DEFAULT_GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """List the rewards, newest first."""
+    with _session(gateway, as_json) as session:
+        rewards.list_rewards(
+            session.connection, session.output, environment_id=environment_id, saved=saved, limit=limit
+        )
+
+
+@app.command("save")
+def save(
+    reward_id: Annotated[str, typer.Argument(help="Id of the reward.")],
+    name: Annotated[str, typer.Argument(help="What you call it, such as 'my dance'; '' takes it out again.")],
+    gateway: Gateway = DEFAULT_GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """Save a reward into your library, which then answers prompts that mean its name or its prompt with it."""
+    with _session(gateway, as_json) as session:
+        rewards.save(session.connection, session.output, reward_id=reward_id, name=name)
 
 
 @app.command("watch")

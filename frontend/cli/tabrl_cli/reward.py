@@ -100,10 +100,19 @@ def show_reward(output: Output, reward: rewardgen_pb2.Reward) -> None:
         output.line(f"[yellow]not covered:[/yellow] {escape(wish)}")
     for diagnostic in reward.diagnostics:
         output.line(f"[yellow]note:[/yellow] {escape(describe(diagnostic))}")
-    output.note(f"{_origin(reward)}; reward {reward.reward_id}")
+    output.note(f"{origin(reward)}; reward {reward.reward_id}")
 
 
-def _origin(reward: rewardgen_pb2.Reward) -> str:
+def show_trial(output: Output, reward: rewardgen_pb2.Reward) -> None:
+    """Shows what the reward was worth on real states of the robot, if it was tried on some."""
+    if reward.HasField("trial"):
+        output.line(
+            f"on {reward.trial.states} real states: doing nothing earns {reward.trial.idle_reward:.3g} a step, "
+            f"acting at random {reward.trial.random_reward:.3g}"
+        )
+
+
+def origin(reward: rewardgen_pb2.Reward) -> str:
     """Who wrote it, and what that cost."""
     if reward.origin == rewardgen_pb2.REWARD_ORIGIN_LIBRARY:
         return "from the built-in library, without an LLM"

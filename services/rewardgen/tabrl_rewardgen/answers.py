@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from tabrl_simulation.rewards.diagnostics import Diagnostic, RewardRejected
 from tabrl_simulation.rewards.repair import repaired
@@ -18,6 +17,8 @@ __all__ = ["Answer", "SourceStream", "parse_answer"]
 _LONGEST_TEXT = 2000
 _LONGEST_NAME = 100
 _LARGEST_WEIGHT = 1000.0
+_LONGEST_SHOWN = 60
+_MOST_REMARKS = 8
 _SOURCE_KEY = re.compile(r"""(["'])source\1\s*:\s*[rR]?(?P<quote>\"{3}|'{3}|["'])""")
 _THOUGHT_START = re.compile(r"<think(?:ing)?>")
 _THOUGHT_END = re.compile(r"</think(?:ing)?>")
@@ -25,7 +26,10 @@ _THOUGHT_END = re.compile(r"</think(?:ing)?>")
 
 @dataclass(frozen=True)
 class Answer:
-    """A reward as a model wrote it; `lines_above` lines stood above the source that is kept."""
+    """A reward as a model wrote it.
+
+    `lines_above` lines stood above the source that is kept; `remarks` say what of the answer could not be taken.
+    """
 
     source: str
     explanation: str
@@ -36,6 +40,7 @@ class Answer:
     name: str = ""
     expected_behaviour: str = ""
     check: str = ""
+    remarks: tuple[Diagnostic, ...] = ()
 
 
 def parse_answer(text: str) -> Answer:
@@ -57,18 +62,19 @@ def parse_answer(text: str) -> Answer:
     source = fields.get("source")
     if not isinstance(source, str) or not source.strip():
         raise RewardRejected([Diagnostic("answer-unreadable", 0, 0, 'there is no "source" in the answer', "add it")])
-    weights, explanations = _terms(fields.get("terms"))
+    weights, explanations, remarks = _terms(fields.get("terms"))
     fixed = repaired(source)
     return Answer(
         source=fixed.source,
         explanation=_text(fields.get("explanation")),
         weights=weights,
         term_explanations=explanations,
-        left_out=_list(fields),
+        left_out=_list(fields.get("left_out"), remarks),
         lines_above=fixed.lines_above,
         name=_text(fields.get("name"))[:_LONGEST_NAME],
         expected_behaviour=_text(fields.get("expected_behaviour")),
         check=_text(fields.get("check")),
+        remarks=tuple(remarks[:_MOST_REMARKS]),
     )
 
 
@@ -78,22 +84,44 @@ def _end_of_thoughts(text: str) -> int:
     return ends[-1] if ends else 0
 
 
-def _terms(terms: object) -> tuple[dict[str, float], dict[str, str]]:
+def _terms(terms: object) -> tuple[dict[str, float], dict[str, str], list[Diagnostic]]:
+    """Return weights and explanations by term, and what is said of terms that could not be taken."""
     weights: dict[str, float] = {}
     explanations: dict[str, str] = {}
+    remarks: list[Diagnostic] = []
+    if terms is not None and not isinstance(terms, list):
+        remarks.append(_not_taken('its "terms" are no list', "every weight is 1"))
     for term in terms if isinstance(terms, list) else []:
         if not isinstance(term, dict) or not isinstance(term.get("name"), str):
+            remarks.append(_not_taken('one of its "terms" has no name', "it was passed over"))
             continue
-        weight = term.get("weight", 1.0)
+        name, weight = term["name"], term.get("weight", 1.0)
         if isinstance(weight, int | float) and math.isfinite(weight) and abs(weight) <= _LARGEST_WEIGHT:
-            weights[term["name"]] = float(weight)
-        explanations[term["name"]] = _text(term.get("explanation"))
-    return weights, explanations
+            weights[name] = float(weight)
+        else:
+            what = f"its weight {_shown(weight)} of {_shown(name)} is no number from -1000 to 1000"
+            remarks.append(_not_taken(what, "1 stands in its place"))
+        explanations[name] = _text(term.get("explanation"))
+    return weights, explanations, remarks
 
 
-def _list(fields: Mapping[str, Any]) -> tuple[str, ...]:
-    values = fields.get("left_out")
-    return tuple(_text(value) for value in values[:20] if value) if isinstance(values, list) else ()
+def _list(values: object, remarks: list[Diagnostic]) -> tuple[str, ...]:
+    if isinstance(values, str):
+        values = [values]
+    if isinstance(values, list):
+        return tuple(_text(value) for value in values[:20] if _text(value))
+    if values is not None:
+        remarks.append(_not_taken('its "left_out" is no list of phrases', "it was passed over"))
+    return ()
+
+
+def _not_taken(what: str, instead: str) -> Diagnostic:
+    return Diagnostic("answer-not-taken", 0, 0, f"the model's answer was not taken whole: {what}", instead, "warning")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _text(value: object) -> str:

@@ -94,7 +94,7 @@ def test_garbage_is_refused_with_a_reason(text):
     assert refused.value.diagnostics[0].rule == "answer-unreadable"
 
 
-def test_weights_that_are_no_weights_are_dropped():
+def test_weights_that_are_no_weights_are_dropped_and_it_is_said():
     terms = [
         {"name": "a", "weight": "much"},
         {"name": "b", "weight": 1e300},
@@ -102,7 +102,27 @@ def test_weights_that_are_no_weights_are_dropped():
         "c",
         {"name": "d", "weight": -0.5},
     ]
-    assert parse_answer(json.dumps({**FIELDS, "terms": terms})).weights == {"d": -0.5}
+    answer = parse_answer(json.dumps({**FIELDS, "terms": terms}))
+    assert answer.weights == {"d": -0.5}
+    said = [remark.message for remark in answer.remarks]
+    assert len(said) == 4
+    assert "'much' of 'a'" in said[0]
+    assert {remark.severity for remark in answer.remarks} == {"warning"}
+
+
+@pytest.mark.parametrize(
+    ("left_out", "taken", "remarks"),
+    [(["singing", "", 3], ("singing",), 0), ("singing", ("singing",), 0), (None, (), 0), ({"singing": 1}, (), 1)],
+)
+def test_what_was_left_out_is_a_list_or_one_phrase(left_out, taken, remarks):
+    answer = parse_answer(json.dumps({**FIELDS, "left_out": left_out}))
+    assert (answer.left_out, len(answer.remarks)) == (taken, remarks)
+
+
+def test_terms_that_are_no_list_are_said_to_be_none():
+    answer = parse_answer(json.dumps({**FIELDS, "terms": {"a": 2}}))
+    assert answer.weights == {}
+    assert 'its "terms" are no list' in answer.remarks[0].message
 
 
 @pytest.mark.parametrize("size", [1, 3, 24, 10_000])

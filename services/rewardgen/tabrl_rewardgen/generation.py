@@ -38,6 +38,7 @@ __all__ = [
 _PHASES = rewardgen_pb2.GenerationPhase
 # A reward can do without; whoever waits for one should not wait long for what it is only tried on.
 _WAIT_FOR_STATES_SECS = 10.0
+_WEIGHTLESS = Diagnostic("weightless", 0, 0, "the weights of all terms are 0", "weigh at least one of them")
 _CUT_OFF = Diagnostic("answer-cut-off", 0, 0, "the answer was cut off at its limit of tokens", "answer more briefly")
 # What another model may do better. A budget is for all of them.
 _ANOTHER_MODEL_MAY = frozenset(
@@ -94,6 +95,7 @@ class Written:
     name: str = ""
     expected_behaviour: str = ""
     check: str = ""
+    remarks: tuple[Diagnostic, ...] = ()
 
 
 Event = rewardgen_pb2.GenerateRewardResponse | Written
@@ -204,10 +206,10 @@ async def _by_model(workshop: Workshop, assignment: Assignment, model: str) -> A
             yield stage(_PHASES.GENERATION_PHASE_SEALING, "tracing and sealing the reward")
             pool.warm()
             compiled = await sealed(workshop, answer.source, robot, wait_secs=_WAIT_FOR_STATES_SECS)
+            weights = _weights(answer, compiled)
         except RewardRejected as e:
             remarks = e.diagnostics
         else:
-            weights = {term: answer.weights.get(term, 1.0) for term in compiled.terms}
             yield Written(
                 model=model,
                 compiled=compiled,
@@ -219,6 +221,7 @@ async def _by_model(workshop: Workshop, assignment: Assignment, model: str) -> A
                 name=answer.name,
                 expected_behaviour=answer.expected_behaviour,
                 check=usable_check(answer.check, robot),
+                remarks=(*answer.remarks, *_unknown_terms(answer, compiled)),
             )
             return
         if attempt < config.llm_attempts:
@@ -237,6 +240,28 @@ def _read(text: str, cut_off: bool) -> Answer:
     if cut_off:
         raise RewardRejected([_CUT_OFF])
     return parse_answer(text)
+
+
+def _weights(answer: Answer, compiled: CompiledReward) -> dict[str, float]:
+    """Return the weight of each term, 1 where the answer gives none.
+
+    Raises:
+        RewardRejected: all are 0.
+    """
+    weights = {term: answer.weights.get(term, 1.0) for term in compiled.terms}
+    if not any(weights.values()):
+        raise RewardRejected([_WEIGHTLESS])
+    return weights
+
+
+def _unknown_terms(answer: Answer, compiled: CompiledReward) -> list[Diagnostic]:
+    """Return a remark on the terms that an answer weighs and its source does not return."""
+    named = {**answer.weights, **answer.term_explanations}
+    unknown = [term for term in named if term not in compiled.terms]
+    if not unknown:
+        return []
+    message = f"the model's answer weighs what its source does not return: {', '.join(unknown)[:200]}"
+    return [Diagnostic("answer-not-taken", 0, 0, message, "it was passed over", "warning")]
 
 
 def usable_check(text: str, robot: Robot) -> str:

@@ -44,7 +44,7 @@ async def reward_message(
         parent: the reward that it improves on; None for none.
     """
     compiled = written.compiled
-    remarks = list(compiled.diagnostics)
+    remarks = [*written.remarks, *compiled.diagnostics]
     if compiled.trial is not None:
         remarks += weighed(compiled.trial, written.weights, compiled.term_lines)
     reward = rewardgen_pb2.Reward(

@@ -54,7 +54,7 @@ UNDERSTOOD = [
     ("HopperStand", "Balance on your leg, standing tall", {"height", "still"}, "on the spot"),
     ("ReacherEasy", "Touch the target with your fingertip and stay there", {"approach", "touch"}, "fingertip"),
     ("PointMass", "Go to the centre and stay there", {"approach", "arrive"}, "the centre"),
-    ("PointMass", "go to the top left corner", {"arrive"}, "-0.27 m to the right and 0.27 m up"),
+    ("PointMass", "go to the top left corner", {"arrive"}, "0.27 m to the left and 0.27 m up"),
     ("SwimmerSwimmer6", "Swim forward as fast as possible", {"speed"}, "Swim forward"),
     ("FingerSpin", "Flick the spinner so that it keeps turning fast", {"spin"}, "Flick"),
     ("FingerTurnHard", "turn the spinner to the target", {"approach", "hold"}, "target"),
@@ -87,6 +87,11 @@ def test_a_known_behaviour_becomes_a_checked_reward(environment_id, prompt, term
         ("CartpoleBalance", "balance the pole and hop", "hop"),
         ("WalkerWalk", "walk and do not crouch", "do not crouch"),
         ("WalkerWalk", "walk rather than run", "rather than run"),
+        ("WalkerWalk", "walk at 20 m/s", "20 m/s may be beyond the walker"),
+        ("WalkerWalk", "walk über alles", "über alles"),
+        ("HopperHop", "hop as high as possible", "how high"),
+        ("PointMass", "go 2 m to the left", "the walls are nearer"),
+        ("CartpoleBalance", "park the cart 5 m to the right", "the track ends before"),
     ],
 )
 def test_what_is_not_understood_is_said(environment_id, prompt, left_out, robot):
@@ -111,6 +116,26 @@ def test_an_unknown_behaviour_is_refused_with_the_nearest_known(environment_id, 
     with pytest.raises(BehaviourUnknown) as unknown:
         write(prompt, robot(environment_id))
     assert unknown.value.nearest in unknown.value.known
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("juggle three bananas", "It does not know: bananas."),
+        ("schlaf gut", "It does not know: schlaf, gut. It reads English alone."),
+        ("танцуй медленно", "It does not know: танцуй, медленно. It reads English alone."),
+    ],
+)
+def test_a_refusal_says_which_words_mean_nothing(prompt, said, robot):
+    with pytest.raises(BehaviourUnknown) as unknown:
+        write(prompt, robot("WalkerWalk"))
+    assert str(unknown.value).endswith(said)
+
+
+def test_slowly_is_slower_than_at_ease(robot):
+    assert "forward at 0.6 m/s" in write("walk slowly", robot("WalkerWalk")).explanation
+    assert "forward at 1.2 m/s" in write("walk at a relaxed pace", robot("WalkerWalk")).explanation
+    assert "forward at 1.2 m/s" in write("run slowly", robot("WalkerWalk")).explanation
 
 
 def test_what_is_not_wanted_is_not_rewarded(robot):

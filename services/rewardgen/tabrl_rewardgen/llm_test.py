@@ -86,6 +86,32 @@ async def test_a_refused_answer_is_repaired_with_its_diagnostics(service, model)
     assert "left_heel" in told
 
 
+WEIGHED = """def reward(state, action):
+    return {"up": state.up("pole_1"), "effort": state.effort()}
+"""
+
+
+def answer_with(*terms):
+    """Return a model's answer that weighs these terms."""
+    return json.dumps({"source": WEIGHED, "terms": [{"name": name, "weight": weight} for name, weight in terms]})
+
+
+async def test_weights_of_terms_that_are_not_there_are_remarked_on(service, model):
+    model.play(answer_with(("up", 2.0), ("speed", 1.0)))
+    reward = (await events_of(service, asking()))[-1].reward
+    assert {term.name: term.weight for term in reward.terms} == {"up": 2.0, "effort": 1.0}
+    (remark,) = [each for each in reward.diagnostics if each.rule == "answer-not-taken"]
+    assert remark.message.endswith("speed")
+
+
+async def test_an_answer_that_weighs_nothing_is_repaired(service, model):
+    model.play(answer_with(("up", 0), ("effort", 0)), answer_with(("up", 1), ("effort", 0)))
+    events = await events_of(service, asking())
+    (repair,) = [event.repair for event in events if event.WhichOneof("event") == "repair"]
+    assert [each.rule for each in repair.diagnostics] == ["weightless"]
+    assert {term.name: term.weight for term in events[-1].reward.terms} == {"up": 1.0, "effort": 0.0}
+
+
 GARBAGE = {
     "garbage": "I would rather talk about the weather.",
     "cut short": '{"source": "def reward(state, action):\\n    return {\\"a\\": 1.0',

@@ -114,9 +114,20 @@ async def test_weights_of_unknown_terms_are_refused(service):
     assert error.fields[0][0] == "weights.speed"
 
 
+async def test_weights_that_are_all_nothing_are_refused(service):
+    error = await refused(service.CompileReward(compilation(GOOD, weights={"up": 0.0, "effort": 0.0})))
+    assert (error.reason, error.fields[0][0]) == ("INVALID_FIELD", "weights")
+
+
 BAD_SOURCES = {
     "syntax error": (HEAD + "    return {'a': 1.0\n", "source:2:12", "syntax-error"),
     "import": ("import os\n" + HEAD + "    return {'a': 1.0}\n", "source:1:1", "import-forbidden"),
+    "printing": (HEAD + "    print(1.0)\n    return {'a': 1.0}\n", "source:2:5", "output-forbidden"),
+    "match": (
+        HEAD + "    match 1:\n        case _:\n            pass\n    return {'a': 1.0}\n",
+        "source:2:5",
+        "match-forbidden",
+    ),
     "escape": (HEAD + "    x = ().__class__\n    return {'a': 1.0}\n", "source:2:9", "underscore-name"),
     "shape error": (HEAD + "    return {'a': state.qpos}\n", "source:2:13", "shape-error"),
     "not a number": (HEAD + "    return {'a': jnp.log(state.qpos[0])}\n", "source:2:13", "not-finite"),

@@ -230,6 +230,8 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
                 known = ", ".join(compiled.terms)
                 raise invalid_field(f"weights.{unknown[0]}", f"the reward has no such term; it has: {known}")
             weights = {term: request.weights.get(term, 1.0) for term in compiled.terms}
+            if not any(weights.values()):
+                raise invalid_field("weights", "are all 0, so nothing would be rewarded; weigh at least one term")
             written = Written("", compiled, weights, explanations_in(fixed.source, compiled.term_lines), "", ())
             reward = await self._message(written, robot, request.prompt)
             return rewardgen_pb2.CompileRewardResponse(reward=await self._keep(request, reward))

@@ -20,11 +20,12 @@ class Term:
 
 @dataclass
 class Draft:
-    """Terms in order, and the quantities they share (`name = expression`), each of which is written once."""
+    """Terms in order, the quantities they share (`name = expression`), each written once, and what was left out."""
 
     summary: str = ""
     quantities: dict[str, str] = field(default_factory=dict)
     terms: list[Term] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
     def let(self, **quantities: str) -> Draft:
         """Define shared quantities."""
@@ -35,6 +36,11 @@ class Draft:
         """Add terms; one of the same name replaces the earlier."""
         names = {term.name for term in terms}
         self.terms = [term for term in self.terms if term.name not in names] + list(terms)
+        return self
+
+    def leave_out(self, wish: str) -> Draft:
+        """Say what of the wish these terms do not bring about."""
+        self.left_out.append(wish)
         return self
 
     def source(self) -> str:

@@ -40,7 +40,7 @@ def fastest(amplitude: float, frequency_hz: float) -> float:
 
 def dancing(draft: Draft, body: Runner, wish: Wish) -> Draft:
     """Bounce to a beat and wiggle."""
-    beat = _SLOW_BEAT_HZ if wish.has("slow", "gentle") else _BEAT_HZ
+    beat = _SLOW_BEAT_HZ if wish.has("slow", "easy", "gentle") else _BEAT_HZ
     bounce = max(0.02, round(0.08 * body.standing, 3))
     middle = round(body.standing - bounce, 3)
     draft.let(standing=standing_quantity(body, slack=2 * bounce)).add(

@@ -36,7 +36,7 @@ _PHRASES: dict[str, str] = {
     "right": r"(?<!all )right(wards?)?",
     "up": r"top|highest|high|tall|as high as possible|tip",
     "fast": r"as fast as (you can|possible)|speed|full speed|top speed|hard",
-    "slow": r"pace",
+    "easy": r"pace",
     "gentle": r"light(ly)?|effortless(ly)?|energy|lazily|little effort|grace|efficient(ly)?|quiet(ly)?|slightly"
     r"|a (little|bit)",
     "straight": r"straight( up)?|stretched|erect|proud(ly)?",

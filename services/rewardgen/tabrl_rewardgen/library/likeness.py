@@ -47,7 +47,7 @@ def _manners(wish: Wish) -> frozenset[str]:
 
 def _ways(wish: Wish) -> frozenset[str]:
     """Return how fast, which tells one wish from another as its direction does."""
-    return wish.concepts & {"fast", "slow"}
+    return wish.concepts & {"fast", "slow", "easy"}
 
 
 def _words(wish: Wish) -> frozenset[str]:

@@ -68,6 +68,10 @@ class Thesaurus:
         # A slip that could have been two different words is none that can be read.
         return meant.pop() if len(meant) == 1 else frozenset()
 
+    def knows(self, word: str) -> bool:
+        """Whether a lower-case word means anything, be it something that no reward brings about."""
+        return bool(self.concepts(word)) or word in self.others or stem(word) in self.beyond
+
     def wish_beyond(self, words: Iterable[str]) -> str:
         """Return the group of wishes beyond the library that a word asks for, or nothing."""
         return next((group for word in words if (group := self.beyond.get(stem(word)))), "")

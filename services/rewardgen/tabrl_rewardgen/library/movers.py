@@ -51,6 +51,8 @@ def point_mass(wish: Wish) -> tuple[Draft, set[str]]:
     )
     if wish.has("spin", "sway"):
         return _roaming(draft, wish), {"spin", "sway", "left", "right", "fast"}
+    if wish.distance_m is not None and wish.distance_m > _ARENA_M:
+        draft.leave_out(f"{wish.distance_m:g} m: the walls are nearer, so it goes {_ARENA_M:g} m from the centre")
     x, y, where = _place_in_arena(wish)
     draft.let(distance=f"jnp.hypot(x - {x:g}, y - {y:g})").add(
         Term("approach", "near(distance, 0.0, 0.3)", f"It is close to {where}: 0.1 at 30 cm, 1 there."),
@@ -75,8 +77,13 @@ def _place_in_arena(wish: Wish) -> tuple[float, float, str]:
     return (
         reach * side,
         reach * above,
-        f"the place {reach * side:g} m to the right and {reach * above:g} m up from the centre",
+        "the place " + " and ".join(_offsets(reach * side, reach * above)) + " from the centre",
     )
+
+
+def _offsets(rightward_m: float, upward_m: float) -> list[str]:
+    ways = ((rightward_m, "to the right", "to the left"), (upward_m, "up", "down"))
+    return [f"{abs(metres):g} m {one if metres > 0 else other}" for metres, one, other in ways if metres]
 
 
 def _roaming(draft: Draft, wish: Wish) -> Draft:
@@ -124,7 +131,7 @@ def finger(wish: Wish) -> tuple[Draft, set[str]]:
         )
         draft.summary = "Turn the spinner until its tip is at the target, and stop there."
         return _gently(draft, wish), {"reach", "turn_to", "flick", "still", "goto"}
-    goal = 8.0 if wish.has("slow", "gentle") else 15.0
+    goal = 8.0 if wish.has("slow", "easy", "gentle") else 15.0
     # To either side would reward flicking it to and fro. The finger's own task turns it this way.
     turning = f"{wish.side or -1.0:g} * spinning"
     draft.add(
@@ -199,7 +206,7 @@ def swimmer(wish: Wish) -> tuple[Draft, set[str]]:
         draft.add(Term("turning", f"at_least({side:g} * turning, 1.5, 1.5)", "The head turns: 1 from 1.5 rad/s on."))
         draft.summary = "Turn in circles."
         return _gently(draft, wish), {"spin", "left", "right"}
-    goal = wish.speed_mps or (0.15 if wish.has("slow", "gentle") else 0.5)
+    goal = wish.speed_mps or (0.15 if wish.has("slow", "easy", "gentle") else 0.5)
     draft.add(
         Term(
             "speed",
@@ -208,7 +215,7 @@ def swimmer(wish: Wish) -> tuple[Draft, set[str]]:
         ),
     )
     draft.summary = f"Swim {'forward' if wish.heading > 0 else 'backward'} at {goal:g} m/s or faster."
-    return _gently(draft, wish), {"swim", "forward", "backward", "fast", "slow", "run", "walk"}
+    return _gently(draft, wish), {"swim", "forward", "backward", "fast", "slow", "easy", "run", "walk"}
 
 
 def fish(wish: Wish) -> tuple[Draft, set[str]]:
@@ -221,7 +228,7 @@ def fish(wish: Wish) -> tuple[Draft, set[str]]:
         turning='state.body_angular_velocity("torso")[2]',
     )
     draft.add(Term("upright", "upright", "Its back is up: 1 upright, 0 upside down.", 1.0))
-    covered = {"upright", "swim", "straight", "stand", "slow", "up"}
+    covered = {"upright", "swim", "straight", "stand", "slow", "easy", "up"}
     if wish.has("reach", "goto"):
         draft.add(
             Term("approach", "near(distance, 0.0, 1.0)", "Its mouth is close to the target: 0.1 at 1 m, 1 on it."),
@@ -238,7 +245,7 @@ def fish(wish: Wish) -> tuple[Draft, set[str]]:
         draft.add(Term("still", "upright * near(state.speed(), 0.0, 1.0)", "It keeps still.", 0.5))
         draft.summary = "Stay upright and still in the water."
         return _gently(draft, wish), covered | {"still", "hang"}
-    goal = wish.speed_mps or (0.1 if wish.has("slow", "gentle") else 0.3)
+    goal = wish.speed_mps or (0.1 if wish.has("slow", "easy", "gentle") else 0.3)
     draft.add(Term("speed", f"at_least(forward_speed, {goal:g}, {goal:g})", f"It swims: 1 from {goal:g} m/s on.", 1.5))
     draft.summary = f"Swim {'forward' if wish.heading > 0 else 'backward'} at {goal:g} m/s or faster, upright."
     return _gently(draft, wish), covered | {"forward", "backward", "fast", "walk", "run"}

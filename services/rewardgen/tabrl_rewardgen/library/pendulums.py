@@ -23,6 +23,8 @@ def cartpole(wish: Wish) -> tuple[Draft, set[str]]:
         cart_speed='state.joint_velocity("slider")',
     )
     target, where = _cart_target(wish)
+    if wish.side and (wish.distance_m or 0.0) > _TRACK_M:
+        draft.leave_out(f"{wish.distance_m:g} m: the track ends before, so the cart is kept {where}")
     if wish.has("hang") and not wish.has("upright", "swing_up"):
         draft.add(
             Term("down", "0.5 * (1.0 - up)", "The pole points down: 1 straight down, 0 straight up."),
@@ -44,7 +46,7 @@ def cartpole(wish: Wish) -> tuple[Draft, set[str]]:
     )
     covered = {"upright", "stand", "swing_up", "straight", "up", "goto", "left", "right"}
     if wish.has("sway"):
-        speed = 0.8 if wish.has("gentle", "slow") else 1.5 if wish.has("fast") else 1.0
+        speed = 0.8 if wish.has("gentle", "slow", "easy") else 1.5 if wish.has("fast") else 1.0
         size = min(wish.distance_m or _SWAY_M, 1.2)
         around = f" of a place {where}" if target else " of the middle"
         draft.let(

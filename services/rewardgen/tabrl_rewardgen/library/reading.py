@@ -37,6 +37,8 @@ _HARMLESS = re.compile(
     r"\b(?:mov|budg|stir|fall|drop|tip|toppl|stumbl|tumbl|slip|collaps|lean|wobbl|shak|trembl|too\b|so\b|leaving\b)"
 )
 _ONE_LIMB = re.compile(r"\bon (?:only |just )?(?:one|(?:the|your|its) (?:left|right)) (?:leg|foot|paw|arm|hand)\b")
+_WORDS = re.compile(r"[^\W\d_][^\W\d_']{2,}")
+"""Words of any script that are long enough to mean something."""
 _SEQUENCE = re.compile(r"\b(?:then|afterwards|after|before)\b")
 
 
@@ -45,8 +47,9 @@ class Wish:
     """What a prompt asks for, as far as it is understood.
 
     `distance_m` and `speed_mps` are None when the prompt gives no number. `left_out` holds phrases that no concept
-    covers, `beyond` the kind of the first wish that the library cannot fulfil for any robot, or nothing, and `unwanted`
-    the concepts of what shall not be.
+    covers, `beyond` the kind of the first wish that the library cannot fulfil for any robot, or nothing, `unwanted`
+    the concepts of what shall not be, and `unknown` the words that mean nothing to the library; `is_foreign` says that
+    these are all its words.
     """
 
     text: str
@@ -56,6 +59,8 @@ class Wish:
     left_out: tuple[str, ...]
     beyond: str = ""
     unwanted: frozenset[str] = frozenset()
+    unknown: tuple[str, ...] = ()
+    is_foreign: bool = False
 
     def has(self, *concepts: str) -> bool:
         """Whether any of these concepts is in the prompt."""
@@ -74,7 +79,7 @@ class Wish:
     @property
     def effort_weight(self) -> float:
         """How much control costs: more for gentle, smooth and slow."""
-        return -0.3 if self.has("gentle") else -0.1 if self.has("slow", "still", "hang") else -0.03
+        return -0.3 if self.has("gentle") else -0.1 if self.has("slow", "easy", "still", "hang") else -0.03
 
 
 def read(prompt: str) -> Wish:
@@ -96,14 +101,13 @@ def read(prompt: str) -> Wish:
     # The metres of a speed are no place to go to.
     wanted = _SPEED.sub(" ", wanted)
     concepts = {name for name, pattern in CONCEPTS.items() if pattern.search(wanted)} | phrases
-    unread = wanted
-    for pattern in (_DISTANCE, *CONCEPTS.values()):
-        unread = pattern.sub(" ", unread)
+    unread = _without_patterns(wanted)
     concepts |= {concept for word in WORD.findall(unread) for concept in thesaurus().concepts(word)}
     if speed_mps is not None and speed_mps < 0:
         concepts.add("backward")
     if speed_mps == 0:
         concepts = concepts - {"walk", "run", "forward", "backward"} | {"still"}
+    unknown = _unknown_words(_without_patterns(by_phrase))
     left_out = [*unwanted, *_out_of_order(text), *styles, *_one_limb(text), *refused, *_unknown(unread)]
     return Wish(
         text=text,
@@ -113,7 +117,15 @@ def read(prompt: str) -> Wish:
         left_out=tuple(dict.fromkeys(left_out)),
         beyond=beyond,
         unwanted=frozenset(concept for wish in unwanted for concept in _concepts_of(wish)),
+        unknown=tuple(dict.fromkeys(unknown)),
+        is_foreign=bool(unknown) and len(unknown) == len(_WORDS.findall(text)),
     )
+
+
+def _without_patterns(text: str) -> str:
+    for pattern in (_DISTANCE, *CONCEPTS.values()):
+        text = pattern.sub(" ", text)
+    return text
 
 
 def _without_negations(text: str) -> tuple[str, list[str]]:
@@ -218,5 +230,8 @@ def _unknown(text: str) -> list[str]:
 
 
 def _unknown_words(text: str) -> list[str]:
-    words = re.findall(r"[a-z']+", text)
-    return [word for word in words if word not in FILLERS and len(word) > 2 and not thesaurus().concepts(word)]
+    return [
+        word
+        for word in _WORDS.findall(text)
+        if word not in FILLERS and word not in _NUMBER_WORDS and not thesaurus().knows(word)
+    ]

@@ -46,7 +46,10 @@ def legged(
     )
 
 
-_ALWAYS = frozenset({"upright", "stand", "straight", "up", "slow", "fast", "forward", "backward"})
+_FASTEST_SHARE = 1.5
+"""How much faster than it runs a robot may be asked to move before a remark is made."""
+
+_ALWAYS = frozenset({"upright", "stand", "straight", "up", "slow", "easy", "fast", "forward", "backward"})
 
 
 def runner(body: Runner, wish: Wish) -> tuple[Draft, frozenset[str]]:
@@ -89,14 +92,8 @@ def _standing(draft: Draft, body: Runner, wish: Wish) -> Draft:
 
 
 def _travelling(draft: Draft, body: Runner, wish: Wish) -> Draft:
-    running = wish.has("run") or (wish.has("fast") and not wish.has("slow"))
-    goal = body.run if running else body.walk
-    if wish.speed_mps is not None:
-        goal = max(wish.speed_mps, 0.1)
-    elif wish.heading < 0:
-        goal = 0.5 * goal if running else goal
-    if wish.has("slow") and wish.speed_mps is None and not wish.has("walk"):
-        goal = body.walk
+    running = wish.has("run") or (wish.has("fast") and not wish.has("slow", "easy"))
+    goal = _pace(draft, body, wish, running=running)
     _postured(draft, body, wish, 0.6)
     draft.let(
         ahead="forward_speed" if wish.heading > 0 else "-forward_speed",
@@ -114,6 +111,18 @@ def _travelling(draft: Draft, body: Runner, wish: Wish) -> Draft:
         draft.add(Term("course", "standing * near(velocity[1], 0.0, 0.5)", "It does not drift sideways.", 0.2))
     draft.summary = f"Let the {body.title} move {_way(wish)} at {goal:.3g} m/s{' or more' if running else ''}, upright."
     return _gently(draft, wish)
+
+
+def _pace(draft: Draft, body: Runner, wish: Wish, *, running: bool) -> float:
+    """Return how fast to move, in m/s; what no robot of its kind is known to reach is said to be left out."""
+    if wish.speed_mps is not None:
+        if wish.speed_mps > _FASTEST_SHARE * body.run:
+            draft.leave_out(f"{wish.speed_mps:.3g} m/s may be beyond the {body.title}, which runs at {body.run:g} m/s")
+        return max(wish.speed_mps, 0.1)
+    if running:
+        unhurried = wish.has("slow", "easy") and not wish.has("walk")
+        return body.walk if unhurried else 0.5 * body.run if wish.heading < 0 else body.run
+    return 0.5 * body.walk if wish.has("slow") else body.walk
 
 
 def _way(wish: Wish) -> str:
@@ -160,6 +169,8 @@ def _hopping(draft: Draft, body: Runner, wish: Wish) -> Draft:
                 1.5,
             )
         )
+    if wish.has("up"):
+        draft.leave_out("how high: it is asked to go up and down at 1 m/s or faster, however high that is")
     draft.add(
         Term("bounce", "standing * at_least(jnp.abs(rising), 1.0, 1.0)", "Its body goes up and down: 1 from 1 m/s on.")
     )

@@ -18,7 +18,8 @@ from tabrl_rewardgen.library.reading import Wish, read
 __all__ = ["BehaviourUnknown", "LibraryReward", "write"]
 
 # Concepts that say how, not what: alone they ask for nothing.
-_MANNERS = frozenset({"slow", "gentle", "straight", "left", "right", "up", "down", "rhythm"})
+_MANNERS = frozenset({"slow", "easy", "gentle", "straight", "left", "right", "up", "down", "rhythm"})
+_MOST_UNKNOWN = 8
 _TRAVEL = frozenset({"forward", "backward", "fast"})
 # What a family may leave undone though it says how: said when nothing sees to it.
 _SAID_WHEN_LEFT_OUT = {
@@ -31,8 +32,8 @@ _SAID_WHEN_LEFT_OUT = {
 class BehaviourUnknown(Exception):
     """The library has no behaviour for this prompt on this robot; `nearest` is the most similar that it has."""
 
-    def __init__(self, nearest: str, known: tuple[str, ...], robot: str) -> None:
-        """Name the behaviours that the robot's family has."""
+    def __init__(self, nearest: str, known: tuple[str, ...], robot: str, not_understood: str = "") -> None:
+        """Name the behaviours that the robot's family has, and say what of the prompt it made nothing of."""
         self.nearest = nearest
         self.known = known
         if known:
@@ -40,6 +41,8 @@ class BehaviourUnknown(Exception):
                 f"I can't do that without an LLM; nearest: {nearest}. "
                 f"Of the {robot} the library knows: {', '.join(known)}."
             )
+            if not_understood:
+                message += f" {not_understood}"
         else:
             message = (
                 f"The library does not know the robot {robot!r}, and of others it knows only those that stand upright "
@@ -79,22 +82,31 @@ def write(prompt: str, robot: Robot) -> LibraryReward:
     wish = _by_kin(read(prompt), family)
     asked = _asked(wish, family)
     titles = tuple(TITLES[each] for each in family.behaviours)
+    unknown = BehaviourUnknown(_nearest(prompt, wish, family), titles, family.title, _not_understood(wish))
     if not asked & (set(family.behaviours) | _TRAVEL):
-        raise BehaviourUnknown(_nearest(prompt, wish, family), titles, family.title)
+        raise unknown
     draft, drafted = family.draft(wish)
     covered = drafted | {"gentle"}  # every draft costs more control where a wish is gentle
     if not asked & covered:
-        raise BehaviourUnknown(_nearest(prompt, wish, family), titles, family.title)
+        raise unknown
     return LibraryReward(
         source=draft.source(),
         weights={term.name: term.weight for term in draft.terms},
         term_explanations={term.name: term.explanation for term in draft.terms},
         explanation=f"Understood: {draft.summary} Written by the built-in library, without an LLM.",
-        left_out=(*wish.left_out, *_missed(wish, covered)),
+        left_out=(*wish.left_out, *draft.left_out, *_missed(wish, covered)),
         draft=draft,
         expected_behaviour=draft.summary,
         understood=tuple(sorted(wish.concepts & covered)),
     )
+
+
+def _not_understood(wish: Wish) -> str:
+    """Return a sentence on the words that mean nothing to the library; none where it knows them all."""
+    if not wish.unknown:
+        return ""
+    english = " It reads English alone." if wish.is_foreign else ""
+    return f"It does not know: {', '.join(wish.unknown[:_MOST_UNKNOWN])}.{english}"
 
 
 def _by_kin(wish: Wish, family: Family) -> Wish:

@@ -159,6 +159,10 @@ class Grammar(Expressions):
         call = node.value
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "append":
             self.visit(call)
+        elif isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "print":
+            self._refuse(
+                node, "output-forbidden", "a reward prints nothing", "remove it; return it as a term to see it"
+            )
         else:
             self._refuse(node, "statement-without-effect", "this has no effect", "assign it to a name or remove it")
 

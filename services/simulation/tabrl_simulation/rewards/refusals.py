@@ -26,7 +26,11 @@ _IMPORT: Refusal = (
 _REFUSALS: dict[type[ast.AST], Refusal] = {
     ast.If: _BRANCH,
     ast.IfExp: _BRANCH,
-    ast.Match: _BRANCH,
+    ast.Match: (
+        "match-forbidden",
+        "match is not part of the language",
+        "use `if` inside functions, or jnp.where(condition, value_if_true, value_if_false)",
+    ),
     ast.BoolOp: _BOOLEAN,
     ast.Not: _BOOLEAN,
     ast.Import: _IMPORT,

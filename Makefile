@@ -144,13 +144,17 @@ test-web: $(WEB)/node_modules/.package-lock.json protos/gen/stamp
 	@cd $(WEB) && npm run --silent test
 
 .PHONY: test-python
-test-python: .venv/stamps/development $(WEB)/dist/index.html chromium
+test-python: .venv/stamps/development $(WEB)/dist/index.html chromium postgresql
 	$(call say,pytest)
 	@$(if $(TESTS),pytest $(TESTS),pytest --numprocesses=2 --dist=loadfile deploy frontend/cli services && pytest tests)
 
 .PHONY: chromium
 chromium:
 	@bash deploy/install/chromium.sh
+
+.PHONY: postgresql
+postgresql:
+	@bash deploy/install/postgresql.sh
 
 .PHONY: bench
 bench: install ## Learning curves and step rates on this machine (minutes; BENCH='stepping --help' for one of them)

@@ -105,6 +105,8 @@ class Rewards(rewardgen_pb2_grpc.RewardServiceServicer):
         self.saved_name = ""
         self.improvement_secs_left: float | None = None
         self.improvements: list[rewardgen_pb2.AutoImproveRequest] = []
+        self.approaches_asked: list[str] = []
+        self.break_approaches = 0
 
     def GetReward(
         self, request: rewardgen_pb2.GetRewardRequest, context: grpc.ServicerContext
@@ -129,13 +131,13 @@ class Rewards(rewardgen_pb2_grpc.RewardServiceServicer):
         self, request: rewardgen_pb2.CompileRewardRequest, context: grpc.ServicerContext
     ) -> rewardgen_pb2.CompileRewardResponse:
         if "import os" in request.source:
-            fields = {"source:1:0": "forbidden-import: `os` cannot be imported"}
+            fields = {"source:1:1": "import-forbidden: imports are not part of the language"}
             abort(context, grpc.StatusCode.INVALID_ARGUMENT, "REWARD_REJECTED", "It was refused.", fields=fields)
         trial = rewardgen_pb2.RewardTrial(states=128, idle_reward=0.5, random_reward=0.25)
         return rewardgen_pb2.CompileRewardResponse(reward=reward(source=request.source, trial=trial))
 
     def GenerateApproaches(
-        self, request: rewardgen_pb2.GenerateApproachesRequest, _context: grpc.ServicerContext
+        self, request: rewardgen_pb2.GenerateApproachesRequest, context: grpc.ServicerContext
     ) -> Iterator[rewardgen_pb2.GenerateApproachesResponse]:
         """One reward, one that is the same, and one that fails."""
         response = rewardgen_pb2.GenerateApproachesResponse
@@ -143,6 +145,10 @@ class Rewards(rewardgen_pb2_grpc.RewardServiceServicer):
         first = reward(name="Smooth", expected_behaviour="The pole hardly moves.", tier=tier)
         yield response(approach=1, stage=rewardgen_pb2.GenerationStage(message="asking the library"))
         yield response(approach=1, reward=first)
+        self.approaches_asked.append(request.request_id)
+        if self.break_approaches:
+            self.break_approaches -= 1
+            abort(context, grpc.StatusCode.UNAVAILABLE, "SERVICE_UNAVAILABLE", "RewardGen is away.", retry_secs=1)
         yield response(approach=2, same_as=1)
         failure = rewardgen_pb2.ApproachFailure(reason="PROVIDER_TIMEOUT", message="It took too long.")
         yield response(approach=request.count, failure=failure)

@@ -22,6 +22,8 @@ DEFAULT_GATEWAY = "http://127.0.0.1:8080"
 UNARY_SECS = 30.0
 # An LLM may think and repair for minutes; an evaluation of many episodes plays for as long.
 STREAM_SECS = 900.0
+# Sealing takes a second or two, and its jails may have to wait for a busy machine.
+COMPILE_SECS = 120.0
 # What is tried again: calls that are safe to repeat, while a service restarts. It is back within seconds; its own
 # RetryInfo says about one second, too short for one that loads.
 RESTART_PAUSES_SECS: Sequence[float] = (1.0, 1.0, 2.0, 3.0, 3.0)
@@ -77,17 +79,24 @@ class Connection:
                 _wait_for_restart(call_error(error, self.url), pauses)
 
     def stream(
-        self, method: _Stream[Request, Response], request: Request, timeout: float | None = STREAM_SECS
+        self,
+        method: _Stream[Request, Response],
+        request: Request,
+        timeout: float | None = STREAM_SECS,
+        *,
+        goes_on: bool = False,
     ) -> Iterator[Response]:
         """Makes a call that is answered by a stream; again, as `call` does, until the first message has come.
 
-        `timeout` in seconds is for all of it; None for calls that have a budget of their own.
+        `timeout` in seconds is for all of it; None for calls that have a budget of their own. Of a call that `goes_on`
+        the service keeps what it did: it is made again after its first message too, and some messages come twice.
         """
         pauses = _pauses(request)
         while True:
             try:
                 for message in method(request, timeout=timeout):
-                    pauses = iter(())
+                    if not goes_on:
+                        pauses = iter(())
                     yield message
             except grpc.RpcError as error:
                 _wait_for_restart(call_error(error, self.url), pauses)

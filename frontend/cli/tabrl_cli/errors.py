@@ -33,6 +33,7 @@ _REMEDIES = {
     "GATEWAY_UNREACHABLE": "Start TabRL with `make up`, or name its address: --gateway URL (or TABRL_GATEWAY).",
     "ENVIRONMENT_NOT_FOUND": "`tabrl envs` lists the environments.",
     "POLICY_NOT_FOUND": "`tabrl policies` lists the policies.",
+    "REWARD_NOT_FOUND": "`tabrl rewards` lists the rewards.",
     "RUN_NOT_FOUND": "`tabrl runs` lists the runs.",
     "RUN_ENDED": "A run that has ended cannot be stopped; `tabrl runs` shows how it ended.",
     "MODEL_NOT_CONFIGURED": "`tabrl models` lists the models that can be asked; --model library needs no key.",

@@ -24,11 +24,16 @@ _TIERS = {
 def generate_approaches(
     connection: Connection, output: Output, *, prompt: str, environment_id: str, model: str, number: int
 ) -> None:
-    """Asks for several rewards and shows each when it is done. Raises CallError."""
+    """Asks for several rewards and shows each when it is done, after a broken connection too. Raises CallError."""
     request = rewardgen_pb2.GenerateApproachesRequest(
         prompt=prompt, environment_id=environment_id, model=model, count=number, request_id=str(uuid.uuid4())
     )
-    for message in connection.stream(connection.rewards.GenerateApproaches, request):
+    done: set[int] = set()
+    for message in connection.stream(connection.rewards.GenerateApproaches, request, goes_on=True):
+        if message.approach in done:
+            continue
+        if message.WhichOneof("event") in ("reward", "same_as"):
+            done.add(message.approach)
         name = f"approach {message.approach}"
         match message.WhichOneof("event"):
             case "stage":

@@ -16,7 +16,7 @@ from tabrl.rewardgen.v1 import rewardgen_pb2
 from tabrl.scene.v1 import scene_pb2
 from tabrl.trainer.v1 import trainer_pb2
 
-from tabrl_cli import evaluation, rewards, scenes
+from tabrl_cli import evaluation, reward_records, scenes
 from tabrl_cli.connection import DEFAULT_GATEWAY, Connection
 from tabrl_cli.console import Output, count
 from tabrl_cli.errors import EXIT_INTERRUPTED, CallError
@@ -61,7 +61,9 @@ def _session(gateway: str, as_json: bool) -> Iterator[_Session]:
 
 @app.command("try")
 def try_prompt(  # noqa: PLR0917
-    prompt: Annotated[str | None, typer.Argument(help="The behaviour in words; none for its own task.")] = None,
+    prompt: Annotated[
+        str | None, typer.Argument(help="The behaviour in words; without it and --reward, its own task.")
+    ] = None,
     environment_id: Annotated[str, typer.Option("--env", help="Environment, such as CartpoleBalance.")] = "",
     reward_id: Annotated[str, typer.Option("--reward", help="Train for this reward; `tabrl rewards` lists them.")] = "",
     steps: Annotated[int | None, typer.Option(min=1000, help="Control steps to train for.")] = None,
@@ -72,9 +74,9 @@ def try_prompt(  # noqa: PLR0917
     gateway: Gateway = DEFAULT_GATEWAY,
     as_json: AsJson = False,
 ) -> None:
-    """Turn a prompt into a reward, train for it, and say where to see the policy; without one, train its own task."""
+    """Turn a prompt into a reward, or take one that is there, train for it, and say where to see the policy."""
     with _session(gateway, as_json) as session:
-        reward = rewards.to_train_for(
+        reward = reward_records.reward_for_training(
             session.connection,
             session.output,
             prompt=prompt,
@@ -85,7 +87,7 @@ def try_prompt(  # noqa: PLR0917
         spec = run_spec(
             reward.environment_id if reward else environment_id,
             reward,
-            title=prompt or (rewards.title(reward) if reward else "its own task"),
+            title=prompt or (reward_records.title(reward) if reward else "its own task"),
             env_steps=steps,
             seed=seed,
             backend=backend,
@@ -156,7 +158,7 @@ def compile_source(
 ) -> None:
     """Check and seal a reward that you wrote, and say how it fares on real states of the robot."""
     with _session(gateway, as_json) as session:
-        rewards.compile_source(
+        reward_records.compile_source(
             session.connection, session.output, path=path, environment_id=environment_id, prompt=prompt
         )
 
@@ -171,7 +173,7 @@ def list_rewards(
 ) -> None:
     """List the rewards, newest first."""
     with _session(gateway, as_json) as session:
-        rewards.list_rewards(
+        reward_records.list_rewards(
             session.connection, session.output, environment_id=environment_id, saved=saved, limit=limit
         )
 
@@ -183,9 +185,9 @@ def save(
     gateway: Gateway = DEFAULT_GATEWAY,
     as_json: AsJson = False,
 ) -> None:
-    """Save a reward into your library, which then answers prompts that mean its name or its prompt with it."""
+    """Save a reward into your library, which answers prompts with it (`--model library`) that mean the same."""
     with _session(gateway, as_json) as session:
-        rewards.save(session.connection, session.output, reward_id=reward_id, name=name)
+        reward_records.save(session.connection, session.output, reward_id=reward_id, name=name)
 
 
 @app.command("watch")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
@@ -18,6 +19,13 @@ T = TypeVar("T")
 
 _BUSY_TIMEOUT_SECS = 10
 _READER_THREADS = 4
+_CONNECT_TIMEOUT_SECS = 5
+_MOST_COLLISIONS = 5
+# What two writers at once run into on PostgreSQL, and not again when one tries anew: a row that the other one just
+# added, a deadlock, a snapshot that has aged.
+_COLLISIONS = frozenset({"23505", "40001", "40P01"})
+# Any number that no other program that shares the database takes for the same purpose.
+_MIGRATION_LOCK = 7_402_259
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime.datetime]):
@@ -41,16 +49,22 @@ class Database:
     """Transactions as plain functions of a session, run off the event loop.
 
     SQLite (the default) is opened in WAL mode with foreign keys on; writers take the write lock at their start, one at
-    a time. Any other SQLAlchemy URL works the same. Objects stay readable after their transaction.
+    a time. On PostgreSQL several processes write at once; a transaction that collides with another's is tried again, so
+    that the functions may be called more than once. Objects stay readable after their transaction.
     """
 
     def __init__(self, url: str) -> None:
         """Open the database; the folder of an SQLite file is made when it is missing."""
         self.url = sa.make_url(url)
         is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.url.drivername in ("postgresql", "postgres"):
+            self.url = self.url.set(drivername="postgresql+psycopg")
         if is_sqlite and self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-        self.engine = sa.create_engine(self.url, pool_pre_ping=not is_sqlite)
+        self.is_shared = not is_sqlite
+        """Whether other processes may write to it too."""
+        connecting = {} if is_sqlite else {"connect_timeout": _CONNECT_TIMEOUT_SECS}
+        self.engine = sa.create_engine(self.url, pool_pre_ping=not is_sqlite, connect_args=connecting)
         if is_sqlite:
             event.listen(self.engine, "connect", _configure_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
@@ -78,7 +92,21 @@ class Database:
         """Bring the schema up to a revision, or the newest, in `package` (a Python package of Alembic revisions)."""
         from alembic import command
 
-        command.upgrade(_alembic_config(package, self), revision)
+        with self._migrating():
+            command.upgrade(_alembic_config(package, self), revision)
+
+    @contextlib.contextmanager
+    def _migrating(self) -> Iterator[None]:
+        """Let one process at a time migrate a database that several share."""
+        if not self.is_shared:
+            yield
+            return
+        with self.engine.connect() as connection:
+            connection.execute(sa.select(sa.func.pg_advisory_lock(_MIGRATION_LOCK)))
+            try:
+                yield
+            finally:
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(_MIGRATION_LOCK)))
 
     def close(self) -> None:
         """Finish the transactions under way and close every connection."""
@@ -94,8 +122,14 @@ class Database:
             return work(session)
 
     def _write(self, work: Callable[[Session], T]) -> T:
-        with Session(self._writing, expire_on_commit=False) as session, session.begin():
-            return work(session)
+        for remaining in reversed(range(_MOST_COLLISIONS)):
+            try:
+                with Session(self._writing, expire_on_commit=False) as session, session.begin():
+                    return work(session)
+            except sa.exc.DBAPIError as error:
+                if not remaining or getattr(error.orig, "sqlstate", "") not in _COLLISIONS:
+                    raise
+        raise AssertionError("the last try returns or raises")
 
 
 def schema_differences(database: Database, metadata: sa.MetaData) -> list[Any]:

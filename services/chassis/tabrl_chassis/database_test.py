@@ -1,6 +1,9 @@
 """Transactions, migrations, request ids and pages on a real database."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import uuid
 
 import grpc
@@ -9,6 +12,7 @@ import sqlalchemy as sa
 from tabrl.trainer.v1 import trainer_pb2
 
 from tabrl_chassis.database import Database, schema_differences
+from tabrl_chassis.error_mapping import as_tabrl_error
 from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.idempotency import once, request_ids_table
 from tabrl_chassis.pagination import page_of
@@ -62,8 +66,8 @@ def migrations(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def database(tmp_path, migrations):
-    opened = Database(f"sqlite:///{tmp_path}/trainer/trainer.db")
+def database(database_url, migrations):
+    opened = Database(database_url)
     opened.migrate(migrations)
     yield opened
     opened.close()
@@ -100,17 +104,53 @@ async def test_a_write_that_raises_leaves_nothing(database):
     assert await database.read(run_ids) == []
 
 
-async def test_sqlite_is_configured(database):
+async def test_sqlite_is_configured(tmp_path, migrations):
+    database = Database(f"sqlite:///{tmp_path}/trainer/trainer.db")
+    database.migrate(migrations)
+
     def pragmas(session):
         return [session.execute(sa.text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "foreign_keys")]
 
     assert await database.read(pragmas) == ["wal", 1]
+    database.close()
+
+
+async def test_what_refers_to_nothing_is_refused(database):
     with pytest.raises(sa.exc.IntegrityError):
         await database.write(lambda session: session.execute(EVENTS.insert().values(run_id="none", revision=1)))
 
 
-async def test_two_processes_worth_of_writers_wait_for_each_other(database, tmp_path):
-    other = Database(str(database.url))
+async def test_processes_that_start_at_once_migrate_once(database_url, migrations, tmp_path):
+    code = "import sys; from tabrl_chassis.database import Database; Database(sys.argv[1]).migrate(sys.argv[2])"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    starting = [
+        subprocess.Popen([sys.executable, "-c", code, database_url, migrations], env=environment) for _ in range(3)
+    ]
+    assert [process.wait(60) for process in starting] == [0, 0, 0]
+    database = Database(database_url)
+    assert schema_differences(database, METADATA) == []
+    database.close()
+
+
+async def test_a_database_that_was_away_is_used_again(postgresql_server, migrations):
+    with postgresql_server.database() as url:
+        database = Database(url)
+        database.migrate(migrations)
+        await database.write(add_run("r1"))
+        postgresql_server.pause()
+        try:
+            with pytest.raises(sa.exc.OperationalError) as away:
+                await database.write(add_run("r2"))
+            assert as_tabrl_error(away.value, "test").reason == "STORAGE_UNAVAILABLE"
+        finally:
+            postgresql_server.start()
+        await database.write(add_run("r3"))
+        assert await database.read(run_ids) == ["r1", "r3"]
+        database.close()
+
+
+async def test_two_processes_worth_of_writers_wait_for_each_other(database):
+    other = Database(database.url.render_as_string(hide_password=False))
     writes = [(database if i % 2 else other).write(add_run(f"r{i}")) for i in range(40)]
     await asyncio.gather(*writes)
     assert len(await database.read(run_ids)) == 40

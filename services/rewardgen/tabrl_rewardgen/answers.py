@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -90,17 +89,17 @@ def _terms(terms: object) -> tuple[dict[str, float], dict[str, str], list[Diagno
     explanations: dict[str, str] = {}
     remarks: list[Diagnostic] = []
     if terms is not None and not isinstance(terms, list):
-        remarks.append(_not_taken('its "terms" are no list', "every weight is 1"))
+        remarks.append(_not_taken('its "terms" are no list, so every weight is 1'))
     for term in terms if isinstance(terms, list) else []:
         if not isinstance(term, dict) or not isinstance(term.get("name"), str):
-            remarks.append(_not_taken('one of its "terms" has no name', "it was passed over"))
+            remarks.append(_not_taken('one of its "terms" has no name'))
             continue
         name, weight = term["name"], term.get("weight", 1.0)
-        if isinstance(weight, int | float) and math.isfinite(weight) and abs(weight) <= _LARGEST_WEIGHT:
+        # Of what is not a number or not finite, the comparison is false.
+        if isinstance(weight, int | float) and not isinstance(weight, bool) and abs(weight) <= _LARGEST_WEIGHT:
             weights[name] = float(weight)
         else:
-            what = f"its weight {_shown(weight)} of {_shown(name)} is no number from -1000 to 1000"
-            remarks.append(_not_taken(what, "1 stands in its place"))
+            remarks.append(_not_taken(f"its weight {_shown(weight)} of {_shown(name)} is no number from -1000 to 1000"))
         explanations[name] = _text(term.get("explanation"))
     return weights, explanations, remarks
 
@@ -108,15 +107,15 @@ def _terms(terms: object) -> tuple[dict[str, float], dict[str, str], list[Diagno
 def _list(values: object, remarks: list[Diagnostic]) -> tuple[str, ...]:
     if isinstance(values, str):
         values = [values]
-    if isinstance(values, list):
-        return tuple(_text(value) for value in values[:20] if _text(value))
-    if values is not None:
-        remarks.append(_not_taken('its "left_out" is no list of phrases', "it was passed over"))
-    return ()
+    phrases = values if isinstance(values, list) else []
+    if values is not None and not (isinstance(values, list) and all(isinstance(value, str) for value in values)):
+        remarks.append(_not_taken('its "left_out" is no list of phrases'))
+    return tuple(_text(value) for value in phrases[:20] if _text(value))
 
 
-def _not_taken(what: str, instead: str) -> Diagnostic:
-    return Diagnostic("answer-not-taken", 0, 0, f"the model's answer was not taken whole: {what}", instead, "warning")
+def _not_taken(what: str) -> Diagnostic:
+    message = f"the model's answer was not taken whole: {what}"
+    return Diagnostic("answer-not-taken", 0, 0, message, "look at the weights, and set them yourself", "warning")
 
 
 def _shown(value: object) -> str:

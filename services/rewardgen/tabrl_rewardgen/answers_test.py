@@ -101,18 +101,26 @@ def test_weights_that_are_no_weights_are_dropped_and_it_is_said():
         {"weight": 1},
         "c",
         {"name": "d", "weight": -0.5},
+        {"name": "e", "weight": 10**400},
+        {"name": "f", "weight": True},
     ]
     answer = parse_answer(json.dumps({**FIELDS, "terms": terms}))
     assert answer.weights == {"d": -0.5}
     said = [remark.message for remark in answer.remarks]
-    assert len(said) == 4
+    assert len(said) == 6
     assert "'much' of 'a'" in said[0]
     assert {remark.severity for remark in answer.remarks} == {"warning"}
 
 
 @pytest.mark.parametrize(
     ("left_out", "taken", "remarks"),
-    [(["singing", "", 3], ("singing",), 0), ("singing", ("singing",), 0), (None, (), 0), ({"singing": 1}, (), 1)],
+    [
+        (["singing", ""], ("singing",), 0),
+        ("singing", ("singing",), 0),
+        (None, (), 0),
+        (["singing", 3], ("singing",), 1),
+        ({"singing": 1}, (), 1),
+    ],
 )
 def test_what_was_left_out_is_a_list_or_one_phrase(left_out, taken, remarks):
     answer = parse_answer(json.dumps({**FIELDS, "left_out": left_out}))

@@ -30,8 +30,7 @@ _WAYS: Final = (
 _AT_ONCE: Final = 3
 
 Event = rewardgen_pb2.GenerateApproachesResponse
-Describe = Callable[[Written], Awaitable[rewardgen_pb2.Reward]]
-Keep = Callable[[Event], Awaitable[Event]]
+Keep = Callable[[int, Written], Awaitable[Event]]
 
 
 async def write_approaches(
@@ -42,10 +41,9 @@ async def write_approaches(
     *,
     count: int,
     done: Iterable[Event],
-    describe: Describe,
     keep: Keep,
 ) -> AsyncGenerator[Event, None]:
-    """Yield what became of the approaches that are done, and what happens to each other of `count`, as it happens.
+    """Yield what happens to each approach of `count` that is not done, as it happens.
 
     Args:
         workshop: what they are written with.
@@ -54,18 +52,15 @@ async def write_approaches(
         models: who is asked, in order.
         count: how many approaches.
         done: what became of those that an earlier call wrote.
-        describe: makes the contract's message of a finished reward.
-        keep: puts on record what became of an approach; what it returns is what is yielded.
+        keep: puts the reward that an approach came to on record, and returns what became of the approach.
 
     Raises:
         TabrlError: no approach came to anything; the error of the first.
+        Exception: what `keep` raises; it ends the other approaches.
     """
     room = asyncio.Semaphore(_AT_ONCE)
-    kept = {event.approach: event for event in done}
-    seen = {_digest(event.reward): number for number, event in kept.items() if event.HasField("reward")}
+    kept = {event.approach for event in done}
     errors: dict[int, TabrlError] = {}
-    for before in kept.values():
-        yield before
 
     async def write(number: int, report: Callable[[Event], None]) -> None:
         assignment = Assignment(prompt, robot, approach=number, brief=_brief(number, count))
@@ -75,13 +70,8 @@ async def write_approaches(
                     if not isinstance(event, Written):
                         report(_of_approach(number, event))
                         continue
-                    reward = await describe(event)
-                    same = seen.setdefault(_digest(reward), number)
-                    outcome = Event(approach=number, reward=reward)
-                    if same != number:
-                        outcome = Event(approach=number, same_as=same)
-                    kept[number] = await keep(outcome)
-                    report(kept[number])
+                    report(await keep(number, event))
+                    kept.add(number)
         except TabrlError as error:
             errors[number] = error
             report(Event(approach=number, failure=failure_message(error)))
@@ -93,11 +83,6 @@ async def write_approaches(
                 yield event
     if not kept and errors:
         raise errors[min(errors)]
-
-
-def _digest(reward: rewardgen_pb2.Reward) -> tuple[str, frozenset[tuple[str, float]]]:
-    """Return what tells rewards apart: the sealed program and the weights of its terms."""
-    return reward.program.sha256, frozenset((term.name, term.weight) for term in reward.terms)
 
 
 def failure_message(error: TabrlError) -> rewardgen_pb2.ApproachFailure:

@@ -165,7 +165,12 @@ async def _by_library(workshop: Workshop, assignment: Assignment) -> AsyncGenera
         left_out=found.left_out,
         name=found.name,
         expected_behaviour=found.expected_behaviour,
+        remarks=tuple(_library_remark(text) for text in found.remarks),
     )
+
+
+def _library_remark(text: str) -> Diagnostic:
+    return Diagnostic("beyond-the-robot", 0, 0, text, "ask for less if it does not learn", "warning")
 
 
 async def sealed(workshop: Workshop, source: str, robot: Robot, *, wait_secs: float = 0.0) -> CompiledReward:
@@ -261,7 +266,7 @@ def _unknown_terms(answer: Answer, compiled: CompiledReward) -> list[Diagnostic]
     if not unknown:
         return []
     message = f"the model's answer weighs what its source does not return: {', '.join(unknown)[:200]}"
-    return [Diagnostic("answer-not-taken", 0, 0, message, "it was passed over", "warning")]
+    return [Diagnostic("answer-not-taken", 0, 0, message, "look at the weights, and set them yourself", "warning")]
 
 
 def usable_check(text: str, robot: Robot) -> str:

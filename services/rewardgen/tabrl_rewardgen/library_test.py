@@ -87,7 +87,11 @@ def test_a_known_behaviour_becomes_a_checked_reward(environment_id, prompt, term
         ("CartpoleBalance", "balance the pole and hop", "hop"),
         ("WalkerWalk", "walk and do not crouch", "do not crouch"),
         ("WalkerWalk", "walk rather than run", "rather than run"),
-        ("WalkerWalk", "walk at 20 m/s", "20 m/s may be beyond the walker"),
+        ("HopperHop", "hop over the wall", "wall"),
+        ("HopperHop", "hop three times", "three times"),
+        ("PointMass", "go 2 m", "neither left nor right"),
+        ("CartpoleBalance", "sway 3 m to either side", "sways by 1.2 m"),
+        ("CartpoleBalance", "park the cart 5 m away", "neither left nor right"),
         ("WalkerWalk", "walk über alles", "über alles"),
         ("HopperHop", "hop as high as possible", "how high"),
         ("PointMass", "go 2 m to the left", "the walls are nearer"),
@@ -124,6 +128,9 @@ def test_an_unknown_behaviour_is_refused_with_the_nearest_known(environment_id, 
         ("juggle three bananas", "It does not know: bananas."),
         ("schlaf gut", "It does not know: schlaf, gut. It reads English alone."),
         ("танцуй медленно", "It does not know: танцуй, медленно. It reads English alone."),
+        ("跳舞", "It does not know: 跳舞. It reads English alone."),
+        ("yodel", "It does not know: yodel."),
+        ("be a horse", "It does not know: horse."),
     ],
 )
 def test_a_refusal_says_which_words_mean_nothing(prompt, said, robot):
@@ -135,7 +142,22 @@ def test_a_refusal_says_which_words_mean_nothing(prompt, said, robot):
 def test_slowly_is_slower_than_at_ease(robot):
     assert "forward at 0.6 m/s" in write("walk slowly", robot("WalkerWalk")).explanation
     assert "forward at 1.2 m/s" in write("walk at a relaxed pace", robot("WalkerWalk")).explanation
-    assert "forward at 1.2 m/s" in write("run slowly", robot("WalkerWalk")).explanation
+    for prompt in ("run slowly", "walk and run slowly"):
+        assert "forward at 1.2 m/s" in write(prompt, robot("WalkerWalk")).explanation
+    for prompt in ("run at a fast pace", "run at a brisk pace"):
+        assert "forward at 8 m/s" in write(prompt, robot("WalkerWalk")).explanation
+
+
+@pytest.mark.parametrize("prompt", ["walk at 20 m/s", "hop at 20 m/s", "crouch and walk at 20 m/s"])
+def test_a_speed_beyond_the_robot_is_remarked_on(prompt, robot):
+    found = write(prompt, robot("WalkerWalk"))
+    assert found.remarks == ("20 m/s may be beyond the walker, which runs at 8 m/s",)
+    assert found.left_out == ()
+
+
+@pytest.mark.parametrize("prompt", ["hop on tip toes", "hop over the top"])
+def test_only_words_of_height_are_about_height(prompt, robot):
+    assert "how high" not in " ".join(write(prompt, robot("HopperHop")).left_out)
 
 
 def test_what_is_not_wanted_is_not_rewarded(robot):

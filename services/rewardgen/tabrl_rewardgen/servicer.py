@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -50,6 +49,7 @@ from tabrl_rewardgen.storage import (
     approaches_of,
     find_reward,
     keep_approach,
+    new_set_id,
     page_of_rewards,
     save_reward,
     saved_rewards,
@@ -107,37 +107,29 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
         self, request: rewardgen_pb2.GenerateApproachesRequest, context: Any
     ) -> AsyncIterator[rewardgen_pb2.GenerateApproachesResponse]:
         """Write several rewards and report each step."""
-        count = request.count or DEFAULT_COUNT
-        done = await self._context.database.read(lambda session: _approaches_before(session, request))
-        if len(done) == count:
-            for event in done:
-                yield event
-            return
         _require_words(request.prompt)
         models = self._models(request.model)
-        async with self._limit:
-            self._pool.warm()
-            robot = await self._robot(request.environment_id)
-            set_id = await self._context.database.write(lambda session: once(session, request, _new_set_id))
+        robot = await self._robot(request.environment_id)
+        set_id = await self._context.database.write(lambda session: once(session, request, new_set_id))
+        # Who calls this process again while the first call still writes waits, and gets what that one wrote.
+        async with self._sets.setdefault(set_id, asyncio.Lock()):
+            done = await self._context.database.read(lambda session: approaches_of(session, set_id))
+            for event in done:
+                yield event
+            count = request.count or DEFAULT_COUNT
+            if len(done) == count:
+                return
 
-            async def describe(written: Written) -> rewardgen_pb2.Reward:
-                return await self._message(written, robot, request.prompt)
+            async def keep(number: int, written: Written) -> rewardgen_pb2.GenerateApproachesResponse:
+                reward = await self._message(written, robot, request.prompt)
+                return await self._context.database.write(
+                    lambda session: keep_approach(session, set_id, number, reward)
+                )
 
-            async def keep(event: rewardgen_pb2.GenerateApproachesResponse) -> rewardgen_pb2.GenerateApproachesResponse:
-                return await self._context.database.write(lambda session: keep_approach(session, set_id, event))
-
-            # Who calls again while the first call still writes gets what that one wrote.
-            async with self._sets.setdefault(set_id, asyncio.Lock()):
-                done = await self._context.database.read(lambda session: approaches_of(session, set_id))
+            async with self._limit:
+                self._pool.warm()
                 writing = write_approaches(
-                    self._workshop,
-                    request.prompt,
-                    robot,
-                    models,
-                    count=count,
-                    done=done,
-                    describe=describe,
-                    keep=keep,
+                    self._workshop, request.prompt, robot, models, count=count, done=done, keep=keep
                 )
                 async with aclosing(writing) as events:
                     async for event in events:
@@ -352,16 +344,6 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
         return await self._context.database.write(
             lambda session: find_reward(session, once(session, request, lambda inner: add_reward(inner, reward)))
         )
-
-
-def _new_set_id(_: Any) -> str:
-    return f"approaches-{uuid.uuid4().hex[:16]}"
-
-
-def _approaches_before(session: Any, request: Any) -> list[rewardgen_pb2.GenerateApproachesResponse]:
-    """Return what became of the approaches of this very request in earlier calls."""
-    set_id = earlier_resource(session, request)
-    return [] if set_id is None else approaches_of(session, set_id)
 
 
 def _require_words(prompt: str) -> None:

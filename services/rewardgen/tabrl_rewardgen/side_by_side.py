@@ -23,7 +23,7 @@ async def side_by_side(
         pause_secs: after this long without a report None is yielded; None to wait for as long as it takes.
 
     Raises:
-        ExceptionGroup: a job raised.
+        Exception: what a job raised, the first if several did.
     """
     reports: asyncio.Queue[tuple[Report] | None] = asyncio.Queue()
 
@@ -47,7 +47,15 @@ async def side_by_side(
             if report is None:
                 break
             yield report[0]
-        await running
+        try:
+            await running
+        except ExceptionGroup as failures:
+            raise _first(failures) from failures
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+def _first(failures: ExceptionGroup[Exception]) -> Exception:
+    first = failures.exceptions[0]
+    return _first(first) if isinstance(first, ExceptionGroup) else first

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
+import uuid
 
 import grpc
 import sqlalchemy as sa
@@ -20,6 +22,7 @@ __all__ = [
     "approaches_of",
     "find_reward",
     "keep_approach",
+    "new_set_id",
     "page_of_rewards",
     "save_reward",
     "saved_rewards",
@@ -47,14 +50,19 @@ class RewardRow(Base):
 
 
 class ApproachRow(Base):
-    """What became of one of the approaches that were written together: a reward, or the same as another of them."""
+    """What became of one of the approaches that were written together: a reward, or the same as another of them.
+
+    `digest` tells rewards apart; only the row of the one that is kept has it.
+    """
 
     __tablename__ = "approaches"
+    __table_args__ = (sa.UniqueConstraint("set_id", "digest", name="uq_approaches_digest"),)
 
     set_id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
     number: Mapped[int] = mapped_column(sa.Integer, primary_key=True, autoincrement=False)
     reward_id: Mapped[str] = mapped_column(sa.String(40), default="")
     same_as: Mapped[int] = mapped_column(sa.Integer, default=0)
+    digest: Mapped[str | None] = mapped_column(sa.String(64))
 
 
 def add_reward(session: Session, reward: rewardgen_pb2.Reward) -> str:
@@ -72,33 +80,51 @@ def add_reward(session: Session, reward: rewardgen_pb2.Reward) -> str:
 
 def approaches_of(session: Session, set_id: str) -> list[rewardgen_pb2.GenerateApproachesResponse]:
     """Return what became of the approaches that were written together, as far as it is known, by their numbers."""
-    query = sa.select(ApproachRow).where(ApproachRow.set_id == set_id).order_by(ApproachRow.number)
-    return [_approach(session, row) for row in session.scalars(query)]
+    query = (
+        sa.select(ApproachRow, RewardRow)
+        .outerjoin(RewardRow, RewardRow.reward_id == ApproachRow.reward_id)
+        .where(ApproachRow.set_id == set_id)
+        .order_by(ApproachRow.number)
+    )
+    return [_approach(approach, reward) for approach, reward in session.execute(query)]
 
 
 def keep_approach(
-    session: Session, set_id: str, approach: rewardgen_pb2.GenerateApproachesResponse
+    session: Session, set_id: str, number: int, reward: rewardgen_pb2.Reward
 ) -> rewardgen_pb2.GenerateApproachesResponse:
-    """Keep what became of an approach, unless it is known already; return what is kept."""
-    row = session.get(ApproachRow, (set_id, approach.approach))
-    if row is None:
-        if approach.HasField("reward"):
-            add_reward(session, approach.reward)
-        row = ApproachRow(
-            set_id=set_id,
-            number=approach.approach,
-            reward_id=approach.reward.reward_id,
-            same_as=approach.same_as,
-        )
-        session.add(row)
-    return _approach(session, row)
+    """Keep the reward that an approach came to, and return what became of the approach.
+
+    A reward that another approach of the set came to is not kept again, and what is known of this one stays.
+    """
+    known = {approach.approach: approach for approach in approaches_of(session, set_id)}
+    if number in known:
+        return known[number]
+    digest = _digest(reward)
+    same = session.scalar(sa.select(ApproachRow.number).filter_by(set_id=set_id, digest=digest))
+    if same is not None:
+        session.add(ApproachRow(set_id=set_id, number=number, same_as=same))
+        return rewardgen_pb2.GenerateApproachesResponse(approach=number, same_as=same)
+    add_reward(session, reward)
+    session.add(ApproachRow(set_id=set_id, number=number, reward_id=reward.reward_id, digest=digest))
+    return rewardgen_pb2.GenerateApproachesResponse(approach=number, reward=reward)
 
 
-def _approach(session: Session, row: ApproachRow) -> rewardgen_pb2.GenerateApproachesResponse:
-    if row.reward_id:
-        reward = find_reward(session, row.reward_id)
-        return rewardgen_pb2.GenerateApproachesResponse(approach=row.number, reward=reward)
-    return rewardgen_pb2.GenerateApproachesResponse(approach=row.number, same_as=row.same_as)
+def new_set_id(_session: Session) -> str:
+    """Return an id for approaches that are written together."""
+    return f"approaches-{uuid.uuid4().hex[:16]}"
+
+
+def _approach(row: ApproachRow, reward: RewardRow | None) -> rewardgen_pb2.GenerateApproachesResponse:
+    if reward is None:
+        return rewardgen_pb2.GenerateApproachesResponse(approach=row.number, same_as=row.same_as)
+    kept = rewardgen_pb2.Reward.FromString(reward.message)
+    return rewardgen_pb2.GenerateApproachesResponse(approach=row.number, reward=kept)
+
+
+def _digest(reward: rewardgen_pb2.Reward) -> str:
+    """Return what tells rewards apart: the sealed program and the weights of its terms."""
+    weights = sorted((term.name, term.weight) for term in reward.terms)
+    return hashlib.sha256(f"{reward.program.sha256} {weights}".encode()).hexdigest()
 
 
 def save_reward(session: Session, reward_id: str, name: str) -> rewardgen_pb2.Reward:

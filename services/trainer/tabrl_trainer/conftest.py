@@ -187,10 +187,16 @@ def exporter():
 
 
 @pytest.fixture
-async def config(tmp_path, exporter):
-    """Give the configuration of a Trainer whose peers serve."""
+async def config(tmp_path, exporter, database_url):
+    """Give the configuration of a Trainer whose peers serve; a test that asks for it runs on each kind of database."""
     async with peers(tmp_path / "peers", exporter) as address:
-        yield TrainerConfig(data=tmp_path / "data", scene_address=address, exporter_address=address, niceness=0)
+        yield TrainerConfig(
+            data=tmp_path / "data",
+            database_url=database_url,
+            scene_address=address,
+            exporter_address=address,
+            niceness=0,
+        )
 
 
 @pytest.fixture

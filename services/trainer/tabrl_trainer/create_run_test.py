@@ -187,7 +187,7 @@ async def test_a_full_queue_refuses(config, worker, exporter):
 
 async def test_the_migrated_schema_is_that_of_the_models(config, worker, exporter):
     async with trainer(config, worker, exporter) as rig:
-        database = Database(f"sqlite:///{rig.config.data}/trainer/trainer.db")
+        database = Database(rig.config.database_url)
         assert schema_differences(database, Base.metadata) == []
         assert await database.read(lambda session: session.scalars(sa.select(CheckpointRow)).all()) == []
         database.close()

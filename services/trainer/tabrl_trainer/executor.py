@@ -1,9 +1,14 @@
-"""The local executor: one worker process per run and attempt, as many at once as there are slots."""
+"""The local executor: one worker process per run and attempt, as many at once as there are slots.
+
+Several Trainers may share a database: each run is trained by the one that holds its lease; see `leases`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+import time
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -12,13 +17,12 @@ from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.error_mapping import as_tabrl_error
 from tabrl_chassis.service import Context
 
-from tabrl_trainer import attempts
+from tabrl_trainer import attempts, leases
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.models import AttemptRow, RunRow
 from tabrl_trainer.protocol import Job
 from tabrl_trainer.record import (
     ENDED,
-    UNDER_WAY,
     Record,
     change_state,
     log,
@@ -29,14 +33,17 @@ from tabrl_trainer.worker_process import Ending, WorkerProcess
 
 # So many without a new checkpoint in between fail a run.
 MOST_CRASHES = 3
+LOOK_EVERY_SECS = 1.0
+"""How often to look for runs that others queued, left or asked to cancel."""
 
 
 class LocalExecutor:
     """Takes queued runs, oldest first, and trains each in a worker process until it has ended."""
 
-    def __init__(self, context: Context[TrainerConfig], record: Record, worker: Sequence[str]) -> None:
-        """`worker` are the arguments of Python that start a worker."""
+    def __init__(self, context: Context[TrainerConfig], record: Record, holder: str, worker: Sequence[str]) -> None:
+        """`holder` is who this Trainer is; `worker` are the arguments of Python that start a worker."""
         self._context = context
+        self._holder = holder
         self._record = record
         self._worker = worker
         self._queued = asyncio.Event()
@@ -49,11 +56,29 @@ class LocalExecutor:
 
         When it stops, the workers get the signal and the record stays: the next process goes on from there.
         """
-        await self._recover()
         while True:
             self._queued.clear()
+            await self._take_over()
             await self._fill_slots()
-            await self._queued.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_SECS):
+                    await self._queued.wait()
+
+    async def keep_leases(self) -> None:
+        """Say as long as the service runs that its runs are its own, and stop those that others asked it to cancel."""
+        renewed = -math.inf
+        while True:
+            await asyncio.sleep(LOOK_EVERY_SECS)
+            running = list(self._running)
+            if not running:
+                continue
+            if (time.monotonic() - renewed) >= leases.RENEW_EVERY_SECS:
+                await self._record.write_all(lambda session: leases.renew(session, self._holder, running))  # noqa: B023
+                renewed = time.monotonic()
+            for run_id in await self._record.read_persistently(
+                lambda session: _to_be_cancelled(session, running)  # noqa: B023
+            ):
+                self.stop(run_id)
 
     def wake(self) -> None:
         """Look for queued runs."""
@@ -64,14 +89,15 @@ class LocalExecutor:
         if run_id in self._cancelled:
             self._cancelled[run_id].set()
 
-    async def _recover(self) -> None:
-        left = await self._record.read(
-            lambda session: session.scalars(
-                sa.select(RunRow.run_id).where(RunRow.state.in_(UNDER_WAY)).order_by(RunRow.number)
-            ).all()
-        )
-        for run_id in left:
-            await self._record.write(run_id, _requeue)
+    async def _take_over(self) -> None:
+        """Queue the runs that nobody trains, though they are under way."""
+        running = list(self._running)
+        for run_id in await self._record.read_persistently(
+            lambda session: leases.lapsed(session, self._holder, running)
+        ):
+            await self._record.write_persistently(
+                run_id, lambda session, run: _requeue(session, run, self._holder, running)
+            )
 
     async def _fill_slots(self) -> None:
         free = self._context.config.slots - len(self._running)
@@ -81,7 +107,7 @@ class LocalExecutor:
         waiting = sa.select(RunRow.run_id).where(
             RunRow.state == trainer_pb2.RUN_STATE_QUEUED, RunRow.run_id.not_in(list(self._running))
         )
-        for run_id in await self._record.read(
+        for run_id in await self._record.read_persistently(
             lambda session: session.scalars(waiting.order_by(RunRow.number).limit(free)).all()
         ):
             self._cancelled[run_id] = asyncio.Event()
@@ -95,18 +121,21 @@ class LocalExecutor:
         self.wake()
 
     async def _train(self, run_id: str) -> None:
-        """Attempt a run until it has ended."""
-        state = await self._record.write_persistently(run_id, _start)
-        waits = pauses()
-        while state not in ENDED:
-            state, outcome = await self._attempt(run_id)
-            if outcome != "deferred":
-                waits = pauses()
-                continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(next(waits)):
-                    await self._cancelled[run_id].wait()
-                state = await self._record.write_persistently(run_id, _cancel_if_asked)
+        """Attempt a run until it has ended, unless another Trainer has it."""
+        try:
+            state = await self._record.write_persistently(run_id, self._claim)
+            waits = pauses()
+            while state not in ENDED:
+                state, outcome = await self._attempt(run_id)
+                if outcome != "deferred":
+                    waits = pauses()
+                    continue
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(next(waits)):
+                        await self._cancelled[run_id].wait()
+                    state = await self._record.write_persistently(run_id, self._cancel_if_asked)
+        except leases.LeaseLost as lost:
+            self._context.log.warning("run left to another Trainer", run=run_id, cause=str(lost))
 
     async def _attempt(self, run_id: str) -> tuple[int, str]:
         """Have one worker train a run; returns the run's state then, and the outcome of the attempt."""
@@ -118,6 +147,8 @@ class LocalExecutor:
             ending = await process.run(
                 self._worker, job, niceness=self._context.config.niceness, cancelled=self._cancelled[run_id]
             )
+        except leases.LeaseLost:
+            raise
         except Exception as error:
             self._context.log.exception("worker lost", run=run_id, attempt=number)
             typed = as_tabrl_error(error, "executor")
@@ -134,7 +165,23 @@ class LocalExecutor:
         self._context.log.info("worker ended", run=run_id, attempt=number, outcome=ending.outcome, detail=ending.detail)
         return state, ending.outcome
 
+    def _claim(self, session: Session, run: RunRow) -> int:
+        """Bring a queued run to STARTING under a lease of this Trainer, unless it was cancelled meanwhile."""
+        if run.state == trainer_pb2.RUN_STATE_QUEUED:
+            leases.take(session, run, self._holder)
+            change_state(session, run, trainer_pb2.RUN_STATE_STARTING)
+        elif run.state not in ENDED:
+            raise leases.LeaseLost(run.run_id)
+        return run.state
+
+    def _cancel_if_asked(self, _session: Session, run: RunRow) -> int:
+        leases.require(run, self._holder)
+        if run.cancel_requested:
+            change_state(_session, run, trainer_pb2.RUN_STATE_CANCELLED)
+        return run.state
+
     def _begin_attempt(self, session: Session, run: RunRow) -> tuple[int, Job]:
+        leases.require(run, self._holder)
         number = attempts.begin(session, run.run_id)
         checkpoint = newest_checkpoint(session, run.run_id)
         job = Job(
@@ -146,15 +193,16 @@ class LocalExecutor:
         return number, job
 
 
-def _start(session: Session, run: RunRow) -> int:
-    """Bring a queued run to STARTING, unless it was cancelled meanwhile."""
-    if run.state == trainer_pb2.RUN_STATE_QUEUED:
-        change_state(session, run, trainer_pb2.RUN_STATE_STARTING)
-    return run.state
+def _to_be_cancelled(session: Session, run_ids: Sequence[str]) -> Sequence[str]:
+    asked = sa.select(RunRow.run_id).where(RunRow.run_id.in_(run_ids), RunRow.cancel_requested)
+    return session.scalars(asked).all()
 
 
-def _requeue(session: Session, run: RunRow) -> None:
-    """Decide on a run whose process is gone together with the service."""
+def _requeue(session: Session, run: RunRow, holder: str, running: Sequence[str]) -> None:
+    """Decide on a run whose process is gone together with the service, unless another Trainer has decided already."""
+    if run.run_id not in leases.lapsed(session, holder, running):
+        return
+    fate = "was restarted" if run.lease_holder in ("", holder) else "was lost"
     session.execute(
         sa.update(AttemptRow)
         .where(AttemptRow.run_id == run.run_id, AttemptRow.outcome == attempts.RUNNING)
@@ -170,13 +218,19 @@ def _requeue(session: Session, run: RunRow) -> None:
             session,
             run,
             trainer_pb2.LOG_LEVEL_WARNING,
-            f"The Trainer was restarted while this run trained; {_resumption(session, run)}.",
+            f"The Trainer {fate} while this run trained; {_resumption(session, run)}.",
         )
         change_state(session, run, trainer_pb2.RUN_STATE_QUEUED)
 
 
 def _end_attempt(session: Session, run: RunRow, number: int, ending: Ending) -> int:
-    """Record how an attempt ended, and what that means for the run; returns the run's state."""
+    """Record how an attempt ended, and what that means for the run; returns the run's state.
+
+    Raises:
+        LeaseLost: another attempt has begun, or another Trainer has ended this one.
+    """
+    if not attempts.is_current(session, run.run_id, number):
+        raise leases.LeaseLost(run.run_id)
     attempts.end(session, run.run_id, number, ending.outcome)
     checkpoint = newest_checkpoint(session, run.run_id)
     if ending.outcome == "finished" or (checkpoint is not None and checkpoint.final):
@@ -191,12 +245,8 @@ def _end_attempt(session: Session, run: RunRow, number: int, ending: Ending) -> 
         text = f"Training cannot go on for now and is tried again ({ending.detail}); {_resumption(session, run)}."
         log(session, run, trainer_pb2.LOG_LEVEL_WARNING, text)
         change_state(session, run, trainer_pb2.RUN_STATE_STARTING)
-    return run.state
-
-
-def _cancel_if_asked(session: Session, run: RunRow) -> int:
-    if run.cancel_requested:
-        change_state(session, run, trainer_pb2.RUN_STATE_CANCELLED)
+    elif ending.outcome == "interrupted":
+        run.lease_until = None  # this Trainer stops, and another one need not wait until its lease ends
     return run.state
 
 

@@ -15,7 +15,10 @@ class Base(DeclarativeBase):
 
 
 class RunRow(Base):
-    """One run. Protobuf messages are kept as their bytes; `number` orders runs by submission."""
+    """One run. Protobuf messages are kept as their bytes; `number` orders runs by submission.
+
+    `lease_holder` is the Trainer that trains it or did last, until `lease_until`; see `leases`.
+    """
 
     __tablename__ = "runs"
 
@@ -34,6 +37,8 @@ class RunRow(Base):
     create_time: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
     start_time: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
     end_time: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
+    lease_holder: Mapped[str] = mapped_column(sa.String(40), default="")
+    lease_until: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
 
 
 class EventRow(Base):

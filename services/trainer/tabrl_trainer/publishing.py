@@ -79,7 +79,7 @@ class Publisher:
                 await self._publish(candidate)
 
     async def _candidate(self, last_run: str) -> Candidate | None:
-        return await self._record.read(lambda session: _next(session, last_run))
+        return await self._record.read_persistently(lambda session: _next(session, last_run))
 
     async def _publish(self, candidate: Candidate) -> None:
         request = exporter_pb2.CreatePolicyRequest(
@@ -163,6 +163,8 @@ def _next(session: Session, last_run: str) -> Candidate | None:
 
 def _published(session: Session, run: RunRow, candidate: Candidate, policy_id: str) -> None:
     checkpoint = session.get_one(CheckpointRow, candidate.number)
+    if checkpoint.publication != PENDING:
+        return  # another Trainer had it published meanwhile
     checkpoint.publication, checkpoint.policy_id = PUBLISHED, policy_id
     published = trainer_pb2.PolicyPublished(
         env_steps=checkpoint.env_steps,
@@ -176,6 +178,8 @@ def _published(session: Session, run: RunRow, candidate: Candidate, policy_id: s
 
 def _refused(session: Session, run: RunRow, candidate: Candidate, error: TabrlError) -> None:
     checkpoint = session.get_one(CheckpointRow, candidate.number)
+    if checkpoint.publication != PENDING:
+        return
     checkpoint.publication = REFUSED
     checkpoint.refusal_reason, checkpoint.refusal_message = error.reason, error.message
     refused = trainer_pb2.PolicyRefused(

@@ -7,7 +7,7 @@ import contextlib
 import datetime
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar, cast
 
 import grpc
@@ -33,6 +33,9 @@ PENDING, SETTLED, UNREACHABLE = "pending", "settled", "unreachable"
 # CheckpointRow.publication: PENDING, or one of these.
 PUBLISHED, SKIPPED, REFUSED = "published", "skipped", "refused"
 
+OTHERS_EVERY_SECS = 0.5
+"""How often a Trainer looks for what others that share its database did."""
+
 _EVERY_RUN = "*"
 
 
@@ -48,22 +51,41 @@ class Record:
         """Return `work(session)`."""
         return await self._database.read(work)
 
+    async def read_persistently(self, work: Callable[[Session], T]) -> T:
+        """Read as often as it takes while the database is away."""
+        return await _persistently(lambda: self.read(work))
+
     async def write(self, run_id: str, work: Callable[[Session, RunRow], T]) -> T:
-        """Return `work(session, run)` of a committed transaction, then wake those who watch the run."""
-        result = await self._database.write(lambda session: work(session, run_row(session, run_id)))
+        """Return `work(session, run)` of a committed transaction, then wake those who watch the run.
+
+        Transactions on one run come one after the other, whichever process makes them.
+        """
+        result = await self._database.write(lambda session: work(session, run_row(session, run_id, locked=True)))
         self.wake(run_id)
         return result
 
+    async def write_all(self, work: Callable[[Session], None]) -> None:
+        """Commit what tells nobody anything, such as leases, as often as it takes while the database is away."""
+        await _persistently(lambda: self._database.write(work))
+
     async def write_persistently(self, run_id: str, work: Callable[[Session, RunRow], T]) -> T:
-        """Write as often as it takes while the database is locked or the disk is full."""
-        for pause in pauses():
-            try:
-                return await self.write(run_id, work)
-            except Exception as error:
-                if as_tabrl_error(error, "record").code not in PASSING:
-                    raise
-            await asyncio.sleep(pause)
-        raise AssertionError("pauses end")
+        """Write as often as it takes while the database is locked or away, or the disk is full."""
+        return await _persistently(lambda: self.write(run_id, work))
+
+    async def follow_other_processes(self) -> None:
+        """Wake those who watch runs that other processes change, where others can."""
+        seen: dict[str, int] = {}
+        while self._database.is_shared:
+            await asyncio.sleep(OTHERS_EVERY_SECS)
+            if not self._subscriptions:
+                seen = {}
+                continue
+            watched = [run_id for run_id in self._subscriptions if run_id != _EVERY_RUN]
+            revisions = await self.read_persistently(lambda session: _revisions(session, watched))  # noqa: B023
+            for run_id, revision in revisions.items():
+                if seen.get(run_id) != revision:
+                    self.wake(run_id)
+            seen = revisions
 
     async def create(self, work: Callable[[Session], str]) -> str:
         """Return the id of the run that `work` makes in a transaction, and wake those who watch."""
@@ -105,9 +127,32 @@ def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def run_row(session: Session, run_id: str) -> RunRow:
-    """Return a run's row; raises `TabrlError` NOT_FOUND / RUN_NOT_FOUND."""
-    row = session.scalars(sa.select(RunRow).where(RunRow.run_id == run_id)).one_or_none()
+async def _persistently(work: Callable[[], Awaitable[T]]) -> T:
+    for pause in pauses():
+        try:
+            return await work()
+        except Exception as error:
+            if as_tabrl_error(error, "record").code not in PASSING:
+                raise
+        await asyncio.sleep(pause)
+    raise AssertionError("pauses end")
+
+
+def _revisions(session: Session, run_ids: Sequence[str]) -> dict[str, int]:
+    """Return the revisions of some runs, and of all that may still change."""
+    changing = sa.or_(RunRow.state.not_in(ENDED), RunRow.publishing != SETTLED, RunRow.run_id.in_(run_ids))
+    rows = session.execute(sa.select(RunRow.run_id, RunRow.revision).where(changing))
+    return {row[0]: row[1] for row in rows}
+
+
+def run_row(session: Session, run_id: str, *, locked: bool = False) -> RunRow:
+    """Return a run's row, `locked` until the transaction ends.
+
+    Raises:
+        TabrlError: NOT_FOUND / RUN_NOT_FOUND.
+    """
+    wanted = sa.select(RunRow).where(RunRow.run_id == run_id)
+    row = session.scalars(wanted.with_for_update() if locked else wanted).one_or_none()
     if row is None:
         raise TabrlError(
             grpc.StatusCode.NOT_FOUND, "RUN_NOT_FOUND", f"There is no run {run_id!r}.", metadata={"run_id": run_id}

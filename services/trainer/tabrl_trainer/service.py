@@ -9,10 +9,12 @@ import grpc
 import sqlalchemy as sa
 from prometheus_client import Gauge
 from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
+from tabrl_chassis.leadership import while_leading
 from tabrl_chassis.service import Context, Service
 
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.executor import LocalExecutor
+from tabrl_trainer.holder import Holder
 from tabrl_trainer.models import RunRow
 from tabrl_trainer.publishing import Publisher
 from tabrl_trainer.record import Record
@@ -29,13 +31,19 @@ def trainer_service(worker: Sequence[str] = _WORKER) -> Service[TrainerConfig]:
     @contextlib.asynccontextmanager
     async def serve(server: grpc.aio.Server, context: Context[TrainerConfig]) -> AsyncIterator[None]:
         record = Record(context.database)
-        executor = LocalExecutor(context, record, worker)
+        holder = Holder(context.config.data / "trainer")
+        executor = LocalExecutor(context, record, holder.name, worker)
         publisher = Publisher(context, record)
         trainer_pb2_grpc.add_TrainerServiceServicer_to_server(TrainerServicer(context, record, executor), server)
         context.background(executor.run(), "executor")
-        context.background(publisher.run(), "publisher")
+        context.background(executor.keep_leases(), "leases")
+        context.background(while_leading(context.database, "publisher", publisher.run), "publisher")
+        context.background(record.follow_other_processes(), "other processes")
         context.background(_count_runs(record), "run counter")
-        yield
+        try:
+            yield
+        finally:
+            holder.close()
 
     return Service(
         "trainer",
@@ -53,7 +61,7 @@ async def _count_runs(record: Record) -> None:
     with record.subscribed_to_all() as changed:
         while True:
             changed.clear()
-            rows = await record.read(lambda session: session.execute(by_state).all())
+            rows = await record.read_persistently(lambda session: session.execute(by_state).all())
             counts = {row[0]: row[1] for row in rows}
             for state in trainer_pb2.RunState.values()[1:]:
                 name = trainer_pb2.RunState.Name(state).removeprefix("RUN_STATE_")

@@ -16,7 +16,7 @@ from tabrl_chassis.logs import get_logger
 from tabrl_chassis.processes import start_python, stop
 from tabrl_simulation.backends import has_gpu
 
-from tabrl_trainer import attempts
+from tabrl_trainer import attempts, leases
 from tabrl_trainer.models import CheckpointRow, RunRow
 from tabrl_trainer.protocol import EXIT_TRY_AGAIN, Job, MalformedLine, parse_event
 from tabrl_trainer.record import PENDING, UNREACHABLE, Record, append, change_state, newest_checkpoint
@@ -138,7 +138,7 @@ class WorkerProcess:
                 await self.record.write(self.run_id, lambda session, run: self._checkpoint(session, run, event))
                 CHECKPOINTS.labels(environment_id).inc()
             case "log":
-                await self.record.write(self.run_id, lambda session, run: append(session, run, event))
+                await self.record.write(self.run_id, lambda session, run: self._log(session, run, event))
 
     async def _state(self, changed: trainer_pb2.StateChanged) -> None:
         if changed.state == trainer_pb2.RUN_STATE_RUNNING:
@@ -149,12 +149,12 @@ class WorkerProcess:
             self._last = Ending("failed", changed.error.message, changed.error)
 
     def _learns(self, session: Session, run: RunRow) -> None:
-        if self._may_write(session, run) and run.state == trainer_pb2.RUN_STATE_STARTING:
+        self._require_current(session, run)
+        if run.state == trainer_pb2.RUN_STATE_STARTING:
             change_state(session, run, trainer_pb2.RUN_STATE_RUNNING)
 
     def _metrics(self, session: Session, run: RunRow, event: trainer_pb2.RunEvent) -> None:
-        if not self._may_write(session, run):
-            return
+        self._require_current(session, run)
         metrics = event.metrics
         if self._startup_secs is None:
             # Throughput is measured from the first metrics on: before them lie loading and compiling.
@@ -171,10 +171,15 @@ class WorkerProcess:
         run.metrics = metrics.SerializeToString()
         append(session, run, event)
 
+    def _log(self, session: Session, run: RunRow, event: trainer_pb2.RunEvent) -> None:
+        self._require_current(session, run)
+        append(session, run, event)
+
     def _checkpoint(self, session: Session, run: RunRow, event: trainer_pb2.RunEvent) -> None:
         """Put a checkpoint on record, unless the record is further already."""
         checkpoint = event.checkpoint
-        if not self._may_write(session, run) or not _is_further(checkpoint, newest_checkpoint(session, self.run_id)):
+        self._require_current(session, run)
+        if not _is_further(checkpoint, newest_checkpoint(session, self.run_id)):
             return
         attempts.overcome_crashes(session, self.run_id)
         session.add(
@@ -194,8 +199,10 @@ class WorkerProcess:
             run.publishing = PENDING
         append(session, run, event)
 
-    def _may_write(self, session: Session, run: RunRow) -> bool:
-        return attempts.is_current(session, run.run_id, self.attempt)
+    def _require_current(self, session: Session, run: RunRow) -> None:
+        """Refuse what a worker says whose run another Trainer, or a later attempt, has taken over."""
+        if not attempts.is_current(session, run.run_id, self.attempt):
+            raise leases.LeaseLost(run.run_id)
 
     def _crash(self, status: int) -> str:
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"

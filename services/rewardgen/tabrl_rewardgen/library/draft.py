@@ -20,12 +20,16 @@ class Term:
 
 @dataclass
 class Draft:
-    """Terms in order, the quantities they share (`name = expression`), each written once, and what was left out."""
+    """Terms in order, and the quantities they share (`name = expression`), each of which is written once.
+
+    `left_out` is what of a wish they do not bring about, and `remarks` what else there is to say of them.
+    """
 
     summary: str = ""
     quantities: dict[str, str] = field(default_factory=dict)
     terms: list[Term] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     def let(self, **quantities: str) -> Draft:
         """Define shared quantities."""
@@ -41,6 +45,11 @@ class Draft:
     def leave_out(self, wish: str) -> Draft:
         """Say what of the wish these terms do not bring about."""
         self.left_out.append(wish)
+        return self
+
+    def remark(self, text: str) -> Draft:
+        """Say something of these terms that a person should know."""
+        self.remarks.append(text)
         return self
 
     def source(self) -> str:

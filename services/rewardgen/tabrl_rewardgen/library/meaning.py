@@ -69,8 +69,8 @@ class Thesaurus:
         return meant.pop() if len(meant) == 1 else frozenset()
 
     def knows(self, word: str) -> bool:
-        """Whether a lower-case word means anything, be it something that no reward brings about."""
-        return bool(self.concepts(word)) or word in self.others or stem(word) in self.beyond
+        """Whether a lower-case word means anything to the library, be it something that no reward brings about."""
+        return bool(self.concepts(word)) or stem(word) in self.beyond
 
     def wish_beyond(self, words: Iterable[str]) -> str:
         """Return the group of wishes beyond the library that a word asks for, or nothing."""

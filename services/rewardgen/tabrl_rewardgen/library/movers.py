@@ -51,9 +51,11 @@ def point_mass(wish: Wish) -> tuple[Draft, set[str]]:
     )
     if wish.has("spin", "sway"):
         return _roaming(draft, wish), {"spin", "sway", "left", "right", "fast"}
-    if wish.distance_m is not None and wish.distance_m > _ARENA_M:
-        draft.leave_out(f"{wish.distance_m:g} m: the walls are nearer, so it goes {_ARENA_M:g} m from the centre")
     x, y, where = _place_in_arena(wish)
+    if wish.distance_m is not None and not (x or y):
+        draft.leave_out(f"{wish.distance_m:g} m: neither left nor right, up nor down is said")
+    elif wish.distance_m is not None and wish.distance_m > _ARENA_M:
+        draft.leave_out(f"{wish.distance_m:g} m: the walls are nearer, so it goes {_ARENA_M:g} m each way")
     draft.let(distance=f"jnp.hypot(x - {x:g}, y - {y:g})").add(
         Term("approach", "near(distance, 0.0, 0.3)", f"It is close to {where}: 0.1 at 30 cm, 1 there."),
         Term("arrive", "near(distance, 0.0, 0.06)", f"It is at {where}: 0.1 at 6 cm, 1 there."),
@@ -72,7 +74,7 @@ def _place_in_arena(wish: Wish) -> tuple[float, float, str]:
         side = 1.0
     if "corner" in wish.text and not above:
         above = 1.0
-    if not side and not above:
+    if not reach or not (side or above):
         return 0.0, 0.0, "the centre"
     return (
         reach * side,

@@ -9,6 +9,7 @@ __all__ = ["acrobot", "cartpole", "pendulum"]
 
 _TRACK_M = 1.6
 _SWAY_M = 0.5
+_WIDEST_SWAY_M = 1.2
 
 
 def cartpole(wish: Wish) -> tuple[Draft, set[str]]:
@@ -23,8 +24,7 @@ def cartpole(wish: Wish) -> tuple[Draft, set[str]]:
         cart_speed='state.joint_velocity("slider")',
     )
     target, where = _cart_target(wish)
-    if wish.side and (wish.distance_m or 0.0) > _TRACK_M:
-        draft.leave_out(f"{wish.distance_m:g} m: the track ends before, so the cart is kept {where}")
+    _say_what_of_the_distance_is_left_out(draft, wish, where)
     if wish.has("hang") and not wish.has("upright", "swing_up"):
         draft.add(
             Term("down", "0.5 * (1.0 - up)", "The pole points down: 1 straight down, 0 straight up."),
@@ -47,7 +47,7 @@ def cartpole(wish: Wish) -> tuple[Draft, set[str]]:
     covered = {"upright", "stand", "swing_up", "straight", "up", "goto", "left", "right"}
     if wish.has("sway"):
         speed = 0.8 if wish.has("gentle", "slow", "easy") else 1.5 if wish.has("fast") else 1.0
-        size = min(wish.distance_m or _SWAY_M, 1.2)
+        size = min(wish.distance_m or _SWAY_M, _WIDEST_SWAY_M)
         around = f" of a place {where}" if target else " of the middle"
         draft.let(
             aside=f"(x - {target:g}) / {size:g}" if target else f"x / {size:g}",
@@ -82,6 +82,18 @@ def cartpole(wish: Wish) -> tuple[Draft, set[str]]:
     verb = "Swing the pole up and hold it" if wish.has("swing_up") else "Balance the pole upright"
     draft.summary = f"{verb}, the cart {where}."
     return _gently(draft, wish), covered | {"still"}
+
+
+def _say_what_of_the_distance_is_left_out(draft: Draft, wish: Wish, where: str) -> None:
+    if wish.distance_m is None:
+        return
+    if wish.has("sway"):
+        if wish.distance_m > _WIDEST_SWAY_M:
+            draft.leave_out(f"{wish.distance_m:g} m: the track is short, so the cart sways by {_WIDEST_SWAY_M:g} m")
+    elif not wish.side:
+        draft.leave_out(f"{wish.distance_m:g} m: neither left nor right is said")
+    elif wish.distance_m > _TRACK_M:
+        draft.leave_out(f"{wish.distance_m:g} m: the track ends before, so the cart is kept {where}")
 
 
 def _cart_target(wish: Wish) -> tuple[float, str]:

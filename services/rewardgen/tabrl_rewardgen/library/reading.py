@@ -37,8 +37,8 @@ _HARMLESS = re.compile(
     r"\b(?:mov|budg|stir|fall|drop|tip|toppl|stumbl|tumbl|slip|collaps|lean|wobbl|shak|trembl|too\b|so\b|leaving\b)"
 )
 _ONE_LIMB = re.compile(r"\bon (?:only |just )?(?:one|(?:the|your|its) (?:left|right)) (?:leg|foot|paw|arm|hand)\b")
-_WORDS = re.compile(r"[^\W\d_][^\W\d_']{2,}")
-"""Words of any script that are long enough to mean something."""
+_WORDS = re.compile(r"[^\s\d,;.!?:()\"/_-]+")
+_SHORTEST_WORD = 3
 _SEQUENCE = re.compile(r"\b(?:then|afterwards|after|before)\b")
 
 
@@ -48,7 +48,7 @@ class Wish:
 
     `distance_m` and `speed_mps` are None when the prompt gives no number. `left_out` holds phrases that no concept
     covers, `beyond` the kind of the first wish that the library cannot fulfil for any robot, or nothing, `unwanted`
-    the concepts of what shall not be, and `unknown` the words that mean nothing to the library; `is_foreign` says that
+    the concepts of what shall not be, and `unknown` the words that mean nothing to the library; `knows_none` says that
     these are all its words.
     """
 
@@ -60,7 +60,7 @@ class Wish:
     beyond: str = ""
     unwanted: frozenset[str] = frozenset()
     unknown: tuple[str, ...] = ()
-    is_foreign: bool = False
+    knows_none: bool = False
 
     def has(self, *concepts: str) -> bool:
         """Whether any of these concepts is in the prompt."""
@@ -107,7 +107,7 @@ def read(prompt: str) -> Wish:
         concepts.add("backward")
     if speed_mps == 0:
         concepts = concepts - {"walk", "run", "forward", "backward"} | {"still"}
-    unknown = _unknown_words(_without_patterns(by_phrase))
+    unknown = [word for word in _unknown_words(_without_patterns(by_phrase)) if word not in _NUMBER_WORDS]
     left_out = [*unwanted, *_out_of_order(text), *styles, *_one_limb(text), *refused, *_unknown(unread)]
     return Wish(
         text=text,
@@ -118,7 +118,7 @@ def read(prompt: str) -> Wish:
         beyond=beyond,
         unwanted=frozenset(concept for wish in unwanted for concept in _concepts_of(wish)),
         unknown=tuple(dict.fromkeys(unknown)),
-        is_foreign=bool(unknown) and len(unknown) == len(_WORDS.findall(text)),
+        knows_none=bool(unknown) and len(unknown) == len(_words(text)),
     )
 
 
@@ -181,6 +181,8 @@ def _settled(found: set[str], text: str) -> frozenset[str]:
         found -= {"left", "right"}
     if re.search(r"\bback[- ]and[- ]forth\b", text):
         found.discard("backward")
+    if found & {"fast", "slow"}:
+        found.discard("easy")
     if re.search(r"\bback[- ]?flips?\b", text):
         found.add("backward")
     if "swing_up" in found and not re.search(r"\bsway|side[- ]to[- ]side", text):
@@ -230,8 +232,10 @@ def _unknown(text: str) -> list[str]:
 
 
 def _unknown_words(text: str) -> list[str]:
-    return [
-        word
-        for word in _WORDS.findall(text)
-        if word not in FILLERS and word not in _NUMBER_WORDS and not thesaurus().knows(word)
-    ]
+    return [word for word in _words(text) if word not in FILLERS and not thesaurus().knows(word)]
+
+
+def _words(text: str) -> list[str]:
+    """Return the words that are long enough to mean something; of another script than Latin's, all of them."""
+    words = (found.strip("'") for found in _WORDS.findall(text))
+    return [word for word in words if len(word) >= _SHORTEST_WORD or not word.isascii()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from tabrl_rewardgen.library.draft import Draft, Term
@@ -46,8 +47,10 @@ def legged(
     )
 
 
-_FASTEST_SHARE = 1.5
-"""How much faster than it runs a robot may be asked to move before a remark is made."""
+_REMARK_ABOVE_TIMES_RUN = 1.5
+"""How many times as fast as it runs a robot may be asked to move before a remark is made."""
+
+_HIGH = re.compile(r"\b(?:high|higher|highest)\b")
 
 _ALWAYS = frozenset({"upright", "stand", "straight", "up", "slow", "easy", "fast", "forward", "backward"})
 
@@ -62,6 +65,8 @@ def runner(body: Runner, wish: Wish) -> tuple[Draft, frozenset[str]]:
         forward_speed="velocity[0]",
         rising="velocity[2]",
     )
+    if wish.speed_mps is not None and wish.speed_mps > _REMARK_ABOVE_TIMES_RUN * body.run:
+        draft.remark(f"{wish.speed_mps:.3g} m/s may be beyond the {body.title}, which runs at {body.run:g} m/s")
     for is_wanted, drafted, covered in _BEHAVIOURS:
         if is_wanted(body, wish):
             return drafted(draft, body, wish), covered
@@ -93,7 +98,7 @@ def _standing(draft: Draft, body: Runner, wish: Wish) -> Draft:
 
 def _travelling(draft: Draft, body: Runner, wish: Wish) -> Draft:
     running = wish.has("run") or (wish.has("fast") and not wish.has("slow", "easy"))
-    goal = _pace(draft, body, wish, running=running)
+    goal = _pace(body, wish, running=running)
     _postured(draft, body, wish, 0.6)
     draft.let(
         ahead="forward_speed" if wish.heading > 0 else "-forward_speed",
@@ -113,16 +118,15 @@ def _travelling(draft: Draft, body: Runner, wish: Wish) -> Draft:
     return _gently(draft, wish)
 
 
-def _pace(draft: Draft, body: Runner, wish: Wish, *, running: bool) -> float:
-    """Return how fast to move, in m/s; what no robot of its kind is known to reach is said to be left out."""
+def _pace(body: Runner, wish: Wish, *, running: bool) -> float:
+    """Return how fast to move, in m/s."""
     if wish.speed_mps is not None:
-        if wish.speed_mps > _FASTEST_SHARE * body.run:
-            draft.leave_out(f"{wish.speed_mps:.3g} m/s may be beyond the {body.title}, which runs at {body.run:g} m/s")
         return max(wish.speed_mps, 0.1)
-    if running:
-        unhurried = wish.has("slow", "easy") and not wish.has("walk")
-        return body.walk if unhurried else 0.5 * body.run if wish.heading < 0 else body.run
-    return 0.5 * body.walk if wish.has("slow") else body.walk
+    if not running:
+        return 0.5 * body.walk if wish.has("slow") else body.walk
+    if wish.has("slow", "easy"):
+        return body.walk
+    return 0.5 * body.run if wish.heading < 0 else body.run
 
 
 def _way(wish: Wish) -> str:
@@ -137,7 +141,7 @@ def _crouching(draft: Draft, body: Runner, wish: Wish) -> Draft:
         Term("low", "crouched", f"It is low and upright: {low:g} m instead of {body.standing:g} m.", 1.5),
     )
     if moving:
-        speed = wish.speed_mps or 0.5 * body.walk
+        speed = wish.speed_mps or (0.25 if wish.has("slow") else 0.5) * body.walk
         ahead = f"{wish.heading:g} * forward_speed"
         wanted = f'tolerance({ahead}, {0.8 * speed:g}, {1.2 * speed:g}, {speed:g}, "linear")'
         draft.add(
@@ -156,7 +160,7 @@ def _crouching(draft: Draft, body: Runner, wish: Wish) -> Draft:
 def _hopping(draft: Draft, body: Runner, wish: Wish) -> Draft:
     _postured(draft, body, wish, 0.5)
     in_place = wish.has("still") and not wish.has("forward", "backward")
-    goal = wish.speed_mps or body.walk
+    goal = wish.speed_mps or (0.5 if wish.has("slow") else 1.0) * body.walk
     draft.let(standing=standing_quantity(body))
     if in_place:
         draft.add(Term("place", f"standing * {level_speed(body)}", "It stays on the spot.", 0.5))
@@ -169,7 +173,7 @@ def _hopping(draft: Draft, body: Runner, wish: Wish) -> Draft:
                 1.5,
             )
         )
-    if wish.has("up"):
+    if _HIGH.search(wish.text):
         draft.leave_out("how high: it is asked to go up and down at 1 m/s or faster, however high that is")
     draft.add(
         Term("bounce", "standing * at_least(jnp.abs(rising), 1.0, 1.0)", "Its body goes up and down: 1 from 1 m/s on.")

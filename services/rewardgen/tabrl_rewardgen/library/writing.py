@@ -56,7 +56,7 @@ class LibraryReward:
     """Reward source by the library, with the weight and purpose of each term, and what it makes of the prompt.
 
     `draft` is what it was made of.
-    `understood` are the concepts of the prompt that it rewards.
+    `understood` are the concepts of the prompt that it rewards, `remarks` what else a person should know.
     """
 
     source: str
@@ -68,6 +68,7 @@ class LibraryReward:
     name: str = ""
     expected_behaviour: str = ""
     understood: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def write(prompt: str, robot: Robot) -> LibraryReward:
@@ -82,13 +83,16 @@ def write(prompt: str, robot: Robot) -> LibraryReward:
     wish = _by_kin(read(prompt), family)
     asked = _asked(wish, family)
     titles = tuple(TITLES[each] for each in family.behaviours)
-    unknown = BehaviourUnknown(_nearest(prompt, wish, family), titles, family.title, _not_understood(wish))
+
+    def refusal() -> BehaviourUnknown:
+        return BehaviourUnknown(_nearest(prompt, wish, family), titles, family.title, _not_understood(wish))
+
     if not asked & (set(family.behaviours) | _TRAVEL):
-        raise unknown
+        raise refusal()
     draft, drafted = family.draft(wish)
     covered = drafted | {"gentle"}  # every draft costs more control where a wish is gentle
     if not asked & covered:
-        raise unknown
+        raise refusal()
     return LibraryReward(
         source=draft.source(),
         weights={term.name: term.weight for term in draft.terms},
@@ -98,6 +102,7 @@ def write(prompt: str, robot: Robot) -> LibraryReward:
         draft=draft,
         expected_behaviour=draft.summary,
         understood=tuple(sorted(wish.concepts & covered)),
+        remarks=tuple(draft.remarks),
     )
 
 
@@ -105,7 +110,8 @@ def _not_understood(wish: Wish) -> str:
     """Return a sentence on the words that mean nothing to the library; none where it knows them all."""
     if not wish.unknown:
         return ""
-    english = " It reads English alone." if wish.is_foreign else ""
+    foreign = wish.knows_none and (len(wish.unknown) > 1 or not wish.unknown[0].isascii())
+    english = " It reads English alone." if foreign else ""
     return f"It does not know: {', '.join(wish.unknown[:_MOST_UNKNOWN])}.{english}"
 
 

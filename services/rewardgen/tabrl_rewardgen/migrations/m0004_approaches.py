@@ -8,13 +8,18 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Make the table, with the approaches numbered in the order in which they were done."""
+    """Make the table, with the approaches numbered in the order in which they were done.
+
+    Which of them came out the same, or failed, was not kept: a call of before that is repeated writes those again.
+    """
     op.create_table(
         "approaches",
         sa.Column("set_id", sa.String(40), primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("reward_id", sa.String(40), nullable=False),
         sa.Column("same_as", sa.Integer, nullable=False),
+        sa.Column("digest", sa.String(64)),
+        sa.UniqueConstraint("set_id", "digest", name="uq_approaches_digest"),
     )
     op.execute(
         "INSERT INTO approaches (set_id, number, reward_id, same_as) "

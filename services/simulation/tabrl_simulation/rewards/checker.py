@@ -11,7 +11,6 @@ import io
 import re
 import tokenize
 import unicodedata
-import warnings
 from dataclasses import dataclass
 
 from tabrl_simulation.rewards.diagnostics import Diagnostic, RewardRejected
@@ -21,10 +20,6 @@ from tabrl_simulation.rewards.robot import Robot
 from tabrl_simulation.rewards.syntax import place
 
 __all__ = ["LONGEST_SOURCE", "CheckedSource", "check"]
-
-_FILE = "<reward>"
-# What Python finds odd in a reward, such as an escape that is none, is nothing for the log of who checks it.
-warnings.filterwarnings("ignore", module=re.escape(_FILE))
 
 LONGEST_SOURCE = 32_768
 """Bytes of source at most."""
@@ -130,7 +125,7 @@ def _too_deep(line: int, column: int) -> Diagnostic:
 
 def _parsed(source: str) -> ast.Module:
     try:
-        return ast.parse(source, _FILE, feature_version=(3, 11))
+        return ast.parse(source, "<reward>", feature_version=(3, 11))
     except SyntaxError as e:
         line, column = e.lineno or 1, max(e.offset or 1, 1)
         remedy = "correct the syntax; the language is a part of Python"

@@ -18,7 +18,7 @@ def assert_in_order(text: str, parts: list[str]) -> None:
     position = 0
     for part in parts:
         assert part in text[position:], f"{part!r} is missing or too early in:\n{text}"
-        position = text.index(part, position)
+        position = text.index(part, position) + len(part)
 
 
 def test_each_approach_says_what_to_expect_and_what_became_of_it(server: tuple[Server, str]) -> None:
@@ -34,6 +34,20 @@ def test_each_approach_says_what_to_expect_and_what_became_of_it(server: tuple[S
         "approach 3 came to nothing: It took too long.",
     ]
     assert_in_order(result.output, parts)
+
+
+def test_approaches_go_on_after_a_broken_connection(
+    server: tuple[Server, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tabrl_cli.connection.RESTART_PAUSES_SECS", (0.01,) * 4)
+    servicer, url = server
+    servicer.break_approaches = 2
+    result = tabrl(url, *APPROACHES)
+    assert result.exit_code == 0, result.output
+    assert result.output.count("approach 1: Smooth") == 1
+    assert "approach 2 came out as approach 1" in result.output
+    assert len(servicer.approaches_asked) == 3
+    assert len(set(servicer.approaches_asked)) == 1
 
 
 def test_approaches_as_json(server: tuple[Server, str]) -> None:
@@ -63,7 +77,8 @@ def test_an_improvement_tells_each_round_and_the_best(server: tuple[Server, str]
 
 def test_an_improvement_may_take_as_long_as_its_budget_says(server: tuple[Server, str]) -> None:
     servicer, url = server
-    tabrl(url, *IMPROVE)
+    assert tabrl(url, *IMPROVE).exit_code == 0
+    assert len(servicer.improvements) == 1
     # gRPC's word for no deadline is None, or many years
     left = servicer.improvement_secs_left
     assert left is None or left > 365 * 86_400
@@ -88,7 +103,7 @@ def test_a_refused_source_names_the_place(server: tuple[Server, str], tmp_path: 
     (tmp_path / "reward.py").write_text("import os\n")
     result = tabrl(server[1], "compile", str(tmp_path / "reward.py"), "--env", "CartpoleBalance")
     assert result.exit_code == 2
-    assert "source:1:0 forbidden-import" in result.stderr
+    assert "source:1:1 import-forbidden" in result.stderr
 
 
 def test_rewards_are_listed_saved_and_forgotten(server: tuple[Server, str]) -> None:
@@ -108,7 +123,8 @@ def test_rewards_are_listed_saved_and_forgotten(server: tuple[Server, str]) -> N
         (("try", "sway"), 2, "Name the environment with --env"),
         (("try", "sway", "--reward", "reward-1"), 2, "Give a prompt, for which a reward is written, or --reward"),
         (("try", "--reward", "reward-1", "--env", "WalkerWalk"), 2, "reward-1 is for CartpoleBalance"),
-        (("try", "--reward", "reward-9"), 3, "There is no reward 'reward-9'"),
+        (("try", "--reward", "reward-9"), 3, "`tabrl rewards` lists the rewards"),
+        (("try", "--reward", "reward-1", "--model", "library"), 2, "--model says who writes a reward"),
         (("compile", "absent.py", "--env", "CartpoleBalance"), 2, "absent.py cannot be read: No such file"),
     ],
 )

@@ -9,24 +9,27 @@ from pathlib import Path
 from rich.markup import escape
 from tabrl.rewardgen.v1 import rewardgen_pb2
 
-from tabrl_cli.connection import Connection, UsageError
+from tabrl_cli.connection import COMPILE_SECS, Connection, UsageError
 from tabrl_cli.console import Output
 from tabrl_cli.reward import generate_reward, origin, show_reward, show_trial
 
-__all__ = ["compile_source", "list_rewards", "save", "title", "to_train_for"]
+__all__ = ["compile_source", "list_rewards", "reward_for_training", "save", "title"]
 
 
-def to_train_for(
+def reward_for_training(
     connection: Connection, output: Output, *, prompt: str | None, environment_id: str, reward_id: str, model: str
 ) -> rewardgen_pb2.Reward | None:
     """The reward that was named, or is written for a prompt; None for the environment's own task. Raises CallError."""
     if reward_id:
+        if model:
+            raise UsageError("--model says who writes a reward; one that is there, as --reward names, is written.")
         if prompt is not None:
             raise UsageError("Give a prompt, for which a reward is written, or --reward with one that is there.")
         request = rewardgen_pb2.GetRewardRequest(reward_id=reward_id)
         reward = connection.call(connection.rewards.GetReward, request).reward
         if environment_id and environment_id != reward.environment_id:
             raise UsageError(f"{reward_id} is for {reward.environment_id}; leave --env out, or name that.")
+        output.event("reward", reward=reward)
         return reward
     if not environment_id:
         raise UsageError("Name the environment with --env; `tabrl envs` lists them.")
@@ -45,7 +48,7 @@ def compile_source(connection: Connection, output: Output, *, path: str, environ
     request = rewardgen_pb2.CompileRewardRequest(
         environment_id=environment_id, source=_read(path), prompt=prompt, request_id=str(uuid.uuid4())
     )
-    reward = connection.call(connection.rewards.CompileReward, request, timeout=120.0).reward
+    reward = connection.call(connection.rewards.CompileReward, request, timeout=COMPILE_SECS).reward
     if output.as_json:
         output.document(reward)
         return
@@ -74,7 +77,7 @@ def list_rewards(connection: Connection, output: Output, *, environment_id: str,
             )
             for reward in answer.rewards
         ),
-        empty="You saved no reward yet: tabrl save REWARD NAME does." if saved else "No rewards yet.",
+        empty="You saved no reward yet; `tabrl save REWARD NAME` saves one." if saved else "No rewards yet.",
     )
 
 
@@ -93,9 +96,9 @@ def save(connection: Connection, output: Output, *, reward_id: str, name: str) -
 
 
 def _read(path: str) -> str:
-    if path == "-":
-        return sys.stdin.read()
     try:
+        if path == "-":
+            return sys.stdin.buffer.read().decode()
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"

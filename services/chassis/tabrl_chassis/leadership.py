@@ -1,0 +1,66 @@
+"""Work that one of the processes that share a database does for all: another takes it up when that one is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import zlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from tabrl_chassis.database import Database
+from tabrl_chassis.logs import get_logger
+
+__all__ = ["while_leading"]
+
+LOOK_EVERY_SECS = 2.0
+
+_log = get_logger("tabrl_chassis.leadership")
+
+
+async def while_leading(database: Database, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do work for as long as this process leads in it, again each time that it does.
+
+    Only the leader holds PostgreSQL's advisory lock of that name, on a connection of its own: it is free as soon as the
+    leader, its connection or the database is gone. For a moment two may lead, so the work must bear that. Where no
+    other process can share the database, this one leads.
+    """
+    if not database.is_shared:
+        await work()
+        return
+    while True:
+        try:
+            await _lead(database, name, work)
+        except sa.exc.DBAPIError as error:
+            _log.warning("leadership lost", work=name, cause=str(error.orig))
+        await asyncio.sleep(LOOK_EVERY_SECS)
+
+
+async def _lead(database: Database, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do the work while the lock is held; return when another process holds it."""
+    connection = await asyncio.to_thread(database.engine.connect)
+    doing: asyncio.Future[None] | None = None
+    try:
+        lock = sa.select(sa.func.pg_try_advisory_lock(zlib.crc32(name.encode())))
+        if not await asyncio.to_thread(_scalar, connection, lock):
+            return
+        doing = asyncio.ensure_future(work())
+        while not doing.done():
+            await asyncio.wait([doing], timeout=LOOK_EVERY_SECS)
+            await asyncio.to_thread(_scalar, connection, sa.select(1))
+        await doing
+    finally:
+        if doing is not None:
+            doing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await doing
+        # The lock is the connection's: it must not go back to the pool with it.
+        await asyncio.to_thread(connection.invalidate)
+
+
+def _scalar(connection: sa.Connection, query: sa.Select[Any]) -> Any:
+    value = connection.scalar(query)
+    connection.commit()
+    return value

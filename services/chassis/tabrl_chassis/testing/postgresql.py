@@ -1,0 +1,114 @@
+"""A PostgreSQL of the tests' own: a server in a temporary folder, with an empty database for each test.
+
+It needs PostgreSQL's programs (Debian: `apt-get install postgresql`), and listens on a socket in its folder alone.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+__all__ = ["Server", "server"]
+
+_DEBIAN = Path("/usr/lib/postgresql")
+_SUPERUSER = "tabrl"
+_START_TIMEOUT_SECS = 60
+
+
+class Server:
+    """A server that runs."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the folder that its socket and its data are in."""
+        self._folder = folder
+
+    def url(self, database: str = "postgres") -> str:
+        """Return the SQLAlchemy URL of a database."""
+        return f"postgresql://{_SUPERUSER}@/{database}?host={quote(str(self._folder), safe='')}"
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """Give the URL of an empty database that is gone afterwards."""
+        name = f"test_{uuid.uuid4().hex}"
+        self._execute(f"CREATE DATABASE {name}")
+        try:
+            yield self.url(name)
+        finally:
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def pause(self) -> None:
+        """Stop the server as a machine does that loses power; `start` brings it back."""
+        self._control("stop", "--mode=immediate")
+
+    def start(self) -> None:
+        """Start the server."""
+        options = f"-k {self._folder} -c listen_addresses= -c fsync=off -c max_connections=200"
+        self._control("start", f"--options={options}", f"--log={self._folder / 'log'}")
+
+    def _control(self, action: str, *options: str) -> None:
+        data = str(self._folder / "data")
+        _run("pg_ctl", [action, f"--pgdata={data}", "--wait", f"--timeout={_START_TIMEOUT_SECS}", "--silent", *options])
+
+    def _execute(self, statement: str) -> None:
+        import psycopg
+
+        with psycopg.connect(host=str(self._folder), user=_SUPERUSER, dbname="postgres", autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    """Run a server.
+
+    Raises:
+        FileNotFoundError: PostgreSQL's programs are not there.
+    """
+    _program("initdb")
+    folder = Path(tempfile.mkdtemp(prefix="tabrl-postgresql-"))
+    try:
+        if account := _account():
+            shutil.chown(folder, account)
+        options = [f"--username={_SUPERUSER}", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+        _run("initdb", [f"--pgdata={folder / 'data'}", *options])
+        running = Server(folder)
+        running.start()
+        try:
+            yield running
+        finally:
+            running.pause()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _program(name: str) -> str:
+    newest = sorted(_DEBIAN.glob(f"*/bin/{name}"), key=lambda path: float(path.parts[-3]))
+    found = str(newest[-1]) if newest else shutil.which(name)
+    if found is None:
+        raise FileNotFoundError(f"PostgreSQL's {name} is not there; install PostgreSQL (Debian: postgresql)")
+    return found
+
+
+def _account() -> str:
+    """Return the account that the server runs as: it refuses to be root."""
+    if os.getuid() != 0:
+        return ""
+    return pwd.getpwnam("postgres").pw_name
+
+
+def _run(program: str, arguments: Sequence[str]) -> None:
+    account = _account()
+    ahead = ["runuser", "-u", account, "--"] if account else []
+    # Its words go to a file: the server that pg_ctl leaves behind would hold a pipe open.
+    with tempfile.TemporaryFile() as words:
+        done = subprocess.run([*ahead, _program(program), *arguments], stdout=words, stderr=words, cwd="/", check=False)
+        words.seek(0)
+        if done.returncode:
+            raise RuntimeError(f"{program} failed: {words.read().decode(errors='replace')}")

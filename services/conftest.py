@@ -1,7 +1,15 @@
 """What the tests of all services may ask for."""
 
 import pytest
+import structlog
 from tabrl_chassis.testing import postgresql
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_tracebacks():
+    """Log tracebacks as services do: those with the values of variables take seconds to draw."""
+    renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, renderer])
 
 
 @pytest.fixture(scope="session")

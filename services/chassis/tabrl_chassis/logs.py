@@ -22,7 +22,9 @@ def configure_logs(service: str, *, log_format: str = "console", log_level: str 
     ]
     renderer: Any
     if log_format == "json":
-        shared.append(structlog.processors.dict_tracebacks)
+        # Without the values of variables: keys and passwords are among them.
+        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        shared.append(structlog.processors.ExceptionRenderer(tracebacks))
         renderer = structlog.processors.JSONRenderer()
     else:
         renderer = structlog.dev.ConsoleRenderer(

@@ -76,6 +76,8 @@ class CallError(Exception):
     @property
     def exit_status(self) -> int:
         """Status to end the program with."""
+        if self.reason == "REQUEST_TOO_LARGE":
+            return EXIT_BAD_INPUT
         return _EXIT_BY_CODE.get(self.code, EXIT_FAILED)
 
     @property

@@ -19,6 +19,7 @@ _LARGEST_WEIGHT = 1000.0
 _LONGEST_SHOWN = 60
 _MOST_REMARKS = 8
 _SOURCE_KEY = re.compile(r"""(["'])source\1\s*:\s*[rR]?(?P<quote>\"{3}|'{3}|["'])""")
+_COMMANDS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _THOUGHT_START = re.compile(r"<think(?:ing)?>")
 _THOUGHT_END = re.compile(r"</think(?:ing)?>")
 
@@ -65,14 +66,14 @@ def parse_answer(text: str) -> Answer:
     fixed = repaired(source)
     return Answer(
         source=fixed.source,
-        explanation=_text(fields.get("explanation")),
+        explanation=_said(fields, "explanation", remarks),
         weights=weights,
         term_explanations=explanations,
         left_out=_list(fields.get("left_out"), remarks),
         lines_above=fixed.lines_above,
-        name=_text(fields.get("name"))[:_LONGEST_NAME],
-        expected_behaviour=_text(fields.get("expected_behaviour")),
-        check=_text(fields.get("check")),
+        name=_said(fields, "name", remarks)[:_LONGEST_NAME],
+        expected_behaviour=_said(fields, "expected_behaviour", remarks),
+        check=_said(fields, "check", remarks),
         remarks=tuple(remarks[:_MOST_REMARKS]),
     )
 
@@ -95,6 +96,8 @@ def _terms(terms: object) -> tuple[dict[str, float], dict[str, str], list[Diagno
             remarks.append(_not_taken('one of its "terms" has no name'))
             continue
         name, weight = term["name"], term.get("weight", 1.0)
+        if name in explanations:
+            remarks.append(_not_taken(f"it has the term {_shown(name)} twice, and the last one counts"))
         # Of what is not a number or not finite, the comparison is false.
         if isinstance(weight, int | float) and not isinstance(weight, bool) and abs(weight) <= _LARGEST_WEIGHT:
             weights[name] = float(weight)
@@ -123,8 +126,18 @@ def _shown(value: object) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
+def _said(fields: Mapping[str, object], key: str, remarks: list[Diagnostic]) -> str:
+    value = fields.get(key)
+    if value is not None and not isinstance(value, str):
+        remarks.append(_not_taken(f"its {key!r} is no text"))
+    return _text(value)
+
+
 def _text(value: object) -> str:
-    return value.strip()[:_LONGEST_TEXT] if isinstance(value, str) else ""
+    """Return text that can be shown and kept: half a letter becomes `?`, and nothing commands a terminal."""
+    if not isinstance(value, str):
+        return ""
+    return _COMMANDS.sub("", value.encode("utf-8", "replace").decode()).strip()[:_LONGEST_TEXT]
 
 
 class SourceStream:

@@ -127,6 +127,23 @@ def test_what_was_left_out_is_a_list_or_one_phrase(left_out, taken, remarks):
     assert (answer.left_out, len(answer.remarks)) == (taken, remarks)
 
 
+def test_text_is_cleaned_and_what_is_no_text_is_said():
+    answer = parse_answer(
+        json.dumps(
+            {**FIELDS, "name": "\x1b[31mred\x1b[0m\x00", "explanation": "\ud800 \x1b]0;title\x07a\nb", "check": 3.5}
+        )
+    )
+    assert (answer.name, answer.explanation, answer.check) == ("red", "? a\nb", "")
+    assert [remark.message.partition("its ")[2] for remark in answer.remarks] == ["'check' is no text"]
+
+
+def test_a_term_that_comes_twice_is_remarked_on():
+    terms = [{"name": "a", "weight": 1}, {"name": "a", "weight": -5}]
+    answer = parse_answer(json.dumps({**FIELDS, "terms": terms}))
+    assert answer.weights == {"a": -5.0}
+    assert "the term 'a' twice" in answer.remarks[0].message
+
+
 def test_terms_that_are_no_list_are_said_to_be_none():
     answer = parse_answer(json.dumps({**FIELDS, "terms": {"a": 2}}))
     assert answer.weights == {}

@@ -165,6 +165,7 @@ async def _by_library(workshop: Workshop, assignment: Assignment) -> AsyncGenera
         left_out=found.left_out,
         name=found.name,
         expected_behaviour=found.expected_behaviour,
+        check=found.check,
         remarks=tuple(_library_remark(text) for text in found.remarks),
     )
 
@@ -225,8 +226,8 @@ async def _by_model(workshop: Workshop, assignment: Assignment, model: str) -> A
                 usage=usage,
                 name=answer.name,
                 expected_behaviour=answer.expected_behaviour,
-                check=usable_check(answer.check, robot),
-                remarks=(*answer.remarks, *_unknown_terms(answer, compiled)),
+                check=(check := usable_check(answer.check, robot)),
+                remarks=(*answer.remarks, *_not_as_answered(answer, compiled, check)),
             )
             return
         if attempt < config.llm_attempts:
@@ -259,14 +260,22 @@ def _weights(answer: Answer, compiled: CompiledReward) -> dict[str, float]:
     return weights
 
 
-def _unknown_terms(answer: Answer, compiled: CompiledReward) -> list[Diagnostic]:
-    """Return a remark on the terms that an answer weighs and its source does not return."""
+def _not_as_answered(answer: Answer, compiled: CompiledReward, check: str) -> list[Diagnostic]:
+    """Return remarks on where the parts of an answer do not fit each other, or the robot."""
     named = {**answer.weights, **answer.term_explanations}
     unknown = [term for term in named if term not in compiled.terms]
-    if not unknown:
-        return []
-    message = f"the model's answer weighs what its source does not return: {', '.join(unknown)[:200]}"
-    return [Diagnostic("answer-not-taken", 0, 0, message, "look at the weights, and set them yourself", "warning")]
+    weightless = [term for term in compiled.terms if term not in named]
+    said = []
+    if unknown:
+        said.append(f"the model's answer weighs what its source does not return: {', '.join(unknown)[:200]}")
+    if weightless:
+        said.append(f"the model's answer gives no weight for {', '.join(weightless)[:200]}, so it is 1")
+    remedy = "look at the weights, and set them yourself"
+    remarks = [Diagnostic("answer-not-taken", 0, 0, message, remedy, "warning") for message in said]
+    if answer.check and not check:
+        message = f"the model's check on the motion cannot be computed for this robot: {answer.check[:200]}"
+        remarks.append(Diagnostic("answer-not-taken", 0, 0, message, "say yourself what to judge it by", "warning"))
+    return remarks
 
 
 def usable_check(text: str, robot: Robot) -> str:

@@ -228,7 +228,8 @@ class _Loop:
         """Train for each reward side by side and measure what comes of it."""
         self._check = self._check or next((reward.check for reward, _ in tried if reward.check), "")
         if tried and not self._check:
-            raise invalid_field("check", "the reward's author gave none; say by which check the motion is judged")
+            example = "such as mean(up('torso')) > 0.9"
+            raise invalid_field("check", f"the reward's author gave none; say what the motion is judged by, {example}")
         runs: dict[str, trainer_pb2.Run] = {}
 
         async def rehearse(
@@ -255,9 +256,14 @@ class _Loop:
             report(Event(round=number, measured=self._measured(outcome)))
 
         jobs = [functools.partial(rehearse, reward, weights) for reward, weights in tried]
+        told_last = ""
         async with aclosing(side_by_side(jobs, pause_secs=_PROGRESS_EVERY_SECS)) as events:
             async for event in events:
-                yield Event(round=number, stage=_progress(runs.values())) if event is None else event
+                if event is not None:
+                    yield event
+                elif (progress := _progress(runs.values())) != told_last:
+                    told_last = progress
+                    yield Event(round=number, stage=progress)
 
     def _measured(self, outcome: _Outcome) -> rewardgen_pb2.Measured:
         measured = outcome.rehearsed.measured
@@ -283,7 +289,7 @@ class _Loop:
 def _progress(runs: Iterable[trainer_pb2.Run]) -> str:
     parts = []
     for run in runs:
-        share = run.metrics.env_steps / max(1, run.spec.settings.env_steps)
+        share = min(1.0, run.metrics.env_steps / max(1, run.spec.settings.env_steps))
         reached = f", return {run.metrics.episode_return:.4g}" if run.metrics.HasField("episode_return") else ""
         if run.state == trainer_pb2.RUN_STATE_QUEUED:
             parts.append(f"{run.run_id} waits for a free slot")

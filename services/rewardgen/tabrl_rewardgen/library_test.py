@@ -6,6 +6,7 @@ import json
 
 import pytest
 from tabrl_simulation.environments import DM_CONTROL
+from tabrl_simulation.motion import Check, require_fits
 from tabrl_simulation.rewards.checker import check
 from tabrl_simulation.rewards.container import ProgramHeader, pack
 from tabrl_simulation.rewards.robot import Robot, Stance
@@ -88,6 +89,14 @@ def test_a_known_behaviour_becomes_a_checked_reward(environment_id, prompt, term
         ("WalkerWalk", "walk and do not crouch", "do not crouch"),
         ("WalkerWalk", "walk rather than run", "rather than run"),
         ("HopperHop", "hop over the wall", "wall"),
+        ("FishSwim", "swim upside down", "upside down"),
+        ("FingerSpin", "spin the wheel at 10 rad/s", "10 rad/s"),
+        ("PendulumSwingup", "spin at 300 rpm", "300 rpm"),
+        ("WalkerWalk", "walk 5 steps", "5 steps"),
+        ("WalkerWalk", "walk 3 m", "3 m"),
+        ("CheetahRun", "run at 3 m/s and at 5 m/s", "5 m/s"),
+        ("CheetahRun", "run at 1e309 m/s", "1e309 m/s"),
+        ("CheetahRun", "run forward and backward", "backward"),
         ("HopperHop", "hop three times", "three times"),
         ("PointMass", "go 2 m", "neither left nor right"),
         ("CartpoleBalance", "sway 3 m to either side", "sways by 1.2 m"),
@@ -137,6 +146,66 @@ def test_a_refusal_says_which_words_mean_nothing(prompt, said, robot):
     with pytest.raises(BehaviourUnknown) as unknown:
         write(prompt, robot("WalkerWalk"))
     assert str(unknown.value).endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("environment_id", "prompt"),
+    [
+        ("ReacherEasy", "stay away from the target"),
+        ("ReacherEasy", "keep the fingertip far from the target"),
+        ("PointMass", "stay out of the middle"),
+    ],
+)
+def test_the_opposite_of_a_wish_is_never_rewarded(environment_id, prompt, robot):
+    with pytest.raises(BehaviourUnknown):
+        write(prompt, robot(environment_id))
+
+
+def test_what_turns_is_stopped(robot):
+    assert "Keep the spinner still" in write("stop the spinner", robot("FingerSpin")).explanation
+
+
+@pytest.mark.parametrize(
+    ("prompt", "piece"),
+    [
+        ("run at 1,000 m/s", "at 1000 m/s, upright"),
+        ("run at 1 000 m/s", "at 1000 m/s, upright"),
+        ("run at 3,5 m/s", "at 3.5 m/s, upright"),
+        ("run at 1/2 m/s", "at 0.5 m/s, upright"),
+        ("run at 3 feet per second", "at 0.91 m/s, upright"),
+        ("run no faster than 2 m/s", "at 2 m/s, upright"),
+        ("run at least 4 m/s", "at 4 m/s or more, upright"),
+        ("run as slowly as possible", "at 2 m/s, upright"),
+        ("run", "at 10 m/s or more, upright"),
+    ],
+)
+def test_speeds_are_read_as_people_write_them(prompt, piece, robot):
+    found = write(prompt, robot("CheetahRun"))
+    assert piece in found.explanation
+    assert found.left_out == ()
+
+
+@pytest.mark.parametrize(
+    ("environment_id", "prompt"),
+    [
+        ("CartpoleBalance", "hold the pole up half a metre to the left"),
+        ("CartpoleBalance", "sway gently"),
+        ("PendulumSwingup", "swing up"),
+        ("AcrobotSwingup", "swing up"),
+        ("CheetahRun", "run backwards"),
+        ("WalkerWalk", "walk slowly"),
+        ("WalkerStand", "stand"),
+        ("HopperHop", "hop"),
+        ("HumanoidWalk", "walk"),
+        ("ReacherEasy", "touch the target"),
+        ("PointMass", "go to the top left corner"),
+        ("FingerSpin", "flick the spinner"),
+        ("BallInCup", "catch the ball"),
+    ],
+)
+def test_a_motion_can_be_judged_by_the_librarys_own_check(environment_id, prompt, robot):
+    found = write(prompt, robot(environment_id))
+    require_fits(Check(found.check), robot(environment_id))
 
 
 def test_slowly_is_slower_than_at_ease(robot):

@@ -77,8 +77,8 @@ async def ask(
     litellm = await asyncio.to_thread(_litellm)
     said = _Said()
     failure: TabrlError | None = None
+    deadline = asyncio.get_running_loop().time() + config.llm_timeout_secs
     try:
-        deadline = asyncio.get_running_loop().time() + config.llm_timeout_secs
         async with asyncio.timeout_at(deadline):
             stream = await litellm.acompletion(**_request(litellm, config, model, messages, secrets))
         # An answer that is given up, by us or by who asked, must not go on to be written and paid for.
@@ -89,7 +89,8 @@ async def ask(
                 if said.length > _LONGEST_ANSWER:
                     break
     except TimeoutError as e:
-        failure = _timed_out(config, model)
+        is_late = asyncio.get_running_loop().time() >= deadline
+        failure = _timed_out(config, model) if is_late else _stalled(config, model)
         failure.__cause__ = e
     except Exception as e:
         failure = _typed(litellm, e, config, model, secrets)
@@ -269,7 +270,17 @@ def _timed_out(config: Config, model: str) -> TabrlError:
     return TabrlError(
         grpc.StatusCode.DEADLINE_EXCEEDED,
         "PROVIDER_TIMEOUT",
-        f"{model} gave no answer within {config.llm_timeout_secs:g} s; try again, or ask for the model library.",
+        f"{model} gave no whole answer within {config.llm_timeout_secs:g} s; try again, or ask for the model library.",
+        metadata={"model": model},
+        retry_after_secs=5.0,
+    )
+
+
+def _stalled(config: Config, model: str) -> TabrlError:
+    return TabrlError(
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        "PROVIDER_TIMEOUT",
+        f"{model} said nothing for {config.llm_idle_secs:g} s; try again, or ask for the model library.",
         metadata={"model": model},
         retry_after_secs=5.0,
     )

@@ -100,8 +100,20 @@ async def test_weights_of_terms_that_are_not_there_are_remarked_on(service, mode
     model.play(answer_with(("up", 2.0), ("speed", 1.0)))
     reward = (await events_of(service, asking()))[-1].reward
     assert {term.name: term.weight for term in reward.terms} == {"up": 2.0, "effort": 1.0}
+    said = [each.message for each in reward.diagnostics if each.rule == "answer-not-taken"]
+    assert said == [
+        "the model's answer weighs what its source does not return: speed",
+        "the model's answer gives no weight for effort, so it is 1",
+    ]
+
+
+async def test_a_check_that_does_not_fit_the_robot_is_remarked_on(service, model):
+    answer = json.loads(answer_with(("up", 1.0), ("effort", -0.1)))
+    model.play(json.dumps({**answer, "check": "mean(up('nobody')) > 0"}))
+    reward = (await events_of(service, asking()))[-1].reward
+    assert reward.check == ""
     (remark,) = [each for each in reward.diagnostics if each.rule == "answer-not-taken"]
-    assert remark.message.endswith("speed")
+    assert "mean(up('nobody')) > 0" in remark.message
 
 
 async def test_an_answer_that_weighs_nothing_is_repaired(service, model):

@@ -152,6 +152,7 @@ async def test_refused_source_names_the_place(service, source, place, rule):
         ({"scene_name": ""}, "INVALID_ARGUMENT", "INVALID_FIELD"),
         ({"prompt": ""}, "INVALID_ARGUMENT", "INVALID_FIELD"),
         ({"prompt": "   \n"}, "INVALID_ARGUMENT", "INVALID_FIELD"),
+        ({"prompt": "balance\x00 the pole"}, "INVALID_ARGUMENT", "INVALID_FIELD"),
         ({"prompt": "balance " * 12_500}, "INVALID_ARGUMENT", "INVALID_FIELD"),
         ({"model": "openai/gpt-5"}, "FAILED_PRECONDITION", "MODEL_NOT_CONFIGURED"),
         ({"prompt": "recite a poem"}, "FAILED_PRECONDITION", "BEHAVIOUR_UNKNOWN"),

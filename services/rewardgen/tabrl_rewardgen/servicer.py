@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -56,6 +57,8 @@ from tabrl_rewardgen.storage import (
 )
 
 __all__ = ["Servicer"]
+
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 _Request = rewardgen_pb2.GenerateRewardRequest | rewardgen_pb2.CreateRewardRequest
 
@@ -349,6 +352,8 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
 def _require_words(prompt: str) -> None:
     if not prompt.strip():
         raise invalid_field("prompt", "must say which behaviour is wanted")
+    if found := _CONTROL.search(prompt):
+        raise invalid_field("prompt", f"holds the control character U+{ord(found[0]):04X}; take it out")
 
 
 def _require_check(text: str, robot: Robot) -> None:

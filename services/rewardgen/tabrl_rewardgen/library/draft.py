@@ -22,7 +22,8 @@ class Term:
 class Draft:
     """Terms in order, and the quantities they share (`name = expression`), each of which is written once.
 
-    `left_out` is what of a wish they do not bring about, and `remarks` what else there is to say of them.
+    `left_out` is what of a wish they do not bring about, `remarks` what else there is to say of them, and `check` what
+    the motion may be judged by.
     """
 
     summary: str = ""
@@ -30,6 +31,7 @@ class Draft:
     terms: list[Term] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    check: str = ""
 
     def let(self, **quantities: str) -> Draft:
         """Define shared quantities."""

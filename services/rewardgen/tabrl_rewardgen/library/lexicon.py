@@ -84,13 +84,13 @@ FILLERS = frozenset(
     body both but by can cart cheetah cup
     do does dog down during each ease ever every fast feet few finger fingertip first fish floor foot for four friendly
     from get give go goes going good ground
-    hand hands head hips hold holding hopper human humanoid i if in into is it its itself just keep keeping keeps leg
-    legs let like little
+    hand hands head hips hold holding hopper human humanoid i if in into is it its itself just keep keeping keeps least
+    leg legs let like little
     long make makes making man maintain me mass more much must my never nice nicely no not now of off on once one
     only onto or other others our out over own pendulum people per person place please point pointmass pole possible
-    put reacher remain remaining robot room round same second seconds should show so some spot stay staying stays
-    steadily such swimmer tail take target than that the their them then there these they this those through time tip
-    to together torso towards
+    put reacher remain remaining robot room round same second seconds should show so some spinner spot stay
+    staying stays steadily such swimmer tail take target than that the their them then there these they this those
+    through time tip to together torso towards
     track try trying two under until up upon us use using very walker want was way we well when where which while who
     will with within without would you your yours half metre meter metres meters cm m s""".split()  # noqa: SIM905
 )

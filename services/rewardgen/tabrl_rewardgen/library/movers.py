@@ -39,6 +39,7 @@ def reacher(wish: Wish) -> tuple[Draft, set[str]]:
         Term("stay", "near(distance, 0.0, 0.05) * near(state.speed(), 0.0, 4.0)", "It comes to rest there.", 0.3),
     )
     draft.summary = "Bring the fingertip to the target and hold it there."
+    draft.check = "mean(((pos('finger') - pos('target'))[:, :2]**2).sum(-1)**0.5) < 0.06"
     return _gently(draft, wish), {"reach", "goto", "still", "turn_to", "up"}
 
 
@@ -62,7 +63,11 @@ def point_mass(wish: Wish) -> tuple[Draft, set[str]]:
         Term("stay", "near(distance, 0.0, 0.06) * near(speed, 0.0, 0.3)", "It comes to rest there.", 0.5),
     )
     draft.summary = f"Bring the point to {where} and keep it there."
-    return _gently(draft, wish), {"goto", "reach", "still", "left", "right", "up", "walk", "hang", "crouch", "stand"}
+    here = "pos('pointmass')"
+    draft.check = f"abs(mean({here}[:, 0]) - {x:g}) < 0.06 and abs(mean({here}[:, 1]) - {y:g}) < 0.06"
+    return _gently(draft, wish), {
+        *("goto", "reach", "still", "left", "right", "up", "walk", "hang", "crouch", "stand", "distance")
+    }
 
 
 def _place_in_arena(wish: Wish) -> tuple[float, float, str]:
@@ -141,6 +146,7 @@ def finger(wish: Wish) -> tuple[Draft, set[str]]:
         Term("spin", f"at_least({turning}, {goal:g}, {goal:g})", f"The spinner turns: 1 from {goal:g} rad/s on.", 1.0),
     )
     draft.summary = f"Flick the spinner so that it turns at {goal:g} rad/s or faster."
+    draft.check = f"{'' if wish.side > 0 else '-'}mean(qd('hinge')) > {0.5 * goal:g}"
     return _gently(draft, wish), {"spin", "flick", "fast", "left", "right", "still", "goto"}
 
 
@@ -177,6 +183,7 @@ def ball_in_cup(wish: Wish) -> tuple[Draft, set[str]]:
         Term("caught", "near(distance, 0.0, 0.05)", "The ball lies in the cup.", 2.0),
     )
     draft.summary = "Catch the ball in the cup and keep it in."
+    draft.check = "mean(((pos('ball') - pos('cup'))**2).sum(-1)**0.5) < 0.12"
     return _gently(draft, wish), {"catch", "reach", "swing_up", "still", "goto", "upright", "up"}
 
 
@@ -217,7 +224,7 @@ def swimmer(wish: Wish) -> tuple[Draft, set[str]]:
         ),
     )
     draft.summary = f"Swim {'forward' if wish.heading > 0 else 'backward'} at {goal:g} m/s or faster."
-    return _gently(draft, wish), {"swim", "forward", "backward", "fast", "slow", "easy", "run", "walk"}
+    return _gently(draft, wish), {"swim", "forward", "backward", "fast", "slow", "easy", "run", "walk", "speed"}
 
 
 def fish(wish: Wish) -> tuple[Draft, set[str]]:
@@ -250,7 +257,7 @@ def fish(wish: Wish) -> tuple[Draft, set[str]]:
     goal = wish.speed_mps or (0.1 if wish.has("slow", "easy", "gentle") else 0.3)
     draft.add(Term("speed", f"at_least(forward_speed, {goal:g}, {goal:g})", f"It swims: 1 from {goal:g} m/s on.", 1.5))
     draft.summary = f"Swim {'forward' if wish.heading > 0 else 'backward'} at {goal:g} m/s or faster, upright."
-    return _gently(draft, wish), covered | {"forward", "backward", "fast", "walk", "run"}
+    return _gently(draft, wish), covered | {"forward", "backward", "fast", "walk", "run", "speed"}
 
 
 def _gently(draft: Draft, wish: Wish) -> Draft:

@@ -32,19 +32,21 @@ def cartpole(wish: Wish) -> tuple[Draft, set[str]]:
             Term("place", f"near(x, {target:g}, 1.0)", f"The cart is {where}.", 0.3),
         )
         draft.summary = f"Let the pole hang down at rest, the cart {where}."
-        return _gently(draft, wish), {"hang", "still", "goto", "left", "right"}
+        draft.check = "mean(up('pole_1')) < -0.9"
+        return _gently(draft, wish), {"hang", "still", "goto", "left", "right", "distance"}
     if wish.has("spin") and not wish.has("upright"):
         draft.add(
             Term("turning", "at_least(jnp.abs(pole_speed), 10.0, 10.0)", "The pole turns: 1 from 10 rad/s on."),
             Term("place", f"near(x, {target:g}, 1.0)", f"The cart stays {where}.", 0.3),
         )
         draft.summary = f"Spin the pole round and round, the cart {where}."
-        return _gently(draft, wish), {"spin", "goto", "fast", "left", "right"}
+        draft.check = "abs(turns(q('hinge_1'))) > 3"
+        return _gently(draft, wish), {"spin", "goto", "fast", "left", "right", "distance"}
     draft.add(
         Term("upright", "0.5 * (1.0 + up)", "The pole points up: 1 straight up, 0 straight down."),
         Term("straight", "near(1.0 - up, 0.0, 0.1)", "The pole is close to vertical, within about 10 degrees.", 0.5),
     )
-    covered = {"upright", "stand", "swing_up", "straight", "up", "goto", "left", "right"}
+    covered = {"upright", "stand", "swing_up", "straight", "up", "goto", "left", "right", "distance"}
     if wish.has("sway"):
         speed = 0.8 if wish.has("gentle", "slow", "easy") else 1.5 if wish.has("fast") else 1.0
         size = min(wish.distance_m or _SWAY_M, _WIDEST_SWAY_M)
@@ -67,6 +69,7 @@ def cartpole(wish: Wish) -> tuple[Draft, set[str]]:
             ),
         )
         draft.summary = f"Keep the pole upright while the cart sways {size:g} m to either side{around}."
+        draft.check = f"mean(up('pole_1')) > 0.8 and amp(q('slider')) > {0.4 * size:g}"
         return _gently(draft, wish, 0.3), covered | {"sway"}
     draft.add(
         Term(
@@ -81,6 +84,7 @@ def cartpole(wish: Wish) -> tuple[Draft, set[str]]:
     )
     verb = "Swing the pole up and hold it" if wish.has("swing_up") else "Balance the pole upright"
     draft.summary = f"{verb}, the cart {where}."
+    draft.check = f"mean(up('pole_1')) > 0.9 and abs(mean(q('slider')) - {target:g}) < 0.3"
     return _gently(draft, wish), covered | {"still"}
 
 
@@ -115,6 +119,7 @@ def pendulum(wish: Wish) -> tuple[Draft, set[str]]:
             Term("still", "near(turning, 0.0, 1.0)", "It does not swing.", 0.7),
         )
         draft.summary = "Let the pendulum hang still at the bottom."
+        draft.check = "mean(up('pole')) < -0.9 and mean(abs(qd('hinge'))) < 0.3"
         return _gently(draft, wish), {"hang", "still", "straight"}
     if wish.has("spin", "flip"):
         return _spinning(draft, wish, "turning", "pendulum"), {
@@ -138,6 +143,7 @@ def pendulum(wish: Wish) -> tuple[Draft, set[str]]:
         Term("hold", "near(1.0 - up, 0.0, 0.3) * near(turning, 0.0, 4.0)", "Near the top it comes to rest."),
     )
     draft.summary = "Swing the pendulum up and hold it upright."
+    draft.check = "mean(up('pole')) > 0.6"
     return _gently(draft, wish), {"swing_up", "upright", "stand", "straight", "still", "up"}
 
 
@@ -170,6 +176,7 @@ def acrobot(wish: Wish) -> tuple[Draft, set[str]]:
         ),
     )
     draft.summary = "Swing both links up and hold the tip as high as possible."
+    draft.check = "mean(up('upper_arm')) + mean(up('lower_arm')) > 1.0"
     return _gently(draft, wish), {"swing_up", "upright", "stand", "straight", "still", "up", "reach"}
 
 

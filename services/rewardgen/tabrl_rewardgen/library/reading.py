@@ -19,18 +19,28 @@ _NUMBER_WORDS = {
 _AMOUNT = rf"(?P<number>\d+(?:\.\d+)?|{'|'.join(_NUMBER_WORDS)})(?:\s+and\s+a\s+(?P<half>half))?(?:\s+an?)?"
 _UNITS = {"k": 1000.0, "c": 0.01, "m": 1.0}
 _METRES = r"(?P<unit>(?:kilo|centi)?met(?:re|er)s?|km|cm|m)"
+_FEET = r"(?P<feet>feet|foot|ft)"
+_METRES_PER_FOOT = 0.3048
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _MILES_PER_HOUR = 0.44704
 _PER = r"\s*(?:per|/|an?|each)\s*(?P<time>second|sec|s|minute|min|hour|h)"
 _SPEED = re.compile(
-    rf"(?<![\w.])(?P<sign>-)?{_AMOUNT}\s*(?:{_METRES}{_PER}|(?P<whole>mph|miles (?:per|an) hour|kph|kmh))\b"
+    rf"(?<![\w./])(?P<sign>-)?{_AMOUNT}\s*"
+    rf"(?:(?:{_METRES}|{_FEET}){_PER}|(?P<whole>mph|miles (?:per|an) hour|kph|kmh))\b"
 )
-_DISTANCE = re.compile(rf"\b{_AMOUNT}\s*{_METRES}\b")
+_DISTANCE = re.compile(rf"\b{_AMOUNT}\s*{_METRES}\b(?!\s*(?:/|per\b))")
+# Any other number, with what it counts: the library knows speeds and distances alone.
+_NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\w.,/]*(?:\s+(?!and\b|or\b|to\b)[a-z%\u00b0/]+(?:\s+per\s+[a-z]+)?)?")
 _CLAUSE = re.compile(r"([,;.!?:]+|\b(?:and|then|while|whilst|but|before|after|until|so that|without)\b)")
 _NEGATED = re.compile(
     r"\b(?:do not|don't|does not|doesn't|must not|never|without|avoid|instead of|rather than|not)\s+"
     r"(?P<what>[^,;.!?:]*?)"
     r"(?=\s*(?:$|[,;.!?:]|\b(?:and|but|then|while|whilst)\b))"
+)
+# What to keep away from, and a way up that no reward of the library has.
+_AWAY = re.compile(
+    r"\b(?:(?:stay|keep|get|move|go|be|remain|back)(?:s|ing)?\s+)?(?:(?:the|your|its) \w+ |it )?(?:far |well |right )?"
+    r"(?:away from|out of|far from|clear of)\b[^,;.!?:]*|\bupside[- ]down\b"
 )
 # What nobody wants, which is said to be clear; and standing still, which is a behaviour in negative words.
 _HARMLESS = re.compile(
@@ -46,7 +56,8 @@ _SEQUENCE = re.compile(r"\b(?:then|afterwards|after|before)\b")
 class Wish:
     """What a prompt asks for, as far as it is understood.
 
-    `distance_m` and `speed_mps` are None when the prompt gives no number. `left_out` holds phrases that no concept
+    `distance_m` and `speed_mps` are None when the prompt gives no number; `distance_words` and `speed_words` are how it
+    says them. `left_out` holds phrases that no concept
     covers, `beyond` the kind of the first wish that the library cannot fulfil for any robot, or nothing, `unwanted`
     the concepts of what shall not be, and `unknown` the words that mean nothing to the library; `knows_none` says that
     these are all its words.
@@ -59,6 +70,8 @@ class Wish:
     left_out: tuple[str, ...]
     beyond: str = ""
     unwanted: frozenset[str] = frozenset()
+    distance_words: str = ""
+    speed_words: str = ""
     unknown: tuple[str, ...] = ()
     knows_none: bool = False
 
@@ -84,7 +97,7 @@ class Wish:
 
 def read(prompt: str) -> Wish:
     """Return what a prompt asks for."""
-    text, unwanted = _without_negations(" ".join(prompt.lower().replace("\u2019", "'").split()))
+    text, unwanted = _without_negations(_plain_numbers(" ".join(prompt.lower().replace("\u2019", "'").split())))
     speed = _SPEED.search(text)
     speed_mps = _metres_per_second(speed) if speed else None
     rest = text[: speed.start()] + text[speed.end() :] if speed else text
@@ -99,7 +112,8 @@ def read(prompt: str) -> Wish:
         by_phrase = by_phrase.replace(simile, " " * len(simile))
     wanted, refused, beyond = _without_wishes_beyond(by_phrase, text)
     # The metres of a speed are no place to go to.
-    wanted = _SPEED.sub(" ", wanted)
+    wanted = _without_first(_SPEED, wanted)
+    numbers = [found[0].strip() for found in _NUMBER.finditer(_without_first(_DISTANCE, wanted))]
     concepts = {name for name, pattern in CONCEPTS.items() if pattern.search(wanted)} | phrases
     unread = _without_patterns(wanted)
     concepts |= {concept for word in WORD.findall(unread) for concept in thesaurus().concepts(word)}
@@ -107,19 +121,34 @@ def read(prompt: str) -> Wish:
         concepts.add("backward")
     if speed_mps == 0:
         concepts = concepts - {"walk", "run", "forward", "backward"} | {"still"}
+    unread = _NUMBER.sub(" ", unread)
     unknown = [word for word in _unknown_words(_without_patterns(by_phrase)) if word not in _NUMBER_WORDS]
-    left_out = [*unwanted, *_out_of_order(text), *styles, *_one_limb(text), *refused, *_unknown(unread)]
+    left_out = [*unwanted, *_out_of_order(text), *styles, *_one_limb(text), *refused, *numbers, *_unknown(unread)]
     return Wish(
         text=text,
         concepts=_settled(concepts, text),
         distance_m=_metres(distance) if distance else None,
         speed_mps=abs(speed_mps) if speed_mps else None,
         left_out=tuple(dict.fromkeys(left_out)),
+        distance_words=distance[0] if distance else "",
+        speed_words=speed[0] if speed else "",
         beyond=beyond,
         unwanted=frozenset(concept for wish in unwanted for concept in _concepts_of(wish)),
         unknown=tuple(dict.fromkeys(unknown)),
         knows_none=bool(unknown) and len(unknown) == len(_words(text)),
     )
+
+
+def _plain_numbers(text: str) -> str:
+    """Return text with its numbers written as Python does: `1,000` and `3,5` and `1/2` as people write them."""
+    text = re.sub(r"(?<=\d)[, ](?=\d{3}(?!\d))", "", text)
+    text = re.sub(r"(?<=\d),(?=\d)", ".", text)
+    return re.sub(r"(?<![\w./])(\d+)/([1-9]\d*)(?![\w./])", lambda f: f"{int(f[1]) / int(f[2]):.4g}", text)
+
+
+def _without_first(pattern: re.Pattern[str], text: str) -> str:
+    """Return text without the first place of a pattern: a second speed or place is none that can be gone for."""
+    return pattern.sub(" ", text, count=1)
 
 
 def _without_patterns(text: str) -> str:
@@ -138,7 +167,9 @@ def _without_negations(text: str) -> tuple[str, list[str]]:
         unwanted.append(found[0].strip())
         return " "
 
-    return " ".join(_NEGATED.sub(keep, text).split()), unwanted
+    text = _NEGATED.sub(keep, text)
+    unwanted += [found[0].strip() for found in _AWAY.finditer(text)]
+    return " ".join(_AWAY.sub(" ", text).split()), unwanted
 
 
 def _is_behaviour(simile: str) -> bool:
@@ -205,7 +236,8 @@ def _metres_per_second(found: re.Match[str]) -> float:
     if found["whole"]:
         per_hour = _MILES_PER_HOUR if found["whole"].startswith("m") else 1000.0 / 3600.0
         return sign * _number(found) * per_hour
-    return sign * _metres(found) / _SECONDS[found["time"][0]]
+    metres = _number(found) * _METRES_PER_FOOT if found["feet"] else _metres(found)
+    return sign * metres / _SECONDS[found["time"][0]]
 
 
 def _metres(found: re.Match[str]) -> float:

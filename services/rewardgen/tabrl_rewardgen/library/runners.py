@@ -50,6 +50,7 @@ def legged(
 _REMARK_ABOVE_TIMES_RUN = 1.5
 """How many times as fast as it runs a robot may be asked to move before a remark is made."""
 
+_AT_LEAST = re.compile(r"\b(?:at least|no slower than|or (?:more|faster)|minimum)\b")
 _HIGH = re.compile(r"\b(?:high|higher|highest)\b")
 
 _ALWAYS = frozenset({"upright", "stand", "straight", "up", "slow", "easy", "fast", "forward", "backward"})
@@ -66,7 +67,7 @@ def runner(body: Runner, wish: Wish) -> tuple[Draft, frozenset[str]]:
         rising="velocity[2]",
     )
     if wish.speed_mps is not None and wish.speed_mps > _REMARK_ABOVE_TIMES_RUN * body.run:
-        draft.remark(f"{wish.speed_mps:.3g} m/s may be beyond the {body.title}, which runs at {body.run:g} m/s")
+        draft.remark(f"{wish.speed_mps:g} m/s may be beyond the {body.title}, which runs at {body.run:g} m/s")
     for is_wanted, drafted, covered in _BEHAVIOURS:
         if is_wanted(body, wish):
             return drafted(draft, body, wish), covered
@@ -93,28 +94,41 @@ def _standing(draft: Draft, body: Runner, wish: Wish) -> Draft:
         Term("calm", "standing * near(state.speed(), 0.0, 10.0)", "Its joints are calm.", 0.2),
     )
     draft.summary = f"Let the {body.title} stand upright on the spot."
+    draft.check = (
+        f"mean(up('{body.body}')) > 0.8 and mean(abs({_speed_ahead(body, wish)})) < 0.3{_is_higher(body, 0.8)}"
+    )
     return _gently(draft, wish)
 
 
 def _travelling(draft: Draft, body: Runner, wish: Wish) -> Draft:
     running = wish.has("run") or (wish.has("fast") and not wish.has("slow", "easy"))
+    if wish.has("forward") and wish.has("backward"):
+        draft.leave_out("backward: a reward sees one moment at a time, so it moves forward")
     goal = _pace(body, wish, running=running)
     _postured(draft, body, wish, 0.6)
     draft.let(
         ahead="forward_speed" if wish.heading > 0 else "-forward_speed",
         standing=standing_quantity(body),
     )
-    if running and wish.speed_mps is None:
+    as_fast_as_it_can = running and wish.speed_mps is None and not wish.has("slow", "easy")
+    at_least = as_fast_as_it_can or (wish.speed_mps is not None and _AT_LEAST.search(wish.text) is not None)
+    if at_least:
         speed = f"at_least(ahead, {goal:g}, {goal:g})"
         explanation = f"It moves {_way(wish)}: 1 from {goal:g} m/s on, 0 when it stands."
     else:
         speed = f'tolerance(ahead, {0.9 * goal:g}, {1.1 * goal:g}, {max(goal, 0.5):g}, "linear")'
-        explanation = f"It moves {_way(wish)} at {goal:.3g} m/s, no slower and no faster."
+        explanation = f"It moves {_way(wish)} at {round(goal, 2):g} m/s, no slower and no faster."
     gate = "upright" if body.title == "cheetah" else "standing"
     draft.add(Term("speed", f"(0.2 + 0.8 * {gate}) * {speed}", explanation, 2.0))
     if not body.planar:
         draft.add(Term("course", "standing * near(velocity[1], 0.0, 0.5)", "It does not drift sideways.", 0.2))
-    draft.summary = f"Let the {body.title} move {_way(wish)} at {goal:.3g} m/s{' or more' if running else ''}, upright."
+    draft.summary = (
+        f"Let the {body.title} move {_way(wish)} at {round(goal, 2):g} m/s{' or more' if at_least else ''}, upright."
+    )
+    speed_of_body = _speed_ahead(body, wish)
+    draft.check = f"mean({speed_of_body}) > {0.6 * goal:.3g} and mean(up('{body.body}')) > 0.5"
+    if not at_least:
+        draft.check += f" and mean({speed_of_body}) < {1.5 * goal:.3g}"
     return _gently(draft, wish)
 
 
@@ -129,13 +143,26 @@ def _pace(body: Runner, wish: Wish, *, running: bool) -> float:
     return 0.5 * body.run if wish.heading < 0 else body.run
 
 
+def _speed_ahead(body: Runner, wish: Wish) -> str:
+    """Return the part of a check that is its speed the way that is wanted, in m/s."""
+    sign = "" if wish.heading > 0 else "-"
+    return f"{sign}vel('{body.body}')[:, 0]" if body.planar else f"{sign}fwd('{body.body}')"
+
+
+def _is_higher(body: Runner, share: float) -> str:
+    """Return the part of a check that it is higher than a share of its stance; nothing where its feet are no ground."""
+    if body.height != f'state.body_height("{body.body}")':
+        return ""
+    return f" and mean(pos('{body.body}')[:, 2]) > {share * body.standing:.3g}"
+
+
 def _way(wish: Wish) -> str:
     return "forward" if wish.heading > 0 else "backward"
 
 
 def _crouching(draft: Draft, body: Runner, wish: Wish) -> Draft:
     low = body.crouched
-    moving = wish.has("walk", "forward", "backward", "crawl")
+    moving = wish.has("walk", "forward", "backward", "crawl") or wish.speed_mps is not None
     draft.let(crouched=f"near(height, {low:g}, {0.35 * body.standing:g}) * upright * upright").add(
         Term("upright", "upright", "Its torso stays upright: 1 upright, 0 upside down.", 0.5),
         Term("low", "crouched", f"It is low and upright: {low:g} m instead of {body.standing:g} m.", 1.5),
@@ -180,6 +207,9 @@ def _hopping(draft: Draft, body: Runner, wish: Wish) -> Draft:
     )
     place = "on the spot" if in_place else _way(wish)
     draft.summary = f"Let the {body.title} hop {place}."
+    draft.check = f"amp(pos('{body.body}')[:, 2]) > 0.03"
+    if not in_place:
+        draft.check += f" and mean({_speed_ahead(body, wish)}) > {0.4 * goal:.3g}"
     return _gently(draft, wish)
 
 
@@ -258,7 +288,7 @@ _BEHAVIOURS: tuple[Behaviour, ...] = (
     (
         lambda body, wish: wish.has("sideways") and not body.planar,
         lambda draft, body, wish: _gently(sidestepping(draft, body, wish), wish),
-        frozenset({"sideways", "walk", "left", "right"}) | _ALWAYS,
+        frozenset({"sideways", "walk", "left", "right", "speed"}) | _ALWAYS,
     ),
     (
         lambda body, wish: _turns(wish) and not body.planar,
@@ -268,10 +298,10 @@ _BEHAVIOURS: tuple[Behaviour, ...] = (
     (
         lambda _, wish: wish.has("crouch", "crawl"),
         _crouching,
-        frozenset({"crouch", "crawl", "still", "walk"}) | _ALWAYS,
+        frozenset({"crouch", "crawl", "still", "walk", "speed"}) | _ALWAYS,
     ),
-    (lambda _, wish: wish.has("hop"), _hopping, frozenset({"hop", "still"}) | _ALWAYS),
-    (lambda _, wish: _travels(wish), _travelling, frozenset({"run", "walk", "goto"}) | _ALWAYS),
+    (lambda _, wish: wish.has("hop"), _hopping, frozenset({"hop", "still", "speed"}) | _ALWAYS),
+    (lambda _, wish: _travels(wish), _travelling, frozenset({"run", "walk", "goto", "speed"}) | _ALWAYS),
     (lambda *_: True, _standing, frozenset({"still", "goto"}) | _ALWAYS),
 )
 """Which behaviours there are: when each is wanted, who drafts it, and the concepts it covers. The first that fits."""

@@ -56,7 +56,8 @@ class LibraryReward:
     """Reward source by the library, with the weight and purpose of each term, and what it makes of the prompt.
 
     `draft` is what it was made of.
-    `understood` are the concepts of the prompt that it rewards, `remarks` what else a person should know.
+    `understood` are the concepts of the prompt that it rewards, `remarks` what else a person should know, and `check`
+    is what the motion may be judged by; see `tabrl_simulation.motion.checks`. It is empty where there is none.
     """
 
     source: str
@@ -69,6 +70,7 @@ class LibraryReward:
     expected_behaviour: str = ""
     understood: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    check: str = ""
 
 
 def write(prompt: str, robot: Robot) -> LibraryReward:
@@ -98,11 +100,12 @@ def write(prompt: str, robot: Robot) -> LibraryReward:
         weights={term.name: term.weight for term in draft.terms},
         term_explanations={term.name: term.explanation for term in draft.terms},
         explanation=f"Understood: {draft.summary} Written by the built-in library, without an LLM.",
-        left_out=(*wish.left_out, *draft.left_out, *_missed(wish, covered)),
+        left_out=(*wish.left_out, *draft.left_out, *_numbers_missed(wish, covered), *_missed(wish, covered)),
         draft=draft,
         expected_behaviour=draft.summary,
         understood=tuple(sorted(wish.concepts & covered)),
         remarks=tuple(draft.remarks),
+        check=draft.check,
     )
 
 
@@ -123,6 +126,12 @@ def _by_kin(wish: Wish, family: Family) -> Wish:
         for concept in wish.concepts & kin.keys() - set(family.behaviours)
     }
     return replace(wish, concepts=wish.concepts | {other for other in found.values() if other})
+
+
+def _numbers_missed(wish: Wish, covered: Set[str]) -> list[str]:
+    """Return the speed and the distance of a wish, in its words, where the draft does not go by them."""
+    speed = [wish.speed_words] if wish.speed_words and "speed" not in covered else []
+    return speed + ([wish.distance_words] if wish.distance_words and "distance" not in covered else [])
 
 
 def _missed(wish: Wish, covered: Set[str]) -> list[str]:

@@ -133,7 +133,8 @@ class Check:
         try:
             return ast.parse(text, mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            raise CheckError(f"{text[:200]!r} is no expression: {error}") from error
+            reason = error.msg if isinstance(error, SyntaxError) else str(error)
+            raise CheckError(f"{text[:200]!r} is no expression: {reason}") from error
 
 
 class _Reader:
@@ -177,7 +178,7 @@ class _Reader:
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
                 return self._combined(type(op), self.value(left), self.value(right))
             case ast.Compare(left=first, ops=ops, comparators=others) if all(type(op) in _OPERATORS for op in ops):
-                values = [self.value(each) for each in (first, *others)]
+                values = [self._number(each) for each in (first, *others)]
                 return all(
                     _OPERATORS[type(op)](*pair) for op, pair in zip(ops, itertools.pairwise(values), strict=True)
                 )
@@ -195,9 +196,20 @@ class _Reader:
         for node in ast.walk(tree):
             for side in (node.left, *node.comparators) if isinstance(node, ast.Compare) else ():
                 value = self.value(side)
-                if not isinstance(side, ast.Constant | ast.UnaryOp) and np.ndim(value) == 0 and np.isfinite(value):
+                measures = any(isinstance(part, ast.Name) for part in ast.walk(side))
+                if measures and np.ndim(value) == 0 and np.isfinite(value):
                     found[ast.unparse(side)] = float(value)
         return found
+
+    def _number(self, node: ast.expr) -> Any:
+        """Returns a side of a comparison."""
+        value = self.value(node)
+        text = ast.unparse(node)[:200]
+        if isinstance(value, str):
+            raise CheckError(f"{text!r} is a name, and no number that can be compared")
+        if np.ndim(value):
+            raise CheckError(f"{text!r} is a whole motion; compare its mean(...), min(...) or max(...)")
+        return value
 
     def _array(self, node: ast.expr) -> NDArray[np.float64]:
         return np.asarray(self.value(node), np.float64)

@@ -72,7 +72,9 @@ def test_a_check_measures_the_motion_after_two_seconds(recording: Recording, tex
         ("9**9**9", "powers"),
         ("'a' * 10**9 > 1", "text is only a name|powers"),
         ("pos('trunk')[900]", "cannot be computed"),
-        ("mean(pos('trunk')", "is no expression"),
+        ("mean(pos('trunk')", "is no expression: '.' was never closed"),
+        ("up('trunk') > 0.5", "is a whole motion; compare its mean"),
+        ("mean(up('trunk')) > 'a'", "is a name"),
         ("1 +" * 900, "characters"),
     ],
 )
@@ -97,6 +99,7 @@ def test_a_motion_that_comes_nearer_scores_more_and_only_one_that_passes_scores_
     judged = Check("mean(fwd('trunk')) > 0.4 and not (survived < 0.5)").judged(recording)
     assert judged.holds
     assert judged.sides == {"mean(fwd('trunk'))": pytest.approx(0.5), "survived": 1.0}
+    assert Check("-mean(fwd('trunk')) > -1").judged(recording).sides == {"-mean(fwd('trunk'))": pytest.approx(-0.5)}
 
 
 def test_one_who_fell_at_once_scores_nothing(recording: Recording) -> None:

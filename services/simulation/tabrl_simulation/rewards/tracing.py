@@ -101,7 +101,8 @@ def _argument(name: str, robot: Robot, inputs: Mapping[str, Any], action: Any) -
 def _terms(returned: Any, checked: CheckedSource) -> dict[str, Any]:
     line, column = checked.return_place
     if not isinstance(returned, Mapping) or not returned:
-        message = f"reward returned {type(returned).__name__}, not a dict with at least one term"
+        what = "an empty dict" if isinstance(returned, Mapping) else "something else"
+        message = f"reward returned {what}, not a dict with at least one term"
         raise RewardRejected(
             [Diagnostic("bad-return", line, column, message, 'return {"upright": ..., "effort": ...}')]
         )

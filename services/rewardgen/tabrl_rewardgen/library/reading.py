@@ -37,11 +37,13 @@ _NEGATED = re.compile(
     r"(?P<what>[^,;.!?:]*?)"
     r"(?=\s*(?:$|[,;.!?:]|\b(?:and|but|then|while|whilst)\b))"
 )
-# What to keep away from, and a way up that no reward of the library has.
+# What to keep away from.
 _AWAY = re.compile(
     r"\b(?:(?:stay|keep|get|move|go|be|remain|back)(?:s|ing)?\s+)?(?:(?:the|your|its) \w+ |it )?(?:far |well |right )?"
-    r"(?:away from|out of|far from|clear of)\b[^,;.!?:]*|\bupside[- ]down\b"
+    r"(?:away from|out of|far from|clear of)\b[^,;.!?:]*"
 )
+# Only a robot that stands on its hands can be; others would be turned the right way up instead.
+_UPSIDE_DOWN = re.compile(r"\bupside[- ]down\b")
 # What nobody wants, which is said to be clear; and standing still, which is a behaviour in negative words.
 _HARMLESS = re.compile(
     r"\b(?:mov|budg|stir|fall|drop|tip|toppl|stumbl|tumbl|slip|collaps|lean|wobbl|shak|trembl|too\b|so\b|leaving\b)"
@@ -121,9 +123,19 @@ def read(prompt: str) -> Wish:
         concepts.add("backward")
     if speed_mps == 0:
         concepts = concepts - {"walk", "run", "forward", "backward"} | {"still"}
-    unread = _NUMBER.sub(" ", unread)
+    unread = _UPSIDE_DOWN.sub(" ", _NUMBER.sub(" ", unread))
+    upside_down = ["upside down"] if _UPSIDE_DOWN.search(wanted) and "handstand" not in concepts else []
     unknown = [word for word in _unknown_words(_without_patterns(by_phrase)) if word not in _NUMBER_WORDS]
-    left_out = [*unwanted, *_out_of_order(text), *styles, *_one_limb(text), *refused, *numbers, *_unknown(unread)]
+    left_out = [
+        *unwanted,
+        *_out_of_order(text),
+        *styles,
+        *_one_limb(text),
+        *refused,
+        *numbers,
+        *upside_down,
+        *_unknown(unread),
+    ]
     return Wish(
         text=text,
         concepts=_settled(concepts, text),

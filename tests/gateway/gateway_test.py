@@ -144,6 +144,28 @@ class TestRest:
         assert run["spec"]["environment_id"] == "CartpoleBalance"
         assert run["spec"]["settings"]["env_steps"] == "5000"  # 64-bit numbers are strings in protobuf's JSON
 
+    @pytest.mark.parametrize(
+        ("method", "path", "body", "answered"),
+        [
+            ("POST", "/pause", {}, {"run_id": "run-1", "state": "RUN_STATE_PAUSED"}),
+            (
+                "PATCH",
+                "",
+                {"tags": {"values": ["demo"]}, "notes": "x"},
+                {"run_id": "run-1", "tags": ["demo"], "notes": "x"},
+            ),
+            ("DELETE", "", None, {}),
+        ],
+    )
+    async def test_keeps_house_among_runs(
+        self, gateway: GatewayUnderTest, method: str, path: str, body: object, answered: dict[str, object]
+    ) -> None:
+        url = gateway.url + "/api/training/run-1" + path
+        async with gateway.http.request(method, url, json=body) as answer:
+            run = (await answer.json()).get("run", {})
+        assert answer.status == 200
+        assert answered.items() <= run.items()
+
     async def test_errors_are_a_status_with_details(self, gateway: GatewayUnderTest) -> None:
         async with gateway.http.get(gateway.url + "/api/playground/environments/Foo") as answer:
             body = await answer.json()

@@ -75,6 +75,18 @@ class TrainerServer(trainer_pb2_grpc.TrainerServiceServicer):
     async def CancelRun(self, request, context):  # type: ignore[no-untyped-def, override]
         return trainer_pb2.CancelRunResponse(run=trainer_pb2.Run(run_id=request.run_id))
 
+    async def PauseRun(self, request, context):  # type: ignore[no-untyped-def, override]
+        return trainer_pb2.PauseRunResponse(
+            run=trainer_pb2.Run(run_id=request.run_id, state=trainer_pb2.RUN_STATE_PAUSED)
+        )
+
+    async def UpdateRun(self, request, context):  # type: ignore[no-untyped-def, override]
+        run = trainer_pb2.Run(run_id=request.run_id, tags=request.tags.values, notes=request.notes)
+        return trainer_pb2.UpdateRunResponse(run=run)
+
+    async def DeleteRun(self, request, context):  # type: ignore[no-untyped-def, override]
+        return trainer_pb2.DeleteRunResponse()
+
     async def WatchRuns(self, request, context):  # type: ignore[no-untyped-def, override]
         for revision in range(EVENTS):
             yield trainer_pb2.WatchRunsResponse(event=trainer_pb2.RunEvent(run_id="run-1", revision=revision + 1))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from tabrl.exporter.v1 import exporter_pb2
 from tabrl.inference.v1 import inference_pb2
 from tabrl.rewardgen.v1 import rewardgen_pb2
@@ -35,6 +36,7 @@ app = typer.Typer(
 Gateway = Annotated[str, typer.Option(envvar="TABRL_GATEWAY", help="URL of the gateway.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, one document a line.")]
 Limit = Annotated[int, typer.Option(min=1, max=500, help="How many to list at most.")]
+RunId = Annotated[str, typer.Argument(help="Id of the run.")]
 EnvironmentFilter = Annotated[str, typer.Option("--env", help="Only this environment.")]
 
 
@@ -192,7 +194,7 @@ def save(
 
 @app.command("watch")
 def watch(
-    run_id: Annotated[str, typer.Argument(help="Id of the run.")],
+    run_id: RunId,
     gateway: Gateway = DEFAULT_GATEWAY,
     as_json: AsJson = False,
 ) -> None:
@@ -215,18 +217,64 @@ def _watch(session: _Session, run: trainer_pb2.Run) -> None:
 
 @app.command("cancel")
 def cancel(
-    run_id: Annotated[str, typer.Argument(help="Id of the run.")],
+    run_id: RunId,
     gateway: Gateway = DEFAULT_GATEWAY,
     as_json: AsJson = False,
 ) -> None:
     """Stop a run; its newest checkpoint stays."""
     with _session(gateway, as_json) as session:
         request = trainer_pb2.CancelRunRequest(run_id=run_id)
-        answer = session.connection.call(session.connection.trainer.CancelRun, request)
+        _show_state(session, session.connection.call(session.connection.trainer.CancelRun, request))
+
+
+@app.command("pause")
+def pause(run_id: RunId, gateway: Gateway = DEFAULT_GATEWAY, as_json: AsJson = False) -> None:
+    """Stop a run for a while; it gives up its slot."""
+    with _session(gateway, as_json) as session:
+        request = trainer_pb2.PauseRunRequest(run_id=run_id)
+        _show_state(session, session.connection.call(session.connection.trainer.PauseRun, request))
+
+
+@app.command("continue")
+def continue_run(run_id: RunId, gateway: Gateway = DEFAULT_GATEWAY, as_json: AsJson = False) -> None:
+    """Go on with a paused run, from its newest checkpoint."""
+    with _session(gateway, as_json) as session:
+        request = trainer_pb2.ContinueRunRequest(run_id=run_id)
+        _show_state(session, session.connection.call(session.connection.trainer.ContinueRun, request))
+
+
+@app.command("note")
+def note(
+    run_id: RunId,
+    text: Annotated[str | None, typer.Argument(help="What to write; '' takes it away, nothing leaves it.")] = None,
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="A tag; these replace those there are.")] = None,
+    gateway: Gateway = DEFAULT_GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """Write notes and tags beside a run, by which `tabrl runs --query` finds it."""
+    with _session(gateway, as_json) as session:
+        request = trainer_pb2.UpdateRunRequest(run_id=run_id, notes=text)
+        if tags is not None:
+            request.tags.values.extend(tags)
+            request.tags.SetInParent()
+        answer = session.connection.call(session.connection.trainer.UpdateRun, request)
         if as_json:
             session.output.document(answer)
         else:
-            session.output.line(f"run {answer.run.run_id}: {_state(answer.run.state)}")
+            session.output.note(f"run {answer.run.run_id}: {' '.join(f'#{tag}' for tag in answer.run.tags)}")
+            session.output.line(escape(answer.run.notes))
+
+
+@app.command("delete")
+def delete(run_id: RunId, gateway: Gateway = DEFAULT_GATEWAY, as_json: AsJson = False) -> None:
+    """Delete a run that has ended, with its history; its policies stay."""
+    with _session(gateway, as_json) as session:
+        request = trainer_pb2.DeleteRunRequest(run_id=run_id)
+        answer = session.connection.call(session.connection.trainer.DeleteRun, request)
+        if as_json:
+            session.output.document(answer)
+        else:
+            session.output.line(f"run {escape(run_id)} is deleted")
 
 
 @app.command("envs")
@@ -281,15 +329,17 @@ def scene(
 
 
 @app.command("runs")
-def runs(
+def runs(  # noqa: PLR0917
     environment_id: EnvironmentFilter = "",
+    query: Annotated[str, typer.Option(help="Only those whose prompt, notes, tags or id hold this.")] = "",
+    tag: Annotated[str, typer.Option(help="Only those with this tag.")] = "",
     limit: Limit = 20,
     gateway: Gateway = DEFAULT_GATEWAY,
     as_json: AsJson = False,
 ) -> None:
     """List the runs, newest first."""
     with _session(gateway, as_json) as session:
-        request = trainer_pb2.ListRunsRequest(environment_id=environment_id, page_size=limit)
+        request = trainer_pb2.ListRunsRequest(environment_id=environment_id, query=query, tag=tag, page_size=limit)
         answer = session.connection.call(session.connection.trainer.ListRuns, request)
         if as_json:
             session.output.document(answer)
@@ -363,6 +413,16 @@ def evaluate(
     with _session(gateway, as_json) as session:
         request = inference_pb2.EvaluateRequest(policy_id=policy_id, episodes=episodes, seed=seed)
         evaluation.evaluate(session.connection, session.output, request)
+
+
+def _show_state(
+    session: _Session,
+    answer: trainer_pb2.CancelRunResponse | trainer_pb2.PauseRunResponse | trainer_pb2.ContinueRunResponse,
+) -> None:
+    if session.output.as_json:
+        session.output.document(answer)
+    else:
+        session.output.line(f"run {answer.run.run_id}: {_state(answer.run.state)}")
 
 
 def _state(state: trainer_pb2.RunState.ValueType) -> str:

@@ -23,6 +23,7 @@ _STATES = {
     trainer_pb2.RUN_STATE_SUCCEEDED: "is trained",
     trainer_pb2.RUN_STATE_FAILED: "failed",
     trainer_pb2.RUN_STATE_CANCELLED: "was cancelled",
+    trainer_pb2.RUN_STATE_PAUSED: "is paused",
 }
 
 

@@ -24,10 +24,11 @@ QUEUED, STARTING, RUNNING = (
     trainer_pb2.RUN_STATE_STARTING,
     trainer_pb2.RUN_STATE_RUNNING,
 )
-SUCCEEDED, FAILED, CANCELLED = (
+SUCCEEDED, FAILED, CANCELLED, PAUSED = (
     trainer_pb2.RUN_STATE_SUCCEEDED,
     trainer_pb2.RUN_STATE_FAILED,
     trainer_pb2.RUN_STATE_CANCELLED,
+    trainer_pb2.RUN_STATE_PAUSED,
 )
 
 # A worker that follows the run's title: words such as `checkpoint:1000` or `wait`, one after the other.

@@ -78,7 +78,9 @@ def _shape(spec: trainer_pb2.RunSpec) -> tuple[object, ...]:
 
 def _queue_secs(session: Session, slots: int) -> float:
     """Return the wait for a slot: what the runs before it still need, shared among the slots."""
-    waiting = session.scalars(sa.select(RunRow).where(RunRow.state.not_in(ENDED))).all()
+    waiting = session.scalars(
+        sa.select(RunRow).where(RunRow.state.not_in((*ENDED, trainer_pb2.RUN_STATE_PAUSED)))
+    ).all()
     if len(waiting) < slots:
         return 0.0
     return sum(_remaining_secs(session, run) for run in waiting) / slots

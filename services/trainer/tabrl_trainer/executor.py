@@ -22,7 +22,7 @@ from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.models import AttemptRow, RunRow
 from tabrl_trainer.protocol import Job
 from tabrl_trainer.record import (
-    ENDED,
+    UNDER_WAY,
     Record,
     change_state,
     log,
@@ -76,7 +76,7 @@ class LocalExecutor:
                 await self._record.write_all(lambda session: leases.renew(session, self._holder, running))  # noqa: B023
                 renewed = time.monotonic()
             for run_id in await self._record.read_persistently(
-                lambda session: _to_be_cancelled(session, running)  # noqa: B023
+                lambda session: _to_be_stopped(session, running)  # noqa: B023
             ):
                 self.stop(run_id)
 
@@ -85,7 +85,7 @@ class LocalExecutor:
         self._queued.set()
 
     def stop(self, run_id: str) -> None:
-        """Stop a run's worker, if it has one; the run's `cancel_requested` says that this is meant."""
+        """Stop a run's worker, if it has one; the run's `cancel_requested` or `pause_requested` says what is meant."""
         if run_id in self._cancelled:
             self._cancelled[run_id].set()
 
@@ -125,15 +125,18 @@ class LocalExecutor:
         try:
             state = await self._record.write_persistently(run_id, self._claim)
             waits = pauses()
-            while state not in ENDED:
+            while state in UNDER_WAY:
                 state, outcome = await self._attempt(run_id)
                 if outcome != "deferred":
                     waits = pauses()
-                    continue
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(next(waits)):
-                        await self._cancelled[run_id].wait()
-                    state = await self._record.write_persistently(run_id, self._cancel_if_asked)
+                else:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(next(waits)):
+                            await self._cancelled[run_id].wait()
+                # Who asks from here on sets it again; what was asked before is on record, or was taken back.
+                self._cancelled[run_id].clear()
+                if state in UNDER_WAY:
+                    state = await self._record.write_persistently(run_id, self._stop_if_asked)
         except leases.LeaseLost as lost:
             self._context.log.warning("run left to another Trainer", run=run_id, cause=str(lost))
 
@@ -170,18 +173,18 @@ class LocalExecutor:
         if run.state == trainer_pb2.RUN_STATE_QUEUED:
             leases.take(session, run, self._holder)
             change_state(session, run, trainer_pb2.RUN_STATE_STARTING)
-        elif run.state not in ENDED:
+        elif run.state in UNDER_WAY:
             raise leases.LeaseLost(run.run_id)
         return run.state
 
-    def _cancel_if_asked(self, _session: Session, run: RunRow) -> int:
+    def _stop_if_asked(self, session: Session, run: RunRow) -> int:
         leases.require(run, self._holder)
-        if run.cancel_requested:
-            change_state(_session, run, trainer_pb2.RUN_STATE_CANCELLED)
+        _stop_as_asked(session, run)
         return run.state
 
     def _begin_attempt(self, session: Session, run: RunRow) -> tuple[int, Job]:
         leases.require(run, self._holder)
+        leases.take(session, run, self._holder)
         number = attempts.begin(session, run.run_id)
         checkpoint = newest_checkpoint(session, run.run_id)
         job = Job(
@@ -193,9 +196,21 @@ class LocalExecutor:
         return number, job
 
 
-def _to_be_cancelled(session: Session, run_ids: Sequence[str]) -> Sequence[str]:
-    asked = sa.select(RunRow.run_id).where(RunRow.run_id.in_(run_ids), RunRow.cancel_requested)
-    return session.scalars(asked).all()
+def _to_be_stopped(session: Session, run_ids: Sequence[str]) -> Sequence[str]:
+    asked = sa.or_(RunRow.cancel_requested, RunRow.pause_requested)
+    return session.scalars(sa.select(RunRow.run_id).where(RunRow.run_id.in_(run_ids), asked)).all()
+
+
+def _stop_as_asked(session: Session, run: RunRow) -> bool:
+    """Cancel or pause a run whose worker has stopped, if that was asked for; returns whether it was."""
+    if run.cancel_requested:
+        change_state(session, run, trainer_pb2.RUN_STATE_CANCELLED)
+    elif run.pause_requested:
+        run.pause_requested = False
+        change_state(session, run, trainer_pb2.RUN_STATE_PAUSED)
+    else:
+        return False
+    return True
 
 
 def _requeue(session: Session, run: RunRow, holder: str, running: Sequence[str]) -> None:
@@ -211,9 +226,7 @@ def _requeue(session: Session, run: RunRow, holder: str, running: Sequence[str])
     checkpoint = newest_checkpoint(session, run.run_id)
     if checkpoint is not None and checkpoint.final:
         change_state(session, run, trainer_pb2.RUN_STATE_SUCCEEDED)
-    elif run.cancel_requested:
-        change_state(session, run, trainer_pb2.RUN_STATE_CANCELLED)
-    else:
+    elif not _stop_as_asked(session, run):
         log(
             session,
             run,
@@ -235,8 +248,8 @@ def _end_attempt(session: Session, run: RunRow, number: int, ending: Ending) -> 
     checkpoint = newest_checkpoint(session, run.run_id)
     if ending.outcome == "finished" or (checkpoint is not None and checkpoint.final):
         change_state(session, run, trainer_pb2.RUN_STATE_SUCCEEDED)
-    elif run.cancel_requested:
-        change_state(session, run, trainer_pb2.RUN_STATE_CANCELLED)
+    elif ending.outcome != "failed" and _stop_as_asked(session, run):
+        pass
     elif ending.outcome == "failed":
         change_state(session, run, trainer_pb2.RUN_STATE_FAILED, ending.error)
     elif ending.outcome == attempts.CRASHED:

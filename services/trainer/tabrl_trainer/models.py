@@ -17,7 +17,8 @@ class Base(DeclarativeBase):
 class RunRow(Base):
     """One run. Protobuf messages are kept as their bytes; `number` orders runs by submission.
 
-    `lease_holder` is the Trainer that trains it or did last, until `lease_until`; see `leases`.
+    `tags` stand between newlines, also before the first and after the last; `searched` is what a run is found by, in
+    lower case. `lease_holder` is the Trainer that trains it or did last, until `lease_until`; see `leases`.
     """
 
     __tablename__ = "runs"
@@ -33,10 +34,14 @@ class RunRow(Base):
     error_reason: Mapped[str | None] = mapped_column(sa.String(60))
     error_message: Mapped[str | None] = mapped_column(sa.Text)
     cancel_requested: Mapped[bool]
+    pause_requested: Mapped[bool] = mapped_column(default=False)
     publishing: Mapped[str] = mapped_column(sa.String(20))
     create_time: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
     start_time: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
     end_time: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
+    tags: Mapped[str] = mapped_column(sa.Text, default="")
+    notes: Mapped[str] = mapped_column(sa.Text, default="")
+    searched: Mapped[str] = mapped_column(sa.Text, default="")
     lease_holder: Mapped[str] = mapped_column(sa.String(40), default="")
     lease_until: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
 

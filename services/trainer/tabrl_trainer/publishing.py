@@ -92,6 +92,14 @@ class Publisher:
             # Both messages have the same fields; the Exporter's contract stands on its own.
             request.reward.ParseFromString(candidate.spec.reward.SerializeToString())
         try:
+            await self._have_published(candidate, request)
+        except TabrlError as error:
+            if error.reason != "RUN_NOT_FOUND":
+                raise
+            self._context.log.info("run deleted while it was published", run=candidate.run_id)
+
+    async def _have_published(self, candidate: Candidate, request: exporter_pb2.CreatePolicyRequest) -> None:
+        try:
             response = await call(
                 self._exporter.CreatePolicy, request, service="exporter", timeout_secs=_EXPORT_TIMEOUT_SECS
             )

@@ -195,6 +195,25 @@ def change_state(
     append(session, run, trainer_pb2.RunEvent(state_changed=changed))
 
 
+def tags_of(run: RunRow) -> list[str]:
+    """Return a run's tags."""
+    return run.tags.split("\n")[1:-1]
+
+
+def annotate(run: RunRow, tags: Sequence[str], notes: str) -> None:
+    """Write tags and notes beside a run, and what it is found by from then on."""
+    spec = trainer_pb2.RunSpec.FromString(run.spec)
+    words = [word for word in dict.fromkeys(" ".join(_kept(tag).split()) for tag in tags) if word]
+    run.tags = "\n".join(["", *words, ""]) if words else ""
+    run.notes = _kept(notes)
+    run.searched = "\n".join([run.run_id, spec.environment_id, _kept(spec.title), *words, run.notes]).lower()
+
+
+def _kept(text: str) -> str:
+    """Return text without what PostgreSQL keeps in no text."""
+    return text.replace("\0", "")
+
+
 def newest_checkpoint(session: Session, run_id: str) -> CheckpointRow | None:
     """Return the row of a run's newest checkpoint, or None before the first."""
     checkpoints = sa.select(CheckpointRow).where(CheckpointRow.run_id == run_id)
@@ -253,6 +272,8 @@ def _run_message(row: RunRow, checkpoints: Sequence[CheckpointRow]) -> trainer_p
         revision=row.revision,
         checkpoints=[checkpoint_message(checkpoint) for checkpoint in checkpoints],
         create_time=timestamp(row.create_time),
+        tags=tags_of(row),
+        notes=row.notes,
     )
     if row.metrics is not None:
         run.metrics.ParseFromString(row.metrics)

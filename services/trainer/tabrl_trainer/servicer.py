@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import grpc
@@ -20,17 +20,20 @@ from tabrl_chassis.service import Context
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.estimates import estimate
 from tabrl_trainer.executor import LocalExecutor
-from tabrl_trainer.models import RunRow
+from tabrl_trainer.models import AttemptRow, CheckpointRow, EventRow, RunRow
 from tabrl_trainer.record import (
     ENDED,
     PENDING,
+    UNDER_WAY,
     Record,
+    annotate,
     append,
     change_state,
     new_run_id,
     now,
     run_message,
     run_messages,
+    tags_of,
 )
 from tabrl_trainer.submission import Submission, check_spec
 from tabrl_trainer.watching import watch
@@ -40,7 +43,7 @@ _LARGEST_PAGE_BYTES = 1 << 20
 
 
 class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
-    """Submission, reading, watching and cancelling of runs."""
+    """Submission, reading, watching, stopping and deleting of runs."""
 
     def __init__(self, context: Context[TrainerConfig], record: Record, executor: LocalExecutor) -> None:
         """Keep what the calls need."""
@@ -70,17 +73,48 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
 
     async def CancelRun(self, request: trainer_pb2.CancelRunRequest, _context: Any) -> trainer_pb2.CancelRunResponse:
         """Stop a run and return it once its worker has stopped, or as it stands when that takes too long."""
-        with self._record.subscribed([request.run_id]) as changed:
-            state = await self._record.write(request.run_id, _request_cancel)
-            self._executor.stop(request.run_id)
+        return trainer_pb2.CancelRunResponse(run=await self._stopped(request.run_id, _request_cancel))
+
+    async def PauseRun(self, request: trainer_pb2.PauseRunRequest, _context: Any) -> trainer_pb2.PauseRunResponse:
+        """Stop a run for a while, and return it as `CancelRun` does."""
+        return trainer_pb2.PauseRunResponse(run=await self._stopped(request.run_id, _request_pause))
+
+    async def ContinueRun(
+        self, request: trainer_pb2.ContinueRunRequest, _context: Any
+    ) -> trainer_pb2.ContinueRunResponse:
+        """Queue a paused run again."""
+        await self._record.write(request.run_id, _continue)
+        self._executor.wake()
+        return trainer_pb2.ContinueRunResponse(run=await self._read(request.run_id))
+
+    async def UpdateRun(self, request: trainer_pb2.UpdateRunRequest, _context: Any) -> trainer_pb2.UpdateRunResponse:
+        """Write tags and notes beside a run."""
+
+        def write(_session: Session, run: RunRow) -> None:
+            tags = list(request.tags.values) if request.HasField("tags") else tags_of(run)
+            annotate(run, tags, request.notes if request.HasField("notes") else run.notes)
+
+        await self._record.write(request.run_id, write)
+        return trainer_pb2.UpdateRunResponse(run=await self._read(request.run_id))
+
+    async def DeleteRun(self, request: trainer_pb2.DeleteRunRequest, _context: Any) -> trainer_pb2.DeleteRunResponse:
+        """Delete a run that has ended, with its history."""
+        await self._record.write(request.run_id, _delete)
+        return trainer_pb2.DeleteRunResponse()
+
+    async def _stopped(self, run_id: str, ask: Callable[[Session, RunRow], int]) -> trainer_pb2.Run:
+        """Ask for a run to be stopped, and return it once its worker has, or as it stands when that takes too long."""
+        with self._record.subscribed([run_id]) as changed:
+            state = await self._record.write(run_id, ask)
+            self._executor.stop(run_id)
             # A worker that takes longer is stopped all the same; the caller sees the run as it stands meanwhile.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CANCEL_TIMEOUT_SECS):
-                    while state not in ENDED:
+                    while state in UNDER_WAY:
                         await changed.wait()
                         changed.clear()
-                        state = (await self._read(request.run_id)).state
-        return trainer_pb2.CancelRunResponse(run=await self._read(request.run_id))
+                        state = (await self._read(run_id)).state
+        return await self._read(run_id)
 
     async def WatchRuns(
         self, request: trainer_pb2.WatchRunsRequest, _context: Any
@@ -121,6 +155,7 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
             publishing=PENDING,
             create_time=now(),
         )
+        annotate(run, [], "")
         session.add(run)
         session.flush()
         changed = trainer_pb2.StateChanged(state=trainer_pb2.RUN_STATE_QUEUED)
@@ -134,6 +169,10 @@ def _list(session: Session, request: trainer_pb2.ListRunsRequest, page: Page) ->
         wanted = wanted.where(RunRow.environment_id == request.environment_id)
     if request.states:
         wanted = wanted.where(RunRow.state.in_(request.states))
+    if request.query.strip():
+        wanted = wanted.where(RunRow.searched.contains(request.query.strip().lower(), autoescape=True))
+    if request.tag:
+        wanted = wanted.where(RunRow.tags.contains(f"\n{request.tag}\n", autoescape=True))
     if (after := page.after_number()) is not None:
         wanted = wanted.where(RunRow.number < after)
     rows = session.scalars(wanted).all()
@@ -153,14 +192,48 @@ def _request_cancel(session: Session, run: RunRow) -> int:
     """Mark a run to be cancelled, or cancel it where no worker has it; returns its state."""
     if run.state == trainer_pb2.RUN_STATE_CANCELLED:
         return run.state
+    _require_not_ended(run, "cancelled")
+    run.cancel_requested = True
+    if run.state not in UNDER_WAY:
+        change_state(session, run, trainer_pb2.RUN_STATE_CANCELLED)
+    return run.state
+
+
+def _request_pause(session: Session, run: RunRow) -> int:
+    """Mark a run to be paused, or pause it where no worker has it; returns its state."""
+    _require_not_ended(run, "paused")
+    if run.state == trainer_pb2.RUN_STATE_QUEUED:
+        change_state(session, run, trainer_pb2.RUN_STATE_PAUSED)
+    run.pause_requested = run.state in UNDER_WAY
+    return run.state
+
+
+def _continue(session: Session, run: RunRow) -> None:
+    """Queue a paused run; one that is about to pause goes on instead where it still can."""
+    _require_not_ended(run, "continued")
+    run.pause_requested = False
+    if run.state == trainer_pb2.RUN_STATE_PAUSED:
+        change_state(session, run, trainer_pb2.RUN_STATE_QUEUED)
+
+
+def _delete(session: Session, run: RunRow) -> None:
+    if run.state not in ENDED:
+        raise TabrlError(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "RUN_NOT_ENDED",
+            f"Run {run.run_id} has not ended, so it cannot be deleted; cancel it first.",
+            metadata={"run_id": run.run_id},
+        )
+    for table in (EventRow, CheckpointRow, AttemptRow):
+        session.execute(sa.delete(table).where(table.run_id == run.run_id))
+    session.delete(run)
+
+
+def _require_not_ended(run: RunRow, done: str) -> None:
     if run.state in ENDED:
         raise TabrlError(
             grpc.StatusCode.FAILED_PRECONDITION,
             "RUN_ENDED",
-            f"Run {run.run_id} has ended already, so it cannot be cancelled.",
+            f"Run {run.run_id} has ended already, so it cannot be {done}.",
             metadata={"run_id": run.run_id},
         )
-    run.cancel_requested = True
-    if run.state == trainer_pb2.RUN_STATE_QUEUED:
-        change_state(session, run, trainer_pb2.RUN_STATE_CANCELLED)
-    return run.state

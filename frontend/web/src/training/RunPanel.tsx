@@ -170,6 +170,8 @@ function statement(record: RunRecord, following: boolean, connected: boolean): s
       return "Training ended early; checkpoints so far are kept.";
     case RunState.CANCELLED:
       return "Stopped by you; checkpoints so far are kept.";
+    case RunState.PAUSED:
+      return `Paused; \`tabrl continue ${run.runId}\` goes on from the newest checkpoint.`;
     default:
       return "";
   }

@@ -9,6 +9,7 @@ const LABELS: Readonly<Record<RunState, readonly [label: string, tone: "neutral"
   [RunState.SUCCEEDED]: ["Trained", "good"],
   [RunState.FAILED]: ["Failed", "danger"],
   [RunState.CANCELLED]: ["Stopped", "neutral"],
+  [RunState.PAUSED]: ["Paused", "neutral"],
 };
 
 export function RunStatePill({ state, testId }: { readonly state: RunState; readonly testId?: string }) {

@@ -144,6 +144,14 @@ class TestRest:
         assert run["spec"]["environment_id"] == "CartpoleBalance"
         assert run["spec"]["settings"]["env_steps"] == "5000"  # 64-bit numbers are strings in protobuf's JSON
 
+    async def test_tells_a_runs_events_as_they_come(self, gateway: GatewayUnderTest) -> None:
+        url = gateway.url + "/api/training/run-1/events"
+        async with gateway.http.get(url, headers={"last-event-id": "7"}) as answer:
+            assert answer.headers["content-type"] == "text/event-stream"
+            assert await answer.content.readline() == b"data: after 7\n"
+            gateway.events_seen.set()
+            assert (await answer.content.read()).strip() == b"data: end"
+
     @pytest.mark.parametrize(
         ("method", "path", "body", "answered"),
         [

@@ -104,6 +104,7 @@ class GatewayUnderTest:
     health: dict[str, health.aio.HealthServicer]
     scene: SceneServer
     healthz_status: int = 200
+    events_seen: asyncio.Event = field(default_factory=asyncio.Event)
     http_servers: dict[str, web.AppRunner] = field(default_factory=dict)
 
     @property
@@ -221,11 +222,23 @@ async def running_gateway(
                 headers={"cache-control": "public, max-age=31536000, immutable", "x-path": request.path},
             )
 
+        async def run_events(request: web.Request) -> web.StreamResponse:
+            """Says which event it goes on after, and waits before it ends, so that what is held back is seen."""
+            if not request.path.endswith("/events"):
+                return await artifact(request)
+            response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+            await response.prepare(request)
+            await response.write(f"data: after {request.headers.get('last-event-id')}\n\n".encode())
+            await under_test.events_seen.wait()
+            await response.write(b"data: end\n\n")
+            return response
+
         async def healthz(_: web.Request) -> web.Response:
             return web.json_response({"status": "from the launcher"}, status=under_test.healthz_status)
 
         for name in SERVICE_NAMES:
-            under_test.http_servers[name] = await _start_http(topology.http_port(name), artifact)
+            handler = run_events if name == "trainer" else artifact
+            under_test.http_servers[name] = await _start_http(topology.http_port(name), handler)
         under_test.http_servers["launcher"] = await _start_http(topology.status_port, healthz)
         try:
             for name in SERVICE_NAMES:

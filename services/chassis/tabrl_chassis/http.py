@@ -1,4 +1,4 @@
-"""A service's HTTP port: `/metrics`, and `/artifacts/<sha256>` with ranges and immutable caching.
+"""A service's HTTP port: `/metrics`, `/artifacts/<sha256>` with ranges and immutable caching, and routes of its own.
 
 Errors are `google.rpc.Status` as JSON, as the gateway's are.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import grpc
 from aiohttp import web
@@ -19,6 +19,8 @@ from tabrl_chassis.errors import TabrlError, to_status
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _HTTP_STATUS = {
+    "INVALID_ARGUMENT": 400,
+    "OUT_OF_RANGE": 400,
     "NOT_FOUND": 404,
     "PERMISSION_DENIED": 403,
     "UNAVAILABLE": 503,
@@ -38,8 +40,10 @@ _CONTENT_HEADERS = {
 }
 
 
-def http_application(artifacts: ArtifactStore, *, host: str = "127.0.0.1") -> web.Application:
-    """Return the application that a service serves on its HTTP port.
+def http_application(
+    artifacts: ArtifactStore, *, host: str = "127.0.0.1", routes: Iterable[web.RouteDef] = ()
+) -> web.Application:
+    """Return the application that a service serves on its HTTP port, with further `routes` of its own.
 
     Where it listens on the loopback interface (`host`), it answers to this machine's names alone: a page whose owner
     points a name here (DNS rebinding) reads nothing.
@@ -47,6 +51,7 @@ def http_application(artifacts: ArtifactStore, *, host: str = "127.0.0.1") -> we
     application = web.Application(middlewares=[_typed_errors, *([_this_machine] if host in _LOOPBACK else [])])
     application.router.add_get("/metrics", _metrics)
     application.router.add_get("/artifacts/{sha256}", _Artifacts(artifacts).get)
+    application.router.add_routes(routes)
     return application
 
 

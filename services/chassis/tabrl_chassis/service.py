@@ -45,6 +45,8 @@ class Context(Generic[C]):
     # Set when the process is told to stop. Endless streams must end when it is: they hold the shutdown otherwise.
     stopping: asyncio.Event
     health: Health
+    routes: list[web.RouteDef] = field(default_factory=list)
+    """What the service answers on its HTTP port besides metrics and artifacts; to be filled before it serves."""
     _database: Database | None = None
     _channels: dict[str, grpc.aio.Channel] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -147,8 +149,9 @@ async def started(service: Service[C], config: C) -> AsyncIterator[Running[C]]:
         _enable_reflection(server, service.contracts)
         stack.push_async_callback(_cancel_background, context)
         await server.start()
-        stack.push_async_callback(_drain, server, context)
+        stack.push_async_callback(server.stop, config.drain_secs)
         http_port = await _serve_http(stack, context)
+        stack.push_async_callback(_end_streams, context)
         await health.run_checks()
         context.background(health.watch(), "health")
         yield Running(context, port, http_port, failed)
@@ -248,7 +251,9 @@ def _enable_reflection(server: grpc.aio.Server, contracts: Sequence[str]) -> Non
 
 async def _serve_http(stack: contextlib.AsyncExitStack, context: Context[Any]) -> int:
     runner = web.AppRunner(
-        http_application(context.artifacts, host=context.config.host), access_log=None, shutdown_timeout=1.0
+        http_application(context.artifacts, host=context.config.host, routes=context.routes),
+        access_log=None,
+        shutdown_timeout=1.0,
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
@@ -256,10 +261,10 @@ async def _serve_http(stack: contextlib.AsyncExitStack, context: Context[Any]) -
     return int(runner.addresses[0][1])
 
 
-async def _drain(server: grpc.aio.Server, context: Context[Any]) -> None:
+async def _end_streams(context: Context[Any]) -> None:
+    """Send no more calls here, and have endless streams end, over gRPC and HTTP, before either port closes."""
     await context.health.drain()
     context.stopping.set()
-    await server.stop(context.config.drain_secs)
 
 
 async def _cancel_background(context: Context[Any]) -> None:

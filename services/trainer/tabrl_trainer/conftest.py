@@ -138,9 +138,10 @@ async def peers(data: Path, exporter: Exporter):
 class Rig:
     """A running Trainer and a client of it."""
 
-    def __init__(self, config: TrainerConfig, address: str, exporter: Exporter) -> None:
+    def __init__(self, config: TrainerConfig, address: str, exporter: Exporter, http_port: int = 0) -> None:
         """Take the address of a Trainer that runs."""
         self.config = config
+        self.http_port = http_port
         self.exporter = exporter
         self.store = ArtifactStore(config.data / "artifacts")
         self.channel = open_channel(address)
@@ -213,7 +214,8 @@ async def trainer(config, worker, exporter):
     """Run a Trainer and give its rig."""
     async with contextlib.AsyncExitStack() as stack:
         running = await stack.enter_async_context(started(trainer_service(worker), config))
-        rig = Rig(config, running.address, exporter)
+        rig = Rig(config, running.address, exporter, running.http_port)
+        rig.close = stack.aclose
         yield rig
     await rig.channel.close()  # only after the drain, so that a test sees how its watches end
 

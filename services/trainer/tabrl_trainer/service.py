@@ -18,6 +18,7 @@ from tabrl_trainer.holder import Holder
 from tabrl_trainer.models import RunRow
 from tabrl_trainer.publishing import Publisher
 from tabrl_trainer.record import Record
+from tabrl_trainer.server_sent_events import routes
 from tabrl_trainer.servicer import TrainerServicer
 
 RUNS = Gauge("tabrl_trainer_runs", "Runs on record, by state.", ["state"])
@@ -35,6 +36,7 @@ def trainer_service(worker: Sequence[str] = _WORKER) -> Service[TrainerConfig]:
         executor = LocalExecutor(context, record, holder.name, worker)
         publisher = Publisher(context, record)
         trainer_pb2_grpc.add_TrainerServiceServicer_to_server(TrainerServicer(context, record, executor), server)
+        context.routes.extend(routes(context, record))
         context.background(executor.run(), "executor")
         context.background(executor.keep_leases(), "leases")
         context.background(while_leading(context.database, "publisher", publisher.run), "publisher")

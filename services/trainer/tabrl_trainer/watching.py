@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 
 import grpc
@@ -31,7 +31,7 @@ class _Cursor:
 
 async def watch(
     context: Context[TrainerConfig], record: Record, request: trainer_pb2.WatchRunsRequest
-) -> AsyncIterator[trainer_pb2.WatchRunsResponse]:
+) -> AsyncGenerator[trainer_pb2.WatchRunsResponse, None]:
     """Tell the runs that a request names.
 
     Ends when each has ended and been told in full. Raises `TabrlError`: RUN_NOT_FOUND, REVISION_OUT_OF_RANGE, and

@@ -1,0 +1,103 @@
+"""A run's events over HTTP, as a browser's EventSource reads them."""
+
+import json
+
+import aiohttp
+import pytest
+
+from tabrl_trainer.conftest import RUNNING, is_state, trainer
+
+
+@pytest.fixture
+def database_url(tmp_path):
+    """One kind of database: what differs between them is watched over gRPC."""
+    return f"sqlite:///{tmp_path / 'test.db'}"
+
+
+class Page:
+    """Reads events as a page does that keeps the id of the last."""
+
+    def __init__(self, rig):
+        """Read from a Trainer's HTTP port."""
+        self.url = f"http://127.0.0.1:{rig.http_port}/api/training/"
+        self.last_id = ""
+
+    async def read(self, run_id, query="", until=lambda _: False):
+        """Return the events until one that is wanted or the end of the stream, each as a dict of its fields."""
+        headers = {"Last-Event-ID": self.last_id} if self.last_id else {}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(f"{self.url}{run_id}/events{query}", headers=headers) as got,
+        ):
+            assert got.status == 200, await got.text()
+            assert got.headers["content-type"] == "text/event-stream"
+            events, fields = [], {}
+            async for line in got.content:
+                name, _, value = line.decode().rstrip("\n").partition(": ")
+                if name:
+                    fields[name] = value
+                    continue
+                self.last_id = fields.get("id", self.last_id)
+                if "data" in fields:
+                    events.append(fields)
+                    if until(json.loads(fields["data"])):
+                        break
+                fields = {}
+            return events
+
+    async def status(self, run_id, query=""):
+        """Return status and reason of a request that gives no stream."""
+        headers = {"Last-Event-ID": self.last_id} if self.last_id else {}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(f"{self.url}{run_id}/events{query}", headers=headers) as got,
+        ):
+            text = await got.text()
+            return got.status, json.loads(text)["details"][0]["reason"] if text else ""
+
+
+async def test_a_run_is_told_to_its_end(rig):
+    run_id = await rig.create("run metrics:1000@2 final:2000")
+    events = await Page(rig).read(run_id)
+    assert [event.get("event") for event in (events[0], events[-1])] == ["snapshot", "end"]
+    told = [json.loads(event["data"]) for event in events[1:-1]]
+    assert [event["revision"] for event in told] == [event["id"] for event in events[1:-1]]
+    assert [int(event["revision"]) for event in told] == list(range(1, len(told) + 1))
+    assert told[0]["state_changed"]["state"] == "RUN_STATE_QUEUED"
+    assert any("metrics" in event for event in told)
+
+
+async def test_a_broken_connection_goes_on_without_a_gap_or_a_repeat(rig, tmp_path):
+    gate = tmp_path / "gate"
+    run_id = await rig.create(f"run metrics:1000@2 file:{gate} metrics:1500@3 final:2000")
+    page, seen = Page(rig), []
+    for _ in range(3):
+        seen += await page.read(run_id, until=lambda event: event.get("run_id") == run_id and "revision" in event)
+    gate.touch()
+    seen += await page.read(run_id)
+    revisions = [int(event["id"]) for event in seen if "id" in event]
+    assert revisions == list(range(1, len(revisions) + 1))
+    # asked once more after its end, a browser is told to stop
+    assert await page.status(run_id) == (204, "")
+
+
+async def test_what_cannot_be_told_is_a_typed_error(rig):
+    page = Page(rig)
+    run_id = await rig.create("run final:1")
+    await rig.watch(run_id)
+    assert await page.status("run-none") == (404, "RUN_NOT_FOUND")
+    assert await page.status(run_id, "?after_revision=999") == (400, "REVISION_OUT_OF_RANGE")
+    for text in ("-1", "x", "1e3", "9" * 30):
+        assert await page.status(run_id, f"?after_revision={text}") == (400, "INVALID_FIELD")
+
+
+async def test_the_stream_ends_with_the_service(config, worker, exporter):
+    async with trainer(config, worker, exporter) as rig:
+        run_id = await rig.create("run wait")
+        await rig.until(run_id, is_state(RUNNING))
+        async with aiohttp.ClientSession() as http:
+            got = await http.get(f"http://127.0.0.1:{rig.http_port}/api/training/{run_id}/events")
+            await rig.close()
+            told = await got.text()
+    assert "event: snapshot" in told
+    assert "event: end" not in told

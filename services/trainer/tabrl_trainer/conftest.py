@@ -38,6 +38,7 @@ from tabrl_chassis.processes import die_with_parent
 die_with_parent()
 from tabrl.trainer.v1 import trainer_pb2 as t
 from tabrl_chassis.artifacts import ArtifactStore
+from tabrl_chassis.failpoints import reach
 from tabrl_trainer.protocol import Job, event_line
 
 job = Job.from_json(sys.stdin.read())
@@ -48,8 +49,13 @@ def say(**event):
     os.write(1, event_line(t.RunEvent(**event)))
 
 def checkpoint(steps, final=False):
-    say(checkpoint=t.Checkpoint(env_steps=steps, artifact=store.put(str(steps).encode(), "text/plain"), final=final))
+    reach("worker.checkpoint_made")
+    artifact = store.put(str(steps).encode(), "text/plain")
+    reach("worker.checkpoint_stored")
+    say(checkpoint=t.Checkpoint(env_steps=steps, artifact=artifact, final=final))
+    reach("worker.checkpoint_said")
 
+reach("worker.loaded")
 for word in job.spec.title.split():
     name, _, value = word.partition(":")
     if name == "run":
@@ -67,6 +73,7 @@ for word in job.spec.title.split():
             print("x" * 3_000_000, file=stream, flush=True)
     elif name == "final":
         checkpoint(int(value), final=True)
+        reach("worker.trained")
         say(state_changed=t.StateChanged(state=t.RUN_STATE_SUCCEEDED))
     elif name == "crash" and (not value or resumed < int(value)):
         print("out of something", file=sys.stderr, flush=True)

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.error_mapping import as_tabrl_error
+from tabrl_chassis.failpoints import reach
 from tabrl_chassis.service import Context
 
 from tabrl_trainer import attempts, leases
@@ -124,6 +125,7 @@ class LocalExecutor:
         """Attempt a run until it has ended, unless another Trainer has it."""
         try:
             state = await self._record.write_persistently(run_id, self._claim)
+            reach("trainer.run_claimed")
             waits = pauses()
             while state in UNDER_WAY:
                 state, outcome = await self._attempt(run_id)
@@ -143,6 +145,7 @@ class LocalExecutor:
     async def _attempt(self, run_id: str) -> tuple[int, str]:
         """Have one worker train a run; returns the run's state then, and the outcome of the attempt."""
         number, job = await self._record.write_persistently(run_id, self._begin_attempt)
+        reach("trainer.attempt_begun")
         process = WorkerProcess(self._record, run_id, number)
         self._context.log.info("worker starts", run=run_id, attempt=number, resume=job.resume_sha256[:12])
         ending = Ending("interrupted")
@@ -160,10 +163,12 @@ class LocalExecutor:
             else:
                 ending = Ending(attempts.CRASHED, f"the Trainer lost it, {type(error).__name__}: {error}")
         finally:
+            reach("trainer.worker_ended")
             # Also when the service stops: the attempt then stays on record as interrupted, and the run goes on later.
             state = await asyncio.shield(
                 self._record.write_persistently(run_id, lambda session, run: _end_attempt(session, run, number, ending))
             )
+        reach("trainer.attempt_ended")
         attempts.WORKER_EXITS.labels(ending.outcome).inc()
         self._context.log.info("worker ended", run=run_id, attempt=number, outcome=ending.outcome, detail=ending.detail)
         return state, ending.outcome

@@ -14,6 +14,7 @@ from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
 from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.client import call
 from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.failpoints import reach
 from tabrl_chassis.service import Context
 
 from tabrl_trainer.config import TrainerConfig
@@ -99,6 +100,7 @@ class Publisher:
             self._context.log.info("run deleted while it was published", run=candidate.run_id)
 
     async def _have_published(self, candidate: Candidate, request: exporter_pb2.CreatePolicyRequest) -> None:
+        reach("trainer.publication_due")
         try:
             response = await call(
                 self._exporter.CreatePolicy, request, service="exporter", timeout_secs=_EXPORT_TIMEOUT_SECS
@@ -106,6 +108,7 @@ class Publisher:
         except TabrlError as error:
             await self._failed(candidate, error)
             return
+        reach("trainer.publication_answered")
         self._answered()
         PUBLICATIONS.labels(PUBLISHED).inc()
         policy_id = response.policy.policy_id

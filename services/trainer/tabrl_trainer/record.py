@@ -19,6 +19,7 @@ from tabrl.type.v1 import artifact_pb2
 from tabrl_chassis.database import Database
 from tabrl_chassis.error_mapping import as_tabrl_error
 from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.failpoints import reach
 
 from tabrl_trainer.models import CheckpointRow, EventRow, RunRow
 from tabrl_trainer.retries import PASSING, pauses
@@ -60,7 +61,15 @@ class Record:
 
         Transactions on one run come one after the other, whichever process makes them.
         """
-        result = await self._database.write(lambda session: work(session, run_row(session, run_id, locked=True)))
+
+        def transaction(session: Session) -> T:
+            result = work(session, run_row(session, run_id, locked=True))
+            session.flush()
+            reach("trainer.before_commit")
+            return result
+
+        result = await self._database.write(transaction)
+        reach("trainer.committed")
         self.wake(run_id)
         return result
 

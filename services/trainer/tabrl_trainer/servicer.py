@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
 from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.failpoints import reach
 from tabrl_chassis.idempotency import earlier_resource, once
 from tabrl_chassis.pagination import Page, page_of
 from tabrl_chassis.service import Context
@@ -59,6 +60,7 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
             run_id = await self._record.create(
                 lambda session: once(session, request, lambda session: self._queue(session, submission))
             )
+            reach("trainer.run_created")
             self._executor.wake()
         return trainer_pb2.CreateRunResponse(run=await self._read(run_id))
 
@@ -106,6 +108,7 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
         """Ask for a run to be stopped, and return it once its worker has, or as it stands when that takes too long."""
         with self._record.subscribed([run_id]) as changed:
             state = await self._record.write(run_id, ask)
+            reach("trainer.stop_asked")
             self._executor.stop(run_id)
             # A worker that takes longer is stopped all the same; the caller sees the run as it stands meanwhile.
             with contextlib.suppress(TimeoutError):

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from tabrl_chassis.failpoints import reach
 from tabrl_chassis.processes import die_with_parent
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def main() -> None:
     except _TryAgainLaterError as error:
         print(error, file=sys.stderr, flush=True)
         os._exit(EXIT_TRY_AGAIN)
+    reach("worker.trained")
     if ending is not None:
         say(ending)
     # Everything is said and stored; taking jax and its threads down in good order would cost seconds.
@@ -131,6 +133,7 @@ def _train(job: Job, say: Say, stop: _Stop, started: float) -> bool:
 
         reward = RewardProgram.from_bytes(artifacts.read(job.spec.reward.program_sha256))
     environment = environments.load(job.spec.environment_id)
+    reach("worker.loaded")
     loading_secs = time.monotonic() - started
     settings = settings_of(job.spec.settings, default_settings(environment.id))
     remaining = RemainingTime(settings.env_steps, default_speed(environment.id).env_steps_per_sec)
@@ -173,9 +176,13 @@ def _keep(artifacts: ArtifactStore, checkpoint: Checkpoint) -> trainer_pb2.RunEv
     """Store a checkpoint and return the event that tells of it."""
     from tabrl.trainer.v1 import trainer_pb2
 
+    data = checkpoint.to_bytes()
+    reach("worker.checkpoint_made")
+    artifact = artifacts.put(data, CHECKPOINT_MEDIA_TYPE)
+    reach("worker.checkpoint_stored")
     message = trainer_pb2.Checkpoint(
         env_steps=checkpoint.env_steps,
-        artifact=artifacts.put(checkpoint.to_bytes(), CHECKPOINT_MEDIA_TYPE),
+        artifact=artifact,
         episode_return=checkpoint.episode_return,
         final=checkpoint.final,
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from prometheus_client import Counter, Gauge
 from sqlalchemy.orm import Session
 from tabrl.trainer.v1 import trainer_pb2
+from tabrl_chassis.failpoints import reach
 from tabrl_chassis.logs import get_logger
 from tabrl_chassis.processes import start_python, stop
 from tabrl_simulation.backends import has_gpu
@@ -81,7 +82,9 @@ class WorkerProcess:
         complained = asyncio.create_task(self._read_complaints(process))
         told_to_stop = asyncio.create_task(_stop_when(cancelled, process))
         try:
+            reach("trainer.worker_started")
             await _send(process, job)
+            reach("trainer.job_sent")
             # Not gather, which would stop listening when this is cancelled: the last words come after that.
             done, _ = await asyncio.wait({said, complained}, return_when=asyncio.FIRST_EXCEPTION)
             for task in done:
@@ -130,12 +133,15 @@ class WorkerProcess:
                 await self._state(event.state_changed)
             case "metrics":
                 await self.record.write(self.run_id, lambda session, run: self._metrics(session, run, event))
+                reach("trainer.metrics_recorded")
                 made = event.metrics.env_steps - self._counted_steps
                 self._counted_steps = event.metrics.env_steps
                 ENV_STEPS.labels(environment_id).inc(max(made, 0))
                 ENV_STEPS_PER_SEC.labels(self.run_id).set(event.metrics.env_steps_per_sec)
             case "checkpoint":
+                reach("trainer.checkpoint_heard")
                 await self.record.write(self.run_id, lambda session, run: self._checkpoint(session, run, event))
+                reach("trainer.checkpoint_recorded")
                 CHECKPOINTS.labels(environment_id).inc()
             case "log":
                 await self.record.write(self.run_id, lambda session, run: self._log(session, run, event))

@@ -2,7 +2,8 @@
 
 `python -m tests.security.mutate_checker`, or `make harden`. Each mutant of the checker's modules has one comparison
 turned round, one condition negated, one `and` made an `or` or the other way round, or one refusal removed. It is killed
-if some program of the corpora breaks other rules than before, or the checker breaks down; what survives is printed.
+if some program of the corpora breaks other rules than before, or the checker breaks down or never ends; what survives
+is printed.
 Which rules each program breaks is kept in `escape_rules.txt` beside the corpus, and tested; `--write-rules` writes it
 anew.
 """
@@ -14,6 +15,7 @@ import ast
 import copy
 import importlib
 import importlib.util
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +35,8 @@ __all__ = ["Mutant", "main", "mutants", "survivors"]
 _PACKAGE = "tabrl_simulation.rewards"
 # In the order in which they import each other.
 _MODULES = ("syntax", "constants", "refusals", "internals", "effects", "rewriting", "expressions", "grammar", "checker")
+# Of processor time, for all programs; the checker that is not broken needs about two.
+_LONGEST_JUDGEMENT_SECS = 20.0
 _MUTATED = ("constants", "effects", "rewriting", "expressions", "grammar", "checker")
 
 _TURNED: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -77,8 +81,10 @@ def survivors(robot: Robot, made: Iterator[Mutant]) -> Iterator[tuple[Mutant, bo
     """Yields each mutant with whether it survives."""
     programs = [*CORPUS, *(repaired(program).source for program in PROGRAMS)]
     expected = [_judgement(importlib.import_module(f"{_PACKAGE}.checker"), program, robot) for program in programs]
+    signal.signal(signal.SIGPROF, _end)
     kept = {name: sys.modules[f"{_PACKAGE}.{name}"] for name in _MODULES}
     for mutant in made:
+        signal.setitimer(signal.ITIMER_PROF, _LONGEST_JUDGEMENT_SECS)
         try:
             checker = _with(mutant)
             same = all(
@@ -87,9 +93,14 @@ def survivors(robot: Robot, made: Iterator[Mutant]) -> Iterator[tuple[Mutant, bo
         except Exception:  # a checker that breaks down lets nothing through
             same = False
         finally:
+            signal.setitimer(signal.ITIMER_PROF, 0.0)
             for name, module in kept.items():
                 sys.modules[f"{_PACKAGE}.{name}"] = module
         yield mutant, same
+
+
+def _end(_number: int, _frame: Any) -> None:
+    raise TimeoutError("the checker does not end")
 
 
 def _judgement(checker: ModuleType, program: str, robot: Robot) -> list[tuple[str, int]]:

@@ -44,7 +44,7 @@ def _at_once(draft: Draft) -> Draft:
     wanted = [term for term in draft.terms if term.weight > 0]
     if len(wanted) < 2:
         return draft
-    # Written out rather than named: jax2onnx 0.17.1 loses a quotient that a sum and a product share.
+    # Written out rather than named, so that each stands as it does in the reward as asked.
     parts = [f"({term.expression})" for term in wanted]
     total, product = " + ".join(parts), " * ".join(parts)
     expression = f"{_DENSE_SHARE:g} * ({total}) / {len(parts)}.0 + {1 - _DENSE_SHARE:g} * {product}"

@@ -75,7 +75,7 @@ def test_a_person_brings_a_robot_and_trains_it(person: Tab) -> None:
     person.click("train")
     person.see("checkpoint-item", within_secs=TRAINING_SECS)
     person.until(lambda: (person.tick() or {}).get("driven"), what="a policy that drives")
-    assert person.tick()["terms"]  # type: ignore[index]
+    person.until(lambda: (person.tick() or {}).get("terms"), what="the reward's terms")
     person.screenshot("upload-2-driven")
     person.click("cancel-run")
 

@@ -13,8 +13,6 @@ import argparse
 import asyncio
 import collections
 import contextlib
-import dataclasses
-import os
 import random
 import signal
 import subprocess
@@ -31,6 +29,7 @@ from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.testing import postgresql
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.conftest import CANCELLED, SUCCEEDED, WORKER, Exporter, Rig, peers, states
+from tabrl_trainer.scripted_trainer import start
 
 __all__ = ["POINTS", "Report", "soak"]
 
@@ -217,10 +216,10 @@ async def _all_runs(rig: Rig) -> list[str]:
 @contextlib.asynccontextmanager
 async def _trainer(
     config: TrainerConfig, worker: Path, exporter: Exporter, report: Report, armed: dict[str, str]
-) -> AsyncIterator[tuple[Rig, subprocess.Popen[str]]]:
+) -> AsyncIterator[tuple[Rig, subprocess.Popen[bytes]]]:
     """Run the service as a process of its own."""
     begun = time.monotonic()
-    process, address = await asyncio.to_thread(_start, config, worker, armed)
+    process, address = await asyncio.to_thread(start, config, worker, config.data.parent / "trainer.log", armed)
     report.starts += 1
     report.recoveries_secs.append(time.monotonic() - begun)
     rig = Rig(config, address, exporter)
@@ -230,23 +229,6 @@ async def _trainer(
         await rig.channel.close()
         process.kill()
         await asyncio.to_thread(process.wait)
-
-
-def _start(config: TrainerConfig, worker: Path, armed: dict[str, str]) -> tuple[subprocess.Popen[str], str]:
-    flags = [f"--{item.name.replace('_', '-')}={getattr(config, item.name)}" for item in dataclasses.fields(config)]
-    flags = [flag for flag in flags if not flag.startswith("--log-format") and not flag.endswith("=")]
-    command = [sys.executable, "-m", "tests.robustness.scripted_trainer", str(worker), *flags, "--log-format=json"]
-    log = (config.data.parent / "trainer.log").open("a+")
-    place = log.seek(0, os.SEEK_END)
-    process = subprocess.Popen(command, stderr=log, env={**os.environ, **armed}, text=True)
-    deadline = time.monotonic() + 60.0
-    while process.poll() is None and time.monotonic() < deadline:
-        log.seek(place)
-        for line in log:
-            if '"event": "serving"' in line:
-                return process, line.split('"address": "')[1].split('"')[0]
-        time.sleep(0.02)
-    raise RuntimeError(f"the Trainer did not start; see {log.name}")
 
 
 def main() -> None:

@@ -62,7 +62,8 @@ async def _typed_errors(request: web.Request, handler: _Handler) -> web.StreamRe
     except TabrlError as error:
         typed = error
     except web.HTTPNotFound:
-        message = "There is nothing at this address; there are /metrics and /artifacts/<sha256>."
+        there = ", ".join(sorted({resource.canonical for resource in request.app.router.resources()}))
+        message = f"There is nothing at this address; there are {there}."
         typed = TabrlError(grpc.StatusCode.NOT_FOUND, "ROUTE_NOT_FOUND", message)
     body = json_format.MessageToDict(to_status(typed), preserving_proto_field_name=True)
     return web.json_response(body, status=_HTTP_STATUS.get(typed.code.name, 500))

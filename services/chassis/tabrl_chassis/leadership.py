@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -40,7 +39,7 @@ async def while_leading(database: Database, name: str, work: Callable[[], Awaita
 
 async def _lead(database: Database, name: str, work: Callable[[], Awaitable[None]]) -> None:
     """Do the work while the lock is held; return when another process holds it."""
-    connection = await asyncio.to_thread(database.engine.connect)
+    connection = await asyncio.to_thread(_connection_of_its_own, database)
     doing: asyncio.Future[None] | None = None
     try:
         lock = sa.select(sa.func.pg_try_advisory_lock(zlib.crc32(name.encode())))
@@ -54,10 +53,15 @@ async def _lead(database: Database, name: str, work: Callable[[], Awaitable[None
     finally:
         if doing is not None:
             doing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await doing
-        # The lock is the connection's: it must not go back to the pool with it.
-        await asyncio.to_thread(connection.invalidate)
+            await asyncio.gather(doing, return_exceptions=True)  # whatever it ended with, the lock is given up
+        await asyncio.to_thread(connection.close)
+
+
+def _connection_of_its_own(database: Database) -> sa.Connection:
+    """Return a connection that is not the pool's: the lock ends with it, and must not go back there."""
+    connection = database.engine.connect()
+    connection.detach()
+    return connection
 
 
 def _scalar(connection: sa.Connection, query: sa.Select[Any]) -> Any:

@@ -11,7 +11,7 @@ from tabrl_simulation.rewards.repair import repaired
 
 from tabrl_rewardgen.lenient import objects_in, unescaped
 
-__all__ = ["Answer", "SourceStream", "parse_answer"]
+__all__ = ["Answer", "SourceStream", "not_taken", "parse_answer"]
 
 _LONGEST_TEXT = 2000
 _LONGEST_NAME = 100
@@ -90,19 +90,19 @@ def _terms(terms: object) -> tuple[dict[str, float], dict[str, str], list[Diagno
     explanations: dict[str, str] = {}
     remarks: list[Diagnostic] = []
     if terms is not None and not isinstance(terms, list):
-        remarks.append(_not_taken('its "terms" are no list, so every weight is 1'))
+        remarks.append(not_taken('its "terms" are no list, so every weight is 1'))
     for term in terms if isinstance(terms, list) else []:
         if not isinstance(term, dict) or not isinstance(term.get("name"), str):
-            remarks.append(_not_taken('one of its "terms" has no name'))
+            remarks.append(not_taken('one of its "terms" has no name'))
             continue
         name, weight = term["name"], term.get("weight", 1.0)
         if name in explanations:
-            remarks.append(_not_taken(f"it has the term {_shown(name)} twice, and the last one counts"))
+            remarks.append(not_taken(f"it has the term {_shown(name)} twice, and the last one counts"))
         # Of what is not a number or not finite, the comparison is false.
         if isinstance(weight, int | float) and not isinstance(weight, bool) and abs(weight) <= _LARGEST_WEIGHT:
             weights[name] = float(weight)
         else:
-            remarks.append(_not_taken(f"its weight {_shown(weight)} of {_shown(name)} is no number from -1000 to 1000"))
+            remarks.append(not_taken(f"its weight {_shown(weight)} of {_shown(name)} is no number from -1000 to 1000"))
         explanations[name] = _text(term.get("explanation"))
     return weights, explanations, remarks
 
@@ -112,13 +112,14 @@ def _list(values: object, remarks: list[Diagnostic]) -> tuple[str, ...]:
         values = [values]
     phrases = values if isinstance(values, list) else []
     if values is not None and not (isinstance(values, list) and all(isinstance(value, str) for value in values)):
-        remarks.append(_not_taken('its "left_out" is no list of phrases'))
+        remarks.append(not_taken('its "left_out" is no list of phrases'))
     return tuple(_text(value) for value in phrases[:20] if _text(value))
 
 
-def _not_taken(what: str) -> Diagnostic:
+def not_taken(what: str) -> Diagnostic:
+    """Return the remark that something of a model's answer was not taken as it was meant."""
     message = f"the model's answer was not taken whole: {what}"
-    return Diagnostic("answer-not-taken", 0, 0, message, "look at the weights, and set them yourself", "warning")
+    return Diagnostic("answer-not-taken", 0, 0, message, "look at what was taken, and change it yourself", "warning")
 
 
 def _shown(value: object) -> str:
@@ -129,7 +130,7 @@ def _shown(value: object) -> str:
 def _said(fields: Mapping[str, object], key: str, remarks: list[Diagnostic]) -> str:
     value = fields.get(key)
     if value is not None and not isinstance(value, str):
-        remarks.append(_not_taken(f"its {key!r} is no text"))
+        remarks.append(not_taken(f"its {key!r} is no text"))
     return _text(value)
 
 

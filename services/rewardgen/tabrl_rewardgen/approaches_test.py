@@ -9,6 +9,7 @@ from tabrl.rewardgen.v1 import rewardgen_pb2
 from tabrl_chassis.errors import error_from
 
 from tabrl_rewardgen import library
+from tabrl_rewardgen.conftest import rewardgen
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -61,6 +62,14 @@ async def test_asking_again_gives_the_same_rewards_under_the_same_numbers(servic
     again = await approaches(service, request_id=request_id, count=5)
     assert outcomes(again) == outcomes(first)
     assert [event.approach for event in again] == [1, 2, 3, 4, 5]
+
+
+async def test_what_is_written_whole_comes_again_though_scene_is_away(tmp_path):
+    request_id = str(uuid.uuid4())
+    async with rewardgen(tmp_path) as stub:
+        first = await approaches(stub, request_id=request_id)
+        await stub.scene.stop(None)
+        assert outcomes(await approaches(stub, request_id=request_id)) == outcomes(first)
 
 
 async def test_asking_again_after_the_stream_broke_goes_on_with_what_was_written(service):

@@ -150,6 +150,7 @@ async def rewardgen(data, **options):
     try:
         async with started(SERVICE, config) as running, grpc.aio.insecure_channel(running.address) as channel:
             stub = rewardgen_pb2_grpc.RewardServiceStub(channel)
+            stub.scene = scene
             stub.artifacts, stub.database = running.context.artifacts, running.context.database
             yield stub
     finally:

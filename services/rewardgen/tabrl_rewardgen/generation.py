@@ -16,7 +16,7 @@ from tabrl_simulation.rewards.pool import JailPool
 from tabrl_simulation.rewards.robot import Robot
 
 from tabrl_rewardgen import library, llm
-from tabrl_rewardgen.answers import Answer, SourceStream, parse_answer
+from tabrl_rewardgen.answers import Answer, SourceStream, not_taken, parse_answer
 from tabrl_rewardgen.config import LIBRARY, Config
 from tabrl_rewardgen.ledger import Ledger, Purse
 from tabrl_rewardgen.metrics import LLM_COST, LLM_TOKENS, REWARDS
@@ -265,16 +265,13 @@ def _not_as_answered(answer: Answer, compiled: CompiledReward, check: str) -> li
     named = {**answer.weights, **answer.term_explanations}
     unknown = [term for term in named if term not in compiled.terms]
     weightless = [term for term in compiled.terms if term not in named]
-    said = []
+    remarks = []
     if unknown:
-        said.append(f"the model's answer weighs what its source does not return: {', '.join(unknown)[:200]}")
+        remarks.append(not_taken(f"it weighs what its source does not return: {', '.join(unknown)[:200]}"))
     if weightless:
-        said.append(f"the model's answer gives no weight for {', '.join(weightless)[:200]}, so it is 1")
-    remedy = "look at the weights, and set them yourself"
-    remarks = [Diagnostic("answer-not-taken", 0, 0, message, remedy, "warning") for message in said]
+        remarks.append(not_taken(f"it gives no weight for {', '.join(weightless)[:200]}, so it is 1"))
     if answer.check and not check:
-        message = f"the model's check on the motion cannot be computed for this robot: {answer.check[:200]}"
-        remarks.append(Diagnostic("answer-not-taken", 0, 0, message, "say yourself what to judge it by", "warning"))
+        remarks.append(not_taken(f"its check on the motion cannot be computed for this robot: {answer.check[:200]}"))
     return remarks
 
 

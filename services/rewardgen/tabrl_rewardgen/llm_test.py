@@ -102,8 +102,8 @@ async def test_weights_of_terms_that_are_not_there_are_remarked_on(service, mode
     assert {term.name: term.weight for term in reward.terms} == {"up": 2.0, "effort": 1.0}
     said = [each.message for each in reward.diagnostics if each.rule == "answer-not-taken"]
     assert said == [
-        "the model's answer weighs what its source does not return: speed",
-        "the model's answer gives no weight for effort, so it is 1",
+        "the model's answer was not taken whole: it weighs what its source does not return: speed",
+        "the model's answer was not taken whole: it gives no weight for effort, so it is 1",
     ]
 
 

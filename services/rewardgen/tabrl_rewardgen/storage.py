@@ -96,9 +96,9 @@ def keep_approach(
 
     A reward that another approach of the set came to is not kept again, and what is known of this one stays.
     """
-    known = {approach.approach: approach for approach in approaches_of(session, set_id)}
-    if number in known:
-        return known[number]
+    known = next((each for each in approaches_of(session, set_id) if each.approach == number), None)
+    if known is not None:
+        return known
     digest = _digest(reward)
     same = session.scalar(sa.select(ApproachRow.number).filter_by(set_id=set_id, digest=digest))
     if same is not None:

@@ -74,7 +74,7 @@ class LocalExecutor:
             if not running:
                 continue
             if (time.monotonic() - renewed) >= leases.RENEW_EVERY_SECS:
-                await self._record.write_all(lambda session: leases.renew(session, self._holder, running))  # noqa: B023
+                await self._record.write_silently(lambda session: leases.renew(session, self._holder, running))  # noqa: B023
                 renewed = time.monotonic()
             for run_id in await self._record.read_persistently(
                 lambda session: _to_be_stopped(session, running)  # noqa: B023

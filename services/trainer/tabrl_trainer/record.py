@@ -73,7 +73,7 @@ class Record:
         self.wake(run_id)
         return result
 
-    async def write_all(self, work: Callable[[Session], None]) -> None:
+    async def write_silently(self, work: Callable[[Session], None]) -> None:
         """Commit what tells nobody anything, such as leases, as often as it takes while the database is away."""
         await _persistently(lambda: self._database.write(work))
 

@@ -1,20 +1,14 @@
 """WatchRuns: every event once, in order, through breaks and restarts."""
 
 import asyncio
-import dataclasses
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import grpc
 import pytest
 from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.errors import TabrlError, error_from
-from tabrl_chassis.service import main
 
-from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.conftest import (
     QUEUED,
     RUNNING,
@@ -26,7 +20,7 @@ from tabrl_trainer.conftest import (
     states,
     trainer,
 )
-from tabrl_trainer.service import trainer_service
+from tabrl_trainer.scripted_trainer import start
 
 
 async def test_a_watch_goes_on_where_it_broke_off(rig):
@@ -99,25 +93,13 @@ async def test_the_checkpoint_written_on_a_drain_is_kept(config, worker, exporte
         await rig.cancel(run_id)
 
 
-def start_process(config: TrainerConfig, worker: tuple[str, ...]) -> tuple[subprocess.Popen[str], str]:
-    flags = [f"--{field.name.replace('_', '-')}={getattr(config, field.name)}" for field in dataclasses.fields(config)]
-    flags = [flag for flag in flags if not flag.startswith("--log-format") and not flag.endswith("=")]
-    command = [sys.executable, "-m", "tabrl_trainer.watch_runs_test", *worker, *flags, "--log-format=json"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if '"event": "serving"' in line:
-            return process, line.split('"address": "')[1].split('"')[0]
-    raise AssertionError("the Trainer did not start")
-
-
 async def test_a_killed_trainer_takes_its_worker_along_and_resumes_and_a_signal_drains_it(
     config, worker, exporter, tmp_path
 ):
     gate, pid_file = tmp_path / "gate", tmp_path / "pid"
     script = Path(worker[0])
     script.write_text(f"import os; open({str(pid_file)!r}, 'w').write(str(os.getpid()))\n" + script.read_text())
-    process, address = await asyncio.to_thread(start_process, config, worker)
+    process, address = await asyncio.to_thread(start, config, script, tmp_path / "log")
     rig = Rig(config, address, exporter)
     run_id = await rig.create(f"run checkpoint:1000 resumed file:{gate} final:2000")
     await rig.until(run_id, lambda event: event.log.text == "resumed at 0")
@@ -130,7 +112,7 @@ async def test_a_killed_trainer_takes_its_worker_along_and_resumes_and_a_signal_
         await asyncio.sleep(0.02)
     await rig.channel.close()
     gate.touch()
-    process, address = await asyncio.to_thread(start_process, config, worker)
+    process, address = await asyncio.to_thread(start, config, script, tmp_path / "log")
     rig = Rig(config, address, exporter)
     events = await rig.watch(run_id)
     assert states(events)[-1] == SUCCEEDED
@@ -152,8 +134,3 @@ def _alive(pid: int) -> bool:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return False
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("TABRL_NICENESS", "0")
-    main(trainer_service((sys.argv[1],)), sys.argv[2:])

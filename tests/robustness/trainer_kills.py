@@ -29,7 +29,7 @@ from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.testing import postgresql
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.conftest import CANCELLED, SUCCEEDED, WORKER, Exporter, Rig, peers, states
-from tabrl_trainer.scripted_trainer import start
+from tabrl_trainer.scripted_trainer import NotServing, start
 
 __all__ = ["POINTS", "Report", "soak"]
 
@@ -62,6 +62,7 @@ _TRAINS = "run checkpoint:1000 metrics:1500@2 checkpoint:2000 metrics:2500@3 fin
 _WAITS = "run checkpoint:1000 wait"
 _FIRES_WITHIN_SECS = 20.0
 _SEES_WORKER_WITHIN_SECS = 2.0
+_BOTH_SHARE = 0.5
 _ENDS_WITHIN_SECS = 180.0
 
 
@@ -78,11 +79,12 @@ class Report:
 
 @dataclass
 class _Asked:
-    """A run that somebody wants, and how it is to end."""
+    """A run that somebody wants, how it is to end, and whether it was seen to."""
 
     title: str
     request_id: str
     run_id: str = ""
+    has_ended: bool = False
 
     @property
     def is_to_be_cancelled(self) -> bool:
@@ -132,37 +134,57 @@ async def _round(
     """Start the service with one point armed, give it work, and see it or its worker end there."""
     point = draw.choice(POINTS)
     count = 1 if point in _ONCE_A_PROCESS else draw.randint(1, 3)
-    both = point.startswith("worker.") and draw.random() < 0.5
     fired = config.data.parent / "fired"
     fired.unlink(missing_ok=True)
     armed = {"TABRL_FAILPOINT": f"{point}:{count}", "TABRL_FAILPOINT_FILE": str(fired)}
-    async with _trainer(config, worker, exporter, report, armed) as (rig, process):
-        working = asyncio.create_task(_give_work(rig, asked, point))
-        deadline = time.monotonic() + _FIRES_WITHIN_SECS
-        while not fired.exists() and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
-        if fired.exists():
-            report.kills[point] += 1
-            if both:
-                await asyncio.sleep(draw.uniform(0.0, 0.3))
-                process.send_signal(signal.SIGKILL)
-                report.kills["service besides"] += 1
-            elif point.startswith("worker."):
-                await asyncio.sleep(_SEES_WORKER_WITHIN_SECS)
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
+    try:
+        async with _trainer(config, worker, exporter, report, armed) as (rig, process):
+            await _see_it_end(draw, rig, process, asked, report, point, fired)
+    except NotServing:
+        # It takes runs up before it serves, and may come to the point there.
+        if not fired.exists():
+            raise
+        report.kills[point] += 1
+
+
+async def _see_it_end(
+    draw: random.Random,
+    rig: Rig,
+    process: subprocess.Popen[bytes],
+    asked: list[_Asked],
+    report: Report,
+    point: str,
+    fired: Path,
+) -> None:
+    """Give a service work until it or its worker comes to the point, or has had time enough to."""
+    working = asyncio.create_task(_give_work(rig, asked, point))
+    deadline = time.monotonic() + _FIRES_WITHIN_SECS
+    while not fired.exists() and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
+    if fired.exists():
+        report.kills[point] += 1
+        if point.startswith("worker.") and draw.random() < _BOTH_SHARE:
+            await asyncio.sleep(draw.uniform(0.0, 0.3))
+            process.send_signal(signal.SIGKILL)
+            report.kills["service besides"] += 1
+        elif point.startswith("worker."):
+            await asyncio.sleep(_SEES_WORKER_WITHIN_SECS)
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
 
 
 async def _give_work(rig: Rig, asked: list[_Asked], point: str) -> None:
-    """Ask for runs until the service is gone; those that were asked for before are asked for again."""
+    """Ask for runs until the service is gone; those that were not seen to end are asked for again first."""
     with contextlib.suppress(TabrlError):
-        for each in asked[-6:]:
-            await _ask(rig, each)
+        for each in asked:
+            if not each.has_ended:
+                await _ask(rig, each)
+                await _end(rig, each)
         while True:
             title = _WAITS if point == "trainer.stop_asked" or len(asked) % 5 == 4 else _TRAINS
             asked.append(_Asked(title, str(uuid.uuid4())))
             await _ask(rig, asked[-1])
-            await asyncio.wait_for(_end(rig, asked[-1]), _FIRES_WITHIN_SECS)
+            await _end(rig, asked[-1])
 
 
 async def _ask(rig: Rig, wanted: _Asked) -> None:
@@ -178,7 +200,9 @@ async def _end(rig: Rig, wanted: _Asked) -> list[trainer_pb2.RunEvent]:
         await rig.until(wanted.run_id, lambda event: event.HasField("checkpoint"))
         with contextlib.suppress(TabrlError):
             await rig.cancel(wanted.run_id)
-    return await rig.watch(wanted.run_id)
+    events = await rig.watch(wanted.run_id)
+    wanted.has_ended = True
+    return events
 
 
 async def _fault(rig: Rig, wanted: _Asked) -> str:

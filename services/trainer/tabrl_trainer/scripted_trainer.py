@@ -15,9 +15,13 @@ from pathlib import Path
 
 from tabrl_trainer.config import TrainerConfig
 
-__all__ = ["start"]
+__all__ = ["NotServing", "start"]
 
 _STARTS_WITHIN_SECS = 60.0
+
+
+class NotServing(RuntimeError):
+    """The process ended, or took too long, before it served."""
 
 
 def start(
@@ -26,7 +30,7 @@ def start(
     """Start the process and return it with its address once it serves; what it says is appended to `log`.
 
     Raises:
-        RuntimeError: it does not serve.
+        NotServing: it ended or took too long before it served.
     """
     flags = [f"--{item.name.replace('_', '-')}={getattr(config, item.name)}" for item in dataclasses.fields(config)]
     flags = [flag for flag in flags if not flag.startswith("--log-format") and not flag.endswith("=")]
@@ -42,7 +46,7 @@ def start(
                     return process, line.split('"address": "')[1].split('"')[0]
             time.sleep(0.02)
     process.kill()
-    raise RuntimeError(f"the Trainer did not start; see {log}")
+    raise NotServing(f"the Trainer did not start; see {log}")
 
 
 if __name__ == "__main__":

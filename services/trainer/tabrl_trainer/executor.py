@@ -26,6 +26,7 @@ from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.models import AttemptRow, RunRow
 from tabrl_trainer.protocol import Job
 from tabrl_trainer.record import (
+    ENDED,
     UNDER_WAY,
     Record,
     change_state,
@@ -59,6 +60,9 @@ class Place(Protocol):
         Raises:
             LeaseLost: a later attempt, or another Trainer, has the run.
         """
+
+    async def tidy(self, run_id: str) -> None:
+        """Clear away what a run that has ended leaves there."""
 
 
 class Executor:
@@ -153,7 +157,7 @@ class Executor:
         self.wake()
 
     async def _train(self, run_id: str, attempt: int | None = None) -> None:
-        """Attempt a run until it has ended, unless another Trainer has it; first of all finish an `attempt` under way."""
+        """Attempt a run until it has ended, unless another Trainer has it; an `attempt` under way is finished first."""
         try:
             if attempt is None:
                 state = await self._record.write_persistently(run_id, self._claim)
@@ -174,6 +178,8 @@ class Executor:
                 self._cancelled[run_id].clear()
                 if state in UNDER_WAY:
                     state = await self._record.write_persistently(run_id, self._stop_if_asked)
+            if state in ENDED:
+                self._context.background(self._place.tidy(run_id), f"tidy {run_id}")
         except leases.LeaseLost as lost:
             self._context.log.warning("run left to another Trainer", run=run_id, cause=str(lost))
 

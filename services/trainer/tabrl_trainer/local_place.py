@@ -32,3 +32,6 @@ class LocalPlace:
         """Run a worker process to its end."""
         process = WorkerProcess(run_id, WorkerEvents(self._record, run_id, number, job.spec.environment_id))
         return await process.run(self._worker, job, niceness=self._niceness, cancelled=cancelled)
+
+    async def tidy(self, run_id: str) -> None:
+        """Leave everything: what a run made is in the artifact store."""

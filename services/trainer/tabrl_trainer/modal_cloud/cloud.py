@@ -33,6 +33,20 @@ class Said:
     event: trainer_pb2.RunEvent
 
 
+@dataclass(frozen=True)
+class Call:
+    """A call that is on record: the attempt at a run that it is."""
+
+    run_id: str
+    attempt: int
+    call_id: str
+
+    @property
+    def stream(self) -> str:
+        """The name of its log."""
+        return names.stream(self.run_id, self.attempt)
+
+
 class Ended(Enum):
     """How a call ended."""
 

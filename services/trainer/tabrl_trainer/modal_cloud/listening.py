@@ -21,7 +21,7 @@ from tabrl_chassis.logs import get_logger
 
 from tabrl_trainer import attempts, leases
 from tabrl_trainer.modal_cloud import names
-from tabrl_trainer.modal_cloud.cloud import CallEnd, Cloud, Ended, Said
+from tabrl_trainer.modal_cloud.cloud import Call, CallEnd, Cloud, Ended, Said
 from tabrl_trainer.models import RunRow
 from tabrl_trainer.protocol import parse_event
 from tabrl_trainer.record import Record, log, run_row
@@ -53,54 +53,56 @@ class Listener:
         cloud: Cloud,
         record: Record,
         artifacts: ArtifactStore,
+        call: Call,
+        *,
         events: WorkerEvents,
-        run_id: str,
-        attempt: int,
         holder: str,
-        usd_per_sec: float | None,
+        usd_per_sec: float,
     ) -> None:
         """`holder` is who this Trainer is."""
         self._cloud = cloud
         self._record = record
         self._artifacts = artifacts
+        self._call = call
+        self._run_id = call.run_id
+        self._attempt = call.attempt
         self._events = events
-        self._run_id = run_id
-        self._attempt = attempt
         self._holder = holder
-        self._usd_per_sec = usd_per_sec or 0.0
+        self._usd_per_sec = usd_per_sec
         self.lacks_final = False
         """Whether the run's last checkpoint came damaged."""
 
-    async def listen(self, stream: str, call_id: str) -> CallEnd:
+    async def listen(self) -> CallEnd:
         """Hear a call to its end, from where its log is on record; may be called again after an error.
 
         Raises:
             TabrlError: COMPUTE_…, Modal cannot be reached.
             LeaseLost: another Trainer has the run.
         """
+        stream = self._call.stream
         heard = await self._record.read_persistently(self._resume)
         end: CallEnd | None = None
         while True:
-            heard, whole = await self._hear_page(stream, heard, 0.0 if end else SILENCE_SECS)
+            heard, whole = await self._hear_page(heard, 0.0 if end else SILENCE_SECS)
             if whole:
                 with contextlib.suppress(TabrlError):  # what stays is cleared by Modal after a day
                     await self._cloud.clear(stream, heard.life, names.page_after(heard.seq - 1))
                 continue
             if await self._cloud.has_life(stream, heard.life + 1):
                 # What the life before said last was said before the new one was claimed.
-                heard, whole = await self._hear_page(stream, heard, 0.0, with_gaps=True)
+                heard, whole = await self._hear_page(heard, 0.0, with_gaps=True)
                 if not whole:
                     heard = await self._next_life(heard)
                 continue
             if end is not None:
-                heard, whole = await self._hear_page(stream, heard, 0.0, with_gaps=True)
+                heard, whole = await self._hear_page(heard, 0.0, with_gaps=True)
                 if whole:
                     continue
                 await self._finish(end)
                 with contextlib.suppress(TabrlError):
                     await self._cloud.clear(stream, heard.life, names.page_after(heard.seq))
                 return end
-            end = await self._cloud.end_of(call_id, _LAST_WORDS_SECS if self._events.said_last else 0.0)
+            end = await self._cloud.end_of(self._call.call_id, _LAST_WORDS_SECS if self._events.said_last else 0.0)
 
     def _resume(self, session: Session) -> Heard:
         row = attempts.row(session, self._run_id, self._attempt)
@@ -110,9 +112,7 @@ class Listener:
             self._events.measure_from(row.startup_secs, steps - row.env_steps)
         return Heard(row.heard_life, row.heard_seq)
 
-    async def _hear_page(
-        self, stream: str, heard: Heard, silence_secs: float, *, with_gaps: bool = False
-    ) -> tuple[Heard, bool]:
+    async def _hear_page(self, heard: Heard, silence_secs: float, *, with_gaps: bool = False) -> tuple[Heard, bool]:
         """Put on record what a page holds beyond what was heard; returns the place then, and whether the page is whole.
 
         Events are put on record in order: one that comes before another that is missing waits for it, `with_gaps` only
@@ -120,7 +120,9 @@ class Listener:
         """
         page = names.page_after(heard.seq)
         early: dict[int, Said] = {}
-        async with contextlib.aclosing(self._cloud.listen(stream, heard.life, page, silence_secs)) as listening:
+        async with contextlib.aclosing(
+            self._cloud.listen(self._call.stream, heard.life, page, silence_secs)
+        ) as listening:
             async for said in listening:
                 if said.seq > heard.seq:
                     early[said.seq] = said

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from tabrl.trainer.v1 import trainer_pb2
-from tabrl_chassis.error_mapping import as_tabrl_error
 from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.failpoints import reach
 from tabrl_chassis.service import Context
@@ -18,7 +17,7 @@ from tabrl_trainer import attempts, leases
 from tabrl_trainer.compute import MODAL, usd_per_sec
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.modal_cloud import names
-from tabrl_trainer.modal_cloud.cloud import CallEnd, Cloud, Ended
+from tabrl_trainer.modal_cloud.cloud import Call, CallEnd, Cloud, Ended
 from tabrl_trainer.modal_cloud.listening import Listener
 from tabrl_trainer.models import CheckpointRow, RunRow
 from tabrl_trainer.protocol import Job
@@ -31,7 +30,6 @@ T = TypeVar("T")
 # CancelRun promises to stop a run within 5 s: so long the worker may take for one more checkpoint.
 STOP_GRACE_SECS = 3.0
 _LAST_WORDS_SECS = 1.0
-_REMOVE_SECS = 5.0
 
 
 class ModalPlace:
@@ -52,23 +50,28 @@ class ModalPlace:
         """Call the function, or listen again to the call that an earlier Trainer left; return how it ended."""
         call_id = await self._record.read_persistently(lambda session: attempts.row(session, run_id, number).call_id)
         billed_secs = await self._record.read_persistently(lambda session: attempts.billed_secs(session, run_id))
-        stream = names.stream(run_id, number)
         try:
             if call_id is None:
                 if billed_secs >= job.spec.compute.max_secs:
                     return _time_limit(job.spec)
-                call_id = await self._submit(run_id, number, job, stream, job.spec.compute.max_secs - billed_secs)
-            # Until it is told so it does not begin, so that a call that is not on record trains nothing and ends.
-            await self._until_reached(run_id, lambda: self._cloud.tell_to_go(stream, call_id))
+                call_id = await self._submit(run_id, number, job, job.spec.compute.max_secs - billed_secs)
         except TabrlError as error:
             if error.code in PASSING:
                 return Ending("deferred", f"{error.reason}: {error.message}")
             return Ending("failed", error.message, trainer_pb2.RunError(reason=error.reason, message=error.message))
-        ending = await self._listen(run_id, number, job, stream, call_id, cancelled)
-        self._context.background(self._remove_if_ended(run_id), f"tidy {run_id}")
-        return ending
+        call = Call(run_id, number, call_id)
+        # Until it is told so it does not begin, so that a call that is not on record trains nothing and ends.
+        await self._until_reached(run_id, lambda: self._cloud.tell_to_go(call.stream, call_id))
+        return await self._hear(call, job, cancelled)
 
-    async def _submit(self, run_id: str, number: int, job: Job, stream: str, limit_secs: float) -> str:
+    async def tidy(self, run_id: str) -> None:
+        """Remove the files of a run that has ended from the volume; those that matter are in the artifact store."""
+        try:
+            await self._cloud.remove(run_id)
+        except TabrlError as error:
+            self._context.log.warning("files stay on Modal's volume", run=run_id, cause=str(error))
+
+    async def _submit(self, run_id: str, number: int, job: Job, limit_secs: float) -> str:
         def resume_env_steps(session: Session) -> int:
             steps = sa.select(CheckpointRow.env_steps).where(
                 CheckpointRow.run_id == run_id, CheckpointRow.sha256 == job.resume_sha256
@@ -77,7 +80,7 @@ class ModalPlace:
 
         digests = [job.resume_sha256, job.spec.reward.program_sha256]
         arguments = {
-            "stream": stream,
+            "stream": names.stream(run_id, number),
             "job": job.to_json(),
             "files": {
                 sha256: await asyncio.to_thread(self._context.artifacts.read, sha256) for sha256 in digests if sha256
@@ -97,22 +100,19 @@ class ModalPlace:
         reach("trainer.call_recorded")
         return call_id
 
-    async def _listen(
-        self, run_id: str, number: int, job: Job, stream: str, call_id: str, cancelled: asyncio.Event
-    ) -> Ending:
-        events = WorkerEvents(self._record, run_id, number, job.spec.environment_id, persistently=True)
+    async def _hear(self, call: Call, job: Job, cancelled: asyncio.Event) -> Ending:
+        events = WorkerEvents(self._record, call.run_id, call.attempt, job.spec.environment_id, persistently=True)
         listener = Listener(
             self._cloud,
             self._record,
             self._context.artifacts,
-            events,
-            run_id,
-            number,
-            self._holder,
-            usd_per_sec(job.spec),
+            call,
+            events=events,
+            holder=self._holder,
+            usd_per_sec=usd_per_sec(job.spec) or 0.0,
         )
-        listening = asyncio.create_task(self._listen_persistently(run_id, listener, stream, call_id))
-        stopping = asyncio.create_task(self._stop_when(run_id, cancelled, stream, call_id, listening))
+        listening = asyncio.create_task(self._until_reached(call.run_id, listener.listen))
+        stopping = asyncio.create_task(self._stop_when(cancelled, call, listening))
         try:
             await asyncio.wait({listening, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not listening.done():
@@ -129,21 +129,16 @@ class ModalPlace:
             await asyncio.gather(listening, stopping, return_exceptions=True)
             events.close()
 
-    async def _listen_persistently(self, run_id: str, listener: Listener, stream: str, call_id: str) -> CallEnd:
-        return await self._until_reached(run_id, lambda: listener.listen(stream, call_id))
-
-    async def _stop_when(
-        self, run_id: str, cancelled: asyncio.Event, stream: str, call_id: str, listening: asyncio.Task[CallEnd]
-    ) -> None:
-        """Once `cancelled` is set, have the worker write one more checkpoint and end; cancel its call if it does not."""
+    async def _stop_when(self, cancelled: asyncio.Event, call: Call, listening: asyncio.Task[CallEnd]) -> None:
+        """Once `cancelled` is set, have the worker write one more checkpoint and end; cancel its call if it stays."""
         await cancelled.wait()
         try:
-            await self._cloud.tell_to_stop(stream)
+            await self._cloud.tell_to_stop(call.stream)
             await asyncio.wait({listening}, timeout=STOP_GRACE_SECS)
         except TabrlError:
-            self._context.log.warning("a worker elsewhere cannot be told to stop", run=run_id)
+            self._context.log.warning("a worker elsewhere cannot be told to stop", run=call.run_id)
         if not listening.done():
-            await self._until_reached(run_id, lambda: self._cloud.cancel(call_id))
+            await self._until_reached(call.run_id, lambda: self._cloud.cancel(call.call_id))
 
     async def _until_reached(self, run_id: str, work: Callable[[], Awaitable[T]]) -> T:
         """Do what needs Modal as often as it takes; what trains there trains on meanwhile, and costs.
@@ -159,29 +154,19 @@ class ModalPlace:
                     raise
                 self._context.log.warning("Modal cannot be reached", run=run_id, cause=str(error))
                 if not lost:
-                    await self._record.write_persistently(run_id, lambda session, run: self._lost(session, run, error))
+                    await self._say_lost(run_id, error)
                 lost = True
             await asyncio.sleep(pause)
         raise AssertionError("pauses end")
 
-    def _lost(self, session: Session, run: RunRow, error: TabrlError) -> None:
-        leases.require(run, self._holder)
+    async def _say_lost(self, run_id: str, error: TabrlError) -> None:
         text = f"{error.reason}: {error.message} What trains there trains on, and is heard again once it can be."
-        log(session, run, trainer_pb2.LOG_LEVEL_WARNING, text)
 
-    async def _remove_if_ended(self, run_id: str) -> None:
-        """Remove a run's files from the volume once it has ended; those that matter are in the artifact store."""
-        try:
-            state = await self._record.read(
-                lambda session: session.scalar(sa.select(RunRow.end_time).where(RunRow.run_id == run_id))
-            )
-            if state is not None:
-                async with asyncio.timeout(_REMOVE_SECS):
-                    await self._cloud.remove(run_id)
-        except Exception as error:
-            self._context.log.warning(
-                "files stay on Modal's volume", run=run_id, cause=str(as_tabrl_error(error, "tidy"))
-            )
+        def write(session: Session, run: RunRow) -> None:
+            leases.require(run, self._holder)
+            log(session, run, trainer_pb2.LOG_LEVEL_WARNING, text)
+
+        await self._record.write_persistently(run_id, write)
 
 
 def _ending(end: CallEnd, events: WorkerEvents, spec: trainer_pb2.RunSpec) -> Ending:
@@ -193,14 +178,20 @@ def _ending(end: CallEnd, events: WorkerEvents, spec: trainer_pb2.RunSpec) -> En
             return Ending(attempts.CRASHED, f"on Modal, {end.detail}")
         case Ended.TIMED_OUT:
             return Ending("deferred", "Modal ends every call after a day")
-    stopped = end.answer["stopped"]
-    if stopped == names.NEVER_TOLD:
-        return Ending("deferred", "the call on Modal gave up waiting for this Trainer")
-    if stopped == names.TIME_LIMIT and (events.said_last is None or events.said_last.outcome != "finished"):
-        return _time_limit(spec)
-    if stopped == names.ASKED:
-        return Ending("interrupted", "stopped on request")
-    return events.ending(end.answer["status"], end.answer["complaint"])
+        case Ended.RETURNED:
+            return _ending_of_answer(end.answer, events, spec)
+
+
+def _ending_of_answer(answer: Mapping[str, Any], events: WorkerEvents, spec: trainer_pb2.RunSpec) -> Ending:
+    match answer["stopped"]:
+        case names.NEVER_TOLD:
+            return Ending("deferred", "the call on Modal gave up waiting for this Trainer")
+        case names.ASKED:
+            return Ending("interrupted", "stopped on request")
+        case names.TIME_LIMIT if events.said_last is None:
+            return _time_limit(spec)
+        case _:
+            return events.ending(answer["status"], answer["complaint"])
 
 
 def _time_limit(spec: trainer_pb2.RunSpec) -> Ending:

@@ -49,8 +49,8 @@ def relay(
 ) -> dict[str, Any]:
     """Train a job and tell of it; return how that ended, and how much was told.
 
-    `stream` names the attempt's log. `job` is a `Job` as text, with the digest of the checkpoint to go on from, which is
-    of `resume_env_steps` control steps; `files` holds that checkpoint and the reward program. After `limit_secs` of
+    `stream` names the attempt's log. `job` is a `Job` as text, with the digest of the checkpoint to go on from, which
+    is of `resume_env_steps` control steps; `files` holds that checkpoint and the reward program. After `limit_secs` of
     wall-clock time since the call's first start the worker is stopped.
     """
     state = modal.Dict.from_name(names.STATE, create_if_missing=True)

@@ -63,6 +63,9 @@ for word in job.spec.title.split():
     elif name == "metrics":
         steps, elapsed = value.split("@")
         say(metrics=t.TrainingMetrics(env_steps=int(steps), elapsed_secs=float(elapsed), remaining_secs=5.0))
+    elif name == "count":
+        for steps in range(1, int(value) + 1):
+            say(metrics=t.TrainingMetrics(env_steps=steps, elapsed_secs=float(steps)))
     elif name == "checkpoint":
         checkpoint(int(value))
     elif name == "resumed":

@@ -8,13 +8,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.failpoints import reach
 from tabrl_chassis.logs import get_logger
 from tabrl_chassis.processes import start_python, stop
-from tabrl_simulation.backends import has_gpu
 
 from tabrl_trainer.protocol import Job, MalformedLine, parse_event
+from tabrl_trainer.worker_environment import worker_environment
 from tabrl_trainer.worker_events import Ending, WorkerEvents
 
 # CancelRun promises to stop a run within 5 s.
@@ -94,16 +93,6 @@ class WorkerProcess:
             if text:
                 self._stderr.append(text)
                 _log.info("worker", run=self.run_id, line=text[:2000])
-
-
-def worker_environment(spec: trainer_pb2.RunSpec) -> dict[str, str]:
-    """Return the environment variables of a worker, where they are not set already."""
-    # XLA prints kilobytes of harmless lines otherwise.
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    if has_gpu() and spec.backend != trainer_pb2.PHYSICS_BACKEND_MUJOCO_C:
-        return quiet
-    # With physics on the processor, each step's arrays would travel to a GPU and back for little work there.
-    return quiet | {"JAX_PLATFORMS": "cpu"}
 
 
 async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:

@@ -29,7 +29,7 @@ from tabrl_chassis.processes import PARENT_VARIABLE
 
 from tabrl_trainer.modal_cloud import names
 from tabrl_trainer.protocol import Job, MalformedLine, event_line, parse_event
-from tabrl_trainer.worker_process import worker_environment
+from tabrl_trainer.worker_environment import worker_environment
 
 WORKER: Sequence[str] = ("-m", "tabrl_trainer.worker")
 """Arguments of Python that start a worker."""

@@ -11,6 +11,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import json
 import os
 import pickle
 import random
@@ -42,6 +43,17 @@ _POLL_SECS = 0.02
 
 
 @dataclass
+class Container:
+    """The process of one start of an input."""
+
+    task_id: str
+    pid: int = 0
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    status: int | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass
 class Call:
     """One function call, of one input."""
 
@@ -49,7 +61,7 @@ class Call:
     function_id: str
     arguments: bytes
     options: api.FunctionOptions
-    containers: list[asyncio.subprocess.Process] = field(default_factory=list)
+    containers: list[Container] = field(default_factory=list)
     preempted: bool = False
     cancelled: bool = False
     output: api.FunctionGetOutputsItem | None = None
@@ -269,6 +281,8 @@ class ControlPlane:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._server: grpclib.server.Server | None = None
+        self._containers: dict[str, Container] = {}
+        self._forker: asyncio.subprocess.Process | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._random = random.Random(5)
 
@@ -277,6 +291,7 @@ class ControlPlane:
         self._thread.start()
         self._wait(self._serve_http())
         self.plug_in()
+        self._wait(self._start_forker())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -284,7 +299,7 @@ class ControlPlane:
         for call in self.calls.values():
             call.cancelled = True
             self._loop.call_soon_threadsafe(self.signal, call, signal.SIGKILL)
-        self._wait(asyncio.sleep(0.1))
+        self._wait(self._end_forker())
         self.unplug()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -322,8 +337,8 @@ class ControlPlane:
 
     def signal(self, call: Call, number: signal.Signals) -> None:
         """Send a signal to the container of a call, if it has one."""
-        if call.containers and call.containers[-1].returncode is None:
-            call.containers[-1].send_signal(number)
+        if call.containers and call.containers[-1].pid and call.containers[-1].status is None:
+            os.kill(call.containers[-1].pid, number)
 
     def begin(self, call: Call) -> None:
         """Start a call."""
@@ -371,26 +386,49 @@ class ControlPlane:
         folder.mkdir(parents=True)
         shutil.copytree(self.volume, mount)
         (folder / "input").write_bytes(call.arguments)
-        # A container's calls are told from the Trainer's by their token: commits are of what it has mounted.
-        variables = {**os.environ, **self.environment(), "MODAL_TOKEN_ID": task_id}
-        for name in ("TABRL_FAILPOINT", "TABRL_FAILPOINT_FILE"):
-            variables.pop(name, None)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tabrl_trainer.modal_cloud.testing.container",
-            str(self.app),
-            call.call_id,
-            str(folder),
-            str(mount),
-            self.worker,
-            env=variables,
-            stderr=(folder / "log").open("wb"),
-        )
-        call.containers.append(process)
+        container = self._containers[task_id] = Container(task_id)
+        call.containers.append(container)
+        order = {"call_id": call.call_id, "task_id": task_id, "folder": str(folder), "mount": str(mount)}
+        assert self._forker is not None
+        assert self._forker.stdin is not None
+        self._forker.stdin.write(json.dumps(order).encode() + b"\n")
+        await container.started.wait()
         if call.cancelled:
             self.signal(call, signal.SIGKILL)
-        return await process.wait()
+        await container.ended.wait()
+        assert container.status is not None
+        return container.status
+
+    async def _start_forker(self) -> None:
+        variables = {**os.environ, **self.environment()}
+        command = ("-m", "tabrl_trainer.modal_cloud.testing.container", str(self.app), self.worker)
+        pipe = asyncio.subprocess.PIPE
+        self._forker = await asyncio.create_subprocess_exec(
+            sys.executable, *command, env=variables, stdin=pipe, stdout=pipe
+        )
+        task = self._loop.create_task(self._follow_forker(self._forker))
+        self._tasks.add(task)
+
+    async def _follow_forker(self, forker: asyncio.subprocess.Process) -> None:
+        assert forker.stdout is not None
+        async for line in forker.stdout:
+            what, task_id, number = json.loads(line)
+            container = self._containers[task_id]
+            if what == "started":
+                container.pid = number
+                container.started.set()
+            else:
+                container.status = number
+                container.ended.set()
+
+    async def _end_forker(self) -> None:
+        assert self._forker is not None
+        for container in self._containers.values():
+            if container.pid:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(container.ended.wait(), 5.0)
+        self._forker.kill()
+        await self._forker.wait()
 
     def _result(self, call: Call, status: int) -> api.GenericResult:
         path = self.folder / f"ta-{call.call_id}-{len(call.containers) - 1}" / "output"

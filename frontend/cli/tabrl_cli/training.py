@@ -91,10 +91,8 @@ def start_run(connection: Connection, output: Output, spec: trainer_pb2.RunSpec)
         f"{count(estimate.settings.env_steps)} steps [dim]({count(estimate.env_steps_per_sec)} steps/s, {basis})[/dim]"
     )
     if estimate.HasField("cost_usd"):
-        output.line(
-            f"on Modal it costs about [bold]{usd(estimate.cost_usd)}[/bold] "
-            f"[dim]({usd(estimate.usd_per_hour)} an hour for {escape(spec.compute.gpu or 'its GPU')}, by list prices)[/dim]"
-        )
+        hourly = f"{usd(estimate.usd_per_hour)} an hour for {escape(spec.compute.gpu or 'its GPU')}, by list prices"
+        output.line(f"on Modal it costs about [bold]{usd(estimate.cost_usd)}[/bold] [dim]({hourly})[/dim]")
     if estimate.queue_secs >= 1:
         output.note(f"about {duration(estimate.queue_secs)} in the queue before that")
     request = trainer_pb2.CreateRunRequest(spec=spec, request_id=str(uuid.uuid4()))

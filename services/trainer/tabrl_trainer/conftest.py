@@ -162,7 +162,8 @@ class Rig:
         request = trainer_pb2.CreateRunRequest(
             spec=trainer_pb2.RunSpec(environment_id=environment_id, title=title, **spec), request_id=request_id
         )
-        return (await call(self.stub.CreateRun, request, service="trainer")).run.run_id
+        # A busy machine may take long over the first import of what it needs.
+        return (await call(self.stub.CreateRun, request, service="trainer", timeout_secs=60.0)).run.run_id
 
     async def get(self, run_id: str) -> trainer_pb2.Run:
         """Return a run."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import builtins
 import contextlib
+import importlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tabrl.trainer.v1 import trainer_pb2
 
@@ -18,6 +19,7 @@ from tabrl_trainer.modal_cloud.failures import modal_failures
 if TYPE_CHECKING:
     import modal
 
+_CHECK_SECS = 5.0  # who submits a run waits for it
 _CALL_SECS = 15.0
 _SUBMIT_SECS = 60.0  # arguments above 2 MiB, such as a checkpoint, are uploaded
 _LONGEST_CALL_SECS = 24 * 3600  # Modal's own limit
@@ -74,6 +76,7 @@ class Cloud:
     def __init__(self) -> None:
         """Connect to nothing yet."""
         self._client: modal.Client | None = None
+        self._handles: dict[str, Any] = {}
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
@@ -84,31 +87,35 @@ class Cloud:
 
     async def check(self) -> None:
         """Make sure that the app is there."""
-        async with _call():
-            await (await self._function()).hydrate.aio()
+        function = await self._function()
+        async with _call(_CHECK_SECS):
+            await function.hydrate.aio()
 
     async def submit(self, gpu: str, limit_secs: float, arguments: Mapping[str, Any]) -> str:
         """Call the function with arguments of `relay.relay`; returns the id of the call."""
+        timeout = min(int(limit_secs) + _TIMEOUT_MARGIN_SECS, _LONGEST_CALL_SECS)
+        function = (await self._function()).with_options(gpu=gpu, timeout=timeout)
         async with _call(_SUBMIT_SECS):
-            timeout = min(int(limit_secs) + _TIMEOUT_MARGIN_SECS, _LONGEST_CALL_SECS)
-            function = (await self._function()).with_options(gpu=gpu, timeout=timeout)
             call = await function.spawn.aio(**arguments)
         return str(call.object_id)
 
     async def tell_to_go(self, stream: str, call_id: str) -> None:
         """Let a call that is on record begin."""
+        state = await self._state()
         async with _call():
-            await (await self._state()).put.aio(names.go_key(stream), call_id)
+            await state.put.aio(names.go_key(stream), call_id)
 
     async def tell_to_stop(self, stream: str) -> None:
         """Have a call write one more checkpoint and end."""
+        state = await self._state()
         async with _call():
-            await (await self._state()).put.aio(names.stop_key(stream), True)
+            await state.put.aio(names.stop_key(stream), True)
 
     async def has_life(self, stream: str, life: int) -> bool:
         """Whether a life has begun."""
+        state = await self._state()
         async with _call():
-            return bool(await (await self._state()).contains.aio(names.life_key(stream, life)))
+            return bool(await state.contains.aio(names.life_key(stream, life)))
 
     async def listen(self, stream: str, life: int, page: int, silence_secs: float) -> AsyncIterator[Said]:
         """Yield the events of a page from its beginning, until none comes for a while; nothing is taken out."""
@@ -127,16 +134,18 @@ class Cloud:
 
     async def clear(self, stream: str, life: int, page: int) -> None:
         """Clear a page that is on record."""
+        queue = await self._queue()
         async with _call():
-            await (await self._queue()).clear.aio(partition=names.partition(stream, life, page))
+            await queue.clear.aio(partition=names.partition(stream, life, page))
 
     async def end_of(self, call_id: str, wait_secs: float = 0.0) -> CallEnd | None:
         """Return how a call ended; None while it has not."""
+        client = await self._connect()
         import modal
 
         errors = modal.exception
         connection = (errors.AuthError, errors.ConnectionError, errors.ServiceError, errors.InternalError)
-        call = modal.FunctionCall.from_id(call_id, client=await self._connect())
+        call = modal.FunctionCall.from_id(call_id, client=client)
         async with _call(wait_secs + _CALL_SECS):
             try:
                 return CallEnd(Ended.RETURNED, await call.get.aio(timeout=wait_secs))
@@ -153,9 +162,10 @@ class Cloud:
 
     async def cancel(self, call_id: str) -> None:
         """End a call at once. One that has ended, or is gone, needs no ending."""
+        client = await self._connect()
         import modal
 
-        call = modal.FunctionCall.from_id(call_id, client=await self._connect())
+        call = modal.FunctionCall.from_id(call_id, client=client)
         async with _call():
             with contextlib.suppress(modal.exception.NotFoundError):
                 await call.cancel.aio(terminate_containers=True)
@@ -172,40 +182,44 @@ class Cloud:
 
     async def remove(self, run_id: str) -> None:
         """Remove a run's files from the volume, if there are any."""
+        volume = await self._volume()
         import modal
 
-        volume = await self._volume()
         async with _call():
             with contextlib.suppress(FileNotFoundError, modal.exception.NotFoundError):
                 await volume.remove_file.aio(run_id, recursive=True)
 
     async def _connect(self) -> modal.Client:
-        import modal
-
+        # Off the event loop: it takes a second of processor time.
+        modal = await asyncio.to_thread(importlib.import_module, "modal")
         async with _call():
             # Not kept where it fails: who sets up a token later need not be refused for ever.
             self._client = await modal.Client.from_env.aio()
         return self._client
 
     async def _function(self) -> modal.Function[..., Any, Any]:
+        client = await self._connect()
         import modal
 
-        return modal.Function.from_name(names.APP, names.FUNCTION, client=await self._connect())
+        return modal.Function.from_name(names.APP, names.FUNCTION, client=client)
 
     async def _queue(self) -> modal.Queue:
-        import modal
-
-        return modal.Queue.from_name(names.QUEUE, create_if_missing=True, client=await self._connect())
+        return cast("modal.Queue", await self._handle("Queue", names.QUEUE))
 
     async def _state(self) -> modal.Dict:
-        import modal
-
-        return modal.Dict.from_name(names.STATE, create_if_missing=True, client=await self._connect())
+        return cast("modal.Dict", await self._handle("Dict", names.STATE))
 
     async def _volume(self) -> modal.Volume:
+        return cast("modal.Volume", await self._handle("Volume", names.VOLUME))
+
+    async def _handle(self, kind: str, name: str) -> Any:
+        """Return a named object, the same one each time: it asks for its id once."""
+        client = await self._connect()
         import modal
 
-        return modal.Volume.from_name(names.VOLUME, create_if_missing=True, client=await self._connect())
+        if kind not in self._handles:
+            self._handles[kind] = getattr(modal, kind).from_name(name, create_if_missing=True, client=client)
+        return self._handles[kind]
 
 
 @contextlib.asynccontextmanager

@@ -388,7 +388,7 @@ async def test_without_a_token_runs_train_here_and_modal_is_refused_with_the_rem
 
 
 async def test_a_cloud_that_does_not_answer_is_unreachable(rig, plane, monkeypatch):
-    monkeypatch.setattr("tabrl_trainer.modal_cloud.cloud._CALL_SECS", 1.0)
+    monkeypatch.setattr("tabrl_trainer.modal_cloud.cloud._CHECK_SECS", 1.0)
     plane.unplug()
     with pytest.raises(TabrlError) as caught:
         await rig.create("run final:1", compute=MODAL)

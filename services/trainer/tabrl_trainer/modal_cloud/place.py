@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -30,6 +33,8 @@ T = TypeVar("T")
 # CancelRun promises to stop a run within 5 s: so long the worker may take for one more checkpoint.
 STOP_GRACE_SECS = 3.0
 _LAST_WORDS_SECS = 1.0
+# What went well for so long and then fails is another failure than the one before.
+_ANOTHER_OUTAGE_SECS = 60.0
 
 
 class ModalPlace:
@@ -62,7 +67,15 @@ class ModalPlace:
         call = Call(run_id, number, call_id)
         # Until it is told so it does not begin, so that a call that is not on record trains nothing and ends.
         await self._until_reached(run_id, lambda: self._cloud.tell_to_go(call.stream, call_id))
-        return await self._hear(call, job, cancelled)
+        try:
+            return await self._hear(call, job, cancelled)
+        except leases.LeaseLost:
+            raise
+        except Exception:
+            # Who is not listened to must not train on, and cost: another attempt follows.
+            with contextlib.suppress(TabrlError):
+                await self._cloud.cancel(call_id)
+            raise
 
     async def tidy(self, run_id: str) -> None:
         """Remove the files of a run that has ended from the volume; those that matter are in the artifact store."""
@@ -81,7 +94,7 @@ class ModalPlace:
         digests = [job.resume_sha256, job.spec.reward.program_sha256]
         arguments = {
             "stream": names.stream(run_id, number),
-            "job": job.to_json(),
+            "job": replace(job, artifacts_url="").to_json(),  # it may hold a key, and there is another store there
             "files": {
                 sha256: await asyncio.to_thread(self._context.artifacts.read, sha256) for sha256 in digests if sha256
             },
@@ -145,19 +158,21 @@ class ModalPlace:
 
         A token that is refused, or an app that is taken away, may be mended too: the call is there all the same.
         """
-        lost = False
-        for pause in pauses():
+        said, waits = False, pauses()
+        while True:
+            began = time.monotonic()
             try:
                 return await work()
             except TabrlError as error:
                 if not error.reason.startswith("COMPUTE_"):
                     raise
                 self._context.log.warning("Modal cannot be reached", run=run_id, cause=str(error))
-                if not lost:
+                if time.monotonic() - began > _ANOTHER_OUTAGE_SECS:
+                    said, waits = False, pauses()
+                if not said:
                     await self._say_lost(run_id, error)
-                lost = True
-            await asyncio.sleep(pause)
-        raise AssertionError("pauses end")
+                said = True
+            await asyncio.sleep(next(waits))
 
     async def _say_lost(self, run_id: str, error: TabrlError) -> None:
         text = f"{error.reason}: {error.message} What trains there trains on, and is heard again once it can be."

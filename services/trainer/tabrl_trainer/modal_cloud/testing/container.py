@@ -3,10 +3,10 @@
     python -m tabrl_trainer.modal_cloud.testing.container APP WORKER
 
 APP is the file of the deployed app, WORKER the script of its worker, or empty for the real one. Imports are done once,
-and each line on stdin, a JSON object, has a process forked: `call_id`, the `task_id` it goes by, the `folder` that holds
-`input`, the arguments as Modal's client serialized them, and gets `output`, pickled: whether the function returned, and
-what it returned or raised; and the `mount` of the volume. Lines on stdout tell of each process: `["started", task_id,
-pid]` and `["ended", task_id, status]`.
+and each line on stdin, a JSON object, has a process forked: `call_id`, the `task_id` it goes by, the `folder` that
+holds `input`, the arguments as Modal's client serialized them, and gets `output`, pickled: whether the function
+returned, and what it returned or raised; and the `mount` of the volume. Lines on stdout tell of each process:
+`["started", task_id, pid]` and `["ended", task_id, status]`.
 """
 
 from __future__ import annotations

@@ -330,7 +330,7 @@ class ControlPlane:
         self._wait(close())
 
     def preempt(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """Take the container of the newest call away, by SIGINT with time to end or by SIGKILL; its input starts again."""
+        """Take the newest call's container away, by SIGINT with time to end or by SIGKILL; its input starts again."""
         call = list(self.calls.values())[-1]
         call.preempted = True
         self._loop.call_soon_threadsafe(self.signal, call, number)

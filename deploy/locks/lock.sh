@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Resolves every dependency again: one file for each service, one for the gateway and the build, one for the command line, one for the robots, one for all.
+# The image on Modal has the Trainer's packages in the same versions, and those of jax for an NVIDIA GPU on Linux.
 # The files hold versions and hashes and name no host. lock.sh UV [--upgrade]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 uv=$1
 shift
 
-members=(protos services/* deploy/local frontend/cli)
+members=(protos $(dirname services/*/pyproject.toml) deploy/local frontend/cli)
 ours=()
 manifests=()
 for member in "${members[@]}"; do
@@ -31,3 +32,5 @@ compile gateway --constraints deploy/locks/development.txt deploy/local/pyprojec
 compile cli --constraints deploy/locks/development.txt frontend/cli/pyproject.toml
 compile robots --group services/simulation/pyproject.toml:robots
 compile peers --constraints deploy/locks/development.txt services/simulation/pyproject.toml --group services/simulation/pyproject.toml:peers
+compile modal --constraints deploy/locks/development.txt --no-universal --python-platform x86_64-manylinux_2_28 \
+  services/trainer/pyproject.toml --group services/trainer/pyproject.toml:modal

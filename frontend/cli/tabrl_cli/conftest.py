@@ -199,6 +199,7 @@ class Server(
         self.refused = False
         self.unavailable_estimates = 0
         self.unavailable_rewards = 0
+        self.cost_usd: float | None = None
         self.reward_requests: list[str] = []
 
     def ListEnvironments(self, request, context):  # type: ignore[no-untyped-def, override]
@@ -263,8 +264,15 @@ class Server(
         settings = trainer_pb2.TrainingSettings()
         settings.CopyFrom(request.spec.settings)
         settings.env_steps = settings.env_steps or STEPS
+        rented = request.spec.compute.executor == trainer_pb2.EXECUTOR_MODAL
         return trainer_pb2.EstimateRunResponse(
-            duration_secs=100, env_steps_per_sec=1200, measured_runs=2, settings=settings, queue_secs=0
+            duration_secs=100,
+            env_steps_per_sec=1200,
+            measured_runs=2,
+            settings=settings,
+            queue_secs=0,
+            cost_usd=0.125 if rented else None,
+            usd_per_hour=4.5 if rented else None,
         )
 
     def CreateRun(self, request, context):  # type: ignore[no-untyped-def, override]
@@ -324,6 +332,8 @@ class Server(
         if state == trainer_pb2.RUN_STATE_SUCCEEDED:
             run.metrics.env_steps = STEPS
             run.metrics.episode_return = 812.5
+            if self.cost_usd is not None:
+                run.cost_usd = self.cost_usd
             if self.refused:
                 run.checkpoints.add(env_steps=STEPS, final=True, refusal=REFUSAL).artifact.sha256 = DIGEST
         return run

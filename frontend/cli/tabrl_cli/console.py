@@ -95,6 +95,11 @@ def plain(value: Any) -> Any:
     return value
 
 
+def usd(amount: float) -> str:
+    """US dollars: to the cent, or to the tenth of a cent where there are few."""
+    return f"${amount:,.2f}" if amount >= 0.1 else f"${amount:.3f}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them: `42 s`, `1 min 40 s`, `2 h 5 min`."""
     total = max(0, round(seconds))

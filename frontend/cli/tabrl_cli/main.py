@@ -23,7 +23,7 @@ from tabrl_cli.console import Output, count
 from tabrl_cli.errors import EXIT_INTERRUPTED, CallError
 from tabrl_cli.improvement import auto_improve, generate_approaches
 from tabrl_cli.progress import reached_return
-from tabrl_cli.training import Backend, run_spec, start_run, watch_to_the_end
+from tabrl_cli.training import Backend, Place, compute_of, run_spec, start_run, watch_to_the_end
 
 app = typer.Typer(
     help="TabRL: type a behaviour, train a policy, see it drive the robot.",
@@ -76,6 +76,9 @@ def try_prompt(  # noqa: PLR0917
     start_from: Annotated[
         str, typer.Option("--from", help="Start from what this run, policy or checkpoint (its SHA-256) has learned.")
     ] = "",
+    place: Annotated[Place, typer.Option("--on", help="Where to train; modal rents a GPU, which costs.")] = Place.HERE,
+    gpu: Annotated[str, typer.Option(help="GPU to rent: H100 (if left out), A100-80GB, L40S, L4 or T4.")] = "",
+    max_secs: Annotated[int, typer.Option(min=0, help="What training may take there, in seconds; 0 for 6 h.")] = 0,
     gateway: Gateway = DEFAULT_GATEWAY,
     as_json: AsJson = False,
 ) -> None:
@@ -98,6 +101,7 @@ def try_prompt(  # noqa: PLR0917
             backend=backend,
             randomize=randomize,
             start_from=start_from,
+            compute=compute_of(place, gpu, max_secs),
         )
         run = start_run(session.connection, session.output, spec)
         _watch(session, run)

@@ -66,6 +66,25 @@ def test_try_tells_the_whole_story(server: tuple[Server, str]) -> None:
     assert len(servicer.created[0].request_id) == 36
 
 
+def test_try_on_modal_says_what_it_costs_before_and_after(server: tuple[Server, str]) -> None:
+    servicer, url = server
+    servicer.cost_usd = 0.0987
+    result = tabrl(url, *TRY, "--on", "modal", "--gpu", "L4", "--max-secs", "600")
+    assert result.exit_code == 0, result.output
+    assert "on Modal it costs about $0.12 ($4.50 an hour for L4, by list prices)" in result.output
+    assert "it cost about $0.099 on Modal" in result.output
+    assert servicer.created[0].spec.compute == trainer_pb2.Compute(
+        executor=trainer_pb2.EXECUTOR_MODAL, gpu="L4", max_secs=600
+    )
+
+
+def test_try_here_says_nothing_of_costs(server: tuple[Server, str]) -> None:
+    servicer, url = server
+    result = tabrl(url, *TRY)
+    assert "cost" not in result.output
+    assert not servicer.created[0].spec.HasField("compute")
+
+
 def test_try_as_json_is_a_document_a_line(server: tuple[Server, str]) -> None:
     result = tabrl(server[1], *TRY, "--json")
     assert result.exit_code == 0

@@ -11,7 +11,7 @@ from tabrl.rewardgen.v1 import rewardgen_pb2
 from tabrl.trainer.v1 import trainer_pb2
 
 from tabrl_cli.connection import Connection
-from tabrl_cli.console import Output, count, duration
+from tabrl_cli.console import Output, count, duration, usd
 from tabrl_cli.errors import CallError
 from tabrl_cli.progress import follow_run, reached_return
 
@@ -24,6 +24,21 @@ class Backend(enum.StrEnum):
     WARP = "warp"
 
 
+class Place(enum.StrEnum):
+    """Where to train."""
+
+    HERE = "here"
+    MODAL = "modal"
+
+
+def compute_of(place: Place, gpu: str, max_secs: int) -> trainer_pb2.Compute | None:
+    """Where a run is trained; None for the Trainer's own machine, unless what was asked for makes no sense there."""
+    if place is Place.HERE and not gpu and not max_secs:
+        return None
+    executor = trainer_pb2.EXECUTOR_MODAL if place is Place.MODAL else trainer_pb2.EXECUTOR_LOCAL
+    return trainer_pb2.Compute(executor=executor, gpu=gpu, max_secs=max_secs)
+
+
 def run_spec(
     environment_id: str,
     reward: rewardgen_pb2.Reward | None,
@@ -34,6 +49,7 @@ def run_spec(
     backend: Backend | None = None,
     randomize: bool = False,
     start_from: str = "",
+    compute: trainer_pb2.Compute | None = None,
 ) -> trainer_pb2.RunSpec:
     """What to train: for a reward, or for the environment's own task where there is none.
 
@@ -61,6 +77,7 @@ def run_spec(
         title=title,
         start_from=_starting_point(start_from) if start_from else None,
         backend=trainer_pb2.PhysicsBackend.Value(f"PHYSICS_BACKEND_{backend.name if backend else 'UNSPECIFIED'}"),
+        compute=compute,
     )
 
 
@@ -85,6 +102,9 @@ def start_run(connection: Connection, output: Output, spec: trainer_pb2.RunSpec)
         f"Training takes about [bold]{duration(estimate.duration_secs)}[/bold] for "
         f"{count(estimate.settings.env_steps)} steps [dim]({count(estimate.env_steps_per_sec)} steps/s, {basis})[/dim]"
     )
+    if estimate.HasField("cost_usd"):
+        hourly = f"{usd(estimate.usd_per_hour)} an hour for {escape(spec.compute.gpu or 'its GPU')}, by list prices"
+        output.line(f"on Modal it costs about [bold]{usd(estimate.cost_usd)}[/bold] [dim]({hourly})[/dim]")
     if estimate.queue_secs >= 1:
         output.note(f"about {duration(estimate.queue_secs)} in the queue before that")
     request = trainer_pb2.CreateRunRequest(spec=spec, request_id=str(uuid.uuid4()))
@@ -110,6 +130,8 @@ def watch_to_the_end(connection: Connection, output: Output, run: trainer_pb2.Ru
     output.line()
     if ended.HasField("metrics"):
         output.line(f"return {reached_return(ended.metrics)} after {count(ended.metrics.env_steps)} steps")
+    if ended.HasField("cost_usd"):
+        output.line(f"it cost about {usd(ended.cost_usd)} on Modal [dim](by list prices)[/dim]")
     output.line(f"policy [bold]{escape(policy_id)}[/bold]")
     output.line(f"see it at [bold blue]{escape(url)}[/bold blue]")
     return policy_id

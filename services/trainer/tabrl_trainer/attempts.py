@@ -26,16 +26,16 @@ def begin(session: Session, run_id: str) -> int:
 
 def end(session: Session, run_id: str, number: int, outcome: str) -> None:
     """Record how a worker ended."""
-    row = _row(session, run_id, number)
-    row.outcome, row.end_time = outcome, now()
+    ended = row(session, run_id, number)
+    ended.outcome, ended.end_time = outcome, now()
 
 
 def progress(
     session: Session, run_id: str, number: int, *, startup_secs: float, training_secs: float, env_steps: int
 ) -> None:
     """Record how far a worker is: seconds before and since it learns, and the steps it made since."""
-    row = _row(session, run_id, number)
-    row.startup_secs, row.training_secs, row.env_steps = startup_secs, training_secs, env_steps
+    under_way = row(session, run_id, number)
+    under_way.startup_secs, under_way.training_secs, under_way.env_steps = startup_secs, training_secs, env_steps
 
 
 def count(session: Session, run_id: str, outcome: str) -> int:
@@ -56,8 +56,21 @@ def overcome_crashes(session: Session, run_id: str) -> None:
 def is_current(session: Session, run_id: str, number: int) -> bool:
     """Whether an attempt is under way and the run's newest: only its worker may write."""
     last = sa.select(sa.func.max(AttemptRow.attempt)).where(AttemptRow.run_id == run_id)
-    return session.scalar(last) == number and _row(session, run_id, number).outcome == RUNNING
+    return session.scalar(last) == number and row(session, run_id, number).outcome == RUNNING
 
 
-def _row(session: Session, run_id: str, number: int) -> AttemptRow:
+def reattachable(session: Session, run_id: str) -> int | None:
+    """Return the number of a run's newest attempt where its worker is elsewhere and may still train; else None."""
+    newest = sa.select(AttemptRow).where(AttemptRow.run_id == run_id).order_by(AttemptRow.attempt.desc()).limit(1)
+    last = session.scalars(newest).one_or_none()
+    return last.attempt if last is not None and last.outcome == RUNNING and last.call_id is not None else None
+
+
+def billed_secs(session: Session, run_id: str) -> float:
+    """Return for how many seconds workers elsewhere have trained a run."""
+    return session.scalar(sa.select(sa.func.sum(AttemptRow.billed_secs)).where(AttemptRow.run_id == run_id)) or 0.0
+
+
+def row(session: Session, run_id: str, number: int) -> AttemptRow:
+    """Return the row of an attempt."""
     return session.get_one(AttemptRow, (run_id, number))

@@ -64,6 +64,9 @@ for word in job.spec.title.split():
     elif name == "metrics":
         steps, elapsed = value.split("@")
         say(metrics=t.TrainingMetrics(env_steps=int(steps), elapsed_secs=float(elapsed), remaining_secs=5.0))
+    elif name == "count":
+        for steps in range(1, int(value) + 1):
+            say(metrics=t.TrainingMetrics(env_steps=steps, elapsed_secs=float(steps)))
     elif name == "checkpoint":
         checkpoint(int(value))
     elif name == "resumed":
@@ -187,7 +190,8 @@ class Rig:
         request = trainer_pb2.CreateRunRequest(
             spec=trainer_pb2.RunSpec(environment_id=environment_id, title=title, **spec), request_id=request_id
         )
-        return (await call(self.stub.CreateRun, request, service="trainer")).run.run_id
+        # A busy machine may take long over the first import of what it needs.
+        return (await call(self.stub.CreateRun, request, service="trainer", timeout_secs=60.0)).run.run_id
 
     async def get(self, run_id: str) -> trainer_pb2.Run:
         """Return a run."""

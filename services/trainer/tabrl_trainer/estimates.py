@@ -1,4 +1,4 @@
-"""How long a run would take: from what this machine was seen to do, or from the release's table."""
+"""How long a run would take, and what it would cost: from what was seen here, or from the release's tables."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from tabrl.trainer.v1 import trainer_pb2
 
+from tabrl_trainer.compute import MODAL, executor_of, usd_per_sec
 from tabrl_trainer.models import AttemptRow, RunRow
 from tabrl_trainer.record import ENDED
-from tabrl_trainer.speeds import Speed, default_speed
+from tabrl_trainer.speeds import RENTED, Speed, default_speed
 
 _RUNS_LOOKED_AT = 50
 _RUNS_USED = 5
@@ -32,14 +33,17 @@ class Measured:
 def estimate(session: Session, spec: trainer_pb2.RunSpec, *, slots: int) -> trainer_pb2.EstimateRunResponse:
     """Return the estimate for a spec whose settings are filled in."""
     measured = _measure(session, spec)
-    training_secs = spec.settings.env_steps / measured.speed.env_steps_per_sec
+    duration_secs = measured.speed.startup_secs + spec.settings.env_steps / measured.speed.env_steps_per_sec
+    usd = usd_per_sec(spec)
     return trainer_pb2.EstimateRunResponse(
-        duration_secs=measured.speed.startup_secs + training_secs,
+        duration_secs=duration_secs,
         startup_secs=measured.speed.startup_secs,
         env_steps_per_sec=measured.speed.env_steps_per_sec,
         measured_runs=measured.runs,
         settings=spec.settings,
-        queue_secs=_queue_secs(session, slots),
+        queue_secs=_queue_secs(session, executor_of(spec), slots),
+        cost_usd=None if usd is None else usd * duration_secs,
+        usd_per_hour=None if usd is None else usd * 3600,
     )
 
 
@@ -52,10 +56,13 @@ def _measure(session: Session, spec: trainer_pb2.RunSpec) -> Measured:
         .order_by(AttemptRow.start_time.desc())
         .limit(_RUNS_LOOKED_AT)
     ).all()
-    alike = [row for row, kept in rows if _shape(trainer_pb2.RunSpec.FromString(kept)) == _shape(spec)]
-    attempts = (alike or [row for row, _ in rows])[:_RUNS_USED]
+    seen = [
+        (row, kept) for row, data in rows if _machine(kept := trainer_pb2.RunSpec.FromString(data)) == _machine(spec)
+    ]
+    alike = [row for row, kept in seen if _shape(kept) == _shape(spec)]
+    attempts = (alike or [row for row, _ in seen])[:_RUNS_USED]
     if not attempts:
-        return Measured(default_speed(spec.environment_id), 0)
+        return Measured(RENTED if executor_of(spec) == MODAL else default_speed(spec.environment_id), 0)
     return Measured(_mean_speed(attempts), len({row.run_id for row in attempts}))
 
 
@@ -67,6 +74,10 @@ def _mean_speed(attempts: Sequence[AttemptRow]) -> Speed:
     )
 
 
+def _machine(spec: trainer_pb2.RunSpec) -> tuple[str, str]:
+    return executor_of(spec), spec.compute.gpu
+
+
 def _shape(spec: trainer_pb2.RunSpec) -> tuple[object, ...]:
     values = [getattr(spec.settings, name) for name in _DECISIVE]
     return (
@@ -76,10 +87,12 @@ def _shape(spec: trainer_pb2.RunSpec) -> tuple[object, ...]:
     )
 
 
-def _queue_secs(session: Session, slots: int) -> float:
+def _queue_secs(session: Session, executor: str, slots: int) -> float:
     """Return the wait for a slot: what the runs before it still need, shared among the slots."""
     waiting = session.scalars(
-        sa.select(RunRow).where(RunRow.state.not_in((*ENDED, trainer_pb2.RUN_STATE_PAUSED)))
+        sa.select(RunRow).where(
+            RunRow.executor == executor, RunRow.state.not_in((*ENDED, trainer_pb2.RUN_STATE_PAUSED))
+        )
     ).all()
     if len(waiting) < slots:
         return 0.0

@@ -1,6 +1,8 @@
-"""The local executor: one worker process per run and attempt, as many at once as there are slots.
+"""The executor: takes queued runs, and has each trained in attempts, as many at once as there are slots.
 
-Several Trainers may share a database: each run is trained by the one that holds its lease; see `leases`.
+How one attempt is trained is a `Place`'s business: in a process of this machine (`local_place`), or by a function call
+on Modal (`modal_cloud.place`). There is one executor for each place. Several Trainers may share a database: each run is
+trained by the one that holds its lease; see `leases`.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import contextlib
 import math
 import time
 from collections.abc import Sequence
+from typing import Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -23,6 +26,7 @@ from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.models import AttemptRow, RunRow
 from tabrl_trainer.protocol import Job
 from tabrl_trainer.record import (
+    ENDED,
     UNDER_WAY,
     Record,
     change_state,
@@ -30,7 +34,7 @@ from tabrl_trainer.record import (
     newest_checkpoint,
 )
 from tabrl_trainer.retries import PASSING, pauses
-from tabrl_trainer.worker_process import Ending, WorkerProcess
+from tabrl_trainer.worker_events import LEFT, Ending
 
 # So many without a new checkpoint in between fail a run.
 MOST_CRASHES = 3
@@ -38,15 +42,38 @@ LOOK_EVERY_SECS = 1.0
 """How often to look for runs that others queued, left or asked to cancel."""
 
 
-class LocalExecutor:
-    """Takes queued runs, oldest first, and trains each in a worker process until it has ended."""
+class Place(Protocol):
+    """Where attempts are trained."""
 
-    def __init__(self, context: Context[TrainerConfig], record: Record, holder: str, worker: Sequence[str]) -> None:
-        """`holder` is who this Trainer is; `worker` are the arguments of Python that start a worker."""
+    name: str
+    """The executor of the runs it trains, as `compute` names it."""
+
+    slots: int
+    """How many it trains at once."""
+
+    unattended: Ending
+    """How an attempt ends for a Trainer that stops: `interrupted`, or `left` where its worker trains on."""
+
+    async def attempt(self, run_id: str, number: int, job: Job, cancelled: asyncio.Event) -> Ending:
+        """Train a run, or go on listening to the worker of an attempt that was left; stop when `cancelled` is set.
+
+        Raises:
+            LeaseLost: a later attempt, or another Trainer, has the run.
+        """
+
+    async def tidy(self, run_id: str) -> None:
+        """Clear away what a run that has ended leaves there."""
+
+
+class Executor:
+    """Takes queued runs of a place, oldest first, and has each trained until it has ended."""
+
+    def __init__(self, context: Context[TrainerConfig], record: Record, holder: str, place: Place) -> None:
+        """`holder` is who this Trainer is."""
         self._context = context
         self._holder = holder
         self._record = record
-        self._worker = worker
+        self._place = place
         self._queued = asyncio.Event()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._cancelled: dict[str, asyncio.Event] = {}
@@ -91,44 +118,56 @@ class LocalExecutor:
             self._cancelled[run_id].set()
 
     async def _take_over(self) -> None:
-        """Queue the runs that nobody trains, though they are under way."""
+        """Queue the runs that nobody trains, though they are under way; listen again to those that train elsewhere."""
         running = list(self._running)
         for run_id in await self._record.read_persistently(
-            lambda session: leases.lapsed(session, self._holder, running)
+            lambda session: leases.lapsed(session, self._holder, running, self._place.name)
         ):
-            await self._record.write_persistently(
-                run_id, lambda session, run: _requeue(session, run, self._holder, running)
+            attempt = await self._record.write_persistently(
+                run_id, lambda session, run: self._reattach_or_requeue(session, run, running)
             )
+            if attempt is not None:
+                self._context.log.info("listens to a worker elsewhere again", run=run_id, attempt=attempt)
+                self._begin(run_id, attempt)
 
     async def _fill_slots(self) -> None:
-        free = self._context.config.slots - len(self._running)
+        free = self._place.slots - len(self._running)
         if free <= 0:
             return
         # A run whose task has only just begun is still queued; it must not take the place of one that waits.
         waiting = sa.select(RunRow.run_id).where(
-            RunRow.state == trainer_pb2.RUN_STATE_QUEUED, RunRow.run_id.not_in(list(self._running))
+            RunRow.state == trainer_pb2.RUN_STATE_QUEUED,
+            RunRow.executor == self._place.name,
+            RunRow.run_id.not_in(list(self._running)),
         )
         for run_id in await self._record.read_persistently(
             lambda session: session.scalars(waiting.order_by(RunRow.number).limit(free)).all()
         ):
-            self._cancelled[run_id] = asyncio.Event()
-            task = self._context.background(self._train(run_id), f"train {run_id}")
-            self._running[run_id] = task
-            task.add_done_callback(lambda _task, run_id=run_id: self._finished(run_id))  # type: ignore[misc]
+            self._begin(run_id)
+
+    def _begin(self, run_id: str, attempt: int | None = None) -> None:
+        self._cancelled[run_id] = asyncio.Event()
+        task = self._context.background(self._train(run_id, attempt), f"train {run_id}")
+        self._running[run_id] = task
+        task.add_done_callback(lambda _task: self._finished(run_id))
 
     def _finished(self, run_id: str) -> None:
         self._running.pop(run_id, None)
         self._cancelled.pop(run_id, None)
         self.wake()
 
-    async def _train(self, run_id: str) -> None:
-        """Attempt a run until it has ended, unless another Trainer has it."""
+    async def _train(self, run_id: str, attempt: int | None = None) -> None:
+        """Attempt a run until it has ended, unless another Trainer has it; an `attempt` under way is finished first."""
         try:
-            state = await self._record.write_persistently(run_id, self._claim)
-            reach("trainer.run_claimed")
+            if attempt is None:
+                state = await self._record.write_persistently(run_id, self._claim)
+                reach("trainer.run_claimed")
+            else:
+                state = trainer_pb2.RUN_STATE_RUNNING
             waits = pauses()
             while state in UNDER_WAY:
-                state, outcome = await self._attempt(run_id)
+                state, outcome = await self._attempt(run_id, attempt)
+                attempt = None
                 if outcome != "deferred":
                     waits = pauses()
                 else:
@@ -139,20 +178,23 @@ class LocalExecutor:
                 self._cancelled[run_id].clear()
                 if state in UNDER_WAY:
                     state = await self._record.write_persistently(run_id, self._stop_if_asked)
+            if state in ENDED:
+                self._context.background(self._place.tidy(run_id), f"tidy {run_id}")
         except leases.LeaseLost as lost:
             self._context.log.warning("run left to another Trainer", run=run_id, cause=str(lost))
 
-    async def _attempt(self, run_id: str) -> tuple[int, str]:
+    async def _attempt(self, run_id: str, under_way: int | None) -> tuple[int, str]:
         """Have one worker train a run; returns the run's state then, and the outcome of the attempt."""
-        number, job = await self._record.write_persistently(run_id, self._begin_attempt)
+        number, job = await self._record.write_persistently(
+            run_id, lambda session, run: self._begin_attempt(session, run, under_way)
+        )
         reach("trainer.attempt_begun")
-        process = WorkerProcess(self._record, run_id, number)
-        self._context.log.info("worker starts", run=run_id, attempt=number, resume=job.resume_sha256[:12])
-        ending = Ending("interrupted")
+        self._context.log.info(
+            "worker starts", run=run_id, attempt=number, place=self._place.name, resume=job.resume_sha256[:12]
+        )
+        ending = self._place.unattended
         try:
-            ending = await process.run(
-                self._worker, job, niceness=self._context.config.niceness, cancelled=self._cancelled[run_id]
-            )
+            ending = await self._place.attempt(run_id, number, job, self._cancelled[run_id])
         except leases.LeaseLost:
             raise
         except Exception as error:
@@ -164,9 +206,11 @@ class LocalExecutor:
                 ending = Ending(attempts.CRASHED, f"the Trainer lost it, {type(error).__name__}: {error}")
         finally:
             reach("trainer.worker_ended")
-            # Also when the service stops: the attempt then stays on record as interrupted, and the run goes on later.
+            # Also when the service stops: the attempt is then on record as interrupted or left, and the run goes on.
             state = await asyncio.shield(
-                self._record.write_persistently(run_id, lambda session, run: _end_attempt(session, run, number, ending))
+                self._record.write_persistently(
+                    run_id, lambda session, run: _end_attempt(session, run, self._holder, number, ending)
+                )
             )
         reach("trainer.attempt_ended")
         attempts.WORKER_EXITS.labels(ending.outcome).inc()
@@ -187,10 +231,25 @@ class LocalExecutor:
         _stop_as_asked(session, run)
         return run.state
 
-    def _begin_attempt(self, session: Session, run: RunRow) -> tuple[int, Job]:
+    def _reattach_or_requeue(self, session: Session, run: RunRow, running: Sequence[str]) -> int | None:
+        """Take over a run that nobody trains: return its attempt whose worker is elsewhere, or None where it is queued.
+
+        Changes nothing where another Trainer has taken it over already.
+        """
+        if run.run_id not in leases.lapsed(session, self._holder, running, self._place.name):
+            return None
+        attempt = attempts.reattachable(session, run.run_id)
+        if attempt is None:
+            _requeue(session, run, self._holder)
+        else:
+            leases.take(session, run, self._holder)
+        return attempt
+
+    def _begin_attempt(self, session: Session, run: RunRow, under_way: int | None) -> tuple[int, Job]:
+        """Begin an attempt, unless one is under way; return its number and what is trained in it."""
         leases.require(run, self._holder)
         leases.take(session, run, self._holder)
-        number = attempts.begin(session, run.run_id)
+        number = under_way or attempts.begin(session, run.run_id)
         checkpoint = newest_checkpoint(session, run.run_id)
         job = Job(
             spec=trainer_pb2.RunSpec.FromString(run.spec),
@@ -218,10 +277,8 @@ def _stop_as_asked(session: Session, run: RunRow) -> bool:
     return True
 
 
-def _requeue(session: Session, run: RunRow, holder: str, running: Sequence[str]) -> None:
-    """Decide on a run whose process is gone together with the service, unless another Trainer has decided already."""
-    if run.run_id not in leases.lapsed(session, holder, running):
-        return
+def _requeue(session: Session, run: RunRow, holder: str) -> None:
+    """Decide on a run whose worker is gone together with the service."""
     fate = "was restarted" if run.lease_holder in ("", holder) else "was lost"
     session.execute(
         sa.update(AttemptRow)
@@ -241,14 +298,18 @@ def _requeue(session: Session, run: RunRow, holder: str, running: Sequence[str])
         change_state(session, run, trainer_pb2.RUN_STATE_QUEUED)
 
 
-def _end_attempt(session: Session, run: RunRow, number: int, ending: Ending) -> int:
+def _end_attempt(session: Session, run: RunRow, holder: str, number: int, ending: Ending) -> int:
     """Record how an attempt ended, and what that means for the run; returns the run's state.
 
     Raises:
         LeaseLost: another attempt has begun, or another Trainer has ended this one.
     """
+    leases.require(run, holder)
     if not attempts.is_current(session, run.run_id, number):
         raise leases.LeaseLost(run.run_id)
+    if ending.outcome == LEFT:
+        run.lease_until = None  # its worker trains on, and any Trainer may listen to it from now on
+        return run.state
     attempts.end(session, run.run_id, number, ending.outcome)
     checkpoint = newest_checkpoint(session, run.run_id)
     if ending.outcome == "finished" or (checkpoint is not None and checkpoint.final):
@@ -288,3 +349,21 @@ def _resumption(session: Session, run: RunRow) -> str:
     if checkpoint is None:
         return "it starts again, for there was no checkpoint yet"
     return f"it resumes from the checkpoint after {checkpoint.env_steps:,} steps"
+
+
+class Executors:
+    """All executors of a Trainer, for those who need not know which of them has a run."""
+
+    def __init__(self, executors: Sequence[Executor]) -> None:
+        """Keep them."""
+        self._executors = executors
+
+    def wake(self) -> None:
+        """Look for queued runs."""
+        for executor in self._executors:
+            executor.wake()
+
+    def stop(self, run_id: str) -> None:
+        """Stop a run's worker, if it has one."""
+        for executor in self._executors:
+            executor.stop(run_id)

@@ -18,7 +18,7 @@ from tabrl_trainer.conftest import (
     states,
     trainer,
 )
-from tabrl_trainer.executor import LocalExecutor
+from tabrl_trainer.executor import Executor
 from tabrl_trainer.record import Record
 
 
@@ -91,16 +91,16 @@ async def test_what_cannot_be_put_on_record_stops_the_worker_and_resumes_it(
 
 async def test_a_run_that_is_about_to_start_takes_no_other_slot(config, worker, exporter, monkeypatch):
     # Given two slots, and a first run whose task has not come to its first write
-    held, train = asyncio.Event(), LocalExecutor._train
+    held, train = asyncio.Event(), Executor._train
     first: list[str] = []
 
-    async def slow(self, run_id):
+    async def slow(self, run_id, attempt=None):
         first.append(run_id)
         if run_id == first[0]:
             await held.wait()
-        await train(self, run_id)
+        await train(self, run_id, attempt)
 
-    monkeypatch.setattr(LocalExecutor, "_train", slow)
+    monkeypatch.setattr(Executor, "_train", slow)
     async with trainer(dataclasses.replace(config, slots=2), worker, exporter) as rig:
         waiting = await rig.create("run final:1")
         while not first:

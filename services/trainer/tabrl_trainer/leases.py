@@ -47,13 +47,15 @@ def renew(session: Session, holder: str, run_ids: Collection[str]) -> None:
     session.execute(held.values(lease_until=_until(session)))
 
 
-def lapsed(session: Session, holder: str, running: Collection[str]) -> Sequence[str]:
+def lapsed(session: Session, holder: str, running: Collection[str], executor: str) -> Sequence[str]:
     """Return the runs under way that nobody trains, oldest first: leases ran out, or `holder` had them before it ended.
 
-    `running` are the runs that the holder does train.
+    `running` are the runs of this `executor` that the holder does train.
     """
     nobodys = sa.or_(RunRow.lease_holder == holder, RunRow.lease_until.is_(None), RunRow.lease_until < clock(session))
-    under_way = sa.select(RunRow.run_id).where(RunRow.state.in_(UNDER_WAY), RunRow.run_id.not_in(running), nobodys)
+    under_way = sa.select(RunRow.run_id).where(
+        RunRow.state.in_(UNDER_WAY), RunRow.executor == executor, RunRow.run_id.not_in(running), nobodys
+    )
     return session.scalars(under_way.order_by(RunRow.number)).all()
 
 

@@ -9,6 +9,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from tabrl_chassis.database import UtcDateTime
 from tabrl_chassis.idempotency import request_ids_table
 
+from tabrl_trainer.compute import executor_of_row
+
 
 class Base(DeclarativeBase):
     """Declares the tables."""
@@ -19,7 +21,8 @@ class RunRow(Base):
 
     `tags` stand between newlines, also before the first and after the last; `searched` is what a run is found by, in
     lower case. `start_sha256` is the checkpoint that it goes on from, empty for none. `lease_holder` is the Trainer
-    that trains it or did last, until `lease_until`; see `leases`.
+    that trains it or did last, until `lease_until`; see `leases`. `executor` is that of the spec, see `compute`;
+    `cost_usd` is None on the own machine.
     """
 
     __tablename__ = "runs"
@@ -46,6 +49,8 @@ class RunRow(Base):
     start_sha256: Mapped[str] = mapped_column(sa.String(64), default="", index=True)
     lease_holder: Mapped[str] = mapped_column(sa.String(40), default="")
     lease_until: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
+    executor: Mapped[str] = mapped_column(sa.String(20), default=executor_of_row)
+    cost_usd: Mapped[float | None]
 
 
 class EventRow(Base):
@@ -88,7 +93,12 @@ class UnwantedFileRow(Base):
 
 
 class AttemptRow(Base):
-    """One worker process: how it ended, and how fast it went."""
+    """One worker: how it ended, and how fast it went.
+
+    A worker elsewhere has a `call_id`, once its call is on record. A call has lives: each time that it starts again, a
+    new one begins, whose events are numbered from 1. All until `heard_life`, `heard_seq` are on record; that life had
+    then lasted `life_secs`, and all of them together `billed_secs`.
+    """
 
     __tablename__ = "attempts"
 
@@ -100,6 +110,11 @@ class AttemptRow(Base):
     startup_secs: Mapped[float | None]
     training_secs: Mapped[float]
     env_steps: Mapped[int] = mapped_column(sa.BigInteger)
+    call_id: Mapped[str | None] = mapped_column(sa.String(100))
+    heard_life: Mapped[int] = mapped_column(default=0)
+    heard_seq: Mapped[int] = mapped_column(default=0)
+    life_secs: Mapped[float] = mapped_column(default=0.0)
+    billed_secs: Mapped[float] = mapped_column(default=0.0)
 
 
 REQUEST_IDS = request_ids_table(Base.metadata)

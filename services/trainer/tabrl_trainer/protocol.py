@@ -31,6 +31,17 @@ class Job:
     artifacts_url: str
     checkpoint_secs: float
 
+    @property
+    def start_sha256(self) -> str:
+        """Digest of the checkpoint to start from; empty for none, and where there is one of its own to go on from."""
+        return "" if self.resume_sha256 else self.spec.start_from.checkpoint_sha256
+
+    @property
+    def files(self) -> list[str]:
+        """Digests of the files in the store that the worker reads."""
+        digests = (self.resume_sha256, self.start_sha256, self.spec.reward.program_sha256)
+        return [sha256 for sha256 in digests if sha256]
+
     def to_json(self) -> str:
         """Return the job as text."""
         return json.dumps({**vars(self), "spec": json_format.MessageToDict(self.spec)})

@@ -287,6 +287,8 @@ def _run_message(row: RunRow, checkpoints: Sequence[CheckpointRow]) -> trainer_p
     )
     if row.metrics is not None:
         run.metrics.ParseFromString(row.metrics)
+    if row.cost_usd is not None:
+        run.cost_usd = row.cost_usd
     if row.error_reason is not None:
         run.error.reason, run.error.message = row.error_reason, row.error_message or ""
     if row.start_time is not None:

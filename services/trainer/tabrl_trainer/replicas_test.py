@@ -20,7 +20,7 @@ from tabrl_trainer.conftest import (
     states,
     trainer,
 )
-from tabrl_trainer.executor import LocalExecutor
+from tabrl_trainer.executor import Executor
 from tabrl_trainer.holder import Holder
 
 
@@ -96,8 +96,8 @@ async def test_a_run_whose_trainer_is_lost_is_taken_over_and_a_late_word_is_refu
     gate = tmp_path / "gate"
     async with contextlib.AsyncExitStack() as stack:
         with monkeypatch.context() as patched:
-            patched.setattr(LocalExecutor, "keep_leases", hangs)
-            patched.setattr(LocalExecutor, "_take_over", lambda _self: asyncio.sleep(0))
+            patched.setattr(Executor, "keep_leases", hangs)
+            patched.setattr(Executor, "_take_over", lambda _self: asyncio.sleep(0))
             one = await stack.enter_async_context(trainer(config, worker, exporter))
             run_id = await one.create(f"run checkpoint:1000 resumed file:{gate} final:2000")
             await one.until(run_id, lambda event: event.HasField("policy_published"))

@@ -13,8 +13,11 @@ from tabrl_chassis.leadership import while_leading
 from tabrl_chassis.service import Context, Service
 
 from tabrl_trainer.config import TrainerConfig
-from tabrl_trainer.executor import LocalExecutor
+from tabrl_trainer.executor import Executor, Executors, Place
 from tabrl_trainer.holder import Holder
+from tabrl_trainer.local_place import LocalPlace
+from tabrl_trainer.modal_cloud.cloud import Cloud
+from tabrl_trainer.modal_cloud.place import ModalPlace
 from tabrl_trainer.models import RunRow
 from tabrl_trainer.publishing import Publisher
 from tabrl_trainer.record import Record
@@ -34,12 +37,16 @@ def trainer_service(worker: Sequence[str] = _WORKER) -> Service[TrainerConfig]:
     async def serve(server: grpc.aio.Server, context: Context[TrainerConfig]) -> AsyncIterator[None]:
         record = Record(context.database)
         holder = Holder(context.config.data / "trainer")
-        executor = LocalExecutor(context, record, holder.name, worker)
+        cloud = Cloud()
+        places: Sequence[Place] = (LocalPlace(context, record, worker), ModalPlace(context, record, holder.name, cloud))
+        executors = [Executor(context, record, holder.name, place) for place in places]
+        executor = Executors(executors)
         publisher = Publisher(context, record)
-        trainer_pb2_grpc.add_TrainerServiceServicer_to_server(TrainerServicer(context, record, executor), server)
+        trainer_pb2_grpc.add_TrainerServiceServicer_to_server(TrainerServicer(context, record, executor, cloud), server)
         context.routes.extend(routes(context, record))
-        context.background(executor.run(), "executor")
-        context.background(executor.keep_leases(), "leases")
+        for each in executors:
+            context.background(each.run(), "executor")
+            context.background(each.keep_leases(), "leases")
         context.background(while_leading(context.database, "publisher", publisher.run), "publisher")
         context.background(while_leading(context.database, "janitor", Janitor(context, record).run), "janitor")
         context.background(record.follow_other_processes(), "other processes")
@@ -47,6 +54,7 @@ def trainer_service(worker: Sequence[str] = _WORKER) -> Service[TrainerConfig]:
         try:
             yield
         finally:
+            await cloud.close()
             holder.close()
 
     return Service(

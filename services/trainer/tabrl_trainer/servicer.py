@@ -18,9 +18,11 @@ from tabrl_chassis.idempotency import earlier_resource, once
 from tabrl_chassis.pagination import Page, page_of
 from tabrl_chassis.service import Context
 
+from tabrl_trainer.compute import MODAL, executor_of
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.estimates import estimate
-from tabrl_trainer.executor import LocalExecutor
+from tabrl_trainer.executor import Executors
+from tabrl_trainer.modal_cloud.cloud import Cloud
 from tabrl_trainer.models import AttemptRow, CheckpointRow, EventRow, RunRow
 from tabrl_trainer.record import (
     ENDED,
@@ -48,8 +50,9 @@ _LARGEST_PAGE_BYTES = 1 << 20
 class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
     """Submission, reading, watching, stopping and deleting of runs."""
 
-    def __init__(self, context: Context[TrainerConfig], record: Record, executor: LocalExecutor) -> None:
+    def __init__(self, context: Context[TrainerConfig], record: Record, executor: Executors, cloud: Cloud) -> None:
         """Keep what the calls need."""
+        self._cloud = cloud
         self._context = context
         self._record = record
         self._executor = executor
@@ -59,6 +62,8 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
         run_id = await self._record.read(lambda session: earlier_resource(session, request))
         if run_id is None:
             submission = await check_spec(self._context, request.spec)
+            if executor_of(submission.spec) == MODAL:
+                await self._cloud.check()
             run_id = await self._record.create(
                 lambda session: once(session, request, lambda session: self._queue(session, submission))
             )
@@ -131,9 +136,10 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
     async def EstimateRun(
         self, request: trainer_pb2.EstimateRunRequest, _context: Any
     ) -> trainer_pb2.EstimateRunResponse:
-        """Say how long a run would take."""
+        """Say how long a run would take, and what it would cost."""
         submission = await check_spec(self._context, request.spec)
-        slots = self._context.config.slots
+        config = self._context.config
+        slots = config.modal_slots if executor_of(submission.spec) == MODAL else config.slots
         return await self._record.read(lambda session: estimate(session, submission.spec, slots=slots))
 
     async def _read(self, run_id: str) -> trainer_pb2.Run:

@@ -19,6 +19,7 @@ from tabrl_simulation.rewards.onnx_gate import check_onnx
 from tabrl_simulation.settings import InvalidSettings, Settings, default_settings, require_trainable
 from tabrl_simulation.starting_point import fine_tuning_defaults, require_fits
 
+from tabrl_trainer.compute import MODAL, executor_of, fill_compute
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.settings import backend_of, settings_message, settings_of
 from tabrl_trainer.starting_points import incompatible, read_starting_point, require_same_robot
@@ -54,6 +55,7 @@ async def check_spec(context: Context[TrainerConfig], spec: trainer_pb2.RunSpec)
     if start_from is not None:
         _check_sizes(start_from, settings, response.environment)
         await require_same_robot(context, start_from, response.environment)
+    fill_compute(filled)
     check_backend(spec)
     if spec.HasField("reward"):
         await asyncio.to_thread(_check_reward, context.artifacts, spec, fingerprint)
@@ -68,6 +70,8 @@ def check_backend(spec: trainer_pb2.RunSpec) -> None:
     if spec.settings.domain_randomization and backend != MUJOCO_C:
         description = f"{backend} does not do it yet; leave it out, or take mujoco-c as the backend"
         raise invalid_field("spec.settings.domain_randomization", description)
+    if executor_of(spec) == MODAL:
+        return  # what its image has was checked with the rest of `compute`
     try:
         require(backend)
     except BackendUnavailable as error:

@@ -126,10 +126,8 @@ def _train(job: Job, say: Say, stop: _Stop, started: float) -> bool:
     from tabrl_trainer.speeds import RemainingTime, default_speed
 
     artifacts = ArtifactStore(job.artifacts_url)
-    # What a run has learned itself counts more than what it started from.
-    start_sha256 = "" if job.resume_sha256 else job.spec.start_from.checkpoint_sha256
     resume = Checkpoint.from_bytes(artifacts.read(job.resume_sha256)) if job.resume_sha256 else None
-    start_from = Checkpoint.from_bytes(artifacts.read(start_sha256)) if start_sha256 else None
+    start_from = Checkpoint.from_bytes(artifacts.read(job.start_sha256)) if job.start_sha256 else None
     reward = None
     if job.spec.HasField("reward"):
         from tabrl_simulation.rewards.program import RewardProgram

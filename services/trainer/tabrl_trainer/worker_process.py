@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from prometheus_client import Counter, Gauge
-from sqlalchemy.orm import Session
-from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.failpoints import reach
 from tabrl_chassis.logs import get_logger
 from tabrl_chassis.processes import start_python, stop
-from tabrl_simulation.backends import has_gpu
 
-from tabrl_trainer import attempts, leases
-from tabrl_trainer.models import CheckpointRow, RunRow
-from tabrl_trainer.protocol import EXIT_TRY_AGAIN, Job, MalformedLine, parse_event
-from tabrl_trainer.record import PENDING, UNREACHABLE, Record, append, change_state, newest_checkpoint
-from tabrl_trainer.retention import keep
+from tabrl_trainer.protocol import Job, MalformedLine, parse_event
+from tabrl_trainer.worker_environment import worker_environment
+from tabrl_trainer.worker_events import Ending, WorkerEvents
 
 # CancelRun promises to stop a run within 5 s.
 _CANCEL_GRACE_SECS = 3.0
@@ -30,38 +23,15 @@ _LAST_WORDS_SECS = 1.0
 _LONGEST_LINE_BYTES = 1 << 20
 _STDERR_LINES_KEPT = 20
 
-ENV_STEPS = Counter("tabrl_trainer_env_steps", "Control steps trained.", ["environment"])
-ENV_STEPS_PER_SEC = Gauge(
-    "tabrl_trainer_env_steps_per_second", "Control steps per second of the runs under way.", ["run"]
-)
-CHECKPOINTS = Counter("tabrl_trainer_checkpoints", "Checkpoints recorded.", ["environment"])
-
 _log = get_logger("tabrl_trainer.worker")
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a worker ended: `finished`, `failed` (with `error`), `crashed`, `deferred`, or `interrupted` by us.
-
-    A deferred one could not go on for now: the disk is full, or the database is locked.
-    """
-
-    outcome: str
-    detail: str = ""
-    error: trainer_pb2.RunError | None = None
 
 
 @dataclass
 class WorkerProcess:
     """The process of one attempt."""
 
-    record: Record
     run_id: str
-    attempt: int
-    _last: Ending | None = None
-    _startup_secs: float | None = None
-    _first_steps: int = 0
-    _counted_steps: int = 0
+    events: WorkerEvents
     _stderr: deque[str] = field(default_factory=lambda: deque(maxlen=_STDERR_LINES_KEPT))
 
     async def run(self, worker: Sequence[str], job: Job, *, niceness: int, cancelled: asyncio.Event) -> Ending:
@@ -73,13 +43,13 @@ class WorkerProcess:
         process = await start_python(
             worker,
             niceness=niceness,
-            environment=_environment(job.spec) | os.environ,
+            environment=worker_environment(job.spec) | os.environ,
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,
             limit=_LONGEST_LINE_BYTES,
         )
-        said = asyncio.create_task(self._read_events(process, job))
+        said = asyncio.create_task(self._read_events(process))
         complained = asyncio.create_task(self._read_complaints(process))
         told_to_stop = asyncio.create_task(_stop_when(cancelled, process))
         try:
@@ -101,16 +71,12 @@ class WorkerProcess:
                 said.exception()  # seen, also where the wait above was cancelled
             said.cancel()
             complained.cancel()
-            ENV_STEPS_PER_SEC.remove_by_labels({"run": self.run_id})
+            self.events.close()
         if cancelled.is_set():
             return Ending("interrupted", "stopped on request")
-        if self._last is not None and (status == 0 or self._last.outcome == "failed"):
-            return self._last
-        if status == EXIT_TRY_AGAIN:
-            return Ending("deferred", self._stderr[-1][:500] if self._stderr else "")
-        return Ending(attempts.CRASHED, self._crash(status))
+        return self.events.ending(status, self._stderr[-1] if self._stderr else "")
 
-    async def _read_events(self, process: asyncio.subprocess.Process, job: Job) -> None:
+    async def _read_events(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
         async for line in _lines(process.stdout):
             try:
@@ -118,7 +84,7 @@ class WorkerProcess:
             except MalformedLine as error:
                 _log.warning("worker wrote no event", run=self.run_id, error=str(error))
                 continue
-            await self._put_on_record(event, job.spec.environment_id)
+            await self.events.put(event)
 
     async def _read_complaints(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None
@@ -127,113 +93,6 @@ class WorkerProcess:
             if text:
                 self._stderr.append(text)
                 _log.info("worker", run=self.run_id, line=text[:2000])
-
-    async def _put_on_record(self, event: trainer_pb2.RunEvent, environment_id: str) -> None:
-        match event.WhichOneof("event"):
-            case "state_changed":
-                await self._state(event.state_changed)
-            case "metrics":
-                await self.record.write(self.run_id, lambda session, run: self._metrics(session, run, event))
-                reach("trainer.metrics_recorded")
-                made = event.metrics.env_steps - self._counted_steps
-                self._counted_steps = event.metrics.env_steps
-                ENV_STEPS.labels(environment_id).inc(max(made, 0))
-                ENV_STEPS_PER_SEC.labels(self.run_id).set(event.metrics.env_steps_per_sec)
-            case "checkpoint":
-                reach("trainer.checkpoint_heard")
-                await self.record.write(self.run_id, lambda session, run: self._checkpoint(session, run, event))
-                reach("trainer.checkpoint_recorded")
-                CHECKPOINTS.labels(environment_id).inc()
-            case "log":
-                await self.record.write(self.run_id, lambda session, run: self._log(session, run, event))
-
-    async def _state(self, changed: trainer_pb2.StateChanged) -> None:
-        if changed.state == trainer_pb2.RUN_STATE_RUNNING:
-            await self.record.write(self.run_id, self._learns)
-        elif changed.state == trainer_pb2.RUN_STATE_SUCCEEDED:
-            self._last = Ending("finished")
-        elif changed.state == trainer_pb2.RUN_STATE_FAILED:
-            self._last = Ending("failed", changed.error.message, changed.error)
-
-    def _learns(self, session: Session, run: RunRow) -> None:
-        self._require_current(session, run)
-        if run.state == trainer_pb2.RUN_STATE_STARTING:
-            change_state(session, run, trainer_pb2.RUN_STATE_RUNNING)
-
-    def _metrics(self, session: Session, run: RunRow, event: trainer_pb2.RunEvent) -> None:
-        self._require_current(session, run)
-        metrics = event.metrics
-        if self._startup_secs is None:
-            # Throughput is measured from the first metrics on: before them lie loading and compiling.
-            self._startup_secs, self._first_steps = metrics.elapsed_secs, metrics.env_steps
-            self._counted_steps = metrics.env_steps
-        attempts.progress(
-            session,
-            self.run_id,
-            self.attempt,
-            startup_secs=self._startup_secs,
-            training_secs=metrics.elapsed_secs - self._startup_secs,
-            env_steps=metrics.env_steps - self._first_steps,
-        )
-        run.metrics = metrics.SerializeToString()
-        append(session, run, event)
-
-    def _log(self, session: Session, run: RunRow, event: trainer_pb2.RunEvent) -> None:
-        self._require_current(session, run)
-        append(session, run, event)
-
-    def _checkpoint(self, session: Session, run: RunRow, event: trainer_pb2.RunEvent) -> None:
-        """Put a checkpoint on record, unless the record is further already."""
-        checkpoint = event.checkpoint
-        self._require_current(session, run)
-        if not _is_further(checkpoint, newest_checkpoint(session, self.run_id)):
-            return
-        attempts.overcome_crashes(session, self.run_id)
-        keep(session, checkpoint.artifact.sha256)
-        session.add(
-            CheckpointRow(
-                run_id=self.run_id,
-                env_steps=checkpoint.env_steps,
-                sha256=checkpoint.artifact.sha256,
-                size_bytes=checkpoint.artifact.size_bytes,
-                media_type=checkpoint.artifact.media_type,
-                episode_return=checkpoint.episode_return if checkpoint.HasField("episode_return") else None,
-                final=checkpoint.final,
-                policy_id="",
-                publication=PENDING,
-            )
-        )
-        if run.publishing != UNREACHABLE:
-            run.publishing = PENDING
-        append(session, run, event)
-
-    def _require_current(self, session: Session, run: RunRow) -> None:
-        """Refuse what a worker says whose run another Trainer, or a later attempt, has taken over."""
-        if not attempts.is_current(session, run.run_id, self.attempt):
-            raise leases.LeaseLost(run.run_id)
-
-    def _crash(self, status: int) -> str:
-        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-        return f"{how}: {self._stderr[-1][:500]}" if self._stderr else how
-
-
-def _environment(spec: trainer_pb2.RunSpec) -> dict[str, str]:
-    """Return the environment variables of a worker, where they are not set already."""
-    # XLA prints kilobytes of harmless lines otherwise.
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    if has_gpu() and spec.backend != trainer_pb2.PHYSICS_BACKEND_MUJOCO_C:
-        return quiet
-    # With physics on the processor, each step's arrays would travel to a GPU and back for little work there.
-    return quiet | {"JAX_PLATFORMS": "cpu"}
-
-
-def _is_further(checkpoint: trainer_pb2.Checkpoint, newest: CheckpointRow | None) -> bool:
-    """Whether a checkpoint is ahead of the newest on record; the final one may be of the same step."""
-    if newest is None:
-        return True
-    if newest.final:
-        return False
-    return checkpoint.env_steps > newest.env_steps or (checkpoint.final and checkpoint.env_steps == newest.env_steps)
 
 
 async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:

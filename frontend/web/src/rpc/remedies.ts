@@ -26,6 +26,12 @@ const REMEDIES: Readonly<Record<string, (metadata: Readonly<Record<string, strin
       : "Use its own task, or start from one of the examples if there are some below. An LLM understands free wording.",
   CHECKPOINT_INCOMPATIBLE: () => "Train again with this version of TabRL.",
   BACKEND_UNAVAILABLE: ({ remedy }) => remedy ?? "Leave the choice of physics to the machine.",
+  COMPUTE_NOT_CONFIGURED: ({ remedy }) => remedy ?? "Run `modal token new`, or train on this machine.",
+  COMPUTE_REFUSED: ({ remedy }) => remedy ?? "Run `modal token new`, or train on this machine.",
+  COMPUTE_APP_NOT_DEPLOYED: ({ remedy }) => remedy ?? "Run `modal deploy deploy/modal/app.py`.",
+  COMPUTE_QUOTA_SPENT: ({ remedy }) => remedy ?? "Raise the limit at modal.com/settings, wait, or train here.",
+  COMPUTE_UNREACHABLE: ({ remedy }) => remedy ?? "Check the network, then try again.",
+  RUN_TIME_LIMIT: () => "Give the run more time, or fewer steps; its newest checkpoint is kept.",
   ROBOT_NOT_INSTALLED: () => "Download the robots; it takes a minute.",
   ROBOTS_UNREACHABLE: () => "The package registry does not answer. Is this machine online? Then try again.",
   ARTIFACT_DAMAGED: () =>

@@ -1,0 +1,267 @@
+"""What runs on Modal: the same worker as on any machine, and a relay of what it says to the Trainer.
+
+The worker is a process of its own with the volume as its artifact store, as `tabrl_trainer.worker_process` has it on
+the own machine. A checkpoint is told of only when the volume is committed. Metrics are left out, oldest first, while
+the queue cannot be reached; nothing else ever is, and the worker never waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+import modal
+from tabrl.trainer.v1 import trainer_pb2
+from tabrl_chassis.artifacts import ArtifactStore
+from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.processes import PARENT_VARIABLE
+
+from tabrl_trainer.modal_cloud import names
+from tabrl_trainer.protocol import Job, MalformedLine, event_line, parse_event
+from tabrl_trainer.worker_environment import worker_environment
+
+WORKER: Sequence[str] = ("-m", "tabrl_trainer.worker")
+"""Arguments of Python that start a worker."""
+
+VOLUME_FOLDER = Path("/checkpoints")
+"""Where the volume is mounted."""
+
+_LOOK_EVERY_SECS = 1.0
+_PUT_AGAIN_SECS = 2.0
+_STOP_GRACE_SECS = 20.0  # of the 30 s that Modal leaves a container that it preempts
+_MOST_WAITING_METRICS = 500
+_AT_ONCE = 50
+
+
+def relay(
+    *, stream: str, job: str, files: Mapping[str, bytes], resume_env_steps: int, limit_secs: float
+) -> dict[str, Any]:
+    """Train a job and tell of it; return how that ended, and how much was told.
+
+    `stream` names the attempt's log. `job` is a `Job` as text, with the digest of the checkpoint to go on from, which
+    is of `resume_env_steps` control steps; `files` holds that checkpoint and the reward program. After `limit_secs` of
+    wall-clock time since the call's first start the worker is stopped.
+    """
+    state = modal.Dict.from_name(names.STATE, create_if_missing=True)
+    if not _told_to_go(state, stream):
+        return {"stopped": names.NEVER_TOLD, "life": 0, "said": 0, "secs": 0.0}
+    life, spent_secs = _begin_life(state, stream)
+    return _Relay(stream, life, state).run(Job.from_json(job), files, resume_env_steps, limit_secs - spent_secs)
+
+
+class _Relay:
+    """One life of a call."""
+
+    def __init__(self, stream: str, life: int, state: modal.Dict) -> None:
+        self._stream = stream
+        self._life = life
+        self._state = state
+        self._began = time.monotonic()
+        self._volume = modal.Volume.from_name(names.VOLUME, create_if_missing=True)
+        self._queue = modal.Queue.from_name(names.QUEUE, create_if_missing=True)
+        self._folder = VOLUME_FOLDER / stream.split("/", 1)[0]
+        self._heard: queue.Queue[bytes | None] = queue.Queue()
+        self._waiting: deque[trainer_pb2.RunEvent] = deque()
+        self._said = 0
+        self._last: trainer_pb2.RunEvent | None = None
+        self._complaint = ""
+        self._stopped = ""
+        self._put_after = 0.0
+        self._look_after = 0.0
+
+    def run(self, job: Job, files: Mapping[str, bytes], resume_env_steps: int, limit_secs: float) -> dict[str, Any]:
+        self._volume.reload()  # a container that trained before sees the volume as it was then
+        store = ArtifactStore(self._folder)
+        for data in files.values():
+            store.put(data)
+        job = replace(job, artifacts_url=str(self._folder))
+        newest = self._newest(store)
+        if newest is not None and newest.checkpoint.env_steps >= resume_env_steps:
+            # An earlier life may have been lost before it told of it.
+            self._say(newest)
+            job = replace(job, resume_sha256=newest.checkpoint.artifact.sha256)
+            if newest.checkpoint.final:
+                self._last = trainer_pb2.RunEvent(state_changed={"state": trainer_pb2.RUN_STATE_SUCCEEDED})
+                return self._answer(0)
+        process = _start(job)
+        readers = [
+            threading.Thread(target=self._read, args=(process.stdout,), daemon=True),
+            threading.Thread(target=self._read_complaints, args=(process.stderr,), daemon=True),
+        ]
+        for reader in readers:
+            reader.start()
+        try:
+            self._relay_until(process, self._began + limit_secs)
+        except (KeyboardInterrupt, modal.exception.InputCancellation):
+            # Preempted, or cancelled: the worker writes one more checkpoint, and that is told of.
+            process.send_signal(signal.SIGTERM)
+            self._relay_until(process, 0.0, give_up_at=time.monotonic() + _STOP_GRACE_SECS)
+            raise
+        finally:
+            if process.poll() is None:
+                process.kill()
+        readers[1].join(timeout=1.0)
+        return self._answer(process.wait())
+
+    def _relay_until(self, process: subprocess.Popen[bytes], stop_at: float, give_up_at: float = 0.0) -> None:
+        """Relay until the worker has ended and all is told; `stop_at` 0 for one that is told to stop already."""
+        ended = False
+        while not (ended and not self._waiting) and (not give_up_at or time.monotonic() < give_up_at):
+            try:
+                line = self._heard.get(timeout=0.2)
+                if line is None:
+                    ended = True
+                else:
+                    self._hear(line)
+            except queue.Empty:
+                pass
+            if self._heard.empty():
+                self._put()
+            if stop_at and not ended and not self._stopped and (why := self._why_stop(stop_at)):
+                self._stopped = why
+                process.send_signal(signal.SIGTERM)
+
+    def _hear(self, line: bytes) -> None:
+        try:
+            event = parse_event(line)
+        except MalformedLine as error:
+            print(f"the worker wrote no event: {error}", file=sys.stderr, flush=True)
+            return
+        match event.WhichOneof("event"):
+            case "checkpoint":
+                _write_atomically(self._folder / names.NEWEST, event_line(event))
+                self._volume.commit()
+            case "state_changed" if event.state_changed.state != trainer_pb2.RUN_STATE_RUNNING:
+                self._last = event
+        self._say(event)
+
+    def _say(self, event: trainer_pb2.RunEvent) -> None:
+        self._waiting.append(event)
+        if len(self._waiting) > _MOST_WAITING_METRICS:
+            oldest = next((waits for waits in self._waiting if waits.HasField("metrics")), None)
+            if oldest is not None:
+                self._waiting.remove(oldest)
+
+    def _put(self) -> None:
+        """Append what waits to the log. What is put twice, for its answer was lost, has the same number twice."""
+        while self._waiting and time.monotonic() >= self._put_after:
+            page = names.page_after(self._said)
+            room = min((page + 1) * names.PAGE - self._said, _AT_ONCE)
+            events = [self._waiting[index] for index in range(min(room, len(self._waiting)))]
+            secs = time.monotonic() - self._began
+            items = [
+                {"seq": self._said + 1 + index, "secs": secs, "event": event.SerializeToString()}
+                for index, event in enumerate(events)
+            ]
+            try:
+                self._queue.put_many(items, block=False, partition=names.partition(self._stream, self._life, page))
+            except (queue.Full, modal.exception.Error) as error:
+                print(f"events wait, for the queue cannot be reached: {error}", file=sys.stderr, flush=True)
+                self._put_after = time.monotonic() + _PUT_AGAIN_SECS
+                return
+            self._said += len(events)
+            for _ in events:
+                self._waiting.popleft()
+
+    def _why_stop(self, stop_at: float) -> str:
+        now = time.monotonic()
+        if now >= stop_at:
+            return names.TIME_LIMIT
+        if now < self._look_after:
+            return ""
+        self._look_after = now + _LOOK_EVERY_SECS
+        try:
+            return names.ASKED if self._state.contains(names.stop_key(self._stream)) else ""
+        except modal.exception.Error:
+            return ""  # who asks cancels the call when it does not stop by itself
+
+    def _newest(self, store: ArtifactStore) -> trainer_pb2.RunEvent | None:
+        """Return the event of the run's newest checkpoint on the volume; None where there is none, or it is damaged."""
+        try:
+            event = parse_event((self._folder / names.NEWEST).read_bytes())
+            store.read(event.checkpoint.artifact.sha256)
+        except (FileNotFoundError, MalformedLine, TabrlError) as error:
+            if not isinstance(error, FileNotFoundError):
+                print(f"the newest checkpoint on the volume is left out: {error}", file=sys.stderr, flush=True)
+            return None
+        return event
+
+    def _answer(self, status: int) -> dict[str, Any]:
+        while self._waiting:
+            self._put()
+            time.sleep(0.1 if self._waiting else 0.0)
+        return {
+            "life": self._life,
+            "said": self._said,
+            "secs": time.monotonic() - self._began,
+            "stopped": self._stopped,
+            "status": status,
+            "complaint": self._complaint,
+            "last": event_line(self._last) if self._last is not None else b"",
+        }
+
+    def _read(self, pipe: IO[bytes]) -> None:
+        for line in pipe:
+            self._heard.put(line)
+        self._heard.put(None)
+
+    def _read_complaints(self, pipe: IO[bytes]) -> None:
+        for line in pipe:
+            text = line.decode(errors="replace").rstrip()[:2000]
+            if text:
+                self._complaint = text
+                print(text, file=sys.stderr, flush=True)
+
+
+def _told_to_go(state: modal.Dict, stream: str) -> bool:
+    """Wait until the Trainer has this call on record; False when it does not come to that."""
+    mine = modal.current_function_call_id()
+    deadline = time.monotonic() + names.GO_SECS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(modal.exception.Error):
+            told = state.get(names.go_key(stream))
+            if told is not None:
+                return bool(told == mine)
+        time.sleep(0.2)
+    return False
+
+
+def _begin_life(state: modal.Dict, stream: str) -> tuple[int, float]:
+    """Claim the next life of a call; return its number, and the seconds since the first one began."""
+    now = time.time()
+    life = 0
+    while not state.put(names.life_key(stream, life), now, skip_if_exists=True):
+        life += 1
+    return life, max(now - state.get(names.life_key(stream, 0), now), 0.0)
+
+
+def _start(job: Job) -> subprocess.Popen[bytes]:
+    variables = worker_environment(job.spec) | os.environ | {PARENT_VARIABLE: str(os.getpid())}
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        [sys.executable, *WORKER], stdin=pipe, stdout=pipe, stderr=pipe, env=variables, start_new_session=True
+    )
+    assert process.stdin is not None
+    try:
+        process.stdin.write(job.to_json().encode())
+        process.stdin.close()
+    except BrokenPipeError:
+        pass  # it is gone already; its exit status tells
+    return process
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    temporary = path.with_suffix(".writing")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)

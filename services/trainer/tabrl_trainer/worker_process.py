@@ -40,8 +40,9 @@ _log = get_logger("tabrl_trainer.worker")
 
 @dataclass(frozen=True)
 class Ending:
-    """How a worker ended: `finished`, `failed` (with `error`), `crashed`, `deferred`, or `interrupted` by us.
+    """How a worker ended: `finished`, `paused`, `failed` (with `error`), `crashed`, `deferred`, or `interrupted` by us.
 
+    A paused one has come to the steps at which it was to pause.
     A deferred one could not go on for now: the disk is full, or the database is locked.
     """
 
@@ -151,6 +152,8 @@ class WorkerProcess:
             await self.record.write(self.run_id, self._learns)
         elif changed.state == trainer_pb2.RUN_STATE_SUCCEEDED:
             self._last = Ending("finished")
+        elif changed.state == trainer_pb2.RUN_STATE_PAUSED:
+            self._last = Ending("paused")
         elif changed.state == trainer_pb2.RUN_STATE_FAILED:
             self._last = Ending("failed", changed.error.message, changed.error)
 

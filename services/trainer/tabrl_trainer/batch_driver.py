@@ -93,7 +93,7 @@ class BatchDriver:
                 self._executor.wake()
                 await self._stop_workers(batch_id)
                 if any(isinstance(move, End) for move in moves):
-                    self._start(batch_id, _TELL, lambda: self._tell(batch_id, spec), changed)
+                    self._start(batch_id, _TELL, self._telling(batch_id, spec), changed)
                     return
                 moves, spec = await self._record.read_persistently(lambda session: _due(session, batch_id))
         except TabrlError as error:
@@ -131,21 +131,18 @@ class BatchDriver:
 
     async def _stop_workers(self, batch_id: str) -> None:
         """Have this Trainer's workers of stopped candidates stop now; other Trainers look for theirs."""
-        batch = await self._record.read_persistently(
-            lambda session: [
-                each.run_id
-                for each in batch_record.batch_message(session, batch_id).candidates
-                if each.state in (batches_pb2.CANDIDATE_STATE_STOPPED, batches_pb2.CANDIDATE_STATE_FAILED)
-            ]
-        )
-        for run_id in batch:
-            self._executor.stop(run_id)
+        stopped = (batch_plan.STOPPED, batch_plan.FAILED)
+        for row in await self._record.read_persistently(lambda session: batch_record.candidate_rows(session, batch_id)):
+            if row.outcome in stopped:
+                self._executor.stop(row.run_id)
 
     def _evaluation(
         self, batch_id: str, due: Evaluate, judgement: batches_pb2.JudgementSpec
     ) -> Callable[[], Awaitable[None]]:
         async def evaluate() -> None:
             async with self._one_evaluation:
+                if not await self._is_due(batch_id, due):
+                    return
                 try:
                     episodes, summary = await self._played(due, judgement)
                 except TabrlError as error:
@@ -162,6 +159,11 @@ class BatchDriver:
             )
 
         return evaluate
+
+    async def _is_due(self, batch_id: str, move: batch_plan.Move) -> bool:
+        """Whether something is still to be done: it may have been, since the look that started it."""
+        moves, _ = await self._record.read_persistently(lambda session: _due(session, batch_id))
+        return move in moves
 
     async def _played(
         self, due: Evaluate, judgement: batches_pb2.JudgementSpec
@@ -188,6 +190,8 @@ class BatchDriver:
 
     async def _ask(self, batch_id: str, search: batches_pb2.SearchSpec) -> None:
         """Make a candidate of the search's next trial."""
+        if not await self._is_due(batch_id, Ask()):
+            return
         outcomes, taken = await self._record.read_persistently(lambda session: _told(session, batch_id))
         proposal = await persistently(lambda: self._searches.propose(batch_id, search, outcomes, taken))
         reach("trainer.batch_trial_asked")
@@ -210,12 +214,15 @@ class BatchDriver:
                 await asyncio.sleep(max(error.retry_after_secs or 0.0, pause))
         raise AssertionError("pauses end")
 
-    async def _tell(self, batch_id: str, spec: batches_pb2.BatchSpec) -> None:
-        """Let the study know of the last trials, for those who look at it; nothing depends on it any more."""
-        if not spec.HasField("search"):
-            return
-        outcomes, _ = await self._record.read_persistently(lambda session: _told(session, batch_id))
-        await self._searches.tell(batch_id, outcomes)
+    def _telling(self, batch_id: str, spec: batches_pb2.BatchSpec) -> Callable[[], Awaitable[None]]:
+        async def tell() -> None:
+            """Let the study know of the last trials, for those who look at it; nothing depends on it any more."""
+            if not spec.HasField("search"):
+                return
+            outcomes, _ = await self._record.read_persistently(lambda session: _told(session, batch_id))
+            await self._searches.tell(batch_id, outcomes)
+
+        return tell
 
 
 async def _play(
@@ -268,7 +275,7 @@ def _decide(session: Session, batch_id: str) -> tuple[list[batch_plan.Move], Col
     """Carry out what can be decided now; return it with the ids of what changed."""
     batch = batch_record.batch_row(session, batch_id, locked=True)
     moves, _ = _due(session, batch_id)
-    decisions = [move for move in moves if not isinstance(move, Evaluate | Ask)]
+    decisions: list[batch_plan.Move] = [move for move in moves if not isinstance(move, Evaluate | Ask)]
     return decisions, batch_record.apply(session, batch, decisions) if decisions else []
 
 

@@ -198,6 +198,8 @@ def clear_losers(judged: Mapping[int, Judged], keep_share: float) -> dict[int, i
     The best share is kept, one at least. Of the others those are stopped whose mean score is below that of the worst
     kept by more than two standard errors of the difference. A single episode tells nothing of luck, so it stops nobody.
     """
+    if not judged:
+        return {}
     order = sorted(judged, key=lambda index: (*(-part for part in judged[index].rank), index))
     kept = max(1, math.ceil(len(order) * keep_share - 1e-9))
     worst = order[kept - 1]
@@ -227,21 +229,24 @@ def _is_clearly_worse(one: Judged, other: Judged) -> bool:
 
 def _next_of(candidate: Candidate, rules: Rules) -> Move | None:
     """Return what is to be done about a candidate alone; None while it trains or waits."""
-    if candidate.run_state is None:
-        return Fail(candidate.index, "Its run was deleted.")
-    if candidate.run_state == trainer_pb2.RUN_STATE_FAILED:
-        return Fail(candidate.index, f"Its training failed: {candidate.error}")
-    if candidate.run_state == trainer_pb2.RUN_STATE_CANCELLED:
-        return Fail(candidate.index, "Its run was cancelled by a person.")
+    if ended := _ended_early(candidate):
+        return Fail(candidate.index, ended)
     if not is_due(candidate, rules) or candidate.newest is None:
         return None
     if candidate.rung in candidate.judged:
         return Finish(candidate.index) if candidate.rung == len(rules.rungs) else None
     if candidate.newest.refusal:
         return Fail(candidate.index, f"Its checkpoint gives no policy: {candidate.newest.refusal}")
-    if candidate.newest.policy_id:
-        return Evaluate(candidate.index, candidate.rung, candidate.newest)
-    return None
+    return Evaluate(candidate.index, candidate.rung, candidate.newest) if candidate.newest.policy_id else None
+
+
+def _ended_early(candidate: Candidate) -> str:
+    """Return why a candidate's run does not come to its end; nothing where it may."""
+    if candidate.run_state is None:
+        return "Its run was deleted."
+    if candidate.run_state == trainer_pb2.RUN_STATE_FAILED:
+        return f"Its training failed: {candidate.error}"
+    return "Its run was cancelled by a person." if candidate.run_state == trainer_pb2.RUN_STATE_CANCELLED else ""
 
 
 def is_due(candidate: Candidate, rules: Rules) -> bool:

@@ -236,7 +236,7 @@ def _candidate(session: Session, batch: BatchRow, index: int) -> CandidateRow:
     return session.get_one(CandidateRow, (batch.batch_id, index))
 
 
-def _candidates_of(batch_ids: Sequence[str]) -> sa.Select[tuple[CandidateRow]]:
+def _candidates_of(batch_ids: Sequence[str]) -> sa.Select[CandidateRow]:
     return (
         sa.select(CandidateRow)
         .where(CandidateRow.batch_id.in_(batch_ids))

@@ -49,12 +49,13 @@ async def check_batch(context: Context[TrainerConfig], spec: batches_pb2.BatchSp
     filled.CopyFrom(spec)
     if spec.HasField("search") and spec.candidates:
         raise invalid_field("spec.search", "candidates are given as well; give either them or a search")
+    submissions: tuple[Submission, ...] = ()
     if spec.HasField("search"):
         base = await _checked(context, spec.search.base, "spec.search.base")
         filled.search.base.CopyFrom(base.spec)
         filled.search.at_once = min(spec.search.at_once or 1, spec.search.trials)
         await _check_parameters(context, filled.search)
-        specs, submissions, expected = [base.spec], (), spec.search.trials
+        specs, expected = [base.spec], spec.search.trials
     elif spec.candidates:
         submissions = await _check_candidates(context, filled)
         specs, expected = [each.spec for each in submissions], len(submissions)
@@ -62,7 +63,7 @@ async def check_batch(context: Context[TrainerConfig], spec: batches_pb2.BatchSp
         raise invalid_field("spec.candidates", "there is nothing to try; give candidates, or a search")
     _fill_halving(filled, min(each.settings.env_steps for each in specs), expected)
     await _check_judgement(context, filled, specs)
-    return CheckedBatch(filled, tuple(submissions))
+    return CheckedBatch(filled, submissions)
 
 
 async def _check_candidates(context: Context[TrainerConfig], spec: batches_pb2.BatchSpec) -> tuple[Submission, ...]:
@@ -113,7 +114,17 @@ async def _check_parameters(context: Context[TrainerConfig], search: batches_pb2
         else:
             values = [(f"{place}.choices.values[{n}]", text) for n, text in enumerate(parameter.choices.values)]
         for field, text in values:
-            await _check_value(context, search.base, parameter.name, text, field, f"{place}.name")
+            name_or_value = f"{place}.name" if parameter.name.startswith(WEIGHT_PREFIX) else field
+            try:
+                await _check_value(context, search.base, parameter.name, text)
+            except InvalidParameter as error:
+                raise invalid_field(field, str(error)) from error
+            except TabrlError as error:
+                if error.reason != "INVALID_FIELD":
+                    raise
+                # A weight that has been read is refused only for want of such a term.
+                description = "; ".join(description for _, description in error.fields)
+                raise invalid_field(name_or_value, description) from error
 
 
 def _check_name(search: batches_pb2.SearchSpec, name: str, place: str) -> None:
@@ -145,22 +156,12 @@ def _text(number: float) -> str:
     return str(int(number)) if number == int(number) else repr(number)
 
 
-async def _check_value(
-    context: Context[TrainerConfig], base: trainer_pb2.RunSpec, name: str, text: str, field: str, name_field: str
-) -> None:
-    try:
-        spec = with_parameters(base, {name: text})
-    except InvalidParameter as error:
-        raise invalid_field(field, str(error)) from error
+async def _check_value(context: Context[TrainerConfig], base: trainer_pb2.RunSpec, name: str, text: str) -> None:
+    """Make sure that one value of one parameter can be trained with; raises as `with_parameters` and `check_spec`."""
+    spec = with_parameters(base, {name: text})
     if name.startswith(WEIGHT_PREFIX) and not abs(float(text)) <= _LARGEST_WEIGHT:
-        raise invalid_field(field, f"{text} is not between -{_LARGEST_WEIGHT:,.0f} and {_LARGEST_WEIGHT:,.0f}")
-    try:
-        await check_spec(context, spec)
-    except TabrlError as error:
-        if error.reason != "INVALID_FIELD":
-            raise
-        at = name_field if name.startswith(WEIGHT_PREFIX) else field
-        raise invalid_field(at, "; ".join(description for _, description in error.fields)) from error
+        raise InvalidParameter(f"{text} is not between -{_LARGEST_WEIGHT:,.0f} and {_LARGEST_WEIGHT:,.0f}")
+    await check_spec(context, spec)
 
 
 def _fill_halving(spec: batches_pb2.BatchSpec, env_steps: int, candidates: int) -> None:

@@ -132,7 +132,7 @@ class CandidateRow(Base):
 
 
 class EvaluationRow(Base):
-    """What a candidate's policy did when it was judged: a `CandidateEvaluation`, and the score of each episode, JSON."""
+    """What a candidate's policy did when it was judged: a `CandidateEvaluation`, and each episode's score as JSON."""
 
     __tablename__ = "batch_evaluations"
 

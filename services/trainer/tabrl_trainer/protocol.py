@@ -1,8 +1,8 @@
 """What passes between the service and a worker: a job as one JSON object on stdin, events as JSON lines on a pipe.
 
 Each line is a `tabrl.trainer.v1.RunEvent` in protobuf JSON, without run, revision and time, which the service gives it:
-`state_changed` (RUNNING once it learns; SUCCEEDED, FAILED or, where it is to pause, PAUSED as the last line), `metrics`,
-`checkpoint`, `log`.
+`state_changed` (RUNNING once it learns; SUCCEEDED, FAILED or, where it is to pause, PAUSED as the last line),
+`metrics`, `checkpoint`, `log`.
 A worker that cannot go on for now, because the disk is full for example, says why on stderr and exits with
 `EXIT_TRY_AGAIN`.
 """

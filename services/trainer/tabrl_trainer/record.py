@@ -82,7 +82,7 @@ class Record:
         return await persistently(lambda: self.write(run_id, work))
 
     async def transact(self, work: Callable[[Session], tuple[T, Collection[str]]]) -> T:
-        """Return the first of what a committed transaction gives, then wake those who watch the runs and batches it names.
+        """Return the first of what a committed transaction gives, then wake who watches the runs and batches it names.
 
         `work` locks what it changes itself.
         """
@@ -112,7 +112,7 @@ class Record:
                 seen = {}
                 continue
             watched = [run_id for run_id in self._subscriptions if run_id != _EVERY_RUN]
-            revisions = await self.readpersistently(lambda session: _revisions(session, watched))  # noqa: B023
+            revisions = await self.read_persistently(lambda session: _revisions(session, watched))  # noqa: B023
             for run_id, revision in revisions.items():
                 if seen.get(run_id) != revision:
                     self.wake(run_id)

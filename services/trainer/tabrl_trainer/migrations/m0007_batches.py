@@ -26,10 +26,9 @@ def upgrade() -> None:
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("end_time", sa.DateTime(timezone=True)),
     )
-    batch_id = sa.Column("batch_id", sa.String(40), sa.ForeignKey("batches.batch_id"), primary_key=True)
     op.create_table(
         "batch_candidates",
-        batch_id.copy(),
+        _batch_id(),
         sa.Column("index", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("label", sa.Text, nullable=False),
         sa.Column("run_id", sa.String(36), nullable=False, index=True),
@@ -41,9 +40,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "batch_evaluations",
-        batch_id.copy(),
+        _batch_id(),
         sa.Column("index", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("rung", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("evaluation", sa.LargeBinary, nullable=False),
         sa.Column("scores", sa.Text, nullable=False),
     )
+
+
+def _batch_id() -> sa.Column[str]:
+    return sa.Column("batch_id", sa.String(40), sa.ForeignKey("batches.batch_id"), primary_key=True)

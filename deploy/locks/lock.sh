@@ -6,7 +6,8 @@ cd "$(dirname "$0")/../.."
 uv=$1
 shift
 
-members=(protos services/* deploy/local frontend/cli)
+members=(protos services/*/ deploy/local frontend/cli)
+members=("${members[@]%/}")
 ours=()
 manifests=()
 for member in "${members[@]}"; do

@@ -173,7 +173,7 @@ def _show_end(connection: Connection, output: Output, batch: batches_pb2.Batch) 
     if batch.state == batches_pb2.BATCH_STATE_CANCELLED:
         raise CallError("CANCELLED", "RUN_CANCELLED", f"The batch {batch.batch_id} was cancelled.")
     if not batch.HasField("winner"):
-        raise CallError("ABORTED", batch.error.reason or "INTERNAL", f"The batch failed: {batch.error.message}")
+        raise CallError("INTERNAL", batch.error.reason or "INTERNAL", f"The batch failed: {batch.error.message}")
     winner = batch.candidates[batch.winner.index]
     output.line()
     output.line(f"winner: [bold]{escape(winner.label)}[/bold]")

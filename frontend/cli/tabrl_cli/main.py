@@ -49,6 +49,9 @@ def try_prompt(  # noqa: PLR0917
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random draw.")] = None,
     backend: Annotated[Backend | None, typer.Option(help="Physics; the machine chooses if left out.")] = None,
     randomize: Annotated[bool, typer.Option("--randomize", help="Vary masses, friction and gains.")] = False,
+    start_from: Annotated[
+        str, typer.Option("--from", help="Start from what this run, policy or checkpoint (its SHA-256) has learned.")
+    ] = "",
     gateway: Gateway = DEFAULT_GATEWAY,
     as_json: AsJson = False,
 ) -> None:
@@ -70,6 +73,7 @@ def try_prompt(  # noqa: PLR0917
             seed=seed,
             backend=backend,
             randomize=randomize,
+            start_from=start_from,
         )
         run = start_run(session.connection, session.output, spec)
         _watch(session, run)

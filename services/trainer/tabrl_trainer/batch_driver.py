@@ -10,6 +10,7 @@ import asyncio
 import json
 import statistics
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import grpc
@@ -42,6 +43,14 @@ _LONGEST_PAUSE_SECS: Final = 10.0
 _MOST_INTERNAL_ERRORS: Final = 3
 _TELL: Final = "tell the study"
 _PASSING: Final = (*PASSING, grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """What a trial trains, or why its parameters cannot be used together."""
+
+    submission: Submission | None
+    refusal: str = ""
 
 
 class BatchDriver:
@@ -195,22 +204,21 @@ class BatchDriver:
         outcomes, taken = await self._record.read_persistently(lambda session: _told(session, batch_id))
         proposal = await persistently(lambda: self._searches.propose(batch_id, search, outcomes, taken))
         reach("trainer.batch_trial_asked")
-        submission, refusal = await self._checked(search, proposal)
-        most = self._context.config.max_queued
+        checked = await self._checked(search, proposal)
         await self._record.transact_persistently(
-            lambda session: _add_trial(session, batch_id, proposal, submission, refusal, most=most)
+            lambda session: _add_trial(session, self._context, batch_id, proposal, checked)
         )
         self._executor.wake()
 
-    async def _checked(self, search: batches_pb2.SearchSpec, proposal: Proposal) -> tuple[Submission | None, str]:
+    async def _checked(self, search: batches_pb2.SearchSpec, proposal: Proposal) -> _Checked:
         """Return what a trial trains, or why its parameters cannot be used together."""
         spec = with_parameters(search.base, proposal.parameters)
         for pause in pauses(_FIRST_PAUSE_SECS, _LONGEST_PAUSE_SECS):
             try:
-                return await check_spec(self._context, spec), ""
+                return _Checked(await check_spec(self._context, spec))
             except TabrlError as error:
                 if error.code not in PASSING:
-                    return None, f"These parameters cannot be used together: {error.message}"
+                    return _Checked(None, f"These parameters cannot be used together: {error.message}")
                 await asyncio.sleep(max(error.retry_after_secs or 0.0, pause))
         raise AssertionError("pauses end")
 
@@ -308,7 +316,7 @@ def _outcome(trial: int, candidate: Candidate) -> Outcome:
 
 
 def _add_trial(
-    session: Session, batch_id: str, proposal: Proposal, submission: Submission | None, refusal: str, *, most: int
+    session: Session, context: Context[TrainerConfig], batch_id: str, proposal: Proposal, checked: _Checked
 ) -> tuple[None, Collection[str]]:
     """Put a trial on record as a candidate, unless it is there or no other is wanted any more."""
     batch = batch_record.batch_row(session, batch_id, locked=True)
@@ -316,16 +324,16 @@ def _add_trial(
     moves, _ = _due(session, batch_id)
     if Ask() not in moves or any(row.trial == proposal.trial for row in rows):
         return None, []
-    if submission is not None:
-        require_room(session, 1, most=most)
+    if checked.submission is not None:
+        require_room(session, 1, most=context.config.max_queued)
     candidate = CandidateRow(
         index=len(rows),
         label=f"trial {proposal.trial + 1}",
-        outcome="" if submission is not None else batch_plan.FAILED,
-        reason=refusal,
+        outcome="" if checked.submission is not None else batch_plan.FAILED,
+        reason=checked.refusal,
         trial=proposal.trial,
         parameters=json.dumps(proposal.parameters),
     )
-    batch_record.add_candidate(session, batch, candidate, submission)
+    batch_record.add_candidate(session, context.artifacts, batch, candidate, checked.submission)
     batch.revision += 1
     return None, [batch_id, candidate.run_id]

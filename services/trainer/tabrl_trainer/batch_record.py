@@ -17,6 +17,7 @@ import grpc
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from tabrl.trainer.v1 import batches_pb2, trainer_pb2
+from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.errors import TabrlError
 
 from tabrl_trainer import batch_plan
@@ -57,7 +58,9 @@ class _Kept:
     """The newest of each run."""
 
 
-def create(session: Session, spec: batches_pb2.BatchSpec, submissions: Sequence[Submission]) -> str:
+def create(
+    session: Session, artifacts: ArtifactStore, spec: batches_pb2.BatchSpec, submissions: Sequence[Submission]
+) -> str:
     """Put a batch on record with the runs of the candidates that it has from the start; returns its id."""
     batch = BatchRow(
         batch_id=f"batch-{secrets.token_hex(8)}",
@@ -69,16 +72,18 @@ def create(session: Session, spec: batches_pb2.BatchSpec, submissions: Sequence[
     session.add(batch)
     session.flush()
     for index, (given, submission) in enumerate(zip(spec.candidates, submissions, strict=True)):
-        add_candidate(session, batch, CandidateRow(index=index, label=given.label), submission)
+        add_candidate(session, artifacts, batch, CandidateRow(index=index, label=given.label), submission)
     return batch.batch_id
 
 
-def add_candidate(session: Session, batch: BatchRow, candidate: CandidateRow, submission: Submission | None) -> None:
+def add_candidate(
+    session: Session, artifacts: ArtifactStore, batch: BatchRow, candidate: CandidateRow, submission: Submission | None
+) -> None:
     """Put a candidate on record with its run, if one can be made of it."""
     candidate.batch_id, candidate.run_id = batch.batch_id, ""
     if submission is not None:
         first = next(iter(rules_of(spec_of(batch)).rungs), None)
-        run = queue_run(session, submission, batch_id=batch.batch_id, pause_env_steps=first)
+        run = queue_run(session, artifacts, submission, batch_id=batch.batch_id, pause_env_steps=first)
         candidate.run_id = run.run_id
     session.add(candidate)
 

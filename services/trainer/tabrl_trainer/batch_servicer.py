@@ -137,7 +137,7 @@ class BatchServicer(batches_pb2_grpc.BatchServiceServicer):
 
     def _create(self, session: Session, checked: CheckedBatch) -> str:
         require_room(session, len(checked.submissions), most=self._context.config.max_queued)
-        return batch_record.create(session, checked.spec, checked.submissions)
+        return batch_record.create(session, self._context.artifacts, checked.spec, checked.submissions)
 
 
 def _run_ids(batch: batches_pb2.Batch) -> list[str]:

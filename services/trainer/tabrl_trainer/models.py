@@ -1,4 +1,4 @@
-"""Tables of the Trainer: runs, their events and checkpoints, and the attempts at training them."""
+"""Tables of the Trainer: runs, their events and checkpoints, files to be deleted, and the attempts at training them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ class RunRow(Base):
     """One run. Protobuf messages are kept as their bytes; `number` orders runs by submission.
 
     `tags` stand between newlines, also before the first and after the last; `searched` is what a run is found by, in
-    lower case. `lease_holder` is the Trainer that trains it or did last, until `lease_until`; see `leases`. `batch_id`
-    is empty for a run of no batch; `pause_env_steps` are the control steps at which its batch has it pause, if any.
+    lower case. `start_sha256` is the checkpoint that it goes on from, empty for none. `lease_holder` is the Trainer
+    that trains it or did last, until `lease_until`; see `leases`. `batch_id` is empty for a run of no batch;
+    `pause_env_steps` are the control steps at which its batch has it pause, if any.
     """
 
     __tablename__ = "runs"
@@ -43,6 +44,7 @@ class RunRow(Base):
     tags: Mapped[str] = mapped_column(sa.Text, default="")
     notes: Mapped[str] = mapped_column(sa.Text, default="")
     searched: Mapped[str] = mapped_column(sa.Text, default="")
+    start_sha256: Mapped[str] = mapped_column(sa.String(64), default="", index=True)
     lease_holder: Mapped[str] = mapped_column(sa.String(40), default="")
     lease_until: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
     batch_id: Mapped[str] = mapped_column(sa.String(40), default="", index=True)
@@ -60,7 +62,7 @@ class EventRow(Base):
 
 
 class CheckpointRow(Base):
-    """One checkpoint and what became of its publication."""
+    """One checkpoint and what became of its publication; `pruned` where its file is not kept any more."""
 
     __tablename__ = "checkpoints"
 
@@ -76,6 +78,16 @@ class CheckpointRow(Base):
     publication: Mapped[str] = mapped_column(sa.String(20), index=True)
     refusal_reason: Mapped[str | None] = mapped_column(sa.String(60))
     refusal_message: Mapped[str | None] = mapped_column(sa.Text)
+    pruned: Mapped[bool] = mapped_column(default=False)
+
+
+class UnwantedFileRow(Base):
+    """One file in the store that nothing on record needs since a time; see `retention`."""
+
+    __tablename__ = "unwanted_files"
+
+    sha256: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    since: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
 
 
 class AttemptRow(Base):

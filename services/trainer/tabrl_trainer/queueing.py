@@ -6,10 +6,12 @@ import grpc
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from tabrl.trainer.v1 import trainer_pb2
+from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.errors import TabrlError
 
 from tabrl_trainer.models import RunRow
 from tabrl_trainer.record import PENDING, annotate, append, new_run_id, now
+from tabrl_trainer.retention import keep
 from tabrl_trainer.submission import Submission
 
 __all__ = ["queue_run", "require_room"]
@@ -33,9 +35,22 @@ def require_room(session: Session, more: int, *, most: int) -> None:
 
 
 def queue_run(
-    session: Session, submission: Submission, *, batch_id: str = "", pause_env_steps: int | None = None
+    session: Session,
+    artifacts: ArtifactStore,
+    submission: Submission,
+    *,
+    batch_id: str = "",
+    pause_env_steps: int | None = None,
 ) -> RunRow:
-    """Put a run into the queue, by itself or as a candidate of a batch that has it pause at some steps."""
+    """Put a run into the queue, by itself or as a candidate of a batch that has it pause at some steps.
+
+    Raises:
+        TabrlError: the checkpoint that it starts from was deleted since it was checked.
+    """
+    start_sha256 = submission.spec.start_from.checkpoint_sha256
+    if start_sha256:
+        keep(session, start_sha256)
+        artifacts.describe(start_sha256)  # raises: it was deleted since it was checked
     run = RunRow(
         run_id=new_run_id(),
         environment_id=submission.spec.environment_id,
@@ -46,6 +61,7 @@ def queue_run(
         cancel_requested=False,
         publishing=PENDING,
         create_time=now(),
+        start_sha256=start_sha256,
         batch_id=batch_id,
         pause_env_steps=pause_env_steps,
     )

@@ -21,6 +21,7 @@ from tabrl_trainer.holder import Holder
 from tabrl_trainer.models import RunRow
 from tabrl_trainer.publishing import Publisher
 from tabrl_trainer.record import Record
+from tabrl_trainer.retention import Janitor
 from tabrl_trainer.server_sent_events import routes
 from tabrl_trainer.servicer import TrainerServicer
 
@@ -48,6 +49,7 @@ def trainer_service(worker: Sequence[str] = _WORKER) -> Service[TrainerConfig]:
         context.background(executor.keep_leases(), "leases")
         context.background(while_leading(context.database, "publisher", publisher.run), "publisher")
         context.background(while_leading(context.database, "batches", driver.run), "batches")
+        context.background(while_leading(context.database, "janitor", Janitor(context, record).run), "janitor")
         context.background(record.follow_other_processes(), "other processes")
         context.background(_count_runs(record), "run counter")
         try:

@@ -25,6 +25,7 @@ from tabrl_trainer.models import AttemptRow, CheckpointRow, EventRow, RunRow
 from tabrl_trainer.queueing import queue_run, require_room
 from tabrl_trainer.record import (
     ENDED,
+    PUBLISHED,
     UNDER_WAY,
     Record,
     annotate,
@@ -33,6 +34,7 @@ from tabrl_trainer.record import (
     run_messages,
     tags_of,
 )
+from tabrl_trainer.retention import keep, reject
 from tabrl_trainer.submission import Submission, check_spec
 from tabrl_trainer.watching import watch
 
@@ -136,7 +138,7 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
 
     def _queue(self, session: Session, submission: Submission) -> str:
         require_room(session, 1, most=self._context.config.max_queued)
-        return queue_run(session, submission).run_id
+        return queue_run(session, self._context.artifacts, submission).run_id
 
 
 def _list(session: Session, request: trainer_pb2.ListRunsRequest, page: Page) -> trainer_pb2.ListRunsResponse:
@@ -202,6 +204,12 @@ def _delete(session: Session, run: RunRow) -> None:
             f"Run {run.run_id} has not ended, so it cannot be deleted; cancel it first.",
             metadata={"run_id": run.run_id},
         )
+    checkpoints = sa.select(CheckpointRow).where(CheckpointRow.run_id == run.run_id)
+    for checkpoint in session.scalars(checkpoints).all():
+        if checkpoint.publication == PUBLISHED:
+            keep(session, checkpoint.sha256)
+        else:
+            reject(session, [checkpoint.sha256])
     for table in (EventRow, CheckpointRow, AttemptRow):
         session.execute(sa.delete(table).where(table.run_id == run.run_id))
     session.delete(run)

@@ -21,6 +21,7 @@ from tabrl_trainer import attempts, leases
 from tabrl_trainer.models import CheckpointRow, RunRow
 from tabrl_trainer.protocol import EXIT_TRY_AGAIN, Job, MalformedLine, parse_event
 from tabrl_trainer.record import PENDING, UNREACHABLE, Record, append, change_state, newest_checkpoint
+from tabrl_trainer.retention import keep
 
 # CancelRun promises to stop a run within 5 s.
 _CANCEL_GRACE_SECS = 3.0
@@ -191,6 +192,7 @@ class WorkerProcess:
         if not _is_further(checkpoint, newest_checkpoint(session, self.run_id)):
             return
         attempts.overcome_crashes(session, self.run_id)
+        keep(session, checkpoint.artifact.sha256)
         session.add(
             CheckpointRow(
                 run_id=self.run_id,

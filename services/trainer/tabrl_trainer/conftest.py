@@ -275,7 +275,8 @@ class Rig:
     async def create_batch(self, spec: batches_pb2.BatchSpec, request_id: str = "") -> batches_pb2.Batch:
         """Submit a batch."""
         request = batches_pb2.CreateBatchRequest(spec=spec, request_id=request_id)
-        return (await call(self.batches.CreateBatch, request, service="trainer")).batch
+        # A busy machine may take its time to let a process that has just started answer.
+        return (await call(self.batches.CreateBatch, request, service="trainer", timeout_secs=60.0)).batch
 
     async def get_batch(self, batch_id: str) -> batches_pb2.Batch:
         """Return a batch."""

@@ -180,6 +180,10 @@ bench-finetuning: .venv/stamps/development ## A new wish for a robot that can do
 bench-kills: .venv/stamps/development postgresql ## kill -9 of Trainer and workers at named points, hundreds of times (minutes; BENCH='--postgresql --seed 1')
 	@$(VENV)/python -m tests.robustness.trainer_kills $(BENCH)
 
+.PHONY: bench-batches
+bench-batches: install .venv/stamps/development ## Three approaches as one batch with early stopping, and as three runs one after the other (ten minutes)
+	@$(VENV)/python -m tests.benchmarks.batches $(BENCH)
+
 .tools/peers/stamp: .tools/stamps/uv deploy/locks/peers.txt
 	$(call say,Installing the trainers to compare with)
 	@$(UV) venv --quiet --allow-existing --python '$(PYTHON)' $(@D)

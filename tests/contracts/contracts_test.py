@@ -40,6 +40,7 @@ REFUSED_FIELDS = {
     "policy_id": "POLICY_NOT_FOUND",
     "reward_id": "REWARD_NOT_FOUND",
     "run_id": "RUN_NOT_FOUND",
+    "batch_id": "BATCH_NOT_FOUND",
     "request_id": "REQUEST_ID_REUSED",
     "page_token": "INVALID_PAGE_TOKEN",
 }

@@ -105,6 +105,7 @@ async def soak(kills: int, seed: int, folder: Path, database_url: str = "") -> R
             database_url=database_url,
             scene_address=address,
             exporter_address=address,
+            inference_address=address,
             niceness=0,
             slots=2,
         )

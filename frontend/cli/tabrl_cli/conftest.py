@@ -16,7 +16,7 @@ from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
 from tabrl.inference.v1 import inference_pb2, inference_pb2_grpc
 from tabrl.rewardgen.v1 import rewardgen_pb2, rewardgen_pb2_grpc
 from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
-from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
+from tabrl.trainer.v1 import batches_pb2, batches_pb2_grpc, trainer_pb2, trainer_pb2_grpc
 from tabrl.type.v1 import artifact_pb2
 from typer.testing import CliRunner, Result
 
@@ -179,9 +179,76 @@ class Rewards(rewardgen_pb2_grpc.RewardServiceServicer):
         yield response(best=measured)
 
 
+class Batches(batches_pb2_grpc.BatchServiceServicer):
+    """One batch of two candidates: half-way, then with the first stopped and the second the winner."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.submitted: list[batches_pb2.CreateBatchRequest] = []
+        self.batch_ends = batches_pb2.BATCH_STATE_SUCCEEDED
+        self.break_batch_watch = 0
+
+    def CreateBatch(
+        self, request: batches_pb2.CreateBatchRequest, context: grpc.ServicerContext
+    ) -> batches_pb2.CreateBatchResponse:
+        if any(not candidate.spec.environment_id for candidate in request.spec.candidates):
+            fields = {"spec.candidates[0].spec.environment_id": "there is no such environment"}
+            abort(context, grpc.StatusCode.NOT_FOUND, "ENVIRONMENT_NOT_FOUND", "There is none.", fields=fields)
+        self.submitted.append(request)
+        return batches_pb2.CreateBatchResponse(batch=self.batch(batches_pb2.BATCH_STATE_RUNNING))
+
+    def ListBatches(
+        self, _request: batches_pb2.ListBatchesRequest, _context: grpc.ServicerContext
+    ) -> batches_pb2.ListBatchesResponse:
+        return batches_pb2.ListBatchesResponse(batches=[self.batch(self.batch_ends)])
+
+    def CancelBatch(
+        self, _request: batches_pb2.CancelBatchRequest, _context: grpc.ServicerContext
+    ) -> batches_pb2.CancelBatchResponse:
+        return batches_pb2.CancelBatchResponse(batch=self.batch(batches_pb2.BATCH_STATE_CANCELLED))
+
+    def DeleteBatch(
+        self, _request: batches_pb2.DeleteBatchRequest, _context: grpc.ServicerContext
+    ) -> batches_pb2.DeleteBatchResponse:
+        return batches_pb2.DeleteBatchResponse()
+
+    def WatchBatch(
+        self, request: batches_pb2.WatchBatchRequest, context: grpc.ServicerContext
+    ) -> Iterator[batches_pb2.WatchBatchResponse]:
+        if request.batch_id != "batch-1":
+            abort(context, grpc.StatusCode.NOT_FOUND, "BATCH_NOT_FOUND", f"There is no batch {request.batch_id}.")
+        yield batches_pb2.WatchBatchResponse(snapshot=self.batch(batches_pb2.BATCH_STATE_RUNNING))
+        yield batches_pb2.WatchBatchResponse(heartbeat=trainer_pb2.Heartbeat())
+        if self.break_batch_watch:
+            self.break_batch_watch -= 1
+            context.abort(grpc.StatusCode.UNAVAILABLE, "broken off")
+        yield batches_pb2.WatchBatchResponse(snapshot=self.batch(self.batch_ends))
+
+    def batch(self, state: batches_pb2.BatchState.ValueType) -> batches_pb2.Batch:
+        batch = batches_pb2.Batch(batch_id="batch-1", state=state)
+        batch.spec.title = "keep the pole up"
+        for label in ("Calm", "Brisk"):
+            batch.spec.candidates.add(label=label).spec.environment_id = "CartpoleBalance"
+            batch.candidates.add(index=len(batch.candidates), label=label, run_id=f"run-{label}", total_env_steps=STEPS)
+        calm, brisk = batch.candidates
+        calm.env_steps = brisk.env_steps = 2_500
+        calm.state = brisk.state = batches_pb2.CANDIDATE_STATE_TRAINING
+        if state == batches_pb2.BATCH_STATE_SUCCEEDED:
+            calm.state, calm.reason = batches_pb2.CANDIDATE_STATE_STOPPED, "Its score is clearly below Brisk's."
+            brisk.state, brisk.rank = batches_pb2.CANDIDATE_STATE_FINISHED, 1
+            brisk.evaluations.add(env_steps=STEPS, episodes=5, score=0.9, score_error=0.02, held_share=0.8)
+            batch.env_steps_trained, batch.env_steps_saved, batch.secs_saved = STEPS + 2_500, STEPS - 2_500, 90.0
+            batch.winner.index, batch.winner.run_id, batch.winner.policy_id = 1, "run-Brisk", "policy-2"
+            batch.winner.reason = "The check held in 4 of 5 episodes."
+        if state == batches_pb2.BATCH_STATE_FAILED:
+            batch.error.reason, batch.error.message = "BATCH_WITHOUT_WINNER", "No candidate came to its end."
+        return batch
+
+
 class Server(
     Uploads,
     Rewards,
+    Batches,
     trainer_pb2_grpc.TrainerServiceServicer,
     exporter_pb2_grpc.ExporterServiceServicer,
     inference_pb2_grpc.InferenceServiceServicer,
@@ -382,6 +449,7 @@ def server() -> Iterator[tuple[Server, str]]:
     scene_pb2_grpc.add_SceneServiceServicer_to_server(servicer, running)
     rewardgen_pb2_grpc.add_RewardServiceServicer_to_server(servicer, running)
     trainer_pb2_grpc.add_TrainerServiceServicer_to_server(servicer, running)
+    batches_pb2_grpc.add_BatchServiceServicer_to_server(servicer, running)
     exporter_pb2_grpc.add_ExporterServiceServicer_to_server(servicer, running)
     inference_pb2_grpc.add_InferenceServiceServicer_to_server(servicer, running)
     port = running.add_insecure_port("127.0.0.1:0")

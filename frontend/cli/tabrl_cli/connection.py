@@ -14,7 +14,7 @@ from tabrl.exporter.v1 import exporter_pb2_grpc
 from tabrl.inference.v1 import inference_pb2_grpc
 from tabrl.rewardgen.v1 import rewardgen_pb2_grpc
 from tabrl.scene.v1 import scene_pb2_grpc
-from tabrl.trainer.v1 import trainer_pb2_grpc
+from tabrl.trainer.v1 import batches_pb2_grpc, trainer_pb2_grpc
 
 from tabrl_cli.errors import EXIT_BAD_INPUT, CallError, call_error
 
@@ -66,6 +66,7 @@ class Connection:
         self.scene = scene_pb2_grpc.SceneServiceStub(self.channel)
         self.rewards = rewardgen_pb2_grpc.RewardServiceStub(self.channel)
         self.trainer = trainer_pb2_grpc.TrainerServiceStub(self.channel)
+        self.batches = batches_pb2_grpc.BatchServiceStub(self.channel)
         self.exporter = exporter_pb2_grpc.ExporterServiceStub(self.channel)
         self.inference = inference_pb2_grpc.InferenceServiceStub(self.channel)
 

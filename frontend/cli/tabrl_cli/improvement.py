@@ -23,12 +23,16 @@ _TIERS = {
 
 def generate_approaches(
     connection: Connection, output: Output, *, prompt: str, environment_id: str, model: str, number: int
-) -> None:
-    """Asks for several rewards and shows each when it is done, after a broken connection too. Raises CallError."""
+) -> list[rewardgen_pb2.Reward]:
+    """Asks for several rewards and shows each when it is done, after a broken connection too; returns them.
+
+    Raises CallError.
+    """
     request = rewardgen_pb2.GenerateApproachesRequest(
         prompt=prompt, environment_id=environment_id, model=model, count=number, request_id=str(uuid.uuid4())
     )
     done: set[int] = set()
+    rewards: list[rewardgen_pb2.Reward] = []
     for message in connection.stream(connection.rewards.GenerateApproaches, request, goes_on=True):
         if message.approach in done:
             continue
@@ -42,6 +46,7 @@ def generate_approaches(
                 remarks = "; ".join(describe(each) for each in message.repair.diagnostics)
                 output.note(f"· {name} was refused and is repaired: {remarks}")
             case "reward":
+                rewards.append(message.reward)
                 output.event("approach", approach=message.approach, reward=message.reward)
                 output.line(f"[bold]{name}: {escape(message.reward.name)}[/bold]")
                 _show_expectation(output, message.reward)
@@ -52,6 +57,7 @@ def generate_approaches(
             case "failure":
                 output.event("failure", approach=message.approach, reason=message.failure.reason)
                 output.line(f"[yellow]{name} came to nothing:[/yellow] {escape(message.failure.message)}")
+    return rewards
 
 
 def _show_expectation(output: Output, reward: rewardgen_pb2.Reward) -> None:

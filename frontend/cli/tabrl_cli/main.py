@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -17,12 +14,13 @@ from tabrl.rewardgen.v1 import rewardgen_pb2
 from tabrl.scene.v1 import scene_pb2
 from tabrl.trainer.v1 import trainer_pb2
 
-from tabrl_cli import evaluation, reward_records, scenes
-from tabrl_cli.connection import DEFAULT_GATEWAY, Connection
-from tabrl_cli.console import Output, count
-from tabrl_cli.errors import EXIT_INTERRUPTED, CallError
+from tabrl_cli import batch_commands, evaluation, reward_records, scenes
+from tabrl_cli.connection import DEFAULT_GATEWAY
+from tabrl_cli.console import count
+from tabrl_cli.errors import EXIT_INTERRUPTED
 from tabrl_cli.improvement import auto_improve, generate_approaches
 from tabrl_cli.progress import reached_return
+from tabrl_cli.session import AsJson, Gateway, Limit, Session, open_session
 from tabrl_cli.training import Backend, Place, compute_of, run_spec, start_run, watch_to_the_end
 
 app = typer.Typer(
@@ -33,32 +31,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Gateway = Annotated[str, typer.Option(envvar="TABRL_GATEWAY", help="URL of the gateway.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, one document a line.")]
-Limit = Annotated[int, typer.Option(min=1, max=500, help="How many to list at most.")]
+app.add_typer(batch_commands.app, name="batch")
+
 RunId = Annotated[str, typer.Argument(help="Id of the run.")]
 EnvironmentFilter = Annotated[str, typer.Option("--env", help="Only this environment.")]
-
-
-@dataclass(frozen=True)
-class _Session:
-    connection: Connection
-    output: Output
-
-
-@contextlib.contextmanager
-def _session(gateway: str, as_json: bool) -> Iterator[_Session]:
-    """Opens a connection, and ends the program with a typed message when a call fails."""
-    output = Output(as_json=as_json)
-    try:
-        connection = Connection(gateway)
-        try:
-            yield _Session(connection, output)
-        finally:
-            connection.close()
-    except CallError as error:
-        output.error(error)
-        raise typer.Exit(error.exit_status) from error
 
 
 @app.command("try")
@@ -83,7 +59,7 @@ def try_prompt(  # noqa: PLR0917
     as_json: AsJson = False,
 ) -> None:
     """Turn a prompt into a reward, or take one that is there, train for it, and say where to see the policy."""
-    with _session(gateway, as_json) as session:
+    with open_session(gateway, as_json) as session:
         reward = reward_records.reward_for_training(
             session.connection,
             session.output,
@@ -117,7 +93,7 @@ def approaches(  # noqa: PLR0917
     as_json: AsJson = False,
 ) -> None:
     """Write several different rewards for a prompt, each with what to expect of it."""
-    with _session(gateway, as_json) as session:
+    with open_session(gateway, as_json) as session:
         generate_approaches(
             session.connection,
             session.output,
@@ -143,7 +119,7 @@ def improve(  # noqa: PLR0917
     as_json: AsJson = False,
 ) -> None:
     """Write rewards, train for each, measure the robot, and write better ones; keep the best by what it did."""
-    with _session(gateway, as_json) as session:
+    with open_session(gateway, as_json) as session:
         request = rewardgen_pb2.AutoImproveRequest(
             prompt=prompt,
             environment_id=environment_id,
@@ -167,7 +143,7 @@ def compile_source(
     as_json: AsJson = False,
 ) -> None:
     """Check and seal a reward that you wrote, and say how it fares on real states of the robot."""
-    with _session(gateway, as_json) as session:
+    with open_session(gateway, as_json) as session:
         reward_records.compile_source(
             session.connection, session.output, path=path, environment_id=environment_id, prompt=prompt
         )
@@ -182,7 +158,7 @@ def list_rewards(
     as_json: AsJson = False,
 ) -> None:
     """List the rewards, newest first."""
-    with _session(gateway, as_json) as session:
+    with open_session(gateway, as_json) as session:
         reward_records.list_rewards(
             session.connection, session.output, environment_id=environment_id, saved=saved, limit=limit
         )
@@ -196,7 +172,7 @@ def save(
     as_json: AsJson = False,
 ) -> None:
     """Save a reward into your library, which answers prompts with it (`--model library`) that mean the same."""
-    with _session(gateway, as_json) as session:
+    with open_session(gateway, as_json) as session:
         reward_records.save(session.connection, session.output, reward_id=reward_id, name=name)
 
 
@@ -207,12 +183,12 @@ def watch(
     as_json: AsJson = False,
 ) -> None:
     """Follow a run to its end."""
-    with _session(gateway, as_json) as session:
+    with open_session(gateway, as_json) as session:
         request = trainer_pb2.GetRunRequest(run_id=run_id)
         _watch(session, session.connection.call(session.connection.trainer.GetRun, request).run)
 
 
-def _watch(session: _Session, run: trainer_pb2.Run) -> None:
+def _watch(session: Session, run: trainer_pb2.Run) -> None:
     try:
         watch_to_the_end(session.connection, session.output, run)
     except KeyboardInterrupt:
@@ -230,7 +206,7 @@ def cancel(
     as_json: AsJson = False,
 ) -> None:
     """Stop a run; its newest checkpoint stays."""
-    with _session(gateway, as_json) as session:
+    with open_session(gateway, as_json) as session:
         request = trainer_pb2.CancelRunRequest(run_id=run_id)
         _show_state(session, session.connection.call(session.connection.trainer.CancelRun, request))
 
@@ -238,7 +214,7 @@ def cancel(
 @app.command("pause")
 def pause(run_id: RunId, gateway: Gateway = DEFAULT_GATEWAY, as_json: AsJson = False) -> None:
     """Stop a run for a while; it gives up its slot."""
-    with _session(gateway, as_json) as session:
+    with open_session(gateway, as_json) as session:
         request = trainer_pb2.PauseRunRequest(run_id=run_id)
         _show_state(session, session.connection.call(session.connection.trainer.PauseRun, request))
 
@@ -246,7 +222,7 @@ def pause(run_id: RunId, gateway: Gateway = DEFAULT_GATEWAY, as_json: AsJson = F
 @app.command("continue")
 def continue_run(run_id: RunId, gateway: Gateway = DEFAULT_GATEWAY, as_json: AsJson = False) -> None:
     """Go on with a paused run, from its newest checkpoint."""
-    with _session(gateway, as_json) as session:
+    with open_session(gateway, as_json) as session:
         request = trainer_pb2.ContinueRunRequest(run_id=run_id)
         _show_state(session, session.connection.call(session.connection.trainer.ContinueRun, request))
 
@@ -260,7 +236,7 @@ def note(
     as_json: AsJson = False,
 ) -> None:
     """Write notes and tags beside a run, by which `tabrl runs --query` finds it."""
-    with _session(gateway, as_json) as session:
+    with open_session(gateway, as_json) as session:
         request = trainer_pb2.UpdateRunRequest(run_id=run_id, notes=text)
         if tags is not None:
             request.tags.values.extend(tags)
@@ -276,7 +252,7 @@ def note(
 @app.command("delete")
 def delete(run_id: RunId, gateway: Gateway = DEFAULT_GATEWAY, as_json: AsJson = False) -> None:
     """Delete a run that has ended, with its history; its policies stay."""
-    with _session(gateway, as_json) as session:
+    with open_session(gateway, as_json) as session:
         request = trainer_pb2.DeleteRunRequest(run_id=run_id)
         answer = session.connection.call(session.connection.trainer.DeleteRun, request)
         if as_json:
@@ -293,7 +269,7 @@ def environments(
     as_json: AsJson = False,
 ) -> None:
     """List the environments."""
-    with _session(gateway, as_json) as session:
+    with open_session(gateway, as_json) as session:
         request = scene_pb2.ListEnvironmentsRequest(query=query, category=category, page_size=1000)
         answer = session.connection.call(session.connection.scene.ListEnvironments, request)
         if as_json:
@@ -319,7 +295,7 @@ def upload(  # noqa: PLR0917
     as_json: AsJson = False,
 ) -> None:
     """Make an environment of a robot of your own, or of one of MuJoCo Menagerie (`anybotics_anymal_c`)."""
-    with _session(gateway, as_json) as session:
+    with open_session(gateway, as_json) as session:
         packed = scenes.from_menagerie(path, main_file) if menagerie else scenes.from_disk(Path(path), main_file)
         scenes.upload(session.connection, session.output, packed, title=title)
 
@@ -332,7 +308,7 @@ def scene(
     as_json: AsJson = False,
 ) -> None:
     """Show the configuration of an uploaded environment, or make another one of the scene with a changed one."""
-    with _session(gateway, as_json) as session:
+    with open_session(gateway, as_json) as session:
         scenes.configure(session.connection, session.output, environment_id, config)
 
 
@@ -346,7 +322,7 @@ def runs(  # noqa: PLR0917
     as_json: AsJson = False,
 ) -> None:
     """List the runs, newest first."""
-    with _session(gateway, as_json) as session:
+    with open_session(gateway, as_json) as session:
         request = trainer_pb2.ListRunsRequest(environment_id=environment_id, query=query, tag=tag, page_size=limit)
         answer = session.connection.call(session.connection.trainer.ListRuns, request)
         if as_json:
@@ -378,7 +354,7 @@ def policies(
     as_json: AsJson = False,
 ) -> None:
     """List the policies, newest first."""
-    with _session(gateway, as_json) as session:
+    with open_session(gateway, as_json) as session:
         request = exporter_pb2.ListPoliciesRequest(environment_id=environment_id, run_id=run_id, page_size=limit)
         answer = session.connection.call(session.connection.exporter.ListPolicies, request)
         if as_json:
@@ -397,7 +373,7 @@ def policies(
 @app.command("models")
 def models(gateway: Gateway = DEFAULT_GATEWAY, as_json: AsJson = False) -> None:
     """List who can write rewards here; the first is the default."""
-    with _session(gateway, as_json) as session:
+    with open_session(gateway, as_json) as session:
         answer = session.connection.call(session.connection.rewards.ListModels, rewardgen_pb2.ListModelsRequest())
         if as_json:
             session.output.document(answer)
@@ -410,21 +386,22 @@ def models(gateway: Gateway = DEFAULT_GATEWAY, as_json: AsJson = False) -> None:
 
 
 @app.command("evaluate")
-def evaluate(
+def evaluate(  # noqa: PLR0917
     policy_id: Annotated[str, typer.Argument(help="Id of the policy.")],
     episodes: Annotated[int, typer.Option(min=1, max=100, help="How many episodes to play.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Seed that chooses the starting states.")] = 0,
+    check: Annotated[str, typer.Option(help="What to judge the motion by, such as \"mean(up('pole')) > 0.9\".")] = "",
     gateway: Gateway = DEFAULT_GATEWAY,
     as_json: AsJson = False,
 ) -> None:
     """Play whole episodes on the server and measure them."""
-    with _session(gateway, as_json) as session:
-        request = inference_pb2.EvaluateRequest(policy_id=policy_id, episodes=episodes, seed=seed)
+    with open_session(gateway, as_json) as session:
+        request = inference_pb2.EvaluateRequest(policy_id=policy_id, episodes=episodes, seed=seed, check=check)
         evaluation.evaluate(session.connection, session.output, request)
 
 
 def _show_state(
-    session: _Session,
+    session: Session,
     answer: trainer_pb2.CancelRunResponse | trainer_pb2.PauseRunResponse | trainer_pb2.ContinueRunResponse,
 ) -> None:
     if session.output.as_json:

@@ -92,12 +92,12 @@ class Database:
         """Bring the schema up to a revision, or the newest, in `package` (a Python package of Alembic revisions)."""
         from alembic import command
 
-        with self._migrating():
+        with self.changing_schema():
             command.upgrade(_alembic_config(package, self), revision)
 
     @contextlib.contextmanager
-    def _migrating(self) -> Iterator[None]:
-        """Let one process at a time migrate a database that several share."""
+    def changing_schema(self) -> Iterator[None]:
+        """Let one process at a time make or change tables of a database that several share. Blocks."""
         if not self.is_shared:
             yield
             return

@@ -22,6 +22,7 @@ from tabrl_chassis.service import started
 from tabrl_simulation import bundle
 from tabrl_simulation.controllers import manifest_json, player
 from tabrl_simulation.controllers.build import BuiltController
+from tabrl_simulation.motion import Check, record
 
 from tabrl_inference.service import SERVICE, Config
 
@@ -193,6 +194,40 @@ async def test_an_evaluation_plays_what_the_player_plays(inference: _Inference, 
     for name, mean in summary.term_returns.items():
         assert mean == pytest.approx(np.mean([episode.term_returns[name] for episode in episodes]))
     assert summary.control_latency_secs > 0
+
+
+async def test_a_check_judges_the_first_ten_seconds_of_each_episode(
+    inference: _Inference, built: BuiltController
+) -> None:
+    # given an episode as long as what the check looks at, and one that is shorter
+    inference.exporter.publish("whole", built, inference.artifacts, 1_200)
+    manifest = replace(built.manifest, episode_length=1_200)
+    model = bundle.load_scene(built.scene)
+    first_reset = int(np.random.default_rng(7).permutation(len(manifest.resets))[0])
+    motion = record(player.Controller(built.onnx, manifest), model, reset=first_reset)
+    text = "max(abs(q('slider'))) < 100 and survived > 0.99 and mean(up('cart')) > 2"
+    expected = Check(text).judged(motion)
+
+    request = inference_pb2.EvaluateRequest(policy_id="whole", episodes=2, seed=7, check=text)
+    *episodes, last = [response async for response in inference.stub.Evaluate(request)]
+
+    checked = episodes[0].episode.checked
+    assert not checked.held
+    assert checked.score == pytest.approx(expected.score)
+    assert dict(checked.measures) == pytest.approx(expected.sides)
+    assert last.summary.checked.held == 0
+    assert last.summary.checked.score == pytest.approx(np.mean([each.episode.checked.score for each in episodes]))
+    assert last.summary.checked.measures["survived"] == 1.0
+    _, short = await _evaluated(inference, episodes=2, check="all: max(abs(q('slider'))) < 100")
+    assert short.checked.held == 2
+    assert not (await _evaluated(inference, episodes=1))[1].HasField("checked")
+
+
+@pytest.mark.parametrize("check", ["mean(up('nobody')) > 0", "this is no expression", "import_os() > 1"])
+async def test_a_check_that_cannot_be_computed_is_named(inference: _Inference, check: str) -> None:
+    error = await _refusal(_evaluated(inference, episodes=1, check=f"all: {check}"))
+    assert error.code == grpc.StatusCode.INVALID_ARGUMENT
+    assert error.fields[0][0] == "check"
 
 
 async def test_the_seed_decides_an_evaluation(inference: _Inference) -> None:

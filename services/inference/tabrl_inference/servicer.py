@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tabrl.inference.v1 import inference_pb2, inference_pb2_grpc
+from tabrl_chassis.errors import invalid_field
 from tabrl_simulation.controllers.manifest import GraphInput, Tensor
 
 from tabrl_inference.evaluation import Episode, Evaluations, summary
 from tabrl_inference.policies import Policies
 from tabrl_inference.tensors import arrays_of, spec_message, tensor_message
+
+if TYPE_CHECKING:
+    from tabrl_simulation.motion import Check
 
 __all__ = ["InferenceServicer"]
 
@@ -47,15 +51,23 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         self, request: inference_pb2.EvaluateRequest, _context: Any
     ) -> AsyncIterator[inference_pb2.EvaluateResponse]:
         """Plays episodes and tells each as it ends, the summary last."""
-        async with self._evaluations.limit:
-            policy = await self._policies.get(request.policy_id)
-            episodes = []
-            count = request.episodes or _DEFAULT_EPISODES
-            async with contextlib.aclosing(self._evaluations.play(policy, count, seed=request.seed)) as playing:
-                async for episode in playing:
-                    episodes.append(episode)
-                    yield _episode_message(episode)
-            yield _summary_message(episodes)
+        from tabrl_simulation.motion import CheckError
+
+        try:
+            check = _check(request.check)
+            async with self._evaluations.limit:
+                policy = await self._policies.get(request.policy_id)
+                episodes = []
+                playing = self._evaluations.play(
+                    policy, request.episodes or _DEFAULT_EPISODES, seed=request.seed, check=check
+                )
+                async with contextlib.aclosing(playing):
+                    async for episode in playing:
+                        episodes.append(episode)
+                        yield _episode_message(episode)
+                yield _summary_message(episodes)
+        except CheckError as error:
+            raise invalid_field("check", str(error)) from error
 
     async def GetActSignature(
         self, request: inference_pb2.GetActSignatureRequest, _context: Any
@@ -70,6 +82,13 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         )
 
 
+def _check(text: str) -> Check | None:
+    """Returns the check that a request names; raises `CheckError`."""
+    from tabrl_simulation.motion import Check
+
+    return Check(text.strip()) if text.strip() else None
+
+
 def _by_graph_name(inputs: tuple[GraphInput, ...]) -> Mapping[str, Tensor]:
     return {given.tensor.name: given.tensor for given in inputs}
 
@@ -79,26 +98,30 @@ def _by_entry(inputs: tuple[GraphInput, ...]) -> Mapping[str, Tensor]:
 
 
 def _episode_message(episode: Episode) -> inference_pb2.EvaluateResponse:
-    return inference_pb2.EvaluateResponse(
-        episode=inference_pb2.EpisodeResult(
-            index=episode.index,
-            episode_return=episode.episode_return,
-            term_returns=episode.term_returns,
-            length=episode.length,
-            survived=episode.survived,
-        )
+    message = inference_pb2.EpisodeResult(
+        index=episode.index,
+        episode_return=episode.episode_return,
+        term_returns=episode.term_returns,
+        length=episode.length,
+        survived=episode.survived,
     )
+    if episode.checked is not None:
+        message.checked.held, message.checked.score = episode.checked.holds, episode.checked.score
+        message.checked.measures.update(episode.checked.sides)
+    return inference_pb2.EvaluateResponse(episode=message)
 
 
 def _summary_message(episodes: list[Episode]) -> inference_pb2.EvaluateResponse:
     result = summary(episodes)
-    return inference_pb2.EvaluateResponse(
-        summary=inference_pb2.EvaluationSummary(
-            episodes=result.episodes,
-            mean_return=result.mean_return,
-            std_return=result.std_return,
-            mean_survived=result.mean_survived,
-            term_returns=result.term_returns,
-            control_latency_secs=result.control_latency_secs,
-        )
+    message = inference_pb2.EvaluationSummary(
+        episodes=result.episodes,
+        mean_return=result.mean_return,
+        std_return=result.std_return,
+        mean_survived=result.mean_survived,
+        term_returns=result.term_returns,
+        control_latency_secs=result.control_latency_secs,
     )
+    if result.checked is not None:
+        message.checked.held, message.checked.score = result.checked.held, result.checked.score
+        message.checked.measures.update(result.checked.measures)
+    return inference_pb2.EvaluateResponse(summary=message)

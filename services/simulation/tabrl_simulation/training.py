@@ -93,6 +93,7 @@ def train(
     on_metrics: Callable[[Metrics], None] = lambda _: None,
     on_checkpoint: Callable[[Checkpoint], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
+    stop_after_env_steps: int | None = None,
     backend: str | None = None,
     threads: int | None = None,
 ) -> TrainingResult:
@@ -115,6 +116,7 @@ def train(
         on_metrics: told how it goes.
         on_checkpoint: given each checkpoint.
         should_stop: asked before each rollout.
+        stop_after_env_steps: steps after which to stop for now, with a checkpoint; None to train to the end.
         backend: physics, one of `backends.NAMES`; None for the fastest here that has all the environment needs.
         threads: for physics on the processor; None for one per processor. From four on, many environments are in two
             halves with draws of their own (`overlapped`), which learn as well but not the same.
@@ -132,13 +134,14 @@ def train(
     run = _Run(environment, settings, reward=reward, weights=dict(weights or {}), backend=backend, threads=threads)
     run.start(resume, start_from)
     last_metrics_secs = last_checkpoint_secs = -math.inf
-    while run.env_steps < settings.env_steps and not should_stop():
+    until = min(settings.env_steps, stop_after_env_steps or settings.env_steps)
+    while run.env_steps < until and not should_stop():
         run.update()
-        due = run.elapsed_secs - last_metrics_secs >= metrics_every_secs or run.env_steps >= settings.env_steps
+        due = run.elapsed_secs - last_metrics_secs >= metrics_every_secs or run.env_steps >= until
         if due and run.has_metrics:
             last_metrics_secs = run.elapsed_secs
             on_metrics(run.metrics())
-        if run.elapsed_secs - last_checkpoint_secs >= checkpoint_every_secs and run.env_steps < settings.env_steps:
+        if run.elapsed_secs - last_checkpoint_secs >= checkpoint_every_secs and run.env_steps < until:
             last_checkpoint_secs = run.elapsed_secs
             on_checkpoint(run.checkpoint(final=False))
     finished = run.env_steps >= settings.env_steps

@@ -7,8 +7,9 @@ from pathlib import Path
 import grpc
 import pytest
 from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
+from tabrl.inference.v1 import inference_pb2, inference_pb2_grpc
 from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
-from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
+from tabrl.trainer.v1 import batches_pb2, batches_pb2_grpc, trainer_pb2, trainer_pb2_grpc
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.client import call, open_channel
 from tabrl_chassis.config import ServiceConfig
@@ -69,6 +70,9 @@ for word in job.spec.title.split():
             say(metrics=t.TrainingMetrics(env_steps=steps, elapsed_secs=float(steps)))
     elif name == "checkpoint":
         checkpoint(int(value))
+        if resumed < int(value) and 0 < job.pause_env_steps <= int(value):
+            say(state_changed=t.StateChanged(state=t.RUN_STATE_PAUSED))
+            os._exit(0)
     elif name == "resumed":
         say(log=t.LogLine(level=t.LOG_LEVEL_INFO, text=f"resumed at {resumed}"))
     elif name == "started":
@@ -128,6 +132,9 @@ class Scene(scene_pb2_grpc.SceneServiceServicer):
             action_size=action_size,
             structure=scene_pb2.RobotStructure(actuators=[scene_pb2.Actuator(name=name) for name in actuators]),
         )
+        environment.timing.control_period_secs = 0.02
+        environment.structure.bodies.extend([scene_pb2.Body(name="world"), scene_pb2.Body(name="pole")])
+        environment.structure.joints.add(name="hinge", type=scene_pb2.JOINT_TYPE_HINGE)
         return scene_pb2.GetEnvironmentResponse(environment=environment)
 
 
@@ -137,6 +144,7 @@ class Exporter(exporter_pb2_grpc.ExporterServiceServicer):
     def __init__(self):
         """Start with the gate open."""
         self.requests: list[exporter_pb2.CreatePolicyRequest] = []
+        self.published: dict[str, exporter_pb2.CreatePolicyRequest] = {}
         self.policies: dict[str, str] = {}
         """Checkpoints of policies that were published before, by id."""
         self.error: TabrlError | None = None
@@ -148,7 +156,8 @@ class Exporter(exporter_pb2_grpc.ExporterServiceServicer):
         if self.error is not None:
             raise self.error
         await self.gate.wait()
-        policy_id = f"policy-{request.checkpoint_sha256[:8]}"
+        policy_id = f"policy-{request.run_id}-{request.checkpoint_sha256[:8]}"
+        self.published[policy_id] = request
         return exporter_pb2.CreatePolicyResponse(policy=exporter_pb2.Policy(policy_id=policy_id))
 
     async def GetPolicy(self, request, context):  # noqa: D102
@@ -158,17 +167,63 @@ class Exporter(exporter_pb2_grpc.ExporterServiceServicer):
         return exporter_pb2.GetPolicyResponse(policy=policy)
 
 
+class Inference(inference_pb2_grpc.InferenceServiceServicer):
+    """Plays nothing: each episode's score is what `scores` says of the policy, by default the title's `scores:0.1,0.3`.
+
+    The check holds where the score is 1; the return is a hundred times the score.
+    """
+
+    def __init__(self, exporter: Exporter):
+        """Start with the gate open; the exporter knows what each policy was trained for."""
+        self.exporter = exporter
+        self.requests: list[inference_pb2.EvaluateRequest] = []
+        self.error: TabrlError | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.scores = scores_of_title
+
+    async def Evaluate(self, request, context):  # noqa: D102
+        self.requests.append(request)
+        if self.error is not None:
+            raise self.error
+        await self.gate.wait()
+        scores = await self.scores(self.exporter.published[request.policy_id])
+        summary = inference_pb2.EvaluationSummary(episodes=request.episodes, mean_survived=1.0)
+        for index in range(request.episodes):
+            score = scores[index % len(scores)]
+            episode = inference_pb2.EpisodeResult(index=index, episode_return=100 * score, length=10, survived=1.0)
+            summary.mean_return += 100 * score / request.episodes
+            if request.check:
+                episode.checked.held, episode.checked.score = score >= 1, score
+                summary.checked.held += score >= 1
+                summary.checked.score += score / request.episodes
+                summary.checked.measures["mean(up('pole'))"] = scores[0]
+            yield inference_pb2.EvaluateResponse(episode=episode)
+        yield inference_pb2.EvaluateResponse(summary=summary)
+
+
+async def scores_of_title(policy: exporter_pb2.CreatePolicyRequest) -> list[float]:
+    """Return the scores that a title says, as `scores:0.1,0.3`, one for each episode in turn."""
+    (word,) = [word for word in policy.title.split() if word.startswith("scores:")]
+    return [float(score) for score in word.removeprefix("scores:").split(",")]
+
+
 @contextlib.asynccontextmanager
-async def peers(data: Path, exporter: Exporter):
-    """Serve a Scene and an Exporter, and give their address."""
+async def peers(data: Path, exporter: Exporter, inference: Inference | None = None):
+    """Serve a Scene, an Exporter and an Inference service, and give their address."""
 
     @contextlib.asynccontextmanager
     async def serve(server, context):
         scene_pb2_grpc.add_SceneServiceServicer_to_server(Scene(), server)
         exporter_pb2_grpc.add_ExporterServiceServicer_to_server(exporter, server)
+        inference_pb2_grpc.add_InferenceServiceServicer_to_server(inference or Inference(exporter), server)
         yield
 
-    names = ("tabrl.scene.v1.SceneService", "tabrl.exporter.v1.ExporterService")
+    names = (
+        "tabrl.scene.v1.SceneService",
+        "tabrl.exporter.v1.ExporterService",
+        "tabrl.inference.v1.InferenceService",
+    )
     async with started(Service("peers", ServiceConfig, names, serve), ServiceConfig(data=data)) as running:
         yield running.address
 
@@ -184,6 +239,7 @@ class Rig:
         self.store = ArtifactStore(config.data / "artifacts")
         self.channel = open_channel(address)
         self.stub = trainer_pb2_grpc.TrainerServiceStub(self.channel)
+        self.batches = batches_pb2_grpc.BatchServiceStub(self.channel)
 
     async def create(self, title: str, environment_id: str = "CartpoleBalance", request_id: str = "", **spec) -> str:
         """Queue a run whose worker does what the title says; returns its id."""
@@ -220,6 +276,22 @@ class Rig:
                 return event
         raise AssertionError("the run ended first")
 
+    async def create_batch(self, spec: batches_pb2.BatchSpec, request_id: str = "") -> batches_pb2.Batch:
+        """Submit a batch."""
+        request = batches_pb2.CreateBatchRequest(spec=spec, request_id=request_id)
+        # A busy machine may take its time to let a process that has just started answer.
+        return (await call(self.batches.CreateBatch, request, service="trainer", timeout_secs=60.0)).batch
+
+    async def get_batch(self, batch_id: str) -> batches_pb2.Batch:
+        """Return a batch."""
+        request = batches_pb2.GetBatchRequest(batch_id=batch_id)
+        return (await call(self.batches.GetBatch, request, service="trainer")).batch
+
+    async def watch_batch(self, batch_id: str) -> list[batches_pb2.Batch]:
+        """Watch a batch to the end of the stream and return its snapshots."""
+        responses = self.batches.WatchBatch(batches_pb2.WatchBatchRequest(batch_id=batch_id))
+        return [response.snapshot async for response in responses if response.HasField("snapshot")]
+
 
 @pytest.fixture
 def exporter():
@@ -228,14 +300,21 @@ def exporter():
 
 
 @pytest.fixture
-async def config(tmp_path, exporter, database_url):
+def inference(exporter):
+    """Give the Inference service that the Trainer of this test calls."""
+    return Inference(exporter)
+
+
+@pytest.fixture
+async def config(tmp_path, exporter, inference, database_url):
     """Give the configuration of a Trainer whose peers serve; a test that asks for it runs on each kind of database."""
-    async with peers(tmp_path / "peers", exporter) as address:
+    async with peers(tmp_path / "peers", exporter, inference) as address:
         yield TrainerConfig(
             data=tmp_path / "data",
             database_url=database_url,
             scene_address=address,
             exporter_address=address,
+            inference_address=address,
             niceness=0,
         )
 

@@ -30,6 +30,7 @@ from tabrl_trainer.record import (
     UNDER_WAY,
     Record,
     change_state,
+    is_at_pause,
     log,
     newest_checkpoint,
 )
@@ -219,7 +220,10 @@ class Executor:
 
     def _claim(self, session: Session, run: RunRow) -> int:
         """Bring a queued run to STARTING under a lease of this Trainer, unless it was cancelled meanwhile."""
-        if run.state == trainer_pb2.RUN_STATE_QUEUED:
+        if run.state == trainer_pb2.RUN_STATE_QUEUED and is_at_pause(session, run):
+            # A person had it go on, but its batch has not judged it yet.
+            change_state(session, run, trainer_pb2.RUN_STATE_PAUSED)
+        elif run.state == trainer_pb2.RUN_STATE_QUEUED:
             leases.take(session, run, self._holder)
             change_state(session, run, trainer_pb2.RUN_STATE_STARTING)
         elif run.state in UNDER_WAY:
@@ -256,6 +260,7 @@ class Executor:
             resume_sha256=checkpoint.sha256 if checkpoint else "",
             artifacts_url=self._artifacts_url,
             checkpoint_secs=self._context.config.checkpoint_secs,
+            pause_env_steps=run.pause_env_steps or 0,
         )
         return number, job
 
@@ -269,7 +274,7 @@ def _stop_as_asked(session: Session, run: RunRow) -> bool:
     """Cancel or pause a run whose worker has stopped, if that was asked for; returns whether it was."""
     if run.cancel_requested:
         change_state(session, run, trainer_pb2.RUN_STATE_CANCELLED)
-    elif run.pause_requested:
+    elif run.pause_requested or is_at_pause(session, run):
         run.pause_requested = False
         change_state(session, run, trainer_pb2.RUN_STATE_PAUSED)
     else:

@@ -22,7 +22,8 @@ class RunRow(Base):
     `tags` stand between newlines, also before the first and after the last; `searched` is what a run is found by, in
     lower case. `start_sha256` is the checkpoint that it goes on from, empty for none. `lease_holder` is the Trainer
     that trains it or did last, until `lease_until`; see `leases`. `executor` is that of the spec, see `compute`;
-    `cost_usd` is None on the own machine.
+    `cost_usd` is None on the own machine. `batch_id` is empty for a run of no batch; `pause_env_steps` are the control
+    steps at which its batch has it pause, if any.
     """
 
     __tablename__ = "runs"
@@ -51,6 +52,8 @@ class RunRow(Base):
     lease_until: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
     executor: Mapped[str] = mapped_column(sa.String(20), default=executor_of_row)
     cost_usd: Mapped[float | None]
+    batch_id: Mapped[str] = mapped_column(sa.String(40), default="", index=True)
+    pause_env_steps: Mapped[int | None] = mapped_column(sa.BigInteger)
 
 
 class EventRow(Base):
@@ -115,6 +118,56 @@ class AttemptRow(Base):
     heard_seq: Mapped[int] = mapped_column(default=0)
     life_secs: Mapped[float] = mapped_column(default=0.0)
     billed_secs: Mapped[float] = mapped_column(default=0.0)
+
+
+class BatchRow(Base):
+    """One batch. `spec` are the bytes of a `BatchSpec`, defaults filled in; `winner` is a candidate's number."""
+
+    __tablename__ = "batches"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    batch_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    spec: Mapped[bytes]
+    state: Mapped[int] = mapped_column(index=True)
+    revision: Mapped[int]
+    winner: Mapped[int | None]
+    winner_reason: Mapped[str] = mapped_column(sa.Text, default="")
+    error_reason: Mapped[str | None] = mapped_column(sa.String(60))
+    error_message: Mapped[str | None] = mapped_column(sa.Text)
+    create_time: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
+    end_time: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
+
+
+class CandidateRow(Base):
+    """One candidate of a batch, in the order they were made.
+
+    `rung` counts the rungs behind it; `outcome` is empty while it goes on, see `batch_plan`. `trial` is the number of
+    its trial in a search, `parameters` what that proposed, as a JSON object of texts.
+    """
+
+    __tablename__ = "batch_candidates"
+
+    batch_id: Mapped[str] = mapped_column(sa.String(40), sa.ForeignKey("batches.batch_id"), primary_key=True)
+    index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    label: Mapped[str] = mapped_column(sa.Text)
+    run_id: Mapped[str] = mapped_column(sa.String(36), index=True)
+    rung: Mapped[int] = mapped_column(default=0)
+    outcome: Mapped[str] = mapped_column(sa.String(20), default="")
+    reason: Mapped[str] = mapped_column(sa.Text, default="")
+    trial: Mapped[int | None]
+    parameters: Mapped[str] = mapped_column(sa.Text, default="")
+
+
+class EvaluationRow(Base):
+    """What a candidate's policy did when it was judged: a `CandidateEvaluation`, and each episode's score as JSON."""
+
+    __tablename__ = "batch_evaluations"
+
+    batch_id: Mapped[str] = mapped_column(sa.String(40), sa.ForeignKey("batches.batch_id"), primary_key=True)
+    index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    rung: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    evaluation: Mapped[bytes]
+    scores: Mapped[str] = mapped_column(sa.Text)
 
 
 REQUEST_IDS = request_ids_table(Base.metadata)

@@ -1,7 +1,8 @@
 """What passes between the service and a worker: a job as one JSON object on stdin, events as JSON lines on a pipe.
 
 Each line is a `tabrl.trainer.v1.RunEvent` in protobuf JSON, without run, revision and time, which the service gives it:
-`state_changed` (RUNNING once it learns; SUCCEEDED or FAILED as the last line), `metrics`, `checkpoint`, `log`.
+`state_changed` (RUNNING once it learns; SUCCEEDED, FAILED or, where it is to pause, PAUSED as the last line),
+`metrics`, `checkpoint`, `log`.
 A worker that cannot go on for now, because the disk is full for example, says why on stderr and exits with
 `EXIT_TRY_AGAIN`.
 """
@@ -23,13 +24,15 @@ class Job:
     """What a worker trains.
 
     `resume_sha256` is the digest of the checkpoint to go on from, empty to start afresh. `artifacts_url` is the store
-    that checkpoints and reward programs are in.
+    that checkpoints and reward programs are in. `pause_env_steps` are the control steps after which it writes a
+    checkpoint and pauses, 0 to train to the end.
     """
 
     spec: trainer_pb2.RunSpec
     resume_sha256: str
     artifacts_url: str
     checkpoint_secs: float
+    pause_env_steps: int = 0
 
     @property
     def start_sha256(self) -> str:

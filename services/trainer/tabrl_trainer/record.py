@@ -7,21 +7,21 @@ import contextlib
 import datetime
 import secrets
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from typing import TypeVar, cast
 
 import grpc
 import sqlalchemy as sa
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy.orm import Session
-from tabrl.trainer.v1 import trainer_pb2
+from tabrl.trainer.v1 import batches_pb2, trainer_pb2
 from tabrl.type.v1 import artifact_pb2
 from tabrl_chassis.database import Database
 from tabrl_chassis.error_mapping import as_tabrl_error
 from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.failpoints import reach
 
-from tabrl_trainer.models import CheckpointRow, EventRow, RunRow
+from tabrl_trainer.models import BatchRow, CheckpointRow, EventRow, RunRow
 from tabrl_trainer.retries import PASSING, pauses
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class Record:
 
     async def read_persistently(self, work: Callable[[Session], T]) -> T:
         """Read as often as it takes while the database is away."""
-        return await _persistently(lambda: self.read(work))
+        return await persistently(lambda: self.read(work))
 
     async def write(self, run_id: str, work: Callable[[Session, RunRow], T]) -> T:
         """Return `work(session, run)` of a committed transaction, then wake those who watch the run.
@@ -75,11 +75,33 @@ class Record:
 
     async def write_silently(self, work: Callable[[Session], None]) -> None:
         """Commit what tells nobody anything, such as leases, as often as it takes while the database is away."""
-        await _persistently(lambda: self._database.write(work))
+        await persistently(lambda: self._database.write(work))
 
     async def write_persistently(self, run_id: str, work: Callable[[Session, RunRow], T]) -> T:
         """Write as often as it takes while the database is locked or away, or the disk is full."""
-        return await _persistently(lambda: self.write(run_id, work))
+        return await persistently(lambda: self.write(run_id, work))
+
+    async def transact(self, work: Callable[[Session], tuple[T, Collection[str]]]) -> T:
+        """Return the first of what a committed transaction gives, then wake who watches the runs and batches it names.
+
+        `work` locks what it changes itself.
+        """
+
+        def transaction(session: Session) -> tuple[T, Collection[str]]:
+            result = work(session)
+            session.flush()
+            reach("trainer.before_batch_commit")
+            return result
+
+        result, changed = await self._database.write(transaction)
+        reach("trainer.batch_committed")
+        for resource_id in changed:
+            self.wake(resource_id)
+        return result
+
+    async def transact_persistently(self, work: Callable[[Session], tuple[T, Collection[str]]]) -> T:
+        """Do as `transact`, as often as it takes while the database is locked or away, or the disk is full."""
+        return await persistently(lambda: self.transact(work))
 
     async def follow_other_processes(self) -> None:
         """Wake those who watch runs that other processes change, where others can."""
@@ -97,7 +119,7 @@ class Record:
             seen = revisions
 
     async def create(self, work: Callable[[Session], str]) -> str:
-        """Return the id of the run that `work` makes in a transaction, and wake those who watch."""
+        """Return the id of the run or batch that `work` makes in a transaction, and wake those who watch."""
         run_id = await self._database.write(work)
         self.wake(run_id)
         return run_id
@@ -136,7 +158,8 @@ def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-async def _persistently(work: Callable[[], Awaitable[T]]) -> T:
+async def persistently(work: Callable[[], Awaitable[T]]) -> T:
+    """Return what `work` does, which is done as often as it takes while the database is locked or away."""
     for pause in pauses():
         try:
             return await work()
@@ -148,10 +171,12 @@ async def _persistently(work: Callable[[], Awaitable[T]]) -> T:
 
 
 def _revisions(session: Session, run_ids: Sequence[str]) -> dict[str, int]:
-    """Return the revisions of some runs, and of all that may still change."""
+    """Return the revisions of some runs and batches, and of all that may still change."""
     changing = sa.or_(RunRow.state.not_in(ENDED), RunRow.publishing != SETTLED, RunRow.run_id.in_(run_ids))
-    rows = session.execute(sa.select(RunRow.run_id, RunRow.revision).where(changing))
-    return {row[0]: row[1] for row in rows}
+    runs = session.execute(sa.select(RunRow.run_id, RunRow.revision).where(changing))
+    going_on = sa.or_(BatchRow.state == batches_pb2.BATCH_STATE_RUNNING, BatchRow.batch_id.in_(run_ids))
+    batches = session.execute(sa.select(BatchRow.batch_id, BatchRow.revision).where(going_on))
+    return {row[0]: row[1] for row in (*runs, *batches)}
 
 
 def run_row(session: Session, run_id: str, *, locked: bool = False) -> RunRow:
@@ -229,6 +254,14 @@ def newest_checkpoint(session: Session, run_id: str) -> CheckpointRow | None:
     return session.scalars(checkpoints.order_by(CheckpointRow.number.desc()).limit(1)).one_or_none()
 
 
+def is_at_pause(session: Session, run: RunRow) -> bool:
+    """Whether a run has come to the steps at which its batch has it pause."""
+    if run.pause_env_steps is None:
+        return False
+    checkpoint = newest_checkpoint(session, run.run_id)
+    return checkpoint is not None and not checkpoint.final and checkpoint.env_steps >= run.pause_env_steps
+
+
 def checkpoint_message(row: CheckpointRow) -> trainer_pb2.Checkpoint:
     """Return a checkpoint as the contract has it."""
     message = trainer_pb2.Checkpoint(
@@ -284,6 +317,7 @@ def _run_message(row: RunRow, checkpoints: Sequence[CheckpointRow]) -> trainer_p
         create_time=timestamp(row.create_time),
         tags=tags_of(row),
         notes=row.notes,
+        batch_id=row.batch_id,
     )
     if row.metrics is not None:
         run.metrics.ParseFromString(row.metrics)

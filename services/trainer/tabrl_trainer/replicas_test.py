@@ -9,6 +9,7 @@ import pytest
 from tabrl.trainer.v1 import trainer_pb2
 
 from tabrl_trainer import leases
+from tabrl_trainer.batches_test import FINISHED, batch_of, search_of
 from tabrl_trainer.conftest import (
     CANCELLED,
     QUEUED,
@@ -185,3 +186,50 @@ def test_a_trainer_goes_by_one_name_after_each_start(tmp_path):
     again = Holder(tmp_path)
     assert again.name == first.name
     again.close()
+
+
+async def test_a_batch_is_driven_once_by_several_trainers(pair, inference):
+    one, other = pair
+    batch_id = (await one.create_batch(batch_of("0.1,0.11", "0.9,0.91", "0.5,0.51", rungs=(1000,)))).batch_id
+    batch = (await other.watch_batch(batch_id))[-1]
+    assert batch.winner.index == 1
+    assert batch == await one.get_batch(batch_id)
+    # three at the rung, two at their end, none of them twice
+    assert len(inference.requests) == 5
+    assert len({request.policy_id for request in inference.requests}) == 5
+
+
+async def test_a_search_is_driven_on_by_another_trainer_when_the_first_stops(
+    config, other_config, worker, exporter, inference
+):
+    inference.scores = lambda _policy: asyncio.sleep(0, [0.5, 0.51])
+    async with trainer(other_config, worker, exporter) as other:
+        async with trainer(config, worker, exporter) as one:
+            batch_id = (await one.create_batch(search_of(4))).batch_id
+            while len((await one.get_batch(batch_id)).candidates) < 2:
+                await asyncio.sleep(0.02)
+        batch = (await other.watch_batch(batch_id))[-1]
+    assert len(batch.candidates) == 4
+    assert len({tuple(sorted(candidate.parameters.items())) for candidate in batch.candidates}) == 4
+    assert {candidate.state for candidate in batch.candidates} == {FINISHED}
+
+
+async def test_a_batch_waits_for_a_database_that_goes_away(
+    config, worker, exporter, inference, postgresql_server, short_pauses
+):
+    inference.gate.clear()
+    async with trainer(config, worker, exporter) as rig:
+        batch_id = (await rig.create_batch(batch_of("0.1,0.11", "0.9,0.91", rungs=(1000,)))).batch_id
+        while not inference.requests:
+            await asyncio.sleep(0.02)
+        postgresql_server.pause()
+        inference.gate.set()
+        await asyncio.sleep(2.0)
+        postgresql_server.start()
+        for _ in range(50):
+            with contextlib.suppress(Exception):
+                batch = (await rig.watch_batch(batch_id))[-1]
+                break
+            await asyncio.sleep(0.2)
+    assert batch.winner.index == 1
+    assert [len(candidate.evaluations) for candidate in batch.candidates] == [1, 2]

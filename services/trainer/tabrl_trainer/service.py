@@ -8,10 +8,13 @@ from collections.abc import AsyncIterator, Sequence
 import grpc
 import sqlalchemy as sa
 from prometheus_client import Gauge
-from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
+from tabrl.trainer.v1 import batches_pb2_grpc, trainer_pb2, trainer_pb2_grpc
 from tabrl_chassis.leadership import while_leading
 from tabrl_chassis.service import Context, Service
 
+from tabrl_trainer.batch_driver import BatchDriver
+from tabrl_trainer.batch_search import Searches
+from tabrl_trainer.batch_servicer import BatchServicer
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.executor import Executor, Executors, Place
 from tabrl_trainer.holder import Holder
@@ -42,12 +45,17 @@ def trainer_service(worker: Sequence[str] = _WORKER) -> Service[TrainerConfig]:
         executors = [Executor(context, record, holder.name, place) for place in places]
         executor = Executors(executors)
         publisher = Publisher(context, record)
+        searches = Searches(context.database)
+        driver = BatchDriver(context, record, executor, searches)
         trainer_pb2_grpc.add_TrainerServiceServicer_to_server(TrainerServicer(context, record, executor, cloud), server)
+        batches = BatchServicer(context, record, executor, searches, cloud)
+        batches_pb2_grpc.add_BatchServiceServicer_to_server(batches, server)
         context.routes.extend(routes(context, record))
         for each in executors:
             context.background(each.run(), "executor")
             context.background(each.keep_leases(), "leases")
         context.background(while_leading(context.database, "publisher", publisher.run), "publisher")
+        context.background(while_leading(context.database, "batches", driver.run), "batches")
         context.background(while_leading(context.database, "janitor", Janitor(context, record).run), "janitor")
         context.background(record.follow_other_processes(), "other processes")
         context.background(_count_runs(record), "run counter")
@@ -55,12 +63,13 @@ def trainer_service(worker: Sequence[str] = _WORKER) -> Service[TrainerConfig]:
             yield
         finally:
             await cloud.close()
+            searches.close()
             holder.close()
 
     return Service(
         "trainer",
         TrainerConfig,
-        ("tabrl.trainer.v1.TrainerService",),
+        ("tabrl.trainer.v1.TrainerService", "tabrl.trainer.v1.BatchService"),
         serve,
         migrations="tabrl_trainer.migrations",
         description="Runs from submission to the final checkpoint.",

@@ -24,17 +24,14 @@ from tabrl_trainer.estimates import estimate
 from tabrl_trainer.executor import Executors
 from tabrl_trainer.modal_cloud.cloud import Cloud
 from tabrl_trainer.models import AttemptRow, CheckpointRow, EventRow, RunRow
+from tabrl_trainer.queueing import queue_run, require_room
 from tabrl_trainer.record import (
     ENDED,
-    PENDING,
     PUBLISHED,
     UNDER_WAY,
     Record,
     annotate,
-    append,
     change_state,
-    new_run_id,
-    now,
     run_message,
     run_messages,
     tags_of,
@@ -146,37 +143,8 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
         return await self._record.read(lambda session: run_message(session, run_id))
 
     def _queue(self, session: Session, submission: Submission) -> str:
-        most = self._context.config.max_queued
-        queued = sa.select(sa.func.count()).where(RunRow.state == trainer_pb2.RUN_STATE_QUEUED)
-        if (session.scalar(queued) or 0) >= most:
-            raise TabrlError(
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                "TOO_MANY_REQUESTS",
-                f"{most} runs wait already, as many as this Trainer takes; cancel some or wait.",
-                retry_after_secs=60.0,
-            )
-        start_sha256 = submission.spec.start_from.checkpoint_sha256
-        if start_sha256:
-            keep(session, start_sha256)
-            self._context.artifacts.describe(start_sha256)  # raises: it was deleted since it was checked
-        run = RunRow(
-            run_id=new_run_id(),
-            environment_id=submission.spec.environment_id,
-            environment_fingerprint=submission.environment_fingerprint,
-            spec=submission.spec.SerializeToString(),
-            state=trainer_pb2.RUN_STATE_QUEUED,
-            revision=0,
-            cancel_requested=False,
-            publishing=PENDING,
-            create_time=now(),
-            start_sha256=start_sha256,
-        )
-        annotate(run, [], "")
-        session.add(run)
-        session.flush()
-        changed = trainer_pb2.StateChanged(state=trainer_pb2.RUN_STATE_QUEUED)
-        append(session, run, trainer_pb2.RunEvent(state_changed=changed))
-        return run.run_id
+        require_room(session, 1, most=self._context.config.max_queued)
+        return queue_run(session, self._context.artifacts, submission).run_id
 
 
 def _list(session: Session, request: trainer_pb2.ListRunsRequest, page: Page) -> trainer_pb2.ListRunsResponse:
@@ -189,6 +157,8 @@ def _list(session: Session, request: trainer_pb2.ListRunsRequest, page: Page) ->
         wanted = wanted.where(RunRow.searched.contains(request.query.strip().lower(), autoescape=True))
     if request.tag:
         wanted = wanted.where(RunRow.tags.contains(f"\n{request.tag}\n", autoescape=True))
+    if request.batch_id:
+        wanted = wanted.where(RunRow.batch_id == request.batch_id)
     if (after := page.after_number()) is not None:
         wanted = wanted.where(RunRow.number < after)
     rows = session.scalars(wanted).all()

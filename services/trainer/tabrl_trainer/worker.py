@@ -109,13 +109,14 @@ def _train_or_fail(job: Job, say: Say, stop: _Stop, started: float) -> trainer_p
         return _failed(error.reason, error.message)
     except tuple(reasons) as error:
         return _failed(next(reason for kind, reason in reasons.items() if isinstance(error, kind)), str(error))
-    if not finished:
+    if stop.asked and not finished:
         return None
-    return trainer_pb2.RunEvent(state_changed=trainer_pb2.StateChanged(state=trainer_pb2.RUN_STATE_SUCCEEDED))
+    state = trainer_pb2.RUN_STATE_SUCCEEDED if finished else trainer_pb2.RUN_STATE_PAUSED
+    return trainer_pb2.RunEvent(state_changed=trainer_pb2.StateChanged(state=state))
 
 
 def _train(job: Job, say: Say, stop: _Stop, started: float) -> bool:
-    """Train to the end or until stopped; return whether the end was reached."""
+    """Train to the end, to where the job pauses, or until stopped; return whether the end was reached."""
     from tabrl.trainer.v1 import trainer_pb2
     from tabrl_chassis.artifacts import ArtifactStore
     from tabrl_simulation import environments
@@ -170,6 +171,7 @@ def _train(job: Job, say: Say, stop: _Stop, started: float) -> bool:
         on_metrics=on_metrics,
         on_checkpoint=lambda checkpoint: say(_keep(artifacts, checkpoint)),
         should_stop=lambda: stop.asked,
+        stop_after_env_steps=job.pause_env_steps or None,
     )
     return result.finished
 

@@ -30,8 +30,9 @@ _LONGEST_COMPLAINT_CHARS = 500
 
 @dataclass(frozen=True)
 class Ending:
-    """How an attempt ended: `finished`, `failed` (with `error`), `crashed`, `deferred`, `interrupted` by us, or `left`.
+    """How an attempt ended: `finished`, `paused`, `failed` (with `error`), `crashed`, `deferred`, `interrupted` or `left`.
 
+    A paused one has come to the steps at which it was to pause; an interrupted one was stopped by us.
     A deferred one could not go on for now: the disk is full, or the database is locked. One that is left trains on
     without this Trainer, which stops.
     """
@@ -115,6 +116,8 @@ class WorkerEvents:
             await self._commit(self._learns, admit)
         elif changed.state == trainer_pb2.RUN_STATE_SUCCEEDED:
             self.said_last = Ending("finished")
+        elif changed.state == trainer_pb2.RUN_STATE_PAUSED:
+            self.said_last = Ending("paused")
         elif changed.state == trainer_pb2.RUN_STATE_FAILED:
             self.said_last = Ending("failed", changed.error.message, changed.error)
 

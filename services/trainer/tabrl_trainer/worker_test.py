@@ -18,13 +18,21 @@ from tabrl_trainer.speeds import RemainingTime, default_speed
 from tabrl_trainer.worker import _metrics_message
 
 
-def work(tmp_path: Path, *, resume_sha256: str = "", environment_id: str = "CartpoleBalance", **spec):
+def work(
+    tmp_path: Path,
+    *,
+    resume_sha256: str = "",
+    pause_env_steps: int = 0,
+    environment_id: str = "CartpoleBalance",
+    **spec,
+):
     settings = trainer_pb2.TrainingSettings(env_steps=2000, num_envs=16, unroll_length=20, num_minibatches=2)
     job = Job(
         spec=trainer_pb2.RunSpec(environment_id=environment_id, settings=settings, **spec),
         resume_sha256=resume_sha256,
         artifacts_url=str(tmp_path / "artifacts"),
         checkpoint_secs=0.0,
+        pause_env_steps=pause_env_steps,
     )
     command = [sys.executable, "-m", "tabrl_trainer.worker"]
     done = subprocess.run(command, input=job.to_json().encode(), capture_output=True, check=False)
@@ -59,6 +67,21 @@ def test_a_worker_trains_to_the_end_and_resumes(tmp_path):
     done, events = work(tmp_path, start_from=start_from)
     assert [event.checkpoint.env_steps for event in events if event.HasField("checkpoint")] == steps
     assert checkpoints[0].artifact.sha256 not in {event.checkpoint.artifact.sha256 for event in events}
+
+
+def test_a_worker_pauses_where_it_is_told_to_and_goes_on_as_if_it_had_not(tmp_path):
+    _, whole = work(tmp_path)
+    done, events = work(tmp_path, pause_env_steps=900)
+    assert done.returncode == 0, done.stderr.decode()
+    assert events[-1].state_changed.state == trainer_pb2.RUN_STATE_PAUSED
+    checkpoints = [event.checkpoint for event in events if event.HasField("checkpoint")]
+    # an update is 320 steps
+    assert (checkpoints[-1].env_steps, checkpoints[-1].final) == (960, False)
+    assert [event.metrics.env_steps for event in events if event.HasField("metrics")][-1] == 960
+    _, rest = work(tmp_path, resume_sha256=checkpoints[-1].artifact.sha256)
+    assert rest[-1].state_changed.state == trainer_pb2.RUN_STATE_SUCCEEDED
+    finals = [event.checkpoint.env_steps for events in (whole, rest) for event in events if event.checkpoint.final]
+    assert finals[0] == finals[1]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,6 @@
 
 from tabrl_simulation.motion.checks import Check, CheckError, Judgement
 from tabrl_simulation.motion.fitting import require_fits
-from tabrl_simulation.motion.recording import Recording, record
+from tabrl_simulation.motion.recording import Recorder, Recording, record
 
-__all__ = ["Check", "CheckError", "Judgement", "Recording", "record", "require_fits"]
+__all__ = ["Check", "CheckError", "Judgement", "Recorder", "Recording", "record", "require_fits"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tabrl_simulation.controllers.player import Controller
     from tabrl_simulation.environments import Environment
 
-__all__ = ["ROLLOUTS", "Measures", "measure"]
+__all__ = ["ROLLOUTS", "Measures", "measure", "measures_of"]
 
 ROLLOUTS: Final = 5
 
@@ -41,11 +41,15 @@ def measure(controller: Controller, environment: Environment, check: Check, *, r
     Raises:
         CheckError: the check names what the robot does not have.
     """
-    judged = [check.judged(record(controller, environment.model, reset=index)) for index in range(rollouts)]
+    return measures_of([check.judged(record(controller, environment.model, reset=index)) for index in range(rollouts)])
+
+
+def measures_of(judged: Sequence[Judgement]) -> Measures:
+    """Returns what at least one rollout comes to."""
     return Measures(
         held=sum(each.holds for each in judged),
-        rollouts=rollouts,
-        score=sum(each.score for each in judged) / rollouts,
+        rollouts=len(judged),
+        score=sum(each.score for each in judged) / len(judged),
         measures=_averaged(judged),
     )
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tabrl_simulation.controllers.player import Controller
 
-__all__ = ["SECS", "SETTLED_AFTER_SECS", "Recording", "record"]
+__all__ = ["SECS", "SETTLED_AFTER_SECS", "Recorder", "Recording", "record"]
 
 SECS: Final = 10.0
 SETTLED_AFTER_SECS: Final = 2.0
@@ -70,6 +70,69 @@ class Recording:
         )
 
 
+class Recorder:
+    """Samples a simulation once in each control period, for so many seconds at most."""
+
+    def __init__(self, model: mujoco.MjModel, *, control_period_secs: float, secs: float = SECS) -> None:
+        """Starts without a sample.
+
+        Args:
+            model: of the robot.
+            control_period_secs: time between two samples.
+            secs: how long a whole motion is; what comes after is not looked at.
+        """
+        self._model = model
+        self._period_secs = control_period_secs
+        self._wanted = round(secs / control_period_secs)
+        self._positions: list[Floats] = []
+        self._rotations: list[Floats] = []
+        self._motions: list[Floats] = []
+        self._qpos: list[Floats] = []
+        self._qvel: list[Floats] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all that counts was seen."""
+        return len(self._positions) >= self._wanted
+
+    def sample(self, data: mujoco.MjData) -> None:
+        """Takes a sample of the state that the robot is in; none once all was seen."""
+        import mujoco
+
+        if self.is_full:
+            return
+        moved, motion = np.zeros((self._model.nbody, 6)), np.zeros(6)
+        for body in range(1, self._model.nbody):
+            mujoco.mj_objectVelocity(self._model, data, int(mujoco.mjtObj.mjOBJ_XBODY), body, motion, 0)
+            moved[body] = motion  # angular, then linear
+        self._positions.append(np.array(data.xpos))
+        self._rotations.append(np.array(data.xmat).reshape(-1, 3, 3))
+        self._motions.append(moved)
+        self._qpos.append(np.array(data.qpos))
+        self._qvel.append(np.array(data.qvel))
+
+    def recording(self) -> Recording:
+        """Returns what was seen; a motion that is not full did not survive to its end."""
+        import mujoco
+
+        model, samples = self._model, len(self._positions)
+        motions = np.reshape(self._motions, (samples, model.nbody, 6))
+        scalar = (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))
+        joints = [model.joint(index) for index in range(model.njnt) if int(model.jnt_type[index]) in scalar]
+        qpos, qvel = np.reshape(self._qpos, (samples, model.nq)), np.reshape(self._qvel, (samples, model.nv))
+        return Recording(
+            control_period_secs=self._period_secs,
+            survived=min(1.0, samples / self._wanted),
+            positions=np.reshape(self._positions, (samples, model.nbody, 3)),
+            rotations=np.reshape(self._rotations, (samples, model.nbody, 3, 3)),
+            velocities=motions[..., 3:],
+            spins=motions[..., :3],
+            joint_positions={joint.name: qpos[:, joint.qposadr[0]] for joint in joints if joint.name},
+            joint_velocities={joint.name: qvel[:, joint.dofadr[0]] for joint in joints if joint.name},
+            bodies={model.body(index).name: index for index in range(model.nbody) if model.body(index).name},
+        )
+
+
 def record(
     controller: Controller,
     model: mujoco.MjModel,
@@ -90,41 +153,12 @@ def record(
     Raises:
         ControllerError: `held` names an entry that the carry does not have.
     """
-    import mujoco
-
     from tabrl_simulation.controllers.player import Player
 
     player = Player(controller, model)
-    period_secs = controller.manifest.control_period_secs
-    wanted = round(secs / period_secs)
-    positions, rotations, motions, qpos, qvel = [], [], [], [], []
-    motion = np.zeros(6)
+    recorder = Recorder(model, control_period_secs=controller.manifest.control_period_secs, secs=secs)
     for tick in player.episode(reset=reset, held=held):
-        if tick.decision.done or tick.step >= wanted:
+        if tick.decision.done or recorder.is_full:
             break
-        data = player.data
-        positions.append(np.array(data.xpos))
-        rotations.append(np.array(data.xmat).reshape(-1, 3, 3))
-        moved = np.zeros((model.nbody, 6))
-        for body in range(1, model.nbody):
-            mujoco.mj_objectVelocity(model, data, int(mujoco.mjtObj.mjOBJ_XBODY), body, motion, 0)
-            moved[body] = motion  # angular, then linear
-        motions.append(moved)
-        qpos.append(np.array(data.qpos))
-        qvel.append(np.array(data.qvel))
-    samples = len(positions)
-    all_motions = np.reshape(motions, (samples, model.nbody, 6))
-    scalar = (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))
-    joints = [model.joint(index) for index in range(model.njnt) if int(model.jnt_type[index]) in scalar]
-    all_qpos, all_qvel = np.reshape(qpos, (samples, model.nq)), np.reshape(qvel, (samples, model.nv))
-    return Recording(
-        control_period_secs=period_secs,
-        survived=min(1.0, samples / wanted),
-        positions=np.reshape(positions, (samples, model.nbody, 3)),
-        rotations=np.reshape(rotations, (samples, model.nbody, 3, 3)),
-        velocities=all_motions[..., 3:],
-        spins=all_motions[..., :3],
-        joint_positions={joint.name: all_qpos[:, joint.qposadr[0]] for joint in joints if joint.name},
-        joint_velocities={joint.name: all_qvel[:, joint.dofadr[0]] for joint in joints if joint.name},
-        bodies={model.body(index).name: index for index in range(model.nbody) if model.body(index).name},
-    )
+        recorder.sample(player.data)
+    return recorder.recording()

@@ -18,7 +18,8 @@ from tabrl_chassis.errors import TabrlError, invalid_field
 from tabrl_chassis.service import Context
 
 from tabrl_trainer.config import TrainerConfig
-from tabrl_trainer.record import ENDED, Record
+from tabrl_trainer.feeds import Feeds
+from tabrl_trainer.record import ENDED
 from tabrl_trainer.watching import watch
 
 __all__ = ["routes"]
@@ -27,12 +28,12 @@ _HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X
 _LARGEST_REVISION = 2**63 - 1
 
 
-def routes(context: Context[TrainerConfig], record: Record) -> list[web.RouteDef]:
+def routes(context: Context[TrainerConfig], feeds: Feeds) -> list[web.RouteDef]:
     """Return the routes of the Trainer's HTTP port."""
 
     async def events(request: web.Request) -> web.StreamResponse:
         cursor = trainer_pb2.RunCursor(run_id=request.match_info["run_id"], after_revision=_after_revision(request))
-        async with aclosing(watch(context, record, trainer_pb2.WatchRunsRequest(cursors=[cursor]))) as updates:
+        async with aclosing(watch(context, feeds, trainer_pb2.WatchRunsRequest(cursors=[cursor]))) as updates:
             # The first is the snapshot, before which whatever is wrong with the request is said.
             snapshot = (await anext(updates)).snapshot
             if snapshot.state in ENDED and 0 < snapshot.revision == cursor.after_revision:

@@ -14,6 +14,7 @@ from tabrl_chassis.service import Context, Service
 
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.executor import LocalExecutor
+from tabrl_trainer.feeds import Feeds
 from tabrl_trainer.holder import Holder
 from tabrl_trainer.models import RunRow
 from tabrl_trainer.publishing import Publisher
@@ -35,12 +36,14 @@ def trainer_service(worker: Sequence[str] = _WORKER) -> Service[TrainerConfig]:
         holder = Holder(context.config.data / "trainer")
         executor = LocalExecutor(context, record, holder.name, worker)
         publisher = Publisher(context, record)
-        trainer_pb2_grpc.add_TrainerServiceServicer_to_server(TrainerServicer(context, record, executor), server)
-        context.routes.extend(routes(context, record))
+        feeds = Feeds(context, record)
+        trainer_pb2_grpc.add_TrainerServiceServicer_to_server(TrainerServicer(context, record, executor, feeds), server)
+        context.routes.extend(routes(context, feeds))
         context.background(executor.run(), "executor")
         context.background(executor.keep_leases(), "leases")
         context.background(while_leading(context.database, "publisher", publisher.run), "publisher")
         context.background(record.follow_other_processes(), "other processes")
+        context.background(feeds.tell_of_the_end(), "feeds")
         context.background(_count_runs(record), "run counter")
         try:
             yield

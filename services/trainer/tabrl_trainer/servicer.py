@@ -47,9 +47,7 @@ _LARGEST_PAGE_BYTES = 1 << 20
 class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
     """Submission, reading, watching, stopping and deleting of runs."""
 
-    def __init__(
-        self, context: Context[TrainerConfig], record: Record, executor: LocalExecutor, feeds: Feeds
-    ) -> None:
+    def __init__(self, context: Context[TrainerConfig], record: Record, executor: LocalExecutor, feeds: Feeds) -> None:
         """Keep what the calls need."""
         self._context = context
         self._record = record

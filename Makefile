@@ -176,6 +176,10 @@ bench-behaviours: .venv/stamps/development ## From prompts to motions: does the 
 bench-kills: .venv/stamps/development postgresql ## kill -9 of Trainer and workers at named points, hundreds of times (minutes; BENCH='--postgresql --seed 1')
 	@$(VENV)/python -m tests.robustness.trainer_kills $(BENCH)
 
+.PHONY: bench-watchers
+bench-watchers: .venv/stamps/development ## A thousand watchers of one run: order, delay, memory, and what they cost the training (minutes)
+	@$(VENV)/python -m tests.benchmarks.watchers $(BENCH)
+
 .tools/peers/stamp: .tools/stamps/uv deploy/locks/peers.txt
 	$(call say,Installing the trainers to compare with)
 	@$(UV) venv --quiet --allow-existing --python '$(PYTHON)' $(@D)

@@ -1,10 +1,10 @@
 """A thousand watchers of one run: does each see every event in order, how soon, and what does it cost the training?
 
-`python -m tests.benchmarks.watchers`, or `make bench-watchers`. A Trainer in a process of its own trains CartpoleBalance
-with the real worker, while watchers in other processes follow the run over native gRPC on the loopback interface. Spells
-without watchers and with them alternate within the one run, so that both see the same machine; the last watchers stay
-until the run ends. Then a worker that follows a script says as much as it can, to see how many messages go out in a
-second. Checkpoints are published by a stand-in for the Exporter that answers at once.
+`python -m tests.benchmarks.watchers`, or `make bench-watchers`. A Trainer in a process of its own trains
+CartpoleBalance with the real worker, while watchers in other processes follow the run over native gRPC on the loopback
+interface. Spells without watchers and with them alternate within the one run, so that both see the same machine; the
+last watchers stay until the run ends. Before that, a worker that follows a script says as much as it can, to see how
+many messages go out in a second. Checkpoints are published by a stand-in for the Exporter that answers at once.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Spell:
     seen: Seen | None = None
 
 
-# ---- watchers, in processes of their own ---------------------------------------------------------------------------------------------
+# ---- watchers, in processes of their own ---------------------------------------------------------------------------
 
 
 class _Crowd:
@@ -212,7 +212,7 @@ async def _crowds(address: str, count: int, watchers: int) -> AsyncIterator[_Cro
             await process.wait()
 
 
-# ---- the Trainer -----------------------------------------------------------------------------------------------------------------------
+# ---- the Trainer ---------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -235,8 +235,8 @@ async def _trainer(folder: Path, worker: str) -> AsyncIterator[_Trainer]:
     script = folder / "worker.py"
     script.write_text(worker)
     exporter = Exporter()
-    async with peers(folder / "peers", exporter) as address:
-        config = TrainerConfig(data=folder / "data", scene_address=address, exporter_address=address)
+    async with peers(folder / "peers", exporter) as others:
+        config = TrainerConfig(data=folder / "data", scene_address=others, exporter_address=others)
         process, address = await asyncio.to_thread(start, config, script, folder / "log")
         rig = Rig(config, address, exporter)
         try:
@@ -354,7 +354,7 @@ async def _rush(folder: Path, arguments: argparse.Namespace) -> Rush:
         )
 
 
-# ---- the report ------------------------------------------------------------------------------------------------------------------------
+# ---- the report ----------------------------------------------------------------------------------------------------
 
 
 def main() -> None:
@@ -433,11 +433,11 @@ def _page(
             "",
             machine_sentence,
             "",
-            f"CartpoleBalance trains with the real worker (niceness 10, as shipped) in one Trainer on SQLite, and {count} "
-            f"watchers in {arguments.processes} processes with {_CHANNELS_PER_PROCESS} channels each follow it over "
-            "native gRPC on the same machine, so that watchers, Trainer and training share its cores. Each watcher asks "
-            "for everything from revision 0. A delay is the time from an event's time on record, which it is given "
-            "before its transaction is committed, until a watcher has it.",
+            f"CartpoleBalance trains with the real worker (niceness 10, as shipped) in one Trainer on SQLite, and "
+            f"{count} watchers in {arguments.processes} processes with {_CHANNELS_PER_PROCESS} channels each follow it "
+            "over native gRPC on the same machine, so that watchers, Trainer and training share its cores. Each "
+            "watcher asks for everything from revision 0. A delay is the time from an event's time on record, which it "
+            "is given before its transaction is committed, until a watcher has it.",
             "",
             f"- Order: {disorder} events came with a gap, twice or out of order.",
             f"- To the end: {'every' if everybody else 'NOT every'} watcher that stayed saw the run's last revision "
@@ -447,7 +447,8 @@ def _page(
             f"- Memory of the Trainer: {spells[0].memory_mib:.0f} MiB before the first watcher came, "
             f"{max(each.memory_mib for each in with_):.0f} MiB at most with {count}.",
             "",
-            f"Spells of {arguments.secs:g} s in their order. Cores are processor time over time on the clock; delays in ms.",
+            f"Spells of {arguments.secs:g} s in their order. Cores are processor time over time on the clock; delays "
+            "are in ms.",
             "",
             "| watchers | steps/s | Trainer, MiB | cores: Trainer | training | watchers | events got | out of order "
             "| delay p50 | p99 | longest |",
@@ -455,11 +456,11 @@ def _page(
             *map(_line, spells),
             "",
             f"The rush: a scripted worker says {arguments.events:,} metrics as fast as they are taken, to {count} "
-            "watchers. It takes longer to tell them than to record them; watchers that fall behind read what they missed "
-            "from the database.",
+            "watchers. It takes longer to tell them than to record them; watchers that fall behind read what they "
+            "missed from the database.",
             "",
-            "| events | recorded within, s | told within, s | messages/s | out of order | Trainer, MiB | delay p50, ms | p99 "
-            "| longest |",
+            "| events | recorded within, s | told within, s | messages/s | out of order | Trainer, MiB | delay p50, ms "
+            "| p99 | longest |",
             "|---|---|---|---|---|---|---|---|---|",
             _rush_line(rush),
             "",

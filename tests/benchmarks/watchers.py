@@ -364,7 +364,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2, help="processes that the watchers are in")
     parser.add_argument("--repeats", type=int, default=4, help="spells with watchers, and as many without")
     parser.add_argument("--secs", type=float, default=20.0, help="length of a spell")
-    parser.add_argument("--events", type=int, default=1000, help="events that the scripted worker says")
+    parser.add_argument("--events", type=int, default=200, help="events that the scripted worker says")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
     parser.add_argument("--watch", metavar="ADDRESS", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -9,7 +9,7 @@ from tabrl.trainer.v1 import trainer_pb2
 
 from tests.e2e.browser_tab import Tab
 
-__all__ = ["RECORDER", "Watch", "places", "told", "watches"]
+__all__ = ["RECORDER", "Watch", "count", "places", "told", "watches"]
 
 # Keeps what the page asks for with each watch and what it is given, in the pieces in which it takes them: the stream
 # that the page reads has no buffer of its own, so that nothing is kept that was not taken.
@@ -42,9 +42,12 @@ RECORDER = """(() => {
 Watch = tuple[trainer_pb2.WatchRunsRequest, Sequence[trainer_pb2.WatchRunsResponse]]
 
 
-def watches(page: Tab) -> list[Watch]:
-    """Every watch of the page that was answered: what it asked for, and the messages it was given in full."""
-    recorded: list[dict[str, Any]] = page.page.evaluate("window.recordedWatches")
+def watches(page: Tab, since: int = 0) -> list[Watch]:
+    """Every watch of the page that was answered: what it asked for, and the messages it was given in full.
+
+    The first ones, `since` of them, are left out.
+    """
+    recorded: list[dict[str, Any]] = page.page.evaluate("(since) => window.recordedWatches.slice(since)", since)
     return [
         (
             trainer_pb2.WatchRunsRequest.FromString(messages(bytes(watch["asked"]))[0]),
@@ -55,6 +58,12 @@ def watches(page: Tab) -> list[Watch]:
         )
         for watch in recorded
     ]
+
+
+def count(page: Tab) -> int:
+    """How many watches of the page were answered."""
+    answered: int = page.page.evaluate("window.recordedWatches.length")
+    return answered
 
 
 def messages(data: bytes) -> list[bytes]:

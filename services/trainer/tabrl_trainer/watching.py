@@ -52,6 +52,8 @@ async def watch(
         while True:
             changed.clear()
             for place in places:
+                if not place.feed.has_after(place.revision):
+                    continue
                 async for event in _next_events(place):
                     yield trainer_pb2.WatchRunsResponse(event=event)
                 if place.feed.has_after(place.revision):

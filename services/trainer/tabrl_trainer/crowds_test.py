@@ -1,4 +1,4 @@
-"""Watchers that do not read: they cost no memory and hold nobody up."""
+"""Many watchers of many runs; and those who do not read, who cost no memory and hold nobody up."""
 
 import asyncio
 import json
@@ -9,16 +9,40 @@ import psutil
 import pytest
 from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
 
-from tabrl_trainer.conftest import RUNNING, SUCCEEDED, Rig, is_state, states
+from tabrl_trainer.conftest import CANCELLED, RUNNING, SUCCEEDED, Rig, is_state, states
 from tabrl_trainer.scripted_trainer import start
 
+RUNS, READERS = 100, 20
 SLOW, LINES, LINE_BYTES = 50, 300, 20_000
 
 
 @pytest.fixture
 def database_url(tmp_path):
-    """One kind of database: what differs between them is not how fast somebody reads."""
+    """One kind of database: what differs between them is not how many read, and how fast."""
     return f"sqlite:///{tmp_path / 'test.db'}"
+
+
+async def test_as_many_runs_as_a_watch_may_name_are_told_to_many(rig):
+    # given a list of runs that wait behind one
+    await rig.create("run wait")
+    waiting = await asyncio.gather(*[rig.create("run final:1") for _ in range(RUNS)])
+    request = trainer_pb2.WatchRunsRequest(cursors=[trainer_pb2.RunCursor(run_id=run_id) for run_id in waiting])
+
+    async def reads():
+        told = [update async for update in rig.stub.WatchRuns(request)]
+        snapshots = [update.snapshot.run_id for update in told if update.HasField("snapshot")]
+        return snapshots, [update.event for update in told if update.HasField("event")]
+
+    # when many look at the list while each of them is cancelled
+    reading = [asyncio.create_task(reads()) for _ in range(READERS)]
+    await asyncio.gather(*[rig.cancel(run_id) for run_id in waiting])
+
+    # then each sees every run end
+    for snapshots, events in await asyncio.gather(*reading):
+        assert snapshots == waiting
+        ended = [event.run_id for event in events if is_state(CANCELLED)(event)]
+        assert sorted(ended) == sorted(waiting)
+        assert len(events) == 2 * RUNS
 
 
 @pytest.fixture

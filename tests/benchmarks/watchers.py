@@ -114,10 +114,11 @@ class _Crowd:
         options = [("grpc.use_local_subchannel_pool", 1)]
         self._channels = [grpc.aio.insecure_channel(address, options=options) for _ in range(_CHANNELS_PER_PROCESS)]
         self._seen = Seen()
+        self._revisions: dict[int, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def watch(self, run_id: str, count: int) -> None:
-        """Starts watchers, and returns once each has seen all that happened before it came."""
+        """Starts watchers where they left off, and returns once each has seen all that happened before it came."""
         self._seen = Seen(watchers=count)
         up_to_date = [asyncio.Event() for _ in range(count)]
         self._tasks = [asyncio.create_task(self._watch(run_id, n, event)) for n, event in enumerate(up_to_date)]
@@ -135,12 +136,14 @@ class _Crowd:
 
     async def _watch(self, run_id: str, number: int, up_to_date: asyncio.Event) -> None:
         stub = trainer_pb2_grpc.TrainerServiceStub(self._channels[number % len(self._channels)])
-        cursor = trainer_pb2.RunCursor(run_id=run_id)
-        seen, revision, before = self._seen, 0, 0
+        seen, revision, before = self._seen, self._revisions.get(number, 0), 0
+        cursor = trainer_pb2.RunCursor(run_id=run_id, after_revision=revision)
         try:
             async for update in stub.WatchRuns(trainer_pb2.WatchRunsRequest(cursors=[cursor])):
                 if update.HasField("snapshot"):
                     before = update.snapshot.revision
+                    if revision == before:
+                        up_to_date.set()
                 if not update.HasField("event"):
                     continue
                 event, arrived = update.event, time.time()
@@ -152,6 +155,7 @@ class _Crowd:
                 if revision >= before:
                     up_to_date.set()
         finally:
+            self._revisions[number] = revision
             seen.revisions = sorted({*seen.revisions, revision})
 
 
@@ -436,8 +440,9 @@ def _page(
             f"CartpoleBalance trains with the real worker (niceness 10, as shipped) in one Trainer on SQLite, and "
             f"{count} watchers in {arguments.processes} processes with {_CHANNELS_PER_PROCESS} channels each follow it "
             "over native gRPC on the same machine, so that watchers, Trainer and training share its cores. Each "
-            "watcher asks for everything from revision 0. A delay is the time from an event's time on record, which it "
-            "is given before its transaction is committed, until a watcher has it.",
+            "watcher asks for everything from revision 0, and in later spells for what came after what it saw. "
+            "A delay is the time from an event's time on record, which it is given before its transaction is "
+            "committed, until a watcher has it.",
             "",
             f"- Order: {disorder} events came with a gap, twice or out of order.",
             f"- To the end: {'every' if everybody else 'NOT every'} watcher that stayed saw the run's last revision "

@@ -19,6 +19,7 @@ class Baker:
 
     def __init__(self, kept: Path) -> None:
         """Keeps catalogues in a folder."""
+        kept.mkdir(parents=True, exist_ok=True)
         self._kept = kept
 
     def bake(self, data: Path) -> None:
@@ -44,6 +45,6 @@ def _source(catalogue: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def baker(pytestconfig: pytest.Config) -> Baker:
+def baker() -> Baker:
     """Prepares environments, once for all folders, and for later sessions too."""
-    return Baker(pytestconfig.cache.mkdir("catalogues"))
+    return Baker(_ROOT / ".tools" / "catalogues")

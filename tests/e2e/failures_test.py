@@ -106,7 +106,7 @@ def test_a_page_that_reconnects_twenty_times_misses_nothing_and_hears_nothing_tw
     known = 0
     for number in range(BREAKS):
         page.until(lambda known=known: told(watches(page, since=known), run_id), what="news")  # type: ignore[misc]
-        cuts = line.cuts
+        known, cuts = count(page), line.cuts
         if number == BREAKS // 2:
             with line.down():
                 assert "reconnect" in page.until(page.banner, what="a banner")
@@ -115,7 +115,6 @@ def test_a_page_that_reconnects_twenty_times_misses_nothing_and_hears_nothing_tw
             page.until(lambda cuts=cuts: line.cuts > cuts, what="a cut")  # type: ignore[misc]
         else:
             line.cut()
-        known = count(page)
     assert line.cuts >= BREAKS
 
     # then, once the run has ended, the page has been told every event, once, in order, and asked for no more than that

@@ -100,6 +100,7 @@ class Spell:
     trainer_cores: float
     worker_cores: float
     watchers_cores: float
+    others_cores: float
     seen: Seen | None = None
 
 
@@ -110,9 +111,8 @@ class _Crowd:
     """The watchers of one process."""
 
     def __init__(self, address: str) -> None:
-        # Channels of one process to one address would share a connection otherwise.
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        self._channels = [grpc.aio.insecure_channel(address, options=options) for _ in range(_CHANNELS_PER_PROCESS)]
+        self._address = address
+        self._channels: list[grpc.aio.Channel] = []
         self._seen = Seen()
         self._revisions: dict[int, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -120,6 +120,11 @@ class _Crowd:
     async def watch(self, run_id: str, count: int) -> None:
         """Starts watchers where they left off, and returns once each has seen all that happened before it came."""
         self._seen = Seen(watchers=count)
+        # Channels of one process to one address would share a connection otherwise.
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        self._channels = [
+            grpc.aio.insecure_channel(self._address, options=options) for _ in range(_CHANNELS_PER_PROCESS)
+        ]
         up_to_date = [asyncio.Event() for _ in range(count)]
         self._tasks = [asyncio.create_task(self._watch(run_id, n, event)) for n, event in enumerate(up_to_date)]
         await asyncio.gather(*(event.wait() for event in up_to_date))
@@ -132,6 +137,8 @@ class _Crowd:
         for result in await asyncio.gather(*self._tasks, return_exceptions=True):
             if isinstance(result, Exception):
                 raise result
+        for channel in self._channels:
+            await channel.close()
         return self._seen
 
     async def _watch(self, run_id: str, number: int, up_to_date: asyncio.Event) -> None:
@@ -268,15 +275,22 @@ def _cpu_secs(processes: Sequence[psutil.Process]) -> float:
     return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
+def _busy_secs() -> float:
+    """Returns the processor time of everything on this machine."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system)
+
+
 async def _spell(trainer: _Trainer, run_id: str, crowds: _Crowds, *, watched: bool, secs: float, last: bool) -> Spell:
     if watched:
         await crowds.watch(run_id)
     await asyncio.sleep(_SETTLING_SECS)
     groups = ([trainer.process], [trainer.worker()], [psutil.Process(process.pid) for process in crowds.processes])
-    began, before = time.time(), [_cpu_secs(group) for group in groups]
+    began, before, busy_before = time.time(), [_cpu_secs(group) for group in groups], _busy_secs()
     told = await _metrics(trainer.rig, run_id, began + secs)
     wall = time.time() - began
     cores = [(_cpu_secs(group) - spent) / wall for group, spent in zip(groups, before, strict=True)]
+    others_cores = max((_busy_secs() - busy_before) / wall - sum(cores), 0.0)
     memory_mib = trainer.memory_mib()
     seen = None
     if watched and last:
@@ -292,6 +306,7 @@ async def _spell(trainer: _Trainer, run_id: str, crowds: _Crowds, *, watched: bo
         trainer_cores=cores[0],
         worker_cores=cores[1],
         watchers_cores=cores[2],
+        others_cores=others_cores,
         seen=seen,
     )
 
@@ -406,7 +421,7 @@ def _delays(seen: Seen) -> str:
 def _line(spell: Spell) -> str:
     numbers = (
         f"| {spell.watchers:,} | {spell.env_steps_per_sec:,.0f} | {spell.memory_mib:.0f} | {spell.trainer_cores:.2f} "
-        f"| {spell.worker_cores:.2f} | {spell.watchers_cores:.2f} |"
+        f"| {spell.worker_cores:.2f} | {spell.watchers_cores:.2f} | {spell.others_cores:.2f} |"
     )
     if spell.seen is None:
         return f"{numbers} | | | | |"
@@ -455,9 +470,9 @@ def _page(
             f"Spells of {arguments.secs:g} s in their order. Cores are processor time over time on the clock; delays "
             "are in ms.",
             "",
-            "| watchers | steps/s | Trainer, MiB | cores: Trainer | training | watchers | events got | out of order "
-            "| delay p50 | p99 | longest |",
-            "|---|---|---|---|---|---|---|---|---|---|---|",
+            "| watchers | steps/s | Trainer, MiB | cores: Trainer | training | watchers | other programs | events got "
+            "| out of order | delay p50 | p99 | longest |",
+            "|---|---|---|---|---|---|---|---|---|---|---|---|",
             *map(_line, spells),
             "",
             f"The rush: a scripted worker says {arguments.events:,} metrics as fast as they are taken, to {count} "

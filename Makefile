@@ -184,6 +184,10 @@ bench-kills: .venv/stamps/development postgresql ## kill -9 of Trainer and worke
 bench-batches: install .venv/stamps/development ## Three approaches as one batch with early stopping, and as three runs one after the other (ten minutes)
 	@$(VENV)/python -m tests.benchmarks.batches $(BENCH)
 
+.PHONY: bench-watchers
+bench-watchers: .venv/stamps/development ## A thousand watchers of one run: order, delay, memory, and what they cost the training (minutes)
+	@$(VENV)/python -m tests.benchmarks.watchers $(BENCH)
+
 .tools/peers/stamp: .tools/stamps/uv deploy/locks/peers.txt
 	$(call say,Installing the trainers to compare with)
 	@$(UV) venv --quiet --allow-existing --python '$(PYTHON)' $(@D)

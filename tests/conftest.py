@@ -7,6 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 import tests.stack.robots  # noqa: F401  looks where the robots are before that is hidden
+from tests.stack.baked import baker
+
+__all__ = ["baker"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.e2e.browser_tab import CHROMIUM, Tab, chromium, tab
+from tests.stack.baked import Baker
 from tests.stack.robots import few_robots
 from tests.stack.running_stack import RunningStack, running_stack
 
@@ -21,7 +19,7 @@ _FRONT_END = Path(os.environ.get("TABRL_FRONT_END", _ROOT / "frontend" / "web" /
 
 
 @pytest.fixture(scope="package")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, baker: Baker) -> Iterator[RunningStack]:
     """All of TabRL with the built page and two robots, its environments baked."""
     if not (_FRONT_END / "index.html").is_file():
         pytest.fail(f"{_FRONT_END} holds no built page; run `make install`")
@@ -29,7 +27,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     (folder / "dist").symlink_to(_FRONT_END, target_is_directory=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TABRL_ROBOTS", str(few_robots(folder / "robots")))
-        _bake(folder / "data")
+        baker.bake(folder / "data")
         with running_stack(folder) as running:
             yield running
 
@@ -59,11 +57,3 @@ def laboratory(stack: RunningStack, browser: Browser) -> Iterator[Tab]:
         opened.until_alive()
         opened.click("play-pause")
         yield opened
-
-
-def _bake(data: Path) -> None:
-    """Prepares the environments, from what `make up` has prepared where it is of this version."""
-    baked = _ROOT / ".data" / "scene"
-    if baked.is_dir():
-        shutil.copytree(baked, data / "scene", ignore=shutil.ignore_patterns("*.db*"))
-    subprocess.run([sys.executable, "-m", "tabrl_scene.bake", "--data", str(data)], check=True)

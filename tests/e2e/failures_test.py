@@ -5,21 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser
 from tabrl.trainer.v1 import trainer_pb2
 from tabrl_cli.connection import Connection
 from tabrl_cli.errors import CallError
+from tabrl_cli.watch import watch_run
 
-from tests.e2e.browser_tab import Tab
+from tests.e2e.browser_tab import Tab, tab
+from tests.e2e.line import Line, line_to
+from tests.e2e.recorded_watches import RECORDER, count, places, told, watches
 from tests.stack.running_stack import RunningStack, eventually
 
 # More than it can do while the test lasts; it is cancelled at the end.
 ENV_STEPS = 2_000_000_000
+BREAKS = 20
+
+# Follows a run as pages do that have no gRPC.
+LISTENER = """(runId) => {
+  const heard = (window.heardEvents = { ids: [], opened: 0, ended: false });
+  const source = new EventSource(`/api/training/${runId}/events`);
+  source.addEventListener("open", () => heard.opened++);
+  source.addEventListener("message", ({ lastEventId }) => heard.ids.push(Number(lastEventId)));
+  source.addEventListener("end", () => {
+    heard.ended = true;
+    source.close();
+  });
+}"""
 
 
-@pytest.fixture
-def run_id(stack: RunningStack) -> Iterator[str]:
-    """A run that trains."""
-    connection = Connection(stack.url)
+@pytest.fixture(scope="module")
+def connection(stack: RunningStack) -> Connection:
+    return Connection(stack.url)
+
+
+@pytest.fixture(scope="module")
+def run_id(stack: RunningStack, connection: Connection) -> Iterator[str]:
+    """A run that trains, for all tests of this module until one cancels it."""
     settings = trainer_pb2.TrainingSettings(env_steps=ENV_STEPS, num_envs=256)
     spec = trainer_pb2.RunSpec(environment_id="CartpoleBalance", settings=settings)
     run = connection.call(connection.trainer.CreateRun, trainer_pb2.CreateRunRequest(spec=spec)).run
@@ -54,6 +75,70 @@ def test_a_killed_trainer_is_noticed_and_the_run_goes_on_when_it_returns(
     person.until(lambda: person.text("run-panel") != seen, what="progress of the run")
     person.screenshot("8-trainer-back")
     assert [error["code"] for error in person.player_errors()] == []
+
+
+@pytest.fixture
+def line(stack: RunningStack) -> Iterator[Line]:
+    with line_to(stack.topology.port) as opened:
+        yield opened
+
+
+@pytest.fixture
+def person_on_the_line(line: Line, browser: Browser) -> Iterator[Tab]:
+    """A tab behind a line that breaks."""
+    with tab(browser, line.url) as opened:
+        opened.page.add_init_script(RECORDER)
+        yield opened
+
+
+def test_a_page_that_reconnects_twenty_times_misses_nothing_and_hears_nothing_twice(
+    line: Line, person_on_the_line: Tab, person: Tab, connection: Connection, run_id: str
+) -> None:
+    # given a page that follows a run, and beside it a plain EventSource
+    page = person_on_the_line
+    page.open(f"/?env=CartpoleBalance&run={run_id}")
+    state = page.page.get_by_test_id("run-state")
+    page.until(lambda: state.count() and state.get_attribute("data-state") == "RUNNING", what="a running run")
+    page.page.evaluate(LISTENER, run_id)
+
+    # when the connection breaks twenty times, each time after news of the run: between messages, within one, and once
+    # for as long as it takes the page to say so
+    known = 0
+    for number in range(BREAKS):
+        page.until(lambda known=known: told(watches(page, since=known), run_id), what="news")  # type: ignore[misc]
+        known, cuts = count(page), line.cuts
+        if number == BREAKS // 2:
+            with line.down():
+                assert "reconnect" in page.until(page.banner, what="a banner").lower()
+        elif number % 2:
+            line.cut_in_message()
+            page.until(lambda cuts=cuts: line.cuts > cuts, what="a cut")  # type: ignore[misc]
+        else:
+            line.cut()
+    assert line.cuts >= BREAKS
+
+    # then, once the run has ended, the page has been told every event, once, in order, and asked for no more than that
+    assert _cancelled(connection, run_id)
+    page.until(lambda: state.get_attribute("data-state") == "CANCELLED", what="the end of the run")
+    events = [update for update in watch_run(connection, run_id) if isinstance(update, trainer_pb2.RunEvent)]
+    everything = list(range(1, len(events) + 1))
+    assert [event.revision for event in events] == everything
+    page.until(lambda: len(told(watches(page), run_id)) >= len(events), what="the last event")
+    recorded = watches(page)
+    assert told(recorded, run_id) == everything
+    assert [after for after, _ in places(recorded, run_id)] == [before for _, before in places(recorded, run_id)]
+    assert len(recorded) > BREAKS
+
+    # and the page shows what one shows that has only just come
+    person.open(f"/?env=CartpoleBalance&run={run_id}")
+    person.see("checkpoint-item")
+    person.until(lambda: _checkpoints(person) == _checkpoints(page), what="the same checkpoints")
+
+    # and the EventSource has heard the same
+    page.until(lambda: page.page.evaluate("window.heardEvents.ended"), what="the end of the events")
+    heard = page.page.evaluate("window.heardEvents")
+    assert heard["ids"] == everything
+    print(f"{len(recorded)} watches of {len(events)} events; the EventSource connected {heard['opened']} times")
 
 
 @pytest.mark.parametrize("service", ["RewardGen", "Exporter", "Inference"])
@@ -133,3 +218,9 @@ def _cancelled(connection: Connection, run_id: str) -> bool:
     except CallError:
         return False
     return True
+
+
+def _checkpoints(page: Tab) -> list[str]:
+    """What the page's list of checkpoints says."""
+    texts: list[str] = page.page.get_by_test_id("checkpoint-item").all_inner_texts()
+    return texts

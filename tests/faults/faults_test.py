@@ -18,6 +18,7 @@ from tabrl_cli.errors import CallError
 from tabrl_cli.watch import watch_run
 from tabrl_local.topology import SERVICE_NAMES
 
+from tests.stack.baked import Baker
 from tests.stack.running_stack import RunningStack, eventually, running_stack
 
 # More than it can do while the test lasts; it is cancelled at the end.
@@ -25,9 +26,11 @@ ENV_STEPS = 2_000_000_000
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One data folder for the module, so that the catalogue is prepared once."""
-    return tmp_path_factory.mktemp("faults")
+def folder(tmp_path_factory: pytest.TempPathFactory, baker: Baker) -> Path:
+    """One data folder for the module, its environments baked, which Scene would do beside the test otherwise."""
+    made = tmp_path_factory.mktemp("faults")
+    baker.bake(made / "data")
+    return made
 
 
 @pytest.fixture

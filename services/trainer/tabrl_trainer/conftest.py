@@ -77,6 +77,10 @@ for word in job.spec.title.split():
         say(log=t.LogLine(level=t.LOG_LEVEL_INFO, text=f"resumed at {resumed}"))
     elif name == "started":
         say(log=t.LogLine(level=t.LOG_LEVEL_INFO, text=f"started from {start_from}"))
+    elif name == "lines":
+        count, size = value.split("x")
+        for number in range(int(count)):
+            say(log=t.LogLine(level=t.LOG_LEVEL_INFO, text=f"{number} ".ljust(int(size), ".")))
     elif name == "print":
         print("this is no event", flush=True)
         for stream in (sys.stdout, sys.stderr):

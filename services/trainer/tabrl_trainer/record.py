@@ -300,6 +300,12 @@ def events_after(session: Session, run_id: str, revision: int, limit: int) -> li
     ]
 
 
+def newest_events(session: Session, run_id: str, limit: int) -> list[trainer_pb2.RunEvent]:
+    """Return the newest events of a run, at most `limit`, in order."""
+    rows = sa.select(EventRow.event).where(EventRow.run_id == run_id).order_by(EventRow.revision.desc()).limit(limit)
+    return [trainer_pb2.RunEvent.FromString(event) for event in session.scalars(rows)][::-1]
+
+
 def timestamp(time: datetime.datetime) -> Timestamp:
     """Return a time as protobuf has it."""
     message = Timestamp()

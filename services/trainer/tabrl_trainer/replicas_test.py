@@ -7,6 +7,7 @@ import time
 
 import pytest
 from tabrl.trainer.v1 import trainer_pb2
+from tabrl_chassis.database import Database
 
 from tabrl_trainer import leases
 from tabrl_trainer.batches_test import FINISHED, batch_of, search_of
@@ -23,6 +24,7 @@ from tabrl_trainer.conftest import (
 )
 from tabrl_trainer.executor import Executor
 from tabrl_trainer.holder import Holder
+from tabrl_trainer.record import Record, log
 
 
 @pytest.fixture
@@ -174,6 +176,24 @@ async def test_the_same_request_through_both_makes_one_run(pair):
     )
     answers = await asyncio.gather(*[rig.stub.CreateRun(request) for rig in pair * 4])
     assert len({answer.run.run_id for answer in answers}) == 1
+
+
+async def test_what_one_trainer_adds_to_an_ended_run_is_told_by_another_that_has_a_feed_of_it(pair, config, tmp_path):
+    one, other = pair
+    # given an ended run that somebody still watches through one of them, beside a run that goes on
+    gate = tmp_path / "gate"
+    ended, going = await one.create("run final:1"), await one.create(f"run file:{gate} final:1")
+    last = (await one.watch(ended))[-1].revision
+    request = trainer_pb2.WatchRunsRequest(cursors=[trainer_pb2.RunCursor(run_id=run_id) for run_id in (ended, going)])
+    stream = other.stub.WatchRuns(request)
+    while (update := await stream.read()).event.run_id != ended or update.event.revision < last:
+        pass
+    # when a word is added to it elsewhere, then who comes next is told that word before the stream ends
+    database = Database(config.database_url)
+    await Record(database).write(ended, lambda session, run: log(session, run, trainer_pb2.LOG_LEVEL_INFO, "late"))
+    assert logs(await other.watch(ended))[-1:] == ["late"]
+    database.close()
+    gate.touch()
 
 
 def test_a_trainer_goes_by_one_name_after_each_start(tmp_path):

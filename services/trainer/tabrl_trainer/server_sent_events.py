@@ -1,9 +1,9 @@
 """`GET /api/training/{run_id}/events`: WatchRuns of one run for those who have no gRPC, as server-sent events.
 
 Each event is a `RunEvent` in protobuf's JSON under its revision as id, so that a browser's `EventSource` goes on where
-it was after a broken connection (`Last-Event-ID`); others say `?after_revision=`. A snapshot comes first (`event:
-snapshot`), heartbeats are comments, and `event: end` is last. Asked for what comes after a run's last event, it answers
-204, at which an `EventSource` stops.
+it was (`Last-Event-ID`) a second after a connection broke; others say `?after_revision=`. A snapshot comes first
+(`event: snapshot`), heartbeats are comments, and `event: end` is last. Asked for what comes after a run's last event,
+it answers 204, at which an `EventSource` stops.
 """
 
 from __future__ import annotations
@@ -18,36 +18,40 @@ from tabrl_chassis.errors import TabrlError, invalid_field
 from tabrl_chassis.service import Context
 
 from tabrl_trainer.config import TrainerConfig
-from tabrl_trainer.record import ENDED, Record
+from tabrl_trainer.feeds import Feeds
+from tabrl_trainer.record import ENDED
 from tabrl_trainer.watching import watch
 
 __all__ = ["routes"]
 
 _HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_BACK_AFTER_MS = "1000"
 _LARGEST_REVISION = 2**63 - 1
 
 
-def routes(context: Context[TrainerConfig], record: Record) -> list[web.RouteDef]:
+def routes(context: Context[TrainerConfig], feeds: Feeds) -> list[web.RouteDef]:
     """Return the routes of the Trainer's HTTP port."""
 
     async def events(request: web.Request) -> web.StreamResponse:
         cursor = trainer_pb2.RunCursor(run_id=request.match_info["run_id"], after_revision=_after_revision(request))
-        async with aclosing(watch(context, record, trainer_pb2.WatchRunsRequest(cursors=[cursor]))) as updates:
+        async with aclosing(watch(context, feeds, trainer_pb2.WatchRunsRequest(cursors=[cursor]))) as updates:
             # The first is the snapshot, before which whatever is wrong with the request is said.
             snapshot = (await anext(updates)).snapshot
             if snapshot.state in ENDED and 0 < snapshot.revision == cursor.after_revision:
                 return web.Response(status=204)
             response = web.StreamResponse(headers=_HEADERS)
-            await response.prepare(request)
-            await response.write(_block(snapshot, event="snapshot"))
             try:
+                await response.prepare(request)
+                await response.write(_block(snapshot, event="snapshot", retry=_BACK_AFTER_MS))
                 async for update in updates:
                     is_event = update.HasField("event")
                     block = _block(update.event, id=str(update.event.revision)) if is_event else b": heartbeat\n\n"
                     await response.write(block)
+                await response.write(_block(None, event="end"))
             except TabrlError:
-                return response  # the service stops, or the run was deleted: who asks again is told
-            await response.write(_block(None, event="end"))
+                pass  # the service stops, or the run was deleted: who asks again is told
+            except ConnectionResetError:
+                pass  # nobody listens any more
             return response
 
     return [web.get("/api/training/{run_id}/events", events)]

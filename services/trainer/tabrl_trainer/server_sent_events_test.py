@@ -60,6 +60,7 @@ async def test_a_run_is_told_to_its_end(rig):
     run_id = await rig.create("run metrics:1000@2 final:2000")
     events = await Page(rig).read(run_id)
     assert [event.get("event") for event in (events[0], events[-1])] == ["snapshot", "end"]
+    assert events[0]["retry"] == "1000"
     told = [json.loads(event["data"]) for event in events[1:-1]]
     assert [event["revision"] for event in told] == [event["id"] for event in events[1:-1]]
     assert [int(event["revision"]) for event in told] == list(range(1, len(told) + 1))
@@ -67,7 +68,7 @@ async def test_a_run_is_told_to_its_end(rig):
     assert any("metrics" in event for event in told)
 
 
-async def test_a_broken_connection_goes_on_without_a_gap_or_a_repeat(rig, tmp_path):
+async def test_a_broken_connection_goes_on_without_a_gap_or_a_repeat(rig, tmp_path, caplog):
     gate = tmp_path / "gate"
     run_id = await rig.create(f"run metrics:1000@2 file:{gate} metrics:1500@3 final:2000")
     page, seen = Page(rig), []
@@ -77,6 +78,8 @@ async def test_a_broken_connection_goes_on_without_a_gap_or_a_repeat(rig, tmp_pa
     seen += await page.read(run_id)
     revisions = [int(event["id"]) for event in seen if "id" in event]
     assert revisions == list(range(1, len(revisions) + 1))
+    # that somebody no longer listens is no error
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
     # asked once more after its end, a browser is told to stop
     assert await page.status(run_id) == (204, "")
 

@@ -17,6 +17,7 @@ from tabrl_trainer.batch_search import Searches
 from tabrl_trainer.batch_servicer import BatchServicer
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.executor import Executor, Executors, Place
+from tabrl_trainer.feeds import Feeds
 from tabrl_trainer.holder import Holder
 from tabrl_trainer.local_place import LocalPlace
 from tabrl_trainer.modal_cloud.cloud import Cloud
@@ -45,12 +46,14 @@ def trainer_service(worker: Sequence[str] = _WORKER) -> Service[TrainerConfig]:
         executors = [Executor(context, record, holder.name, place) for place in places]
         executor = Executors(executors)
         publisher = Publisher(context, record)
+        feeds = Feeds(context, record)
         searches = Searches(context.database)
         driver = BatchDriver(context, record, executor, searches)
-        trainer_pb2_grpc.add_TrainerServiceServicer_to_server(TrainerServicer(context, record, executor, cloud), server)
+        servicer = TrainerServicer(context, record, executor, feeds, cloud)
+        trainer_pb2_grpc.add_TrainerServiceServicer_to_server(servicer, server)
         batches = BatchServicer(context, record, executor, searches, cloud)
         batches_pb2_grpc.add_BatchServiceServicer_to_server(batches, server)
-        context.routes.extend(routes(context, record))
+        context.routes.extend(routes(context, feeds))
         for each in executors:
             context.background(each.run(), "executor")
             context.background(each.keep_leases(), "leases")
@@ -58,6 +61,7 @@ def trainer_service(worker: Sequence[str] = _WORKER) -> Service[TrainerConfig]:
         context.background(while_leading(context.database, "batches", driver.run), "batches")
         context.background(while_leading(context.database, "janitor", Janitor(context, record).run), "janitor")
         context.background(record.follow_other_processes(), "other processes")
+        context.background(feeds.tell_of_the_end(), "feeds")
         context.background(_count_runs(record), "run counter")
         try:
             yield

@@ -22,6 +22,7 @@ from tabrl_trainer.compute import MODAL, executor_of
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.estimates import estimate
 from tabrl_trainer.executor import Executors
+from tabrl_trainer.feeds import Feeds
 from tabrl_trainer.modal_cloud.cloud import Cloud
 from tabrl_trainer.models import AttemptRow, CheckpointRow, EventRow, RunRow
 from tabrl_trainer.queueing import queue_run, require_room
@@ -47,12 +48,15 @@ _LARGEST_PAGE_BYTES = 1 << 20
 class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
     """Submission, reading, watching, stopping and deleting of runs."""
 
-    def __init__(self, context: Context[TrainerConfig], record: Record, executor: Executors, cloud: Cloud) -> None:
+    def __init__(
+        self, context: Context[TrainerConfig], record: Record, executor: Executors, feeds: Feeds, cloud: Cloud
+    ) -> None:
         """Keep what the calls need."""
         self._cloud = cloud
         self._context = context
         self._record = record
         self._executor = executor
+        self._feeds = feeds
 
     async def CreateRun(self, request: trainer_pb2.CreateRunRequest, _context: Any) -> trainer_pb2.CreateRunResponse:
         """Queue a run, or return the one that the same request queued before."""
@@ -127,7 +131,7 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
         self, request: trainer_pb2.WatchRunsRequest, _context: Any
     ) -> AsyncIterator[trainer_pb2.WatchRunsResponse]:
         """Follow runs."""
-        async for response in watch(self._context, self._record, request):
+        async for response in watch(self._context, self._feeds, request):
             yield response
 
     async def EstimateRun(

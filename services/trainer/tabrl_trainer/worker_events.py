@@ -30,7 +30,7 @@ _LONGEST_COMPLAINT_CHARS = 500
 
 @dataclass(frozen=True)
 class Ending:
-    """How an attempt ended: `finished`, `paused`, `failed` (with `error`), `crashed`, `deferred`, `interrupted` or `left`.
+    """How an attempt ended: `finished`, `paused`, `failed` (see `error`), `crashed`, `deferred`, `interrupted`, `left`.
 
     A paused one has come to the steps at which it was to pause; an interrupted one was stopped by us.
     A deferred one could not go on for now: the disk is full, or the database is locked. One that is left trains on

@@ -45,6 +45,7 @@ class LocalExecutor:
         """`holder` is who this Trainer is; `worker` are the arguments of Python that start a worker."""
         self._context = context
         self._holder = holder
+        self._lookout = leases.Lookout(holder)
         self._record = record
         self._worker = worker
         self._queued = asyncio.Event()
@@ -93,11 +94,10 @@ class LocalExecutor:
     async def _take_over(self) -> None:
         """Queue the runs that nobody trains, though they are under way."""
         running = list(self._running)
-        for run_id in await self._record.read_persistently(
-            lambda session: leases.lapsed(session, self._holder, running)
-        ):
+        for lease in await self._record.read_persistently(lambda session: self._lookout.lapsed(session, running)):
             await self._record.write_persistently(
-                run_id, lambda session, run: _requeue(session, run, self._holder, running)
+                lease.run_id,
+                lambda session, run, lease=lease: _requeue(session, run, lease, self._holder),  # type: ignore[misc]
             )
 
     async def _fill_slots(self) -> None:
@@ -218,9 +218,9 @@ def _stop_as_asked(session: Session, run: RunRow) -> bool:
     return True
 
 
-def _requeue(session: Session, run: RunRow, holder: str, running: Sequence[str]) -> None:
+def _requeue(session: Session, run: RunRow, lease: leases.Lease, holder: str) -> None:
     """Decide on a run whose process is gone together with the service, unless another Trainer has decided already."""
-    if run.run_id not in leases.lapsed(session, holder, running):
+    if not leases.is_still(run, lease):
         return
     fate = "was restarted" if run.lease_holder in ("", holder) else "was lost"
     session.execute(

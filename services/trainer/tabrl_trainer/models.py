@@ -18,7 +18,8 @@ class RunRow(Base):
     """One run. Protobuf messages are kept as their bytes; `number` orders runs by submission.
 
     `tags` stand between newlines, also before the first and after the last; `searched` is what a run is found by, in
-    lower case. `lease_holder` is the Trainer that trains it or did last, until `lease_until`; see `leases`.
+    lower case. `lease_holder` is the Trainer that trains it or did last. `lease_until` is None once that one gave it
+    up, and otherwise another time after each renewal, which is all that is read from it; see `leases`.
     """
 
     __tablename__ = "runs"

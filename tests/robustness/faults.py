@@ -82,10 +82,8 @@ async def _clock_jumps(state: Soak, clock: Clock) -> None:
         await _goes_on(state, "clock jumps by an hour")
         for each in state.asked[first:]:
             if each.has_ended and was_interrupted(list(each.heard.values())):
-                state.report.faults.append(f"{each.run_id}: interrupted, though only a clock had jumped")
-                state.report.faults += [
-                    f"  {line}" for line in told(sorted(each.heard.values(), key=lambda event: event.revision))
-                ]
+                state.report.fault(f"{each.run_id}: interrupted, though only a clock had jumped")
+                state.report.notes += told(list(each.heard.values()))
     clock.set(0.0, service=True, database=True)
 
 
@@ -97,7 +95,7 @@ async def _see_jump(state: Soak, served: Served, ahead_secs: float) -> None:
         await state.ask(served.rig, wanted)
         created = (await served.rig.get(wanted.run_id)).create_time.ToSeconds()
         if abs(created - time.time() - ahead_secs) > _HOUR_SECS / 2:
-            state.report.faults.append("the clock did not jump: this round showed nothing")
+            state.report.fault("the clock did not jump: this round showed nothing")
 
 
 async def _locked(state: Soak, away_secs: float) -> None:
@@ -133,7 +131,7 @@ async def _goes_on(state: Soak, kind: str) -> None:
     if await state.until_one_more_ends(state.ended):
         state.report.recovered_secs[kind].append(time.monotonic() - begun)
     else:
-        state.report.faults.append(f"no run ended after: {kind}")
+        state.report.fault(f"no run ended after: {kind}")
 
 
 @contextlib.asynccontextmanager
@@ -173,7 +171,7 @@ async def _clock_jumps_between_two(state: Soak, clock: Clock) -> None:
             # longer than a lease is prolonged for, and than it takes to look
             await asyncio.sleep(state.draw.uniform(1.0, leases.RENEW_EVERY_SECS + 2.0))
         if wanted.run_id in other.training:
-            state.report.faults.append(f"{wanted.run_id}: its lease was lost, though only a clock had jumped")
+            state.report.fault(f"{wanted.run_id}: its lease was lost, though only a clock had jumped")
         clock.set(-_HOUR_SECS, service=False, database=True)
         await asyncio.sleep(state.draw.uniform(0.0, 1.0))
         holder.process.kill()
@@ -194,9 +192,9 @@ async def _hangs(state: Soak) -> None:
         finally:
             holder.process.send_signal(signal.SIGCONT)
         if not await until(lambda: holder.count("run left to another Trainer", run=wanted.run_id) > refused):
-            state.report.faults.append(f"{wanted.run_id}: the late words of its first Trainer were not refused")
+            state.report.fault(f"{wanted.run_id}: the late words of its first Trainer were not refused")
         if holder.process.poll() is not None:
-            state.report.faults.append("a Trainer that had hung ended instead of going on")
+            state.report.fault("a Trainer that had hung ended instead of going on")
 
 
 async def _taken_over(state: Soak, wanted: Asked, other: Served, kind: str) -> None:
@@ -206,6 +204,6 @@ async def _taken_over(state: Soak, wanted: Asked, other: Served, kind: str) -> N
     secs = time.monotonic() - begun
     state.report.recovered_secs[kind].append(secs)
     if not took or secs > leases.LEASE_SECS + REATTACHES_WITHIN_SECS:
-        state.report.faults.append(f"{wanted.run_id}: not taken over after {secs:.0f} s")
+        state.report.fault(f"{wanted.run_id}: not taken over after {secs:.0f} s")
     elif not (await other.rig.get(wanted.run_id)).checkpoints:
-        state.report.faults.append(f"{wanted.run_id}: lost its checkpoint when it was taken over")
+        state.report.fault(f"{wanted.run_id}: lost its checkpoint when it was taken over")

@@ -13,9 +13,10 @@ REATTACHES_WITHIN_SECS = 30.0
 class Report:
     """Kills by point, other faults by kind, what callers met meanwhile, and what was wrong at the end.
 
-    `refusals` counts attempts whose late words a Trainer refused to put on record. Times are in seconds:
-    `reattached_secs` from a Trainer's start to the new worker of a run that was under way when it was killed,
-    `recovered_secs` from the end of a fault of a kind to the next run that ends.
+    `refusals` counts attempts whose late words a Trainer refused to put on record; `notes` are histories of runs that
+    something was wrong with; `load` is the load average. Times are in seconds: `reattached_secs` from a Trainer's start
+    to the new worker of a run that was under way when it was killed, `recovered_secs` from the end of a fault of a kind
+    to the next run that ends, or from its begin to when another Trainer has taken the run over.
     """
 
     seed: int = 0
@@ -31,16 +32,27 @@ class Report:
     reattached_secs: list[float] = field(default_factory=list)
     recovered_secs: dict[str, list[float]] = field(default_factory=lambda: collections.defaultdict(list))
     faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     took_secs: float = 0.0
+    load: float = 0.0
+
+    def fault(self, what: str) -> None:
+        """Add something that is wrong, and say so at once."""
+        self.faults.append(what)
+        print(f"FAULT {what}", flush=True)
 
     @property
     def killed(self) -> int:
         """How many processes ended at named points."""
         return sum(self.kills.values())
 
+    @property
+    def late(self) -> int:
+        """How many runs were taken up again later than they should."""
+        return sum(secs > REATTACHES_WITHIN_SECS for secs in self.reattached_secs)
+
     def lines(self) -> list[str]:
         """Return the report for a terminal."""
-        late = [secs for secs in self.reattached_secs if secs > REATTACHES_WITHIN_SECS]
         workers = sum(count for point, count in self.kills.items() if point.startswith("worker."))
         return [
             *(f"{count:6}  {point}" for point, count in sorted(self.kills.items())),
@@ -54,11 +66,12 @@ class Report:
             *(f"{count:6}  calls answered {reason}" for reason, count in sorted(self.errors.items())),
             f"{self.refusals:6}  attempts of a Trainer that had lost its lease, their late words refused",
             f"{len(self.reattached_secs):6}  runs taken up again{_times(self.reattached_secs, 'from the start')}, "
-            f"{len(late)} of them later than {REATTACHES_WITHIN_SECS:.0f} s",
+            f"{self.late} of them later than {REATTACHES_WITHIN_SECS:.0f} s",
             f"{self.starts:6}  starts of the Trainer",
             f"{self.runs:6}  runs accepted",
             f"{len(self.faults):6}  FAULTS with seed {self.seed} on {self.database} in {self.took_secs:.0f} s",
             *(f"FAULT {fault}" for fault in self.faults),
+            *self.notes,
         ]
 
 

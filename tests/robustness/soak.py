@@ -156,7 +156,7 @@ class Soak:
                 run = await served.rig.get(run_id)
                 if run.state not in ENDED:
                     state = trainer_pb2.RunState.Name(run.state)
-                    self.report.faults.append(f"{run_id}: not taken up after {REATTACHES_WITHIN_SECS:.0f} s, {state}")
+                    self.report.fault(f"{run_id}: not taken up after {REATTACHES_WITHIN_SECS:.0f} s, {state}")
                 left.discard(run_id)
                 self.left.discard(run_id)
 
@@ -187,16 +187,16 @@ class Soak:
 
     @contextlib.contextmanager
     def errors_counted(self) -> Any:
-        """Count the errors that callers are told; INTERNAL, and a contradiction to what was told before, are faults."""
+        """Count the errors that callers are told; incidents, and contradictions to what was told before, are faults."""
         try:
             yield
         except (TabrlError, grpc.aio.AioRpcError) as error:
             typed = error if isinstance(error, TabrlError) else error_from(error, service="trainer")
             self.report.errors[typed.reason or typed.code.name] += 1
-            if typed.reason == "INTERNAL":
-                self.report.faults.append(f"a caller was told INTERNAL: {typed.message}")
+            if "incident" in typed.metadata:  # the service said so; what a connection that breaks comes to has none
+                self.report.fault(f"a caller was told INTERNAL: {typed.message}")
         except AssertionError as error:
-            self.report.faults.append(str(error))
+            self.report.fault(str(error))
 
     @contextlib.asynccontextmanager
     async def working(self, served: Served, title: Callable[[int], str] | None = None) -> AsyncIterator[None]:
@@ -209,7 +209,7 @@ class Soak:
                 task.cancel()
             for result in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(result, Exception):
-                    self.report.faults.append(f"a caller failed: {result!r}")
+                    self.report.fault(f"a caller failed: {result!r}")
 
     async def ask(self, rig: Rig, wanted: Asked) -> None:
         """Ask for a run, again under the same request id where it was asked for before."""
@@ -257,18 +257,18 @@ class Soak:
                     events = await self.end(served.rig, each)
             except TimeoutError:
                 state = trainer_pb2.RunState.Name((await served.rig.get(each.run_id)).state)
-                self.report.faults.append(f"{each.run_id}: has not ended: {state}")
+                self.report.fault(f"{each.run_id}: has not ended: {state}")
                 continue
             except AssertionError as error:
-                self.report.faults.append(str(error))
+                self.report.fault(str(error))
                 continue
             if fault := wrong(each, await served.rig.get(each.run_id), events):
-                self.report.faults.append(f"{each.run_id}: {fault}")
-                self.report.faults += [f"  {line}" for line in told(events)]
+                self.report.fault(f"{each.run_id}: {fault}")
+                self.report.notes += told(events)
         self.report.runs = len(self.asked)
         listed = await _all_runs(served.rig)
         if sorted(listed) != sorted(each.run_id for each in self.asked):
-            self.report.faults.append(f"{len(listed)} runs are on record, {len(self.asked)} were asked for")
+            self.report.fault(f"{len(listed)} runs are on record, {len(self.asked)} were asked for")
 
 
 async def until(holds: Callable[[], bool], within_secs: float = _ENDS_WITHIN_SECS) -> bool:
@@ -304,11 +304,11 @@ def wrong(wanted: Asked, run: trainer_pb2.Run, events: list[trainer_pb2.RunEvent
 def told(events: list[trainer_pb2.RunEvent]) -> list[str]:
     """Return a run's history, one line for each event but metrics."""
     lines = []
-    for event in events:
+    for event in sorted(events, key=lambda event: event.revision):
         what = event.WhichOneof("event")
         if what != "metrics":
             words = " ".join(str(getattr(event, what)).split())
-            lines.append(f"{event.revision} {event.time.ToJsonString()} {what} {words[:300]}")
+            lines.append(f"{event.run_id} {event.revision} {event.time.ToJsonString()} {what} {words[:300]}")
     return lines
 
 

@@ -56,7 +56,8 @@ def _section(report: Report) -> str:
         (
             "runs under way taken up again",
             len(report.reattached_secs),
-            f"{_times(report.reattached_secs, 'from the start of the process')}; {report.late} later than "
+            f"{_times(report.reattached_secs, 'from the start of the process')}; "
+            f"{_times(report.after_serving_secs, 'from when it serves')}; {report.late} later than that by more than "
             f"{REATTACHES_WITHIN_SECS:.0f} s",
         ),
         ("late words of Trainers that had lost their lease", report.refusals, "refused"),

@@ -15,7 +15,8 @@ class Report:
 
     `refusals` counts attempts whose late words a Trainer refused to put on record; `notes` are histories of runs that
     something was wrong with; `load` is the load average. Times are in seconds: `reattached_secs` from a Trainer's start
-    to the new worker of a run that was under way when it was killed, `recovered_secs` from the end of a fault of a kind
+    to the new worker of a run that was under way when it was killed, `started_secs` of them until it served at all,
+    which is a matter of the machine; `recovered_secs` from the end of a fault of a kind
     to the next run that ends, or from its begin to when another Trainer has taken the run over.
     """
 
@@ -30,6 +31,7 @@ class Report:
     starts: int = 0
     refusals: int = 0
     reattached_secs: list[float] = field(default_factory=list)
+    started_secs: list[float] = field(default_factory=list)
     recovered_secs: dict[str, list[float]] = field(default_factory=lambda: collections.defaultdict(list))
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -48,8 +50,14 @@ class Report:
 
     @property
     def late(self) -> int:
-        """How many runs were taken up again later than they should."""
-        return sum(secs > REATTACHES_WITHIN_SECS for secs in self.reattached_secs)
+        """How many runs were taken up again later than they should, counted from when their Trainer served."""
+        return sum(secs > REATTACHES_WITHIN_SECS for secs in self.after_serving_secs)
+
+    @property
+    def after_serving_secs(self) -> list[float]:
+        """How long after their Trainer served runs were taken up again; 0 where it did that before."""
+        pairs = zip(self.reattached_secs, self.started_secs, strict=True)
+        return [max(taken - serves, 0.0) for taken, serves in pairs]
 
     def lines(self) -> list[str]:
         """Return the report for a terminal."""
@@ -65,8 +73,9 @@ class Report:
             *(f"     -  {kind}: left out, {why}" for kind, why in sorted(self.left_out.items())),
             *(f"{count:6}  calls answered {reason}" for reason, count in sorted(self.errors.items())),
             f"{self.refusals:6}  attempts of a Trainer that had lost its lease, their late words refused",
-            f"{len(self.reattached_secs):6}  runs taken up again{_times(self.reattached_secs, 'from the start')}, "
-            f"{self.late} of them later than {REATTACHES_WITHIN_SECS:.0f} s",
+            f"{len(self.reattached_secs):6}  runs taken up again{_times(self.reattached_secs, 'from the start')}"
+            f"{_times(self.after_serving_secs, 'from serving')}, {self.late} of them later than "
+            f"{REATTACHES_WITHIN_SECS:.0f} s from serving",
             f"{self.starts:6}  starts of the Trainer",
             f"{self.runs:6}  runs accepted",
             f"{len(self.faults):6}  FAULTS with seed {self.seed} on {self.database} in {self.took_secs:.0f} s",

@@ -64,6 +64,10 @@ class Served:
 
     rig: Rig
     process: subprocess.Popen[bytes]
+    begun: float
+    """When its process was started, on the monotonic clock."""
+    serves: float = field(default_factory=time.monotonic)
+    """When it was seen to serve."""
     training: set[str] = field(default_factory=set)
     """The runs whose workers it started, and that have not ended by its log."""
     said: list[dict[str, Any]] = field(default_factory=list)
@@ -108,8 +112,8 @@ class Soak:
         begun = time.monotonic()
         process, address = await asyncio.to_thread(start, config, self.worker, log, environment or {})
         self.report.starts += 1
-        served = Served(Rig(config, address, self.exporter), process)
-        following = asyncio.create_task(self._follow(served, log, place, begun))
+        served = Served(Rig(config, address, self.exporter), process, begun)
+        following = asyncio.create_task(self._follow(served, log, place))
         try:
             yield served
         finally:
@@ -120,28 +124,27 @@ class Soak:
             await asyncio.to_thread(process.wait)
             self.left |= served.training
 
-    async def _follow(self, served: Served, log: Path, place: int, begun: float) -> None:
-        """Read what a Trainer says, and see that it takes up again what was left."""
-        left = set(self.left)
+    async def _follow(self, served: Served, log: Path, place: int) -> None:
+        """Read what a Trainer says, and see that it, or another one that runs, takes up again what was left."""
         with log.open() as lines:
             lines.seek(place)
             while True:
                 for line in _whole_lines(lines):
                     said = json.loads(line) if line.startswith("{") else {}
                     served.said.append(said)
-                    self._note(served, said, left, time.monotonic() - begun)
-                if left and time.monotonic() - begun > REATTACHES_WITHIN_SECS:
-                    await self._see_left(served, left)
+                    self._note(served, said)
+                if self.left and time.monotonic() - served.serves > REATTACHES_WITHIN_SECS:
+                    await self._see_left(served)
                 await asyncio.sleep(_LOOKS_EVERY_SECS)
 
-    def _note(self, served: Served, said: dict[str, Any], left: set[str], secs: float) -> None:
+    def _note(self, served: Served, said: dict[str, Any]) -> None:
         run_id = said.get("run", "")
         match said.get("event"):
             case "worker starts":
                 served.training.add(run_id)
-                if run_id in left:
-                    self.report.reattached_secs.append(secs)
-                left.discard(run_id)
+                if run_id in self.left:
+                    self.report.reattached_secs.append(time.monotonic() - served.begun)
+                    self.report.started_secs.append(served.serves - served.begun)
                 self.left.discard(run_id)
             case "worker ended":
                 served.training.discard(run_id)
@@ -149,15 +152,14 @@ class Soak:
                 served.training.discard(run_id)
                 self.report.refusals += 1
 
-    async def _see_left(self, served: Served, left: set[str]) -> None:
+    async def _see_left(self, served: Served) -> None:
         """Find out about runs that were not taken up in time: those that had ended by then need not be."""
-        for run_id in sorted(left):
+        for run_id in sorted(self.left):
             with contextlib.suppress(TabrlError):  # it is gone, or its database; then there is nothing to see now
                 run = await served.rig.get(run_id)
                 if run.state not in ENDED:
                     state = trainer_pb2.RunState.Name(run.state)
                     self.report.fault(f"{run_id}: not taken up after {REATTACHES_WITHIN_SECS:.0f} s, {state}")
-                left.discard(run_id)
                 self.left.discard(run_id)
 
     async def give_work(self, served: Served, title: Callable[[int], str] | None = None) -> None:

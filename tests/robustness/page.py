@@ -57,8 +57,8 @@ def _section(report: Report) -> str:
             "runs under way taken up again",
             len(report.reattached_secs),
             f"{_times(report.reattached_secs, 'from the start of the process')}; "
-            f"{_times(report.after_serving_secs, 'from when it serves')}; {report.late} later than that by more than "
-            f"{REATTACHES_WITHIN_SECS:.0f} s",
+            f"{_times(report.after_serving_secs, 'from when it serves')}; {report.late} more than "
+            f"{REATTACHES_WITHIN_SECS:.0f} s after that",
         ),
         ("late words of Trainers that had lost their lease", report.refusals, "refused"),
         ("calls answered with an error", sum(report.errors.values()), _counts(report.errors)),

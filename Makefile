@@ -144,7 +144,7 @@ test-web: $(WEB)/node_modules/.package-lock.json protos/gen/stamp
 	@cd $(WEB) && npm run --silent test
 
 .PHONY: test-python
-test-python: .venv/stamps/development $(WEB)/dist/index.html chromium postgresql
+test-python: .venv/stamps/development $(WEB)/dist/index.html chromium postgresql faketime
 	$(call say,pytest)
 	@$(if $(TESTS),pytest $(TESTS),pytest --numprocesses=2 --dist=loadfile deploy frontend/cli services && pytest tests)
 
@@ -155,6 +155,10 @@ chromium:
 .PHONY: postgresql
 postgresql:
 	@bash deploy/install/postgresql.sh
+
+.PHONY: faketime
+faketime:
+	@bash deploy/install/faketime.sh
 
 .PHONY: bench
 bench: install ## Learning curves and step rates on this machine (minutes; BENCH='stepping --help' for one of them)
@@ -177,7 +181,7 @@ bench-finetuning: .venv/stamps/development ## A new wish for a robot that can do
 	@$(VENV)/python -m tests.benchmarks.finetuning $(BENCH)
 
 .PHONY: bench-kills
-bench-kills: .venv/stamps/development postgresql ## kill -9 of Trainer and workers at named points, hundreds of times (minutes; BENCH='--postgresql --seed 1')
+bench-kills: .venv/stamps/development postgresql faketime ## kill -9 of Trainer and workers hundreds of times, full disks, clocks that jump, databases that go away (half an hour; BENCH='--postgresql --seed 1')
 	@$(VENV)/python -m tests.robustness.trainer_kills $(BENCH)
 
 .PHONY: bench-batches

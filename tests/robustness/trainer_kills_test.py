@@ -1,19 +1,35 @@
-"""A few kills of the Trainer at named points; `make bench-kills` does hundreds."""
+"""A few kills of the Trainer at named points and of its other faults; `make bench-kills` does hundreds."""
 
 import ast
 from pathlib import Path
 
+import pytest
 import tabrl_trainer
 from tabrl_trainer.conftest import WORKER
 
 from tests.robustness.trainer_kills import POINTS, soak
 
 
-async def test_kills_at_named_points_lose_nothing(tmp_path):
-    report = await soak(4, 1, tmp_path)
+@pytest.mark.parametrize("on_postgresql", [False, True], ids=["sqlite", "postgresql"])
+async def test_kills_and_other_faults_lose_nothing(tmp_path, on_postgresql):
+    report = await soak(3, 1, 1, tmp_path, on_postgresql=on_postgresql, away_secs=4.0)
     assert report.faults == []
-    assert sum(report.kills.values()) >= 4
-    assert report.runs >= 4
+    assert report.killed >= 3
+    assert report.runs >= 3
+    assert set(report.rounds) | set(report.left_out) == (
+        {
+            "full disk",
+            "clock jumps by an hour",
+            "clock jumps, two Trainers",
+            "database stopped",
+            "database hangs",
+            "Trainer hangs past its lease",
+        }
+        if on_postgresql
+        else {"full disk", "clock jumps by an hour", "database locked"}
+    )
+    if on_postgresql:
+        assert report.refusals >= 1
 
 
 def test_every_point_is_in_the_code():

@@ -34,13 +34,14 @@ SUCCEEDED, FAILED, CANCELLED, PAUSED = (
 
 # A worker that follows the run's title: words such as `checkpoint:1000` or `wait`, one after the other.
 WORKER = """
-import os, signal, sys, time
+import os, select, signal, sys
 from tabrl_chassis.processes import die_with_parent
 die_with_parent()
 from tabrl.trainer.v1 import trainer_pb2 as t
 from tabrl_chassis.artifacts import ArtifactStore
+from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.failpoints import reach
-from tabrl_trainer.protocol import Job, event_line
+from tabrl_trainer.protocol import EXIT_TRY_AGAIN, Job, event_line
 
 job = Job.from_json(sys.stdin.read())
 store = ArtifactStore(job.artifacts_url)
@@ -52,7 +53,11 @@ def say(**event):
 
 def checkpoint(steps, final=False):
     reach("worker.checkpoint_made")
-    artifact = store.put(str(steps).encode(), "text/plain")
+    try:
+        artifact = store.put(str(steps).encode(), "text/plain")
+    except TabrlError as error:
+        print(f"{error.reason}: {error.message}", file=sys.stderr, flush=True)
+        os._exit(EXIT_TRY_AGAIN)
     reach("worker.checkpoint_stored")
     say(checkpoint=t.Checkpoint(env_steps=steps, artifact=artifact, final=final))
     reach("worker.checkpoint_said")
@@ -106,10 +111,11 @@ for word in job.spec.title.split():
         print("STORAGE_FULL: the disk is full", file=sys.stderr, flush=True)
         os._exit(75)
     elif name == "wait" and (not value or resumed < int(value)):
-        time.sleep(600)
+        while True:
+            signal.pause()
     elif name == "file":
         while not os.path.exists(value):
-            time.sleep(0.02)
+            select.select((), (), (), 0.02)  # not time.sleep, which fails where a test sets the clock by libfaketime
 """
 
 

@@ -73,6 +73,7 @@ class Executor:
         """`holder` is who this Trainer is."""
         self._context = context
         self._holder = holder
+        self._lookout = leases.Lookout(holder)
         self._record = record
         self._place = place
         self._queued = asyncio.Event()
@@ -121,11 +122,13 @@ class Executor:
     async def _take_over(self) -> None:
         """Queue the runs that nobody trains, though they are under way; listen again to those that train elsewhere."""
         running = list(self._running)
-        for run_id in await self._record.read_persistently(
-            lambda session: leases.lapsed(session, self._holder, running, self._place.name)
+        for lease in await self._record.read_persistently(
+            lambda session: self._lookout.lapsed(session, running, self._place.name)
         ):
+            run_id = lease.run_id
             attempt = await self._record.write_persistently(
-                run_id, lambda session, run: self._reattach_or_requeue(session, run, running)
+                run_id,
+                lambda session, run, lease=lease: self._reattach_or_requeue(session, run, lease),  # type: ignore[misc]
             )
             if attempt is not None:
                 self._context.log.info("listens to a worker elsewhere again", run=run_id, attempt=attempt)
@@ -235,12 +238,12 @@ class Executor:
         _stop_as_asked(session, run)
         return run.state
 
-    def _reattach_or_requeue(self, session: Session, run: RunRow, running: Sequence[str]) -> int | None:
+    def _reattach_or_requeue(self, session: Session, run: RunRow, lease: leases.Lease) -> int | None:
         """Take over a run that nobody trains: return its attempt whose worker is elsewhere, or None where it is queued.
 
         Changes nothing where another Trainer has taken it over already.
         """
-        if run.run_id not in leases.lapsed(session, self._holder, running, self._place.name):
+        if not leases.is_still(run, lease):
             return None
         attempt = attempts.reattachable(session, run.run_id)
         if attempt is None:

@@ -21,9 +21,10 @@ class RunRow(Base):
 
     `tags` stand between newlines, also before the first and after the last; `searched` is what a run is found by, in
     lower case. `start_sha256` is the checkpoint that it goes on from, empty for none. `lease_holder` is the Trainer
-    that trains it or did last, until `lease_until`; see `leases`. `executor` is that of the spec, see `compute`;
-    `cost_usd` is None on the own machine. `batch_id` is empty for a run of no batch; `pause_env_steps` are the control
-    steps at which its batch has it pause, if any.
+    that trains it or did last. `lease_until` is None once that one gave it up, and otherwise another time after each
+    renewal, which is all that is read from it; see `leases`. `executor` is that of the spec, see `compute`; `cost_usd`
+    is None on the own machine. `batch_id` is empty for a run of no batch; `pause_env_steps` are the control steps at
+    which its batch has it pause, if any.
     """
 
     __tablename__ = "runs"

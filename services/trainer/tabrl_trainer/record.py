@@ -37,6 +37,10 @@ PUBLISHED, SKIPPED, REFUSED = "published", "skipped", "refused"
 OTHERS_EVERY_SECS = 0.5
 """How often a Trainer looks for what others that share its database did."""
 
+LONGEST_PAUSE_SECS = 5.0
+"""How long the record waits at most before it asks its database again: leases must be renewed, and runs go on, soon
+after it is back."""
+
 _EVERY_RUN = "*"
 
 
@@ -160,10 +164,10 @@ def now() -> datetime.datetime:
 
 async def persistently(work: Callable[[], Awaitable[T]]) -> T:
     """Return what `work` does, which is done as often as it takes while the database is locked or away."""
-    for pause in pauses():
+    for pause in pauses(longest_secs=LONGEST_PAUSE_SECS):
         try:
             return await work()
-        except Exception as error:
+        except (TabrlError, sa.exc.DBAPIError) as error:
             if as_tabrl_error(error, "record").code not in PASSING:
                 raise
         await asyncio.sleep(pause)
@@ -211,16 +215,19 @@ def log(session: Session, run: RunRow, level: trainer_pb2.LogLevel.ValueType, te
 def change_state(
     session: Session, run: RunRow, state: trainer_pb2.RunState.ValueType, error: trainer_pb2.RunError | None = None
 ) -> None:
-    """Bring a run into another state and append the event; the first start and the end are timed."""
+    """Bring a run into another state and append the event; the first start and the end are timed.
+
+    They are in order, also where the clock was set back in between.
+    """
     run.state = state
     changed = trainer_pb2.StateChanged(state=state)
     if state == trainer_pb2.RUN_STATE_STARTING and run.start_time is None:
-        run.start_time = now()
+        run.start_time = max(now(), run.create_time)
     if error is not None:
         changed.error.CopyFrom(error)
         run.error_reason, run.error_message = error.reason, error.message
     if state in ENDED:
-        run.end_time = now()
+        run.end_time = max(now(), run.start_time or run.create_time)
         waiting = sa.select(CheckpointRow.number).where(
             CheckpointRow.run_id == run.run_id, CheckpointRow.publication == PENDING
         )

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -26,9 +27,10 @@ _START_TIMEOUT_SECS = 60
 class Server:
     """A server that runs."""
 
-    def __init__(self, folder: Path) -> None:
-        """Take the folder that its socket and its data are in."""
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        """Take the folder that its socket and its data are in, and variables to run with."""
         self._folder = folder
+        self._environment = environment
 
     def url(self, database: str = "postgres") -> str:
         """Return the SQLAlchemy URL of a database."""
@@ -48,6 +50,21 @@ class Server:
         """Stop the server as a machine does that loses power; `start` brings it back."""
         self._control("stop", "--mode=immediate")
 
+    def freeze(self) -> None:
+        """Have the server hang: what it is asked is not answered until `thaw`."""
+        for process in self._processes():
+            os.kill(process, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a server go on that hangs."""
+        for process in self._processes():
+            os.kill(process, signal.SIGCONT)
+
+    def _processes(self) -> list[int]:
+        """Return the server's process, and those that it has started."""
+        main = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+        return [main, *map(int, Path(f"/proc/{main}/task/{main}/children").read_text().split())]
+
     def start(self) -> None:
         """Start the server."""
         options = f"-k {self._folder} -c listen_addresses= -c fsync=off -c max_connections=200"
@@ -55,7 +72,8 @@ class Server:
 
     def _control(self, action: str, *options: str) -> None:
         data = str(self._folder / "data")
-        _run("pg_ctl", [action, f"--pgdata={data}", "--wait", f"--timeout={_START_TIMEOUT_SECS}", "--silent", *options])
+        arguments = [action, f"--pgdata={data}", "--wait", f"--timeout={_START_TIMEOUT_SECS}", "--silent", *options]
+        _run("pg_ctl", arguments, self._environment)
 
     def _execute(self, statement: str) -> None:
         import psycopg
@@ -65,8 +83,8 @@ class Server:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    """Run a server.
+def server(environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Run a server, with variables beside its account's own where some are given.
 
     Raises:
         FileNotFoundError: PostgreSQL's programs are not there.
@@ -78,7 +96,7 @@ def server() -> Iterator[Server]:
             shutil.chown(folder, account)
         options = [f"--username={_SUPERUSER}", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
         _run("initdb", [f"--pgdata={folder / 'data'}", *options])
-        running = Server(folder)
+        running = Server(folder, environment or {})
         running.start()
         try:
             yield running
@@ -103,9 +121,11 @@ def _account() -> str:
     return pwd.getpwnam("postgres").pw_name
 
 
-def _run(program: str, arguments: Sequence[str]) -> None:
+def _run(program: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
     account = _account()
     ahead = ["runuser", "-u", account, "--"] if account else []
+    # Not in the environment of `runuser`: what is preloaded must start as the account that goes on with it.
+    ahead += ["env", *(f"{name}={value}" for name, value in (environment or {}).items())]
     # Its words go to a file: the server that pg_ctl leaves behind would hold a pipe open.
     with tempfile.TemporaryFile() as words:
         done = subprocess.run([*ahead, _program(program), *arguments], stdout=words, stderr=words, cwd="/", check=False)

@@ -10,6 +10,7 @@ from grpclib import Status
 from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.client import call
 from tabrl_chassis.errors import TabrlError
+from tabrl_simulation.checkpoint import Checkpoint
 
 from tabrl_trainer import scripted_trainer
 from tabrl_trainer.conftest import (
@@ -37,15 +38,23 @@ def database_url(tmp_path):
     return f"sqlite:///{tmp_path / 'database' / 'test.db'}"
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Serve a Modal for all tests here: its containers have imported everything once."""
+    with control_plane(tmp_path_factory.mktemp("modal")) as plane:
+        yield plane
+
+
 @pytest.fixture
-def plane(tmp_path, worker, monkeypatch):
-    """Give the control plane that Modal's client of this process, and of those it starts, speaks to."""
+def plane(server, worker, monkeypatch):
+    """Give a Modal on which nothing has run, and that the client of this process, and of those it starts, speaks to."""
     monkeypatch.setattr("tabrl_trainer.modal_cloud.listening.SILENCE_SECS", 0.3)
     monkeypatch.setattr("tabrl_trainer.retries.FIRST_PAUSE_SECS", 0.05)
-    with control_plane(tmp_path / "modal", worker[0]) as plane:
-        for name, value in plane.environment().items():
-            monkeypatch.setenv(name, value)
-        yield plane
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
+    server.reset(worker[0])
+    yield server
+    server.reset()
 
 
 @pytest.fixture
@@ -438,30 +447,24 @@ async def test_no_secret_is_logged_recorded_or_told(plane, config, worker, expor
     assert (TOKEN_ID, TOKEN_SECRET) in plane.seen_tokens
     # and is nowhere: not in errors, the record, logs, the database, artifacts, nor what containers printed
     told += [str(events), str(failed), str(run_id)]
-    files = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "worker.py"]
+    files = [path for folder in (tmp_path, plane.folder) for path in folder.rglob("*") if path.is_file()]
     told += [path.read_bytes().decode(errors="replace") for path in files]
     assert log in files
     assert not [text for text in told if TOKEN_SECRET in text or TOKEN_ID in text]
 
 
-async def test_the_real_worker_trains_a_little(tmp_path, config, exporter, monkeypatch):
-    monkeypatch.setattr("tabrl_trainer.modal_cloud.listening.SILENCE_SECS", 1.0)
+async def test_the_real_worker_trains_a_little(rig, plane):
+    plane.worker = ""
     settings = {"env_steps": 2000, "num_envs": 16, "unroll_length": 20, "num_minibatches": 2}
-    with control_plane(tmp_path / "modal") as plane:
-        for name, value in plane.environment().items():
-            monkeypatch.setenv(name, value)
-        async with trainer(config, ("-c", ""), exporter) as rig:
-            run_id = await rig.create("", settings=settings, compute=MODAL)
-            events = await rig.watch(run_id)
-            run = await rig.get(run_id)
-            assert states(events) == [QUEUED, STARTING, RUNNING, SUCCEEDED]
-            assert run.metrics.env_steps >= 2000
-            assert run.metrics.cost_usd == pytest.approx(run.cost_usd)
-            from tabrl_simulation.checkpoint import Checkpoint
-
-            last = run.checkpoints[-1]
-            assert last.final
-            assert Checkpoint.from_bytes(rig.store.read(last.artifact.sha256)).env_steps == last.env_steps
+    run_id = await rig.create("", settings=settings, compute=MODAL)
+    events = await rig.watch(run_id)
+    run = await rig.get(run_id)
+    assert states(events) == [QUEUED, STARTING, RUNNING, SUCCEEDED]
+    assert run.metrics.env_steps >= 2000
+    assert run.metrics.cost_usd == pytest.approx(run.cost_usd)
+    last = run.checkpoints[-1]
+    assert last.final
+    assert Checkpoint.from_bytes(rig.store.read(last.artifact.sha256)).env_steps == last.env_steps
 
 
 async def _until(true) -> None:

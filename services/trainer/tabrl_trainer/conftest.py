@@ -44,13 +44,14 @@ from tabrl_trainer.protocol import Job, event_line
 job = Job.from_json(sys.stdin.read())
 store = ArtifactStore(job.artifacts_url)
 resumed = int(store.read(job.resume_sha256)) if job.resume_sha256 else 0
+padding = 0
 
 def say(**event):
     os.write(1, event_line(t.RunEvent(**event)))
 
 def checkpoint(steps, final=False):
     reach("worker.checkpoint_made")
-    artifact = store.put(str(steps).encode(), "text/plain")
+    artifact = store.put(str(steps).encode() + b" " * padding, "text/plain")
     reach("worker.checkpoint_stored")
     say(checkpoint=t.Checkpoint(env_steps=steps, artifact=artifact, final=final))
     reach("worker.checkpoint_said")
@@ -63,6 +64,8 @@ for word in job.spec.title.split():
     elif name == "metrics":
         steps, elapsed = value.split("@")
         say(metrics=t.TrainingMetrics(env_steps=int(steps), elapsed_secs=float(elapsed), remaining_secs=5.0))
+    elif name == "bulky":
+        padding = int(value)
     elif name == "count":
         for steps in range(1, int(value) + 1):
             say(metrics=t.TrainingMetrics(env_steps=steps, elapsed_secs=float(steps)))

@@ -69,7 +69,7 @@ class Call:
 
 
 @patch_mock_servicer
-class _Servicer(api_grpc.ModalClientBase):  # type: ignore[misc]
+class _Servicer(api_grpc.ModalClientBase):
     """The methods; all state is that of `plane`."""
 
     def __init__(self, plane: ControlPlane) -> None:
@@ -149,7 +149,7 @@ class _Servicer(api_grpc.ModalClientBase):  # type: ignore[misc]
     async def BlobCreate(self, stream: Any) -> None:
         await self._request(stream)
         blob_id = f"bl-{uuid.uuid4().hex[:12]}"
-        urls = api.UploadUrls(items=[f"{self.plane.http_url}/blob/{blob_id}"])
+        urls = api.UploadUrlList(items=[f"{self.plane.http_url}/blob/{blob_id}"])
         await stream.send_message(api.BlobCreateResponse(blob_ids=[blob_id], upload_urls=urls))
 
     # ---- queues and dicts ----------------------------------------------------------------------------------------
@@ -319,7 +319,7 @@ class ControlPlane:
         """Have the network."""
 
         async def serve() -> None:
-            self._server = grpclib.server.Server([_Servicer(self)])
+            self._server = grpclib.server.Server([_Servicer(self)])  # type: ignore[abstract]  # the decorator adds the rest
             await self._server.start("127.0.0.1", self._port)
             self._port = self._server._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
 

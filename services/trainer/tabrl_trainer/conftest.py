@@ -47,6 +47,7 @@ job = Job.from_json(sys.stdin.read())
 store = ArtifactStore(job.artifacts_url)
 resumed = int(store.read(job.resume_sha256)) if job.resume_sha256 else 0
 start_from = job.spec.start_from.checkpoint_sha256
+padding = 0
 
 def say(**event):
     os.write(1, event_line(t.RunEvent(**event)))
@@ -54,7 +55,7 @@ def say(**event):
 def checkpoint(steps, final=False):
     reach("worker.checkpoint_made")
     try:
-        artifact = store.put(str(steps).encode(), "text/plain")
+        artifact = store.put(str(steps).encode() + b" " * padding, "text/plain")
     except TabrlError as error:
         print(f"{error.reason}: {error.message}", file=sys.stderr, flush=True)
         os._exit(EXIT_TRY_AGAIN)
@@ -70,6 +71,8 @@ for word in job.spec.title.split():
     elif name == "metrics":
         steps, elapsed = value.split("@")
         say(metrics=t.TrainingMetrics(env_steps=int(steps), elapsed_secs=float(elapsed), remaining_secs=5.0))
+    elif name == "bulky":
+        padding = int(value)
     elif name == "count":
         for steps in range(1, int(value) + 1):
             say(metrics=t.TrainingMetrics(env_steps=steps, elapsed_secs=float(steps)))

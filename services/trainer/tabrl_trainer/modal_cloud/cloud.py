@@ -6,7 +6,7 @@ import asyncio
 import builtins
 import contextlib
 import importlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, cast
@@ -117,7 +117,7 @@ class Cloud:
         async with _call():
             return bool(await state.contains.aio(names.life_key(stream, life)))
 
-    async def listen(self, stream: str, life: int, page: int, silence_secs: float) -> AsyncIterator[Said]:
+    async def listen(self, stream: str, life: int, page: int, silence_secs: float) -> AsyncGenerator[Said, None]:
         """Yield the events of a page from its beginning, until none comes for a while; nothing is taken out."""
         queue = await self._queue()
         partition = names.partition(stream, life, page)

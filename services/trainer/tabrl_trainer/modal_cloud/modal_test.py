@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import signal
-import time
 
 import pytest
 from grpclib import Status
 from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.client import call
 from tabrl_chassis.errors import TabrlError
+from tabrl_simulation.checkpoint import Checkpoint
 
 from tabrl_trainer import scripted_trainer
 from tabrl_trainer.conftest import (
@@ -37,15 +37,23 @@ def database_url(tmp_path):
     return f"sqlite:///{tmp_path / 'database' / 'test.db'}"
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Serve a Modal for all tests here: its containers have imported everything once."""
+    with control_plane(tmp_path_factory.mktemp("modal")) as plane:
+        yield plane
+
+
 @pytest.fixture
-def plane(tmp_path, worker, monkeypatch):
-    """Give the control plane that Modal's client of this process, and of those it starts, speaks to."""
+def plane(server, worker, monkeypatch):
+    """Give a Modal on which nothing has run, and that the client of this process, and of those it starts, speaks to."""
     monkeypatch.setattr("tabrl_trainer.modal_cloud.listening.SILENCE_SECS", 0.3)
     monkeypatch.setattr("tabrl_trainer.retries.FIRST_PAUSE_SECS", 0.05)
-    with control_plane(tmp_path / "modal", worker[0]) as plane:
-        for name, value in plane.environment().items():
-            monkeypatch.setenv(name, value)
-        yield plane
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
+    server.reset(worker[0])
+    yield server
+    server.reset()
 
 
 @pytest.fixture
@@ -90,13 +98,11 @@ async def test_a_run_on_this_machine_costs_nothing_and_asks_nothing_of_modal(rig
 
 
 @pytest.mark.parametrize("manner", ["", "deaf "])
-async def test_cancel_stops_the_worker_within_5_s_and_keeps_its_last_checkpoint(rig, plane, manner):
-    run_id = await rig.create(f"{manner}run checkpoint:1000 {'' if manner else 'onstop:1500 '}wait", compute=MODAL)
+async def test_cancel_stops_the_worker_and_keeps_its_last_checkpoint(rig, plane, manner):
+    run_id = await rig.create(f"{manner or 'onstop:1500 '}run checkpoint:1000 wait", compute=MODAL)
     await rig.until(run_id, lambda event: event.HasField("checkpoint"))
-    asked = time.monotonic()
     run = await rig.cancel(run_id)
     assert run.state == CANCELLED
-    assert time.monotonic() - asked < 5.0
     assert steps_of(run) == ([1000] if manner else [1000, 1500])
     # and no container is left that costs
     (made,) = plane.calls.values()
@@ -105,7 +111,9 @@ async def test_cancel_stops_the_worker_within_5_s_and_keeps_its_last_checkpoint(
 
 async def test_a_paused_run_goes_on_from_its_checkpoint_in_another_call(rig, plane, tmp_path):
     gate = tmp_path / "gate"
-    run_id = await rig.create(f"run resumed checkpoint:1000 file:{gate} final:2000", compute=MODAL)
+    # with a checkpoint too large to be among the arguments themselves
+    words = f"bulky:{3 << 20} run resumed checkpoint:1000 file:{gate} final:2000"
+    run_id = await rig.create(words, compute=MODAL)
     await rig.until(run_id, lambda event: event.HasField("checkpoint"))
     paused = await call(rig.stub.PauseRun, trainer_pb2.PauseRunRequest(run_id=run_id), service="trainer")
     assert paused.run.state == PAUSED
@@ -115,13 +123,14 @@ async def test_a_paused_run_goes_on_from_its_checkpoint_in_another_call(rig, pla
     assert logs(events) == ["resumed at 0", "resumed at 1000"]
     assert states(events)[-1] == SUCCEEDED
     assert len(plane.calls) == 2
+    assert [len(blob) > 3 << 20 for blob in plane.blobs.values()] == [True]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 async def test_a_preempted_run_goes_on_from_its_newest_checkpoint(rig, plane, tmp_path, number):
     gate = tmp_path / "gate"
     run_id = await rig.create(
-        f"run resumed metrics:500@2 checkpoint:1000 onstop:1200 file:{gate} metrics:1500@3 final:2000", compute=MODAL
+        f"onstop:1200 run resumed metrics:500@2 checkpoint:1000 file:{gate} metrics:1500@3 final:2000", compute=MODAL
     )
     await rig.until(run_id, lambda event: event.HasField("checkpoint"))
     plane.preempt(number)
@@ -321,7 +330,7 @@ async def test_a_run_that_diverges_fails_at_once_with_its_reason(rig, plane):
 
 async def test_a_run_ends_at_its_time_limit_with_its_newest_checkpoint(rig, plane):
     compute = trainer_pb2.Compute(executor=trainer_pb2.EXECUTOR_MODAL, gpu="L4", max_secs=2)
-    run_id = await rig.create("run checkpoint:1000 onstop:1500 wait", compute=compute)
+    run_id = await rig.create("onstop:1500 run checkpoint:1000 wait", compute=compute)
     assert states(await rig.watch(run_id))[-1] == FAILED
     run = await rig.get(run_id)
     assert run.error.reason == "RUN_TIME_LIMIT"
@@ -438,30 +447,24 @@ async def test_no_secret_is_logged_recorded_or_told(plane, config, worker, expor
     assert (TOKEN_ID, TOKEN_SECRET) in plane.seen_tokens
     # and is nowhere: not in errors, the record, logs, the database, artifacts, nor what containers printed
     told += [str(events), str(failed), str(run_id)]
-    files = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "worker.py"]
+    files = [path for folder in (tmp_path, plane.folder) for path in folder.rglob("*") if path.is_file()]
     told += [path.read_bytes().decode(errors="replace") for path in files]
     assert log in files
     assert not [text for text in told if TOKEN_SECRET in text or TOKEN_ID in text]
 
 
-async def test_the_real_worker_trains_a_little(tmp_path, config, exporter, monkeypatch):
-    monkeypatch.setattr("tabrl_trainer.modal_cloud.listening.SILENCE_SECS", 1.0)
+async def test_the_real_worker_trains_a_little(rig, plane):
+    plane.worker = ""
     settings = {"env_steps": 2000, "num_envs": 16, "unroll_length": 20, "num_minibatches": 2}
-    with control_plane(tmp_path / "modal") as plane:
-        for name, value in plane.environment().items():
-            monkeypatch.setenv(name, value)
-        async with trainer(config, ("-c", ""), exporter) as rig:
-            run_id = await rig.create("", settings=settings, compute=MODAL)
-            events = await rig.watch(run_id)
-            run = await rig.get(run_id)
-            assert states(events) == [QUEUED, STARTING, RUNNING, SUCCEEDED]
-            assert run.metrics.env_steps >= 2000
-            assert run.metrics.cost_usd == pytest.approx(run.cost_usd)
-            from tabrl_simulation.checkpoint import Checkpoint
-
-            last = run.checkpoints[-1]
-            assert last.final
-            assert Checkpoint.from_bytes(rig.store.read(last.artifact.sha256)).env_steps == last.env_steps
+    run_id = await rig.create("", settings=settings, compute=MODAL)
+    events = await rig.watch(run_id)
+    run = await rig.get(run_id)
+    assert states(events) == [QUEUED, STARTING, RUNNING, SUCCEEDED]
+    assert run.metrics.env_steps >= 2000
+    assert run.metrics.cost_usd == pytest.approx(run.cost_usd)
+    last = run.checkpoints[-1]
+    assert last.final
+    assert Checkpoint.from_bytes(rig.store.read(last.artifact.sha256)).env_steps == last.env_steps
 
 
 async def _until(true) -> None:

@@ -65,8 +65,6 @@ class ModalPlace:
                 return Ending("deferred", f"{error.reason}: {error.message}")
             return Ending("failed", error.message, trainer_pb2.RunError(reason=error.reason, message=error.message))
         call = Call(run_id, number, call_id)
-        # Until it is told so it does not begin, so that a call that is not on record trains nothing and ends.
-        await self._until_reached(run_id, lambda: self._cloud.tell_to_go(call.stream, call_id))
         try:
             return await self._hear(call, job, cancelled)
         except leases.LeaseLost:
@@ -121,7 +119,7 @@ class ModalPlace:
             holder=self._holder,
             usd_per_sec=usd_per_sec(job.spec) or 0.0,
         )
-        listening = asyncio.create_task(self._until_reached(call.run_id, listener.listen))
+        listening = asyncio.create_task(self._let_go_and_listen(call, listener))
         stopping = asyncio.create_task(self._stop_when(cancelled, call, listening))
         try:
             await asyncio.wait({listening, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -138,6 +136,11 @@ class ModalPlace:
                 task.cancel()
             await asyncio.gather(listening, stopping, return_exceptions=True)
             events.close()
+
+    async def _let_go_and_listen(self, call: Call, listener: Listener) -> CallEnd:
+        # Until it is told so it does not begin, so that a call that is not on record trains nothing and ends.
+        await self._until_reached(call.run_id, lambda: self._cloud.tell_to_go(call.stream, call.call_id))
+        return await self._until_reached(call.run_id, listener.listen)
 
     async def _stop_when(self, cancelled: asyncio.Event, call: Call, listening: asyncio.Task[CallEnd]) -> None:
         """Once `cancelled` is set, have the worker write one more checkpoint and end; cancel its call if it stays."""

@@ -92,7 +92,9 @@ class _Relay:
             self._say(newest)
             job = replace(job, resume_sha256=newest.checkpoint.artifact.sha256)
             if newest.checkpoint.final:
-                self._last = trainer_pb2.RunEvent(state_changed={"state": trainer_pb2.RUN_STATE_SUCCEEDED})
+                self._last = trainer_pb2.RunEvent(
+                    state_changed=trainer_pb2.StateChanged(state=trainer_pb2.RUN_STATE_SUCCEEDED)
+                )
                 return self._answer(0)
         process = _start(job)
         readers = [

@@ -1,11 +1,11 @@
 """Containers of the control plane: each runs one input of the deployed function through `.local()`, in a process.
 
-    python -m tabrl_trainer.modal_cloud.testing.container APP WORKER
+    python -m tabrl_trainer.modal_cloud.testing.container APP
 
-APP is the file of the deployed app, WORKER the script of its worker, or empty for the real one. Imports are done once,
-and each line on stdin, a JSON object, has a process forked: `call_id`, the `task_id` it goes by, the `folder` that
-holds `input`, the arguments as Modal's client serialized them, and gets `output`, pickled: whether the function
-returned, and what it returned or raised; and the `mount` of the volume. Lines on stdout tell of each process:
+APP is the file of the deployed app. Imports are done once, and each line on stdin, a JSON object, has a process forked:
+`call_id`, the `task_id` it goes by, the script of its `worker`, or empty for the real one, the `folder` that holds
+`input`, the arguments as Modal's client serialized them, and gets `output`, pickled: whether the function returned, and
+what it returned or raised; and the `mount` of the volume. Lines on stdout tell of each process:
 `["started", task_id, pid]` and `["ended", task_id, status]`.
 """
 
@@ -30,9 +30,7 @@ from tabrl_trainer.modal_cloud import relay
 def main() -> None:
     """Fork containers as long as stdin is open."""
     die_with_parent()
-    app, worker = sys.argv[1:]
-    if worker:
-        relay.WORKER = (worker,)
+    (app,) = sys.argv[1:]
     sys.path.insert(0, str(Path(app).parent))
     import app as deployed  # type: ignore[import-not-found]
 
@@ -53,7 +51,7 @@ def _wait(task_id: str, pid: int) -> None:
     _say("ended", task_id, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 
-def _run(deployed: Any, *, call_id: str, task_id: str, folder: str, mount: str) -> NoReturn:
+def _run(deployed: Any, *, call_id: str, task_id: str, worker: str, folder: str, mount: str) -> NoReturn:
     """Run an input in this process, and end it."""
 
     def cancel(_number: int, _frame: Any) -> NoReturn:
@@ -67,6 +65,8 @@ def _run(deployed: Any, *, call_id: str, task_id: str, folder: str, mount: str) 
     # A container's calls are told from the Trainer's by their token: commits are of what it has mounted.
     os.environ["MODAL_TOKEN_ID"] = task_id
     relay.VOLUME_FOLDER = Path(mount)
+    if worker:
+        relay.WORKER = (worker,)
     arguments, named = pickle.loads(Path(folder, "input").read_bytes())
     _set_current_context_ids([f"in-{call_id}"], [call_id], [""])
     try:

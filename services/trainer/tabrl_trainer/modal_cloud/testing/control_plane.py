@@ -69,7 +69,7 @@ class Call:
 
 
 @patch_mock_servicer
-class _Servicer(api_grpc.ModalClientBase):  # type: ignore[misc]
+class _Servicer(api_grpc.ModalClientBase):
     """The methods; all state is that of `plane`."""
 
     def __init__(self, plane: ControlPlane) -> None:
@@ -149,7 +149,7 @@ class _Servicer(api_grpc.ModalClientBase):  # type: ignore[misc]
     async def BlobCreate(self, stream: Any) -> None:
         await self._request(stream)
         blob_id = f"bl-{uuid.uuid4().hex[:12]}"
-        urls = api.UploadUrls(items=[f"{self.plane.http_url}/blob/{blob_id}"])
+        urls = api.UploadUrlList(items=[f"{self.plane.http_url}/blob/{blob_id}"])
         await stream.send_message(api.BlobCreateResponse(blob_ids=[blob_id], upload_urls=urls))
 
     # ---- queues and dicts ----------------------------------------------------------------------------------------
@@ -254,13 +254,24 @@ class _Servicer(api_grpc.ModalClientBase):  # type: ignore[misc]
 class ControlPlane:
     """The server, on a thread and an event loop of its own. Use as a context manager; tests call the rest."""
 
-    def __init__(self, folder: Path, app: Path, worker: str = "") -> None:
-        """`app` is the file of the deployed app; `worker` is the script of its worker, empty for the real one."""
+    def __init__(self, folder: Path, app: Path) -> None:
+        """`app` is the file of the deployed app."""
         self.folder = folder
         self.volume = folder / "volume"
-        self.volume.mkdir(parents=True)
-        self.worker = worker
         self.app = app
+        self.url = ""
+        self.http_url = ""
+        self._port = 0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._server: grpclib.server.Server | None = None
+        self._forker: asyncio.subprocess.Process | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._containers: dict[str, Container] = {}
+        self._begin_anew("")
+
+    def _begin_anew(self, worker: str) -> None:
+        self.worker = worker
         self.deployed = {(names.APP, names.FUNCTION)}
         self.accepted_secret = TOKEN_SECRET
         self.failures: dict[str, list[tuple[Status, str]]] = defaultdict(list)
@@ -275,16 +286,9 @@ class ControlPlane:
         self.state: dict[bytes, bytes] = {}
         self.scrambles = False
         self.damages: Callable[[bytes], bytes] = lambda data: data
-        self.url = ""
-        self.http_url = ""
-        self._port = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._server: grpclib.server.Server | None = None
-        self._containers: dict[str, Container] = {}
-        self._forker: asyncio.subprocess.Process | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._random = random.Random(5)
+        shutil.rmtree(self.volume, ignore_errors=True)
+        self.volume.mkdir(parents=True)
 
     def __enter__(self) -> ControlPlane:
         """Serve."""
@@ -296,13 +300,16 @@ class ControlPlane:
 
     def __exit__(self, *_: object) -> None:
         """End, containers too."""
-        for call in self.calls.values():
-            call.cancelled = True
-            self._loop.call_soon_threadsafe(self.signal, call, signal.SIGKILL)
+        self.reset()
         self._wait(self._end_forker())
         self.unplug()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+
+    def reset(self, worker: str = "") -> None:
+        """End every container and forget everything; `worker` is the script of the next ones, or empty."""
+        self._wait(self._end_containers())
+        self._begin_anew(worker)
 
     def environment(self) -> dict[str, str]:
         """Return the variables that point Modal's client here."""
@@ -312,7 +319,7 @@ class ControlPlane:
         """Have the network."""
 
         async def serve() -> None:
-            self._server = grpclib.server.Server([_Servicer(self)])
+            self._server = grpclib.server.Server([_Servicer(self)])  # type: ignore[abstract]  # the decorator adds the rest
             await self._server.start("127.0.0.1", self._port)
             self._port = self._server._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
 
@@ -388,7 +395,13 @@ class ControlPlane:
         (folder / "input").write_bytes(call.arguments)
         container = self._containers[task_id] = Container(task_id)
         call.containers.append(container)
-        order = {"call_id": call.call_id, "task_id": task_id, "folder": str(folder), "mount": str(mount)}
+        order = {
+            "call_id": call.call_id,
+            "task_id": task_id,
+            "worker": self.worker,
+            "folder": str(folder),
+            "mount": str(mount),
+        }
         assert self._forker is not None
         assert self._forker.stdin is not None
         self._forker.stdin.write(json.dumps(order).encode() + b"\n")
@@ -401,7 +414,7 @@ class ControlPlane:
 
     async def _start_forker(self) -> None:
         variables = {**os.environ, **self.environment()}
-        command = ("-m", "tabrl_trainer.modal_cloud.testing.container", str(self.app), self.worker)
+        command = ("-m", "tabrl_trainer.modal_cloud.testing.container", str(self.app))
         pipe = asyncio.subprocess.PIPE
         self._forker = await asyncio.create_subprocess_exec(
             sys.executable, *command, env=variables, stdin=pipe, stdout=pipe
@@ -421,12 +434,15 @@ class ControlPlane:
                 container.status = number
                 container.ended.set()
 
+    async def _end_containers(self) -> None:
+        for call in self.calls.values():
+            call.cancelled = True
+            self.signal(call, signal.SIGKILL)
+        for container in self._containers.values():
+            await asyncio.wait_for(container.ended.wait(), 20.0)
+
     async def _end_forker(self) -> None:
         assert self._forker is not None
-        for container in self._containers.values():
-            if container.pid:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(container.ended.wait(), 5.0)
         self._forker.kill()
         await self._forker.wait()
 
@@ -469,10 +485,10 @@ class ControlPlane:
 
 
 @contextlib.contextmanager
-def control_plane(folder: Path, worker: str = "") -> Iterator[ControlPlane]:
+def control_plane(folder: Path) -> Iterator[ControlPlane]:
     """Serve the app of this workspace."""
     app = Path(__file__).resolve().parents[5] / "deploy" / "modal" / "app.py"
-    with ControlPlane(folder, app, worker) as plane:
+    with ControlPlane(folder, app) as plane:
         yield plane
 
 

@@ -224,8 +224,8 @@ class Cloud:
 
 
 @contextlib.asynccontextmanager
-async def _call(longest_secs: float = _CALL_SECS) -> AsyncIterator[None]:
+async def _call(longest_secs: float | None = None) -> AsyncIterator[None]:
     """Bound a call in time, and type its failure."""
     with modal_failures():
-        async with asyncio.timeout(longest_secs):
+        async with asyncio.timeout(longest_secs or _CALL_SECS):
             yield

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from tabrl.trainer.v1 import trainer_pb2
 
 from tabrl_trainer.modal_cloud import names
-from tabrl_trainer.modal_cloud.failures import modal_failures
+from tabrl_trainer.modal_cloud.failures import keep_secrets_out_of_logs, modal_failures
 
 if TYPE_CHECKING:
     import modal
@@ -192,6 +192,7 @@ class Cloud:
     async def _connect(self) -> modal.Client:
         # Off the event loop: it takes a second of processor time.
         modal = await asyncio.to_thread(importlib.import_module, "modal")
+        keep_secrets_out_of_logs()
         async with _call():
             # Not kept where it fails: who sets up a token later need not be refused for ever.
             self._client = await modal.Client.from_env.aio()
@@ -223,8 +224,8 @@ class Cloud:
 
 
 @contextlib.asynccontextmanager
-async def _call(longest_secs: float = _CALL_SECS) -> AsyncIterator[None]:
+async def _call(longest_secs: float | None = None) -> AsyncIterator[None]:
     """Bound a call in time, and type its failure."""
     with modal_failures():
-        async with asyncio.timeout(longest_secs):
+        async with asyncio.timeout(longest_secs or _CALL_SECS):
             yield

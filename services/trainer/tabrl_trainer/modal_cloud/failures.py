@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import logging
+import re
 from collections.abc import Iterator
 
 import grpc
@@ -67,6 +69,22 @@ def modal_failures() -> Iterator[None]:
         ) from None
 
 
+class _WithoutSecrets(logging.Filter):
+    """Takes secrets out of what Modal's client logs, such as words of its server at level DEBUG."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = _without_secrets(record.getMessage()), ()
+        return True
+
+
+def keep_secrets_out_of_logs() -> None:
+    """Have Modal's client log no secret; once is enough."""
+    for name in ("modal-client", "modal-utils"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(present, _WithoutSecrets) for present in logger.filters):
+            logger.addFilter(_WithoutSecrets())
+
+
 def _refused(reason: str, message: str, remedy: str, error: Exception | None = None) -> TabrlError:
     metadata = {"remedy": remedy}
     if error is not None:
@@ -77,12 +95,10 @@ def _refused(reason: str, message: str, remedy: str, error: Exception | None = N
 def _cause(error: Exception) -> str:
     """Return the words of an error, without what may be a secret."""
     text = " ".join(str(error).split()) or type(error).__name__
-    return "".join(_without_secrets(text))[:_LONGEST_CAUSE_CHARS]
+    return _without_secrets(text)[:_LONGEST_CAUSE_CHARS]
 
 
 def _without_secrets(text: str) -> str:
-    import re
-
     from modal.config import config
 
     for name in ("token_id", "token_secret"):

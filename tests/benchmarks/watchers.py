@@ -127,7 +127,11 @@ class _Crowd:
         ]
         up_to_date = [asyncio.Event() for _ in range(count)]
         self._tasks = [asyncio.create_task(self._watch(run_id, n, event)) for n, event in enumerate(up_to_date)]
-        await asyncio.gather(*(event.wait() for event in up_to_date))
+        joined = asyncio.gather(*(event.wait() for event in up_to_date))
+        await asyncio.wait({joined, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in self._tasks:
+            if task.done():
+                task.result()  # raises: none ends before the run does
 
     async def seen(self, *, to_the_end: bool) -> Seen:
         """Returns what they saw, when their streams have ended, or after breaking them off."""

@@ -172,6 +172,10 @@ bench-first-answers: .venv/stamps/development ## Rewards of every behaviour's fi
 bench-behaviours: .venv/stamps/development ## From prompts to motions: does the robot do what was asked? (an hour; BENCH='--rows walker-walk' for some)
 	@$(VENV)/python -m tests.benchmarks.behaviours $(BENCH)
 
+.PHONY: bench-finetuning
+bench-finetuning: .venv/stamps/development ## A new wish for a robot that can do something already, beside from scratch (an hour; BENCH='--pairs walker' for some)
+	@$(VENV)/python -m tests.benchmarks.finetuning $(BENCH)
+
 .PHONY: bench-kills
 bench-kills: .venv/stamps/development postgresql ## kill -9 of Trainer and workers at named points, hundreds of times (minutes; BENCH='--postgresql --seed 1')
 	@$(VENV)/python -m tests.robustness.trainer_kills $(BENCH)

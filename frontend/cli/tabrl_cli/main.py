@@ -76,6 +76,9 @@ def try_prompt(  # noqa: PLR0917
     place: Annotated[Place, typer.Option("--on", help="Where to train; modal rents a GPU, which costs.")] = Place.HERE,
     gpu: Annotated[str, typer.Option(help="GPU to rent: H100 (if left out), A100-80GB, L40S, L4 or T4.")] = "",
     max_secs: Annotated[int, typer.Option(min=0, help="What training may take there, in seconds; 0 for 6 h.")] = 0,
+    start_from: Annotated[
+        str, typer.Option("--from", help="Start from what this run, policy or checkpoint (its SHA-256) has learned.")
+    ] = "",
     gateway: Gateway = DEFAULT_GATEWAY,
     as_json: AsJson = False,
 ) -> None:
@@ -98,6 +101,7 @@ def try_prompt(  # noqa: PLR0917
             backend=backend,
             randomize=randomize,
             compute=compute_of(place, gpu, max_secs),
+            start_from=start_from,
         )
         run = start_run(session.connection, session.output, spec)
         _watch(session, run)

@@ -27,6 +27,16 @@ def test_without_a_prompt_the_robots_own_task_is_trained(server: tuple[Server, s
     assert "def reward" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("name", "field"), [("run-1", "run_id"), ("policy-1", "policy_id"), ("ab" * 32, "checkpoint_sha256")]
+)
+def test_a_run_can_start_from_what_was_learned_before(server: tuple[Server, str], name: str, field: str) -> None:
+    servicer, url = server
+    result = tabrl(url, "try", "--env", "CartpoleBalance", "--steps", str(STEPS), "--from", name)
+    assert result.exit_code == 0, result.output
+    assert servicer.created[0].spec.start_from == trainer_pb2.StartingPoint(**{field: name})
+
+
 def test_try_tells_the_whole_story(server: tuple[Server, str]) -> None:
     servicer, url = server
     result = tabrl(url, *TRY, "--steps", str(STEPS))

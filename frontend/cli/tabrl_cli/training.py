@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 import uuid
 
 from rich.markup import escape
@@ -48,10 +49,12 @@ def run_spec(
     backend: Backend | None = None,
     randomize: bool = False,
     compute: trainer_pb2.Compute | None = None,
+    start_from: str = "",
 ) -> trainer_pb2.RunSpec:
     """What to train: for a reward, or for the environment's own task where there is none.
 
-    What is not given takes the environment's defaults, or is the machine's choice.
+    What is not given takes the environment's defaults, or is the machine's choice. `start_from` is the id of a run or a
+    policy, or the digest of a checkpoint.
     """
     settings = trainer_pb2.TrainingSettings()
     if env_steps is not None:
@@ -72,9 +75,18 @@ def run_spec(
         else None,
         settings=settings,
         title=title,
+        start_from=_starting_point(start_from) if start_from else None,
         backend=trainer_pb2.PhysicsBackend.Value(f"PHYSICS_BACKEND_{backend.name if backend else 'UNSPECIFIED'}"),
         compute=compute,
     )
+
+
+def _starting_point(name: str) -> trainer_pb2.StartingPoint:
+    if re.fullmatch("[0-9a-f]{64}", name):
+        return trainer_pb2.StartingPoint(checkpoint_sha256=name)
+    if name.startswith("run-"):
+        return trainer_pb2.StartingPoint(run_id=name)
+    return trainer_pb2.StartingPoint(policy_id=name)
 
 
 def start_run(connection: Connection, output: Output, spec: trainer_pb2.RunSpec) -> trainer_pb2.Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import errno
 import hashlib
 import os
@@ -48,7 +49,9 @@ class ArtifactStore:
         """Store bytes and return their artifact; storing the same bytes again mends what was damaged meanwhile."""
         sha256 = hashlib.sha256(data).hexdigest()
         with _storage_errors():
-            if not self._holds(sha256, len(data)):
+            if self._holds(sha256, len(data)):
+                self._touch(sha256)
+            else:
                 # The media type goes first, so that no reader finds the file without it.
                 self._write(self._type_key(sha256), media_type.encode())
                 self._write(self._key(sha256), data)
@@ -109,6 +112,23 @@ class ArtifactStore:
                 start += len(chunk)
                 yield chunk
 
+    def remove(self, sha256: str, *, unused_for_secs: float) -> bool:
+        """Delete an artifact, unless it was stored, or stored again, within the last seconds; return if it is gone.
+
+        An object store does not know when the same bytes were stored again, only when they were first.
+        """
+        try:
+            with _storage_errors(FileNotFoundError):
+                age = datetime.datetime.now(datetime.UTC) - self._modified(sha256)
+                if age.total_seconds() < unused_for_secs:
+                    return False
+                self._filesystem.rm_file(self._key(sha256))
+        except FileNotFoundError:
+            pass
+        with contextlib.suppress(FileNotFoundError), _storage_errors(FileNotFoundError):
+            self._filesystem.rm_file(self._type_key(sha256))
+        return True
+
     def check(self) -> None:
         """Raise `TabrlError` when the store cannot be reached or, for a folder, is not writable."""
         with _storage_errors():
@@ -122,6 +142,16 @@ class ArtifactStore:
 
     def _type_key(self, sha256: str) -> str:
         return self._key(sha256) + ".type"
+
+    def _touch(self, sha256: str) -> None:
+        if self._local:
+            os.utime(self._key(sha256))
+
+    def _modified(self, sha256: str) -> datetime.datetime:
+        if self._local:
+            return datetime.datetime.fromtimestamp(os.stat(self._key(sha256)).st_mtime, datetime.UTC)
+        modified: datetime.datetime = self._filesystem.modified(self._key(sha256))
+        return modified
 
     def _size(self, sha256: str) -> int | None:
         try:

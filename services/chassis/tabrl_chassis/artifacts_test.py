@@ -38,6 +38,25 @@ def test_what_is_put_is_found_by_its_digest(store, tmp_path):
     store.check()
 
 
+def test_what_is_removed_is_gone_and_what_was_stored_a_moment_ago_stays(store):
+    sha256 = store.put(XML, "application/xml").sha256
+    assert not store.remove(sha256, unused_for_secs=600.0)
+    assert store.read(sha256) == XML
+    assert store.remove(sha256, unused_for_secs=0.0)
+    assert not store.exists(sha256)
+    assert store.remove(sha256, unused_for_secs=0.0)  # it is gone already
+    assert store.put(XML).media_type == "application/octet-stream"
+    assert store.describe(sha256).media_type == "application/octet-stream"
+
+
+def test_storing_the_same_bytes_again_keeps_them_from_being_removed(tmp_path):
+    store = ArtifactStore(tmp_path)
+    path = store.local_path(store.put(XML).sha256)
+    os.utime(path, (0, 0))
+    store.put(XML)
+    assert not store.remove(XML_SHA256, unused_for_secs=600.0)
+
+
 @pytest.mark.parametrize("digest", ["0" * 64, "", "../../etc/passwd", "A" * 64, "0" * 10_000])
 def test_an_unknown_digest_is_artifact_not_found(store, digest):
     assert not store.exists(digest)

@@ -84,13 +84,12 @@ def test_with_more_steps_to_make_the_easier_form_lasts_no_longer(cartpole: Envir
         assert eased == [1_920] * (checkpoint is checkpoints[1])
 
 
-def test_a_policy_that_went_on_from_its_own_form_is_not_made_to_find_its_feet_again(cartpole: Environment) -> None:
+def test_a_policy_that_starts_from_its_own_form_is_not_made_to_find_its_feet_again(cartpole: Environment) -> None:
     last, _, checkpoints = _trained(cartpole)
-    faster = dataclasses.replace(_SETTINGS, learning_rate=1e-4)
 
     for checkpoint, eased in ((last, False), (checkpoints[1], True)):
         metrics: list[Metrics] = []
-        train(cartpole, faster, resume=checkpoint, metrics_every_secs=0, on_metrics=metrics.append)
+        train(cartpole, _SETTINGS, start_from=checkpoint, metrics_every_secs=0, on_metrics=metrics.append)
 
         assert (metrics[0].easier_until_env_steps is not None) is eased
 

@@ -188,7 +188,9 @@ def make_learner(
         key, policy_key, value_key = jax.random.split(key, 3)
         policy = networks.policy_network.init(policy_key)
         if settings.initial_std:
-            policy = _with_initial_std(policy, settings.initial_std, action_size)
+            policy = with_deviation(
+                policy, settings.initial_std, mean_scale=LAST_LAYER_SCALE, deviation_scale=LAST_LAYER_SCALE
+            )
         params = losses.PPONetworkParams(policy=policy, value=networks.value_network.init(value_key))
         return LearnerState(
             params=params,
@@ -287,13 +289,22 @@ def make_learner(
     return Learner(networks=networks, init=init, observe=observe, update=update)
 
 
-def _with_initial_std(policy: Any, std: float, action_size: int) -> Any:
-    """Has a policy network begin with actions of this standard deviation, before tanh, and a mean near 0."""
+def with_deviation(policy: Any, std: float, *, mean_scale: float, deviation_scale: float) -> Any:
+    """Gives a policy network's actions this standard deviation, before tanh.
+
+    Args:
+        policy: parameters of the network.
+        std: the deviation.
+        mean_scale: factor on the last layer's weights for the mean.
+        deviation_scale: factor on those for the deviation; with 0 it is the same in every state.
+    """
     layers = policy["params"]
     last = max(layers, key=lambda name: int(name.rpartition("_")[2]))
-    # The distribution takes the softplus of the second half of what comes out.
-    bias = layers[last]["bias"].at[action_size:].set(math.log(math.expm1(std)))
-    return {**policy, "params": {**layers, last: {"kernel": layers[last]["kernel"] * LAST_LAYER_SCALE, "bias": bias}}}
+    size = layers[last]["bias"].shape[0] // 2
+    # The first half of what comes out is the mean; the distribution takes the softplus of the second.
+    bias = layers[last]["bias"].at[size:].set(math.log(math.expm1(std)))
+    kernel = layers[last]["kernel"] * jnp.repeat(jnp.asarray([mean_scale, deviation_scale]), size)
+    return {**policy, "params": {**layers, last: {"kernel": kernel, "bias": bias}}}
 
 
 class _Views(NamedTuple):

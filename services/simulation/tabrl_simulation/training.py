@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tabrl_simulation import curriculum
+from tabrl_simulation import curriculum, starting_point
 from tabrl_simulation.checkpoint import Checkpoint, CheckpointError, installed_versions
 from tabrl_simulation.divergence import TrainingDiverged, refuse_bad_numbers
 from tabrl_simulation.metrics import Metrics
@@ -87,6 +87,7 @@ def train(
     reward: Reward | None = None,
     weights: Mapping[str, float] | None = None,
     resume: Checkpoint | None = None,
+    start_from: Checkpoint | None = None,
     checkpoint_every_secs: float = 15.0,
     metrics_every_secs: float = 0.5,
     on_metrics: Callable[[Metrics], None] = lambda _: None,
@@ -104,9 +105,11 @@ def train(
         settings: numbers of the learner.
         reward: what to train for; None for the environment's own reward.
         weights: of the reward's terms; 1 for those left out.
-        resume: a checkpoint to go on from. With the same settings (`env_steps` aside), reward and weights, training
-            goes on as if it had not stopped: to the bit on the same machine, physics backend and layout (`overlapped`),
-            with new episodes on others. Otherwise what was learned is kept, and steps start anew too.
+        resume: a checkpoint of this training to go on from, with the same settings (`env_steps` aside), reward and
+            weights. It goes on as if it had not stopped: to the bit on the same machine, physics backend and layout
+            (`overlapped`), with new episodes on others.
+        start_from: a checkpoint to learn something else from (fine-tuning), of any environment with the same robot; see
+            `starting_point`. A training that was stopped is gone on with by `resume`, whatever it started from.
         checkpoint_every_secs: time between two checkpoints.
         metrics_every_secs: least time between two calls of `on_metrics`.
         on_metrics: told how it goes.
@@ -119,7 +122,7 @@ def train(
     Raises:
         RewardMismatch: the reward is not one for this environment.
         InvalidSettings: the settings ask for what the environment does not have.
-        CheckpointError: `resume` does not fit the environment or the settings.
+        CheckpointError: `resume` or `start_from` does not fit the environment or the settings.
         BackendUnavailable: the backend cannot be had here.
         TrainingDiverged: a reward, a loss or the physics is not finite.
     """
@@ -127,7 +130,7 @@ def train(
     require_trainable(environment.id, settings)
     use_compilation_cache()
     run = _Run(environment, settings, reward=reward, weights=dict(weights or {}), backend=backend, threads=threads)
-    run.start(resume)
+    run.start(resume, start_from)
     last_metrics_secs = last_checkpoint_secs = -math.inf
     while run.env_steps < settings.env_steps and not should_stop():
         run.update()
@@ -225,31 +228,31 @@ class _Run:
     def elapsed_secs(self) -> float:
         return time.monotonic() - self._began
 
-    def start(self, resume: Checkpoint | None) -> None:
-        """Begins anew, or goes on from a checkpoint."""
-
+    def start(self, resume: Checkpoint | None, start_from: Checkpoint | None) -> None:
+        """Begins anew, from scratch or with what a checkpoint has learned, or goes on from a checkpoint."""
         if resume is None:
+            if start_from is not None:
+                self._state = starting_point.carry_over(self._state, start_from)
+                if start_from.reward_program_sha256 is None and _EASIER_UNTIL not in start_from.arrays:
+                    self._easier_until = 0  # it has found its feet
             self._enter_due_form()
             self._begin()
             return
         resume.require(self._own)
+        if not self._is_of_this_training(resume):
+            raise CheckpointError("The checkpoint is of another training: of other settings, reward or weights")
         from tabrl_simulation import tree_paths
 
         try:
             self._state = tree_paths.unflatten("learner", self._state, resume.group("learner"))
         except (KeyError, ValueError) as e:
             raise CheckpointError(f"The checkpoint does not fit these settings: {e}") from e
-        was_easier_until = int(resume.arrays.get(_EASIER_UNTIL, np.int64(0)))
-        continues = self._continues(resume)
-        if continues:
-            self.env_steps = resume.env_steps
-            # With another number of steps to make, the easier form would last for another number of them.
-            self._easier_until = was_easier_until
-        elif resume.reward_program_sha256 is None and not was_easier_until:
-            # It has found its feet.
-            self._easier_until = 0
+        self.env_steps = resume.env_steps
+        # With another number of steps to make, the easier form would last for another number of them.
+        self._easier_until = int(resume.arrays.get(_EASIER_UNTIL, np.int64(0)))
+        was_eased = bool(self._easier_until)
         self._enter_due_form()
-        if not (continues and self._eased == bool(was_easier_until) and self._restored(resume)):
+        if not (self._eased == was_eased and self._restored(resume)):
             self._begin()
 
     def _restored(self, resume: Checkpoint) -> bool:
@@ -277,7 +280,7 @@ class _Run:
                 self._state = observe(self._state, self._rollouts.collect(self._state))
             self._rollouts.begin(self._state, rollout_key)
 
-    def _continues(self, resume: Checkpoint) -> bool:
+    def _is_of_this_training(self, resume: Checkpoint) -> bool:
         return (
             resume.reward_program_sha256 == (self._reward.sha256 if self._reward is not None else None)
             and dict(resume.weights) == self._weights

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tabrl_simulation import environments, evaluation, learner, rollout
+from tabrl_simulation import environments, evaluation, learner, rollout, starting_point, tree_paths
 from tabrl_simulation.checkpoint import Checkpoint, CheckpointError, CheckpointStale
 from tabrl_simulation.environments import Environment
 from tabrl_simulation.settings import Settings
@@ -215,15 +215,53 @@ def test_a_checkpoint_of_other_physics_goes_on_with_new_episodes(cartpole: Envir
         assert written[0].arrays[count] == checkpoints[5].arrays[count]
 
 
-def test_another_reward_keeps_what_was_learned_but_starts_counting_anew(cartpole: Environment) -> None:
-    first, _, _ = _train(cartpole)
+def test_what_was_learned_is_learned_from_anew_for_another_reward(cartpole: Environment) -> None:
+    # given a policy of an environment with the same robot
+    swingup = environments.load("CartpoleSwingup")
+    learned, _, _ = _train(swingup)
     reward = _Terms(cartpole, {"one": lambda *_: 1.0})
 
-    _, metrics, checkpoints = _train(cartpole, reward=reward, resume=first.checkpoint)
+    _, metrics, checkpoints = _train(cartpole, reward=reward, start_from=learned.checkpoint, checkpoint_every_secs=0)
 
-    assert metrics[0].env_steps == 640
-    before, after = first.checkpoint.group("learner/normalizer"), checkpoints[0].group("learner/normalizer")
-    assert after["learner/normalizer/count/lo"] > before["learner/normalizer/count/lo"]
+    # then steps and metrics count from the start, and observations where they were
+    assert (metrics[0].env_steps, checkpoints[-1].env_steps) == (640, 6_400)
+    count = "learner/normalizer/count/lo"
+    assert checkpoints[0].arrays[count] == learned.checkpoint.arrays[count] + 640
+    # and what it leaves is a checkpoint of this training, which goes on to the bit
+    again, _, _ = _train(cartpole, reward=reward, resume=checkpoints[3], checkpoint_every_secs=0)
+    assert again.checkpoint.to_bytes() == checkpoints[-1].to_bytes()
+
+
+def test_a_fine_tuned_policy_acts_as_before_but_tries_more(cartpole: Environment) -> None:
+    learned = _train(cartpole)[0].checkpoint
+    made = learner.make_learner(_SMALL, observation_size=5, action_size=1)
+    fresh = made.init(jax.random.PRNGKey(7))
+
+    state = starting_point.carry_over(fresh, learned)
+
+    observations = jax.random.normal(jax.random.PRNGKey(1), (64, 5))
+    logits = made.networks.policy_network.apply(state.normalizer, state.params.policy, observations)
+    drawn = made.networks.parametric_action_distribution.create_dist(logits)
+    np.testing.assert_allclose(drawn.scale, starting_point.EXPLORING_STD, rtol=1e-2)
+    np.testing.assert_allclose(np.tanh(drawn.loc), learned.policy(cartpole)(observations), atol=1e-6)
+    kept = tree_paths.flatten("learner", state)
+    assert all(np.array_equal(kept[path], value) for path, value in learned.group("learner/params/value").items())
+    moments = learned.group("learner/optimizer/inner_state")
+    assert all(np.array_equal(kept[path], value) for path, value in moments.items())
+    # What belongs to the reward and to the end of the training before starts anew.
+    assert float(state.return_scale.samples) == 0
+    assert float(state.optimizer.hyperparams["learning_rate"]) == pytest.approx(_SMALL.learning_rate)
+    np.testing.assert_array_equal(state.key, fresh.key)
+
+
+def test_a_checkpoint_of_another_training_is_not_gone_on_with(cartpole: Environment) -> None:
+    checkpoint = _train(cartpole)[0].checkpoint
+    reward = _Terms(cartpole, {"one": lambda *_: 1.0})
+
+    with pytest.raises(CheckpointError, match="another training"):
+        _train(cartpole, reward=reward, resume=checkpoint)
+    with pytest.raises(CheckpointError, match="another training"):
+        _train(cartpole, settings=dataclasses.replace(_SMALL, seed=1), resume=checkpoint)
 
 
 def test_a_reward_that_is_not_finite_is_named(cartpole: Environment) -> None:
@@ -275,7 +313,11 @@ def test_a_checkpoint_that_does_not_fit_is_refused(cartpole: Environment) -> Non
     wider = dataclasses.replace(_SMALL, hidden_layer_sizes=(17,))
 
     with pytest.raises(CheckpointError, match="does not fit"):
-        _train(cartpole, settings=wider, resume=checkpoint)
+        _train(cartpole, settings=wider, start_from=checkpoint)
+    with pytest.raises(CheckpointError, match="does not fit"):
+        _train(environments.load("PendulumSwingup"), start_from=checkpoint)
+    with pytest.raises(CheckpointError, match="does not fit"):
+        _train(cartpole, resume=dataclasses.replace(checkpoint, settings=_SMALL, arrays={}))
     with pytest.raises(CheckpointError, match="belongs to CartpoleBalance"):
         checkpoint.policy(environments.load("CartpoleSwingup"))
     with pytest.raises(CheckpointStale, match="has changed"):

@@ -17,4 +17,7 @@ class TrainerConfig(ServiceConfig):
     modal_slots: int = option("how many runs train on Modal at once", 4)
     niceness: int = option("niceness of worker processes, 0 to 19, so that the machine stays responsive", 10)
     checkpoint_secs: float = option("time between two checkpoints of a run", 10.0)
+    keep_checkpoints: int = option(
+        "how many of a run's checkpoints that no policy came of are kept: the newest ones", 5
+    )
     max_queued: int = option("how many runs may wait for a slot", 1000)

@@ -45,6 +45,7 @@ job = Job.from_json(sys.stdin.read())
 store = ArtifactStore(job.artifacts_url)
 resumed = int(store.read(job.resume_sha256)) if job.resume_sha256 else 0
 padding = 0
+start_from = job.spec.start_from.checkpoint_sha256
 
 def say(**event):
     os.write(1, event_line(t.RunEvent(**event)))
@@ -73,6 +74,8 @@ for word in job.spec.title.split():
         checkpoint(int(value))
     elif name == "resumed":
         say(log=t.LogLine(level=t.LOG_LEVEL_INFO, text=f"resumed at {resumed}"))
+    elif name == "started":
+        say(log=t.LogLine(level=t.LOG_LEVEL_INFO, text=f"started from {start_from}"))
     elif name == "print":
         print("this is no event", flush=True)
         for stream in (sys.stdout, sys.stderr):
@@ -105,13 +108,30 @@ for word in job.spec.title.split():
 """
 
 
+# Sizes of observation and action, and the actuators, by environment.
+ENVIRONMENTS = {
+    "CartpoleBalance": (5, 1, ["slider"]),
+    "CartpoleSwingup": (5, 1, ["slider"]),
+    "PendulumSwingup": (5, 1, ["hinge"]),
+    "WalkerStand": (24, 6, ["right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle"]),
+}
+
+
 class Scene(scene_pb2_grpc.SceneServiceServicer):
-    """Knows two environments."""
+    """Knows a few environments."""
 
     async def GetEnvironment(self, request, context):  # noqa: D102
-        if request.environment_id not in ("CartpoleBalance", "WalkerStand"):
+        if request.environment_id not in ENVIRONMENTS:
             raise TabrlError(grpc.StatusCode.NOT_FOUND, "ENVIRONMENT_NOT_FOUND", "There is no such environment.")
-        return scene_pb2.GetEnvironmentResponse(environment=scene_pb2.Environment(fingerprint=FINGERPRINT))
+        observation_size, action_size, actuators = ENVIRONMENTS[request.environment_id]
+        environment = scene_pb2.Environment(
+            summary=scene_pb2.EnvironmentSummary(environment_id=request.environment_id),
+            fingerprint=FINGERPRINT,
+            observation_size=observation_size,
+            action_size=action_size,
+            structure=scene_pb2.RobotStructure(actuators=[scene_pb2.Actuator(name=name) for name in actuators]),
+        )
+        return scene_pb2.GetEnvironmentResponse(environment=environment)
 
 
 class Exporter(exporter_pb2_grpc.ExporterServiceServicer):
@@ -120,6 +140,8 @@ class Exporter(exporter_pb2_grpc.ExporterServiceServicer):
     def __init__(self):
         """Start with the gate open."""
         self.requests: list[exporter_pb2.CreatePolicyRequest] = []
+        self.policies: dict[str, str] = {}
+        """Checkpoints of policies that were published before, by id."""
         self.error: TabrlError | None = None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -131,6 +153,12 @@ class Exporter(exporter_pb2_grpc.ExporterServiceServicer):
         await self.gate.wait()
         policy_id = f"policy-{request.checkpoint_sha256[:8]}"
         return exporter_pb2.CreatePolicyResponse(policy=exporter_pb2.Policy(policy_id=policy_id))
+
+    async def GetPolicy(self, request, context):  # noqa: D102
+        if request.policy_id not in self.policies:
+            raise TabrlError(grpc.StatusCode.NOT_FOUND, "POLICY_NOT_FOUND", "There is no such policy.")
+        policy = exporter_pb2.Policy(checkpoint_sha256=self.policies[request.policy_id])
+        return exporter_pb2.GetPolicyResponse(policy=policy)
 
 
 @contextlib.asynccontextmanager

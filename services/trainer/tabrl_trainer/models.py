@@ -1,4 +1,4 @@
-"""Tables of the Trainer: runs, their events and checkpoints, and the attempts at training them."""
+"""Tables of the Trainer: runs, their events and checkpoints, files to be deleted, and the attempts at training them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ class RunRow(Base):
     """One run. Protobuf messages are kept as their bytes; `number` orders runs by submission.
 
     `tags` stand between newlines, also before the first and after the last; `searched` is what a run is found by, in
-    lower case. `lease_holder` is the Trainer that trains it or did last, until `lease_until`; see `leases`. `executor`
-    is that of the spec, see `compute`; `cost_usd` is None on the own machine.
+    lower case. `start_sha256` is the checkpoint that it goes on from, empty for none. `lease_holder` is the Trainer
+    that trains it or did last, until `lease_until`; see `leases`. `executor` is that of the spec, see `compute`;
+    `cost_usd` is None on the own machine.
     """
 
     __tablename__ = "runs"
@@ -45,6 +46,7 @@ class RunRow(Base):
     tags: Mapped[str] = mapped_column(sa.Text, default="")
     notes: Mapped[str] = mapped_column(sa.Text, default="")
     searched: Mapped[str] = mapped_column(sa.Text, default="")
+    start_sha256: Mapped[str] = mapped_column(sa.String(64), default="", index=True)
     lease_holder: Mapped[str] = mapped_column(sa.String(40), default="")
     lease_until: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
     executor: Mapped[str] = mapped_column(sa.String(20), default=executor_of_row)
@@ -62,7 +64,7 @@ class EventRow(Base):
 
 
 class CheckpointRow(Base):
-    """One checkpoint and what became of its publication."""
+    """One checkpoint and what became of its publication; `pruned` where its file is not kept any more."""
 
     __tablename__ = "checkpoints"
 
@@ -78,6 +80,16 @@ class CheckpointRow(Base):
     publication: Mapped[str] = mapped_column(sa.String(20), index=True)
     refusal_reason: Mapped[str | None] = mapped_column(sa.String(60))
     refusal_message: Mapped[str | None] = mapped_column(sa.Text)
+    pruned: Mapped[bool] = mapped_column(default=False)
+
+
+class UnwantedFileRow(Base):
+    """One file in the store that nothing on record needs since a time; see `retention`."""
+
+    __tablename__ = "unwanted_files"
+
+    sha256: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    since: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
 
 
 class AttemptRow(Base):

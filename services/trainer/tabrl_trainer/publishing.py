@@ -31,6 +31,7 @@ from tabrl_trainer.record import (
     append,
     log,
 )
+from tabrl_trainer.retention import prune
 from tabrl_trainer.retries import PASSING, pauses
 
 # An export traces and measures: seconds, or a minute for a humanoid on a busy machine.
@@ -62,6 +63,7 @@ class Publisher:
         self._context = context
         self._record = record
         self._exporter = exporter_pb2_grpc.ExporterServiceStub(context.channel("exporter"))
+        self._kept = context.config.keep_checkpoints
         self._away = 0
         self._pauses = pauses(_FIRST_BACKOFF_SECS, _LONGEST_BACKOFF_SECS)
         self._internal_errors: dict[int, int] = {}
@@ -113,7 +115,7 @@ class Publisher:
         PUBLICATIONS.labels(PUBLISHED).inc()
         policy_id = response.policy.policy_id
         await self._record.write_persistently(
-            candidate.run_id, lambda session, run: _published(session, run, candidate, policy_id)
+            candidate.run_id, lambda session, run: _published(session, run, candidate, policy_id, self._kept)
         )
 
     async def _failed(self, candidate: Candidate, error: TabrlError) -> None:
@@ -131,7 +133,7 @@ class Publisher:
         PUBLICATIONS.labels(REFUSED).inc()
         self._context.log.error("checkpoint refused", run=candidate.run_id, error=str(error))
         await self._record.write_persistently(
-            candidate.run_id, lambda session, run: _refused(session, run, candidate, error)
+            candidate.run_id, lambda session, run: _refused(session, run, candidate, error, self._kept)
         )
 
     def _answered(self) -> None:
@@ -172,7 +174,7 @@ def _next(session: Session, last_run: str) -> Candidate | None:
     return Candidate(checkpoint.number, run.run_id, checkpoint.sha256, spec)
 
 
-def _published(session: Session, run: RunRow, candidate: Candidate, policy_id: str) -> None:
+def _published(session: Session, run: RunRow, candidate: Candidate, policy_id: str, kept: int) -> None:
     checkpoint = session.get_one(CheckpointRow, candidate.number)
     if checkpoint.publication != PENDING:
         return  # another Trainer had it published meanwhile
@@ -184,10 +186,10 @@ def _published(session: Session, run: RunRow, candidate: Candidate, policy_id: s
         final=checkpoint.final,
     )
     append(session, run, trainer_pb2.RunEvent(policy_published=published))
-    _settle(session, run, candidate)
+    _settle(session, run, candidate, kept)
 
 
-def _refused(session: Session, run: RunRow, candidate: Candidate, error: TabrlError) -> None:
+def _refused(session: Session, run: RunRow, candidate: Candidate, error: TabrlError, kept: int) -> None:
     checkpoint = session.get_one(CheckpointRow, candidate.number)
     if checkpoint.publication != PENDING:
         return
@@ -200,7 +202,7 @@ def _refused(session: Session, run: RunRow, candidate: Candidate, error: TabrlEr
         final=checkpoint.final,
     )
     append(session, run, trainer_pb2.RunEvent(policy_refused=refused))
-    _settle(session, run, candidate)
+    _settle(session, run, candidate, kept)
 
 
 def _unreachable(session: Session, run: RunRow, error: TabrlError) -> None:
@@ -214,8 +216,11 @@ def _unreachable(session: Session, run: RunRow, error: TabrlError) -> None:
     log(session, run, trainer_pb2.LOG_LEVEL_WARNING, text)
 
 
-def _settle(session: Session, run: RunRow, candidate: Candidate) -> None:
-    """Skip what is older than a checkpoint just dealt with, and note whether anything of the run still waits."""
+def _settle(session: Session, run: RunRow, candidate: Candidate, kept: int) -> None:
+    """Skip what is older than a checkpoint just dealt with, and note whether anything of the run still waits.
+
+    Of what no policy came of, the files of the `kept` newest are kept.
+    """
     session.execute(
         sa.update(CheckpointRow)
         .where(
@@ -230,3 +235,4 @@ def _settle(session: Session, run: RunRow, candidate: Candidate) -> None:
         CheckpointRow.run_id == run.run_id, CheckpointRow.publication == PENDING
     )
     run.publishing = PENDING if session.scalars(waiting.limit(1)).first() is not None else SETTLED
+    prune(session, run.run_id, kept)

@@ -237,6 +237,7 @@ def checkpoint_message(row: CheckpointRow) -> trainer_pb2.Checkpoint:
         episode_return=row.episode_return,
         policy_id=row.policy_id,
         final=row.final,
+        pruned=row.pruned,
     )
     if row.refusal_reason is not None:
         message.refusal.reason, message.refusal.message = row.refusal_reason, row.refusal_message or ""

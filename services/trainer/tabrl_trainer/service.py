@@ -21,6 +21,7 @@ from tabrl_trainer.modal_cloud.place import ModalPlace
 from tabrl_trainer.models import RunRow
 from tabrl_trainer.publishing import Publisher
 from tabrl_trainer.record import Record
+from tabrl_trainer.retention import Janitor
 from tabrl_trainer.server_sent_events import routes
 from tabrl_trainer.servicer import TrainerServicer
 
@@ -47,6 +48,7 @@ def trainer_service(worker: Sequence[str] = _WORKER) -> Service[TrainerConfig]:
             context.background(each.run(), "executor")
             context.background(each.keep_leases(), "leases")
         context.background(while_leading(context.database, "publisher", publisher.run), "publisher")
+        context.background(while_leading(context.database, "janitor", Janitor(context, record).run), "janitor")
         context.background(record.follow_other_processes(), "other processes")
         context.background(_count_runs(record), "run counter")
         try:

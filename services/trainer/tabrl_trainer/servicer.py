@@ -27,6 +27,7 @@ from tabrl_trainer.models import AttemptRow, CheckpointRow, EventRow, RunRow
 from tabrl_trainer.record import (
     ENDED,
     PENDING,
+    PUBLISHED,
     UNDER_WAY,
     Record,
     annotate,
@@ -38,6 +39,7 @@ from tabrl_trainer.record import (
     run_messages,
     tags_of,
 )
+from tabrl_trainer.retention import keep, reject
 from tabrl_trainer.submission import Submission, check_spec
 from tabrl_trainer.watching import watch
 
@@ -153,6 +155,10 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
                 f"{most} runs wait already, as many as this Trainer takes; cancel some or wait.",
                 retry_after_secs=60.0,
             )
+        start_sha256 = submission.spec.start_from.checkpoint_sha256
+        if start_sha256:
+            keep(session, start_sha256)
+            self._context.artifacts.describe(start_sha256)  # raises: it was deleted since it was checked
         run = RunRow(
             run_id=new_run_id(),
             environment_id=submission.spec.environment_id,
@@ -163,6 +169,7 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
             cancel_requested=False,
             publishing=PENDING,
             create_time=now(),
+            start_sha256=start_sha256,
         )
         annotate(run, [], "")
         session.add(run)
@@ -233,6 +240,12 @@ def _delete(session: Session, run: RunRow) -> None:
             f"Run {run.run_id} has not ended, so it cannot be deleted; cancel it first.",
             metadata={"run_id": run.run_id},
         )
+    checkpoints = sa.select(CheckpointRow).where(CheckpointRow.run_id == run.run_id)
+    for checkpoint in session.scalars(checkpoints).all():
+        if checkpoint.publication == PUBLISHED:
+            keep(session, checkpoint.sha256)
+        else:
+            reject(session, [checkpoint.sha256])
     for table in (EventRow, CheckpointRow, AttemptRow):
         session.execute(sa.delete(table).where(table.run_id == run.run_id))
     session.delete(run)

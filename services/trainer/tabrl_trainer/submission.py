@@ -13,13 +13,16 @@ from tabrl_chassis.client import call
 from tabrl_chassis.errors import TabrlError, invalid_field
 from tabrl_chassis.service import Context
 from tabrl_simulation.backends import MUJOCO_C, BackendUnavailable, require
+from tabrl_simulation.checkpoint import Checkpoint, CheckpointError
 from tabrl_simulation.rewards.container import ProgramHeader, ProgramRefused, unpack
 from tabrl_simulation.rewards.onnx_gate import check_onnx
 from tabrl_simulation.settings import InvalidSettings, Settings, default_settings, require_trainable
+from tabrl_simulation.starting_point import fine_tuning_defaults, require_fits
 
 from tabrl_trainer.compute import MODAL, executor_of, fill_compute
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.settings import backend_of, settings_message, settings_of
+from tabrl_trainer.starting_points import incompatible, read_starting_point, require_same_robot
 
 _SCENE_TIMEOUT_SECS = 5.0
 
@@ -36,7 +39,7 @@ async def check_spec(context: Context[TrainerConfig], spec: trainer_pb2.RunSpec)
     """Return what a spec asks for.
 
     Raises `TabrlError`: ENVIRONMENT_NOT_FOUND, ARTIFACT_NOT_FOUND, ARTIFACT_DAMAGED, REWARD_MISMATCH, INVALID_FIELD,
-    BACKEND_UNAVAILABLE, SERVICE_UNAVAILABLE.
+    BACKEND_UNAVAILABLE, SERVICE_UNAVAILABLE, and those of `read_starting_point`.
     """
     scene = scene_pb2_grpc.SceneServiceStub(context.channel("scene"))
     request = scene_pb2.GetEnvironmentRequest(environment_id=spec.environment_id)
@@ -44,8 +47,15 @@ async def check_spec(context: Context[TrainerConfig], spec: trainer_pb2.RunSpec)
     fingerprint = response.environment.fingerprint
     filled = trainer_pb2.RunSpec()
     filled.CopyFrom(spec)
-    filled.settings.CopyFrom(settings_message(_settings(spec)))
     fill_compute(filled)
+    start_from = None
+    if spec.HasField("start_from"):
+        start_from = await read_starting_point(context, filled.start_from)
+    settings = _settings(spec, start_from)
+    filled.settings.CopyFrom(settings_message(settings))
+    if start_from is not None:
+        _check_sizes(start_from, settings, response.environment)
+        await require_same_robot(context, start_from, response.environment)
     check_backend(spec)
     if spec.HasField("reward"):
         await asyncio.to_thread(_check_reward, context.artifacts, spec, fingerprint)
@@ -73,9 +83,12 @@ def check_backend(spec: trainer_pb2.RunSpec) -> None:
         ) from error
 
 
-def _settings(spec: trainer_pb2.RunSpec) -> Settings:
+def _settings(spec: trainer_pb2.RunSpec, start_from: Checkpoint | None) -> Settings:
     try:
-        settings = settings_of(spec.settings, default_settings(spec.environment_id))
+        defaults = default_settings(spec.environment_id)
+        if start_from is not None:
+            defaults = fine_tuning_defaults(defaults, start_from)
+        settings = settings_of(spec.settings, defaults)
         require_trainable(spec.environment_id, settings)
     except InvalidSettings as error:
         raise invalid_field(f"spec.settings.{error.field}", str(error).partition(": ")[2]) from error
@@ -88,6 +101,18 @@ def _settings(spec: trainer_pb2.RunSpec) -> Settings:
             metadata={"environment_id": spec.environment_id},
         ) from error
     return settings
+
+
+def _check_sizes(start_from: Checkpoint, settings: Settings, environment: scene_pb2.Environment) -> None:
+    try:
+        require_fits(
+            start_from,
+            observation_size=environment.observation_size,
+            action_size=environment.action_size,
+            hidden_layer_sizes=settings.hidden_layer_sizes,
+        )
+    except CheckpointError as error:
+        raise incompatible(str(error)) from error
 
 
 def _check_reward(artifacts: ArtifactStore, spec: trainer_pb2.RunSpec, fingerprint: str) -> None:

@@ -126,7 +126,10 @@ def _train(job: Job, say: Say, stop: _Stop, started: float) -> bool:
     from tabrl_trainer.speeds import RemainingTime, default_speed
 
     artifacts = ArtifactStore(job.artifacts_url)
+    # What a run has learned itself counts more than what it started from.
+    start_sha256 = "" if job.resume_sha256 else job.spec.start_from.checkpoint_sha256
     resume = Checkpoint.from_bytes(artifacts.read(job.resume_sha256)) if job.resume_sha256 else None
+    start_from = Checkpoint.from_bytes(artifacts.read(start_sha256)) if start_sha256 else None
     reward = None
     if job.spec.HasField("reward"):
         from tabrl_simulation.rewards.program import RewardProgram
@@ -163,6 +166,7 @@ def _train(job: Job, say: Say, stop: _Stop, started: float) -> bool:
         weights=dict(job.spec.reward.weights),
         backend=backend_of(job.spec),
         resume=resume,
+        start_from=start_from,
         checkpoint_every_secs=job.checkpoint_secs,
         metrics_every_secs=_METRICS_EVERY_SECS,
         on_metrics=on_metrics,

@@ -15,6 +15,7 @@ from tabrl_trainer import attempts, leases
 from tabrl_trainer.models import CheckpointRow, RunRow
 from tabrl_trainer.protocol import EXIT_TRY_AGAIN
 from tabrl_trainer.record import PENDING, UNREACHABLE, Record, append, change_state, newest_checkpoint
+from tabrl_trainer.retention import keep
 
 ENV_STEPS = Counter("tabrl_trainer_env_steps", "Control steps trained.", ["environment"])
 ENV_STEPS_PER_SEC = Gauge(
@@ -157,6 +158,7 @@ class WorkerEvents:
         if not is_further(checkpoint, newest_checkpoint(session, self._run_id)):
             return
         attempts.overcome_crashes(session, self._run_id)
+        keep(session, checkpoint.artifact.sha256)
         session.add(
             CheckpointRow(
                 run_id=self._run_id,

@@ -52,6 +52,13 @@ def test_a_worker_trains_to_the_end_and_resumes(tmp_path):
     done, events = work(tmp_path, resume_sha256=checkpoints[2].artifact.sha256)
     resumed = [event.checkpoint.env_steps for event in events if event.HasField("checkpoint")]
     assert resumed == steps[3:]
+    # As a starting point it leaves all steps to be trained, and what the run has learned itself counts more.
+    start_from = trainer_pb2.StartingPoint(checkpoint_sha256=checkpoints[-1].artifact.sha256)
+    done, events = work(tmp_path, start_from=start_from, resume_sha256=checkpoints[2].artifact.sha256)
+    assert [event.checkpoint.env_steps for event in events if event.HasField("checkpoint")] == steps[3:]
+    done, events = work(tmp_path, start_from=start_from)
+    assert [event.checkpoint.env_steps for event in events if event.HasField("checkpoint")] == steps
+    assert checkpoints[0].artifact.sha256 not in {event.checkpoint.artifact.sha256 for event in events}
 
 
 @pytest.mark.parametrize(

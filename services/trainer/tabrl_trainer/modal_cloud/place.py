@@ -89,7 +89,8 @@ class ModalPlace:
             )
             return session.scalars(steps.limit(1)).one_or_none() or 0
 
-        digests = [job.resume_sha256, job.spec.reward.program_sha256]
+        start_sha256 = "" if job.resume_sha256 else job.spec.start_from.checkpoint_sha256
+        digests = [job.resume_sha256, start_sha256, job.spec.reward.program_sha256]
         arguments = {
             "stream": names.stream(run_id, number),
             "job": replace(job, artifacts_url="").to_json(),  # it may hold a key, and there is another store there

@@ -1,0 +1,120 @@
+"""Fine-tuning runs: what they can go on from, and what is refused and why."""
+
+import itertools
+
+import grpc
+import numpy as np
+import pytest
+from tabrl.trainer.v1 import trainer_pb2
+from tabrl_chassis.client import call
+from tabrl_chassis.errors import TabrlError
+from tabrl_simulation.checkpoint import Checkpoint
+from tabrl_simulation.settings import Settings
+
+from tabrl_trainer.conftest import FINGERPRINT, SUCCEEDED, logs, states
+
+Point = trainer_pb2.StartingPoint
+
+
+def stored(rig, *, environment_id="CartpoleBalance", observation=5, action=1, hidden=(32, 16), env_steps=7000) -> str:
+    """Store a checkpoint with a policy network of these sizes; return its digest."""
+    sizes = (observation, *hidden, 2 * action)
+    layers = itertools.pairwise(sizes)
+    arrays = {}
+    for index, (before, after) in enumerate(layers):
+        arrays[f"learner/params/policy/params/hidden_{index}/kernel"] = np.zeros((before, after), np.float32)
+        arrays[f"learner/params/policy/params/hidden_{index}/bias"] = np.zeros(after, np.float32)
+    checkpoint = Checkpoint(
+        environment_id=environment_id,
+        environment_fingerprint=FINGERPRINT,
+        settings=Settings(env_steps=9000, hidden_layer_sizes=hidden),
+        reward_program_sha256=None,
+        weights={},
+        env_steps=env_steps,
+        arrays=arrays,
+    )
+    return rig.store.put(checkpoint.to_bytes()).sha256
+
+
+async def test_a_run_goes_on_from_a_checkpoint_with_its_network(rig):
+    sha256 = stored(rig)
+    run_id = await rig.create("started final:1", start_from=Point(checkpoint_sha256=sha256))
+    events = await rig.watch(run_id)
+    assert states(events)[-1] == SUCCEEDED
+    assert logs(events) == [f"started from {sha256}"]
+    spec = (await rig.get(run_id)).spec
+    assert (spec.start_from.checkpoint_sha256, spec.start_from.env_steps) == (sha256, 7000)
+    assert list(spec.settings.hidden_layer_sizes) == [32, 16]
+
+
+async def test_a_policy_or_a_run_stands_for_its_checkpoint(rig):
+    sha256 = stored(rig, env_steps=5000)
+    rig.exporter.policies["policy-walks"] = sha256
+    by_policy = await rig.create("final:1", start_from=Point(policy_id="policy-walks"))
+    assert (await rig.get(by_policy)).spec.start_from == Point(
+        policy_id="policy-walks", checkpoint_sha256=sha256, env_steps=5000
+    )
+    # What the scripted worker leaves is no checkpoint of a network, which is seen once it was looked at.
+    await rig.watch(by_policy)
+    error = await refused(rig, start_from=Point(run_id=by_policy))
+    assert error.reason == "CHECKPOINT_INCOMPATIBLE"
+
+
+async def test_an_environment_of_the_same_robot_is_another_task_of_it(rig):
+    sha256 = stored(rig)
+    run_id = await rig.create("final:1", "CartpoleSwingup", start_from=Point(checkpoint_sha256=sha256))
+    assert states(await rig.watch(run_id))[-1] == SUCCEEDED
+
+
+async def refused(rig, environment_id="CartpoleBalance", **spec) -> TabrlError:
+    """Return the error that both submitting and estimating give."""
+    errors = []
+    spec = trainer_pb2.RunSpec(environment_id=environment_id, **spec)
+    for method, request in (
+        (rig.stub.CreateRun, trainer_pb2.CreateRunRequest(spec=spec)),
+        (rig.stub.EstimateRun, trainer_pb2.EstimateRunRequest(spec=spec)),
+    ):
+        with pytest.raises(TabrlError) as caught:
+            await call(method, request, service="trainer")
+        errors.append(caught.value)
+    assert str(errors[0]) == str(errors[1])
+    return errors[0]
+
+
+@pytest.mark.parametrize(
+    ("environment_id", "made", "settings", "words"),
+    [
+        ("WalkerStand", {}, {}, "observations of 5 numbers, this training has 24"),
+        ("CartpoleBalance", {"action": 2}, {}, "actions of 2 numbers, this training has 1"),
+        ("CartpoleBalance", {}, {"hidden_layer_sizes": [64, 64]}, "hidden layers of 32-16, the settings ask for 64-64"),
+        ("PendulumSwingup", {}, {}, "the robot of CartpoleBalance, not that of PendulumSwingup"),
+        ("CartpoleBalance", {"environment_id": "Gone"}, {}, "of Gone, which is not here any more"),
+    ],
+)
+async def test_a_checkpoint_that_does_not_fit_is_refused_with_the_reason(rig, environment_id, made, settings, words):
+    error = await refused(
+        rig,
+        environment_id,
+        start_from=Point(checkpoint_sha256=stored(rig, **made)),
+        settings=trainer_pb2.TrainingSettings(**settings),
+    )
+    assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "CHECKPOINT_INCOMPATIBLE")
+    assert words in error.message
+    assert [field for field, _ in error.fields] == ["spec.start_from"]
+
+
+async def test_what_is_not_there_cannot_be_started_from(rig):
+    waiting = await rig.create("wait")
+    reasons = {
+        (await refused(rig, start_from=point)).reason
+        for point in (
+            Point(checkpoint_sha256="0" * 64),
+            Point(policy_id="policy-none"),
+            Point(run_id="run-none"),
+            Point(run_id=waiting),
+        )
+    }
+    assert reasons == {"ARTIFACT_NOT_FOUND", "POLICY_NOT_FOUND", "RUN_NOT_FOUND", "CHECKPOINT_INCOMPATIBLE"}
+    no_checkpoint = rig.store.put(b"something else").sha256
+    error = await refused(rig, start_from=Point(checkpoint_sha256=no_checkpoint))
+    assert error.reason == "CHECKPOINT_INCOMPATIBLE"

@@ -20,9 +20,10 @@ CPUS: Final = 4.0
 MEMORY_MIB: Final = 16 * 1024
 """Memory that it reserves."""
 
-# US dollars per second of one GPU, of one physical core and of one GiB of memory, as Modal's price page had them in May
-# 2026 (H100 3.9492, A100-80GB 2.4984, L40S 1.9512, L4 0.7992, T4 0.5904 dollars an hour). They were not asked of Modal
-# by this program: estimates and costs are by this table, the bill is Modal's.
+# US dollars per second of one GPU, of one physical core and of one GiB of memory: Modal's list prices as others quoted
+# them in May 2026 (H100 3.9492, A100-80GB 2.4984, L40S 1.9512, L4 0.7992, T4 0.5904 dollars an hour). None was read
+# from Modal's own page, and those of cores and memory are the least certain. Estimates and costs are by this table, the
+# bill is Modal's.
 _GPU_USD_PER_SEC: Final[Mapping[str, float]] = {
     "H100": 0.001097,
     "A100-80GB": 0.000694,

@@ -83,6 +83,8 @@ for word in job.spec.title.split():
             os._exit(0)
     elif name == "resumed":
         say(log=t.LogLine(level=t.LOG_LEVEL_INFO, text=f"resumed at {resumed}"))
+    elif name == "gpu":
+        say(log=t.LogLine(level=t.LOG_LEVEL_INFO, text=os.environ.get("CUDA_VISIBLE_DEVICES", "every GPU")))
     elif name == "started":
         say(log=t.LogLine(level=t.LOG_LEVEL_INFO, text=f"started from {start_from}"))
     elif name == "lines":

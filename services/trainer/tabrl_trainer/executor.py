@@ -75,7 +75,7 @@ class Executor:
         self._holder = holder
         self._lookout = leases.Lookout(holder)
         self._record = record
-        self._place = place
+        self.place = place
         self._queued = asyncio.Event()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._cancelled: dict[str, asyncio.Event] = {}
@@ -123,7 +123,7 @@ class Executor:
         """Queue the runs that nobody trains, though they are under way; listen again to those that train elsewhere."""
         running = list(self._running)
         for lease in await self._record.read_persistently(
-            lambda session: self._lookout.lapsed(session, running, self._place.name)
+            lambda session: self._lookout.lapsed(session, running, self.place.name)
         ):
             run_id = lease.run_id
             attempt = await self._record.write_persistently(
@@ -135,13 +135,13 @@ class Executor:
                 self._begin(run_id, attempt)
 
     async def _fill_slots(self) -> None:
-        free = self._place.slots - len(self._running)
+        free = self.place.slots - len(self._running)
         if free <= 0:
             return
         # A run whose task has only just begun is still queued; it must not take the place of one that waits.
         waiting = sa.select(RunRow.run_id).where(
             RunRow.state == trainer_pb2.RUN_STATE_QUEUED,
-            RunRow.executor == self._place.name,
+            RunRow.executor == self.place.name,
             RunRow.run_id.not_in(list(self._running)),
         )
         for run_id in await self._record.read_persistently(
@@ -183,7 +183,7 @@ class Executor:
                 if state in UNDER_WAY:
                     state = await self._record.write_persistently(run_id, self._stop_if_asked)
             if state in ENDED:
-                self._context.background(self._place.tidy(run_id), f"tidy {run_id}")
+                self._context.background(self.place.tidy(run_id), f"tidy {run_id}")
         except leases.LeaseLost as lost:
             self._context.log.warning("run left to another Trainer", run=run_id, cause=str(lost))
 
@@ -194,11 +194,11 @@ class Executor:
         )
         reach("trainer.attempt_begun")
         self._context.log.info(
-            "worker starts", run=run_id, attempt=number, place=self._place.name, resume=job.resume_sha256[:12]
+            "worker starts", run=run_id, attempt=number, place=self.place.name, resume=job.resume_sha256[:12]
         )
-        ending = self._place.unattended
+        ending = self.place.unattended
         try:
-            ending = await self._place.attempt(run_id, number, job, self._cancelled[run_id])
+            ending = await self.place.attempt(run_id, number, job, self._cancelled[run_id])
         except leases.LeaseLost:
             raise
         except Exception as error:
@@ -365,6 +365,10 @@ class Executors:
     def __init__(self, executors: Sequence[Executor]) -> None:
         """Keep them."""
         self._executors = executors
+
+    def slots(self, name: str) -> int:
+        """Return how many runs of an executor, as `compute` names it, train at once."""
+        return sum(executor.place.slots for executor in self._executors if executor.place.name == name)
 
     def wake(self) -> None:
         """Look for queued runs."""

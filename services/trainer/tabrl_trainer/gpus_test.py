@@ -1,7 +1,11 @@
 """The GPUs of a machine as its driver tells of them; what is not there, and who gets which."""
 
-import pytest
+import os
 
+import pytest
+from tabrl.trainer.v1 import trainer_pb2
+
+from tabrl_trainer.conftest import QUEUED, logs, trainer
 from tabrl_trainer.gpus import Gpu, Gpus, find_gpus
 
 # What `nvidia-smi` says on a machine with two H100s.
@@ -15,7 +19,7 @@ SECOND = Gpu(1, "GPU-c77e1d90-71f4-4f0a-8a3d-2a8f4bb2e6d1", "NVIDIA H100 80GB HB
 @pytest.fixture
 def driver(tmp_path, monkeypatch):
     """Put a driver's tool on the path that answers as told."""
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
     def answers(text: str, status: int = 0) -> None:
@@ -69,3 +73,17 @@ def test_each_run_gets_the_gpu_with_the_fewest():
         assert again == FIRST
     with Gpus([]).one() as none:
         assert none is None
+
+
+async def test_runs_side_by_side_have_a_gpu_each(driver, monkeypatch, config, worker, exporter):
+    driver(ANSWER)
+    for module in ("local_place", "worker_environment"):
+        monkeypatch.setattr(f"tabrl_trainer.{module}.has_gpu", lambda: True)
+    async with trainer(config, worker, exporter) as rig:
+        first, second = [await rig.create("gpu run wait") for _ in range(2)]
+        third = await rig.create("gpu final:1", backend=trainer_pb2.PHYSICS_BACKEND_MUJOCO_C)
+        seen = {(await rig.until(run_id, lambda event: event.HasField("log"))).log.text for run_id in (first, second)}
+        assert seen == {FIRST.uuid, SECOND.uuid}
+        assert (await rig.get(third)).state == QUEUED
+        await rig.cancel(first)
+        assert logs(await rig.watch(third)) == ["every GPU"]

@@ -139,8 +139,7 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
     ) -> trainer_pb2.EstimateRunResponse:
         """Say how long a run would take, and what it would cost."""
         submission = await check_spec(self._context, request.spec)
-        config = self._context.config
-        slots = config.modal_slots if executor_of(submission.spec) == MODAL else config.slots
+        slots = self._executor.slots(executor_of(submission.spec))
         return await self._record.read(lambda session: estimate(session, submission.spec, slots=slots))
 
     async def _read(self, run_id: str) -> trainer_pb2.Run:

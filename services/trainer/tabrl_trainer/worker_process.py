@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tabrl_chassis.failpoints import reach
@@ -13,7 +12,6 @@ from tabrl_chassis.logs import get_logger
 from tabrl_chassis.processes import start_python, stop
 
 from tabrl_trainer.protocol import Job, MalformedLine, parse_event
-from tabrl_trainer.worker_environment import worker_environment
 from tabrl_trainer.worker_events import Ending, WorkerEvents
 
 # CancelRun promises to stop a run within 5 s.
@@ -34,7 +32,15 @@ class WorkerProcess:
     events: WorkerEvents
     _stderr: deque[str] = field(default_factory=lambda: deque(maxlen=_STDERR_LINES_KEPT))
 
-    async def run(self, worker: Sequence[str], job: Job, *, niceness: int, cancelled: asyncio.Event) -> Ending:
+    async def run(
+        self,
+        worker: Sequence[str],
+        job: Job,
+        *,
+        environment: Mapping[str, str],
+        niceness: int,
+        cancelled: asyncio.Event,
+    ) -> Ending:
         """Run the worker to its end and return how it ended.
 
         When `cancelled` is set, or this coroutine is cancelled, the worker is told to stop, then killed.
@@ -43,7 +49,7 @@ class WorkerProcess:
         process = await start_python(
             worker,
             niceness=niceness,
-            environment=worker_environment(job.spec) | os.environ,
+            environment=environment,
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,

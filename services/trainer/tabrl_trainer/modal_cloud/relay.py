@@ -249,7 +249,7 @@ def _begin_life(state: modal.Dict, stream: str) -> tuple[int, float]:
 
 
 def _start(job: Job) -> subprocess.Popen[bytes]:
-    variables = worker_environment(job.spec) | os.environ | {PARENT_VARIABLE: str(os.getpid())}
+    variables = os.environ | worker_environment(job.spec) | {PARENT_VARIABLE: str(os.getpid())}
     pipe = subprocess.PIPE
     process = subprocess.Popen(
         [sys.executable, *WORKER], stdin=pipe, stdout=pipe, stderr=pipe, env=variables, start_new_session=True

@@ -31,6 +31,7 @@ _GPU_USD_PER_SEC: Final[Mapping[str, float]] = {
     "L4": 0.000222,
     "T4": 0.000164,
 }
+_GPU_GIB: Final[Mapping[str, int]] = {"H100": 80, "A100-80GB": 80, "L40S": 48, "L4": 24, "T4": 16}
 _CPU_USD_PER_SEC: Final = 0.0000131
 _GIB_USD_PER_SEC: Final = 0.00000222
 
@@ -53,6 +54,11 @@ def usd_per_sec(spec: trainer_pb2.RunSpec) -> float | None:
         return None
     gpu = _GPU_USD_PER_SEC[spec.compute.gpu or DEFAULT_GPU]
     return gpu + CPUS * _CPU_USD_PER_SEC + MEMORY_MIB / 1024 * _GIB_USD_PER_SEC
+
+
+def gpu_memory_bytes(spec: trainer_pb2.RunSpec) -> int:
+    """Return the memory of the GPU that a run on Modal rents, in bytes."""
+    return _GPU_GIB[spec.compute.gpu or DEFAULT_GPU] << 30
 
 
 def fill_compute(spec: trainer_pb2.RunSpec) -> None:

@@ -105,6 +105,23 @@ def test_robots_that_differ_want_mujoco_c():
     assert (caught.value.reason, caught.value.fields[0][0]) == ("INVALID_FIELD", "spec.settings.domain_randomization")
 
 
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"num_envs": 16_384, "unroll_length": 61, "num_minibatches": 1_024}, "num_envs"),
+        ({"num_envs": 16_384, "unroll_length": 61, "num_minibatches": 1}, "num_minibatches"),
+        ({"hidden_layer_sizes": [1_500, 1_500]}, "hidden_layer_sizes"),
+    ],
+)
+async def test_what_does_not_fit_the_memory_is_refused_before_it_is_tried(rig, monkeypatch, settings, field):
+    monkeypatch.setattr("tabrl_trainer.fitting.memory_bytes", lambda: 850 << 20)
+    error = await refused(rig, settings=trainer_pb2.TrainingSettings(**settings))
+    assert (error.reason, error.fields[0][0]) == ("INVALID_FIELD", f"spec.settings.{field}")
+    assert "this machine has 1 GiB" in error.fields[0][1]
+    monkeypatch.setattr("tabrl_trainer.fitting.memory_bytes", lambda: 64 << 30)
+    await rig.create("final:1", settings=trainer_pb2.TrainingSettings(**settings))
+
+
 async def test_without_scene_no_run_is_taken(config, worker, exporter):
     async with trainer(dataclasses.replace(config, scene_address="127.0.0.1:1"), worker, exporter) as rig:
         error = await refused(rig)

@@ -80,11 +80,6 @@ class Gpus:
         """Return how many there are."""
         return len(self._runs)
 
-    @property
-    def least_memory_bytes(self) -> int | None:
-        """Memory of the smallest one, which a run must fit; None without any."""
-        return min((gpu.memory_bytes for gpu in self._runs), default=None)
-
     @contextlib.contextmanager
     def one(self) -> Iterator[Gpu | None]:
         """Give a run a GPU for as long as it trains; None where there is none."""

@@ -21,6 +21,7 @@ from tabrl_simulation.starting_point import fine_tuning_defaults, require_fits
 
 from tabrl_trainer.compute import MODAL, executor_of, fill_compute
 from tabrl_trainer.config import TrainerConfig
+from tabrl_trainer.fitting import require_memory
 from tabrl_trainer.settings import backend_of, settings_message, settings_of
 from tabrl_trainer.starting_points import incompatible, read_starting_point, require_same_robot
 
@@ -56,6 +57,7 @@ async def check_spec(context: Context[TrainerConfig], spec: trainer_pb2.RunSpec)
         _check_sizes(start_from, settings, response.environment)
         await require_same_robot(context, start_from, response.environment)
     fill_compute(filled)
+    require_memory(filled, settings, response.environment)
     check_backend(spec)
     if spec.HasField("reward"):
         await asyncio.to_thread(_check_reward, context.artifacts, spec, fingerprint)

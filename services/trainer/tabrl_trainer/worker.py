@@ -109,6 +109,12 @@ def _train_or_fail(job: Job, say: Say, stop: _Stop, started: float) -> trainer_p
         return _failed(error.reason, error.message)
     except tuple(reasons) as error:
         return _failed(next(reason for kind, reason in reasons.items() if isinstance(error, kind)), str(error))
+    except RuntimeError as error:
+        if type(error).__name__ != "JaxRuntimeError" or "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        words = " ".join(str(error).split())[:200]
+        remedy = "Take fewer environments (num_envs), a shorter unroll_length or smaller hidden layers"
+        return _failed("OUT_OF_MEMORY", f"The memory does not suffice for these settings ({words}). {remedy}.")
     if stop.asked and not finished:
         return None
     state = trainer_pb2.RUN_STATE_SUCCEEDED if finished else trainer_pb2.RUN_STATE_PAUSED

@@ -31,6 +31,7 @@ const REMEDIES: Readonly<Record<string, (metadata: Readonly<Record<string, strin
   COMPUTE_APP_NOT_DEPLOYED: ({ remedy }) => remedy ?? "Run `modal deploy deploy/modal/app.py`.",
   COMPUTE_QUOTA_SPENT: ({ remedy }) => remedy ?? "Raise the limit at modal.com/settings, wait, or train here.",
   COMPUTE_UNREACHABLE: ({ remedy }) => remedy ?? "Check the network, then try again.",
+  OUT_OF_MEMORY: () => "Take fewer environments, a shorter unroll length or smaller hidden layers.",
   RUN_TIME_LIMIT: () => "Give the run more time, or fewer steps; its newest checkpoint is kept.",
   ROBOT_NOT_INSTALLED: () => "Download the robots; it takes a minute.",
   ROBOTS_UNREACHABLE: () => "The package registry does not answer. Is this machine online? Then try again.",

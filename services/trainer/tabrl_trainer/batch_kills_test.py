@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import uuid
 
 import pytest
@@ -27,6 +28,14 @@ HALVING = [
     "trainer.batch_evaluated:3",
 ]
 SEARCH = ["trainer.batch_trial_asked:1", "trainer.batch_trial_asked:3", "trainer.batch_committed:4"]
+
+
+def each_on_one_database(points: list[str]) -> pytest.MarkDecorator:
+    """Ask for each point once, on SQLite and PostgreSQL in turn: starting a Trainer twice takes seconds."""
+    databases = itertools.cycle(["sqlite", "postgresql"])
+    return pytest.mark.parametrize(
+        ("database_url", "point"), list(zip(databases, points, strict=False)), indirect=["database_url"]
+    )
 
 
 @contextlib.asynccontextmanager
@@ -72,7 +81,7 @@ def essence(batch: batches_pb2.Batch) -> list:
     ]
 
 
-@pytest.mark.parametrize("point", HALVING)
+@each_on_one_database(HALVING)
 async def test_a_batch_with_rungs_ends_as_without_the_kill(config, worker, exporter, inference, point):
     spec = batch_of("0.1,0.11", "0.9,0.91", rungs=(1000,))
     by_title = inference.scores
@@ -93,7 +102,7 @@ async def test_a_batch_with_rungs_ends_as_without_the_kill(config, worker, expor
     ]
 
 
-@pytest.mark.parametrize("point", SEARCH)
+@each_on_one_database(SEARCH)
 async def test_a_search_tries_the_same_as_without_the_kill(config, worker, exporter, inference, point):
     def scores(rig):
         return lambda policy: by_learning_rate(rig, policy)

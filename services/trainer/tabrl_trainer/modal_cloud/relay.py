@@ -16,9 +16,10 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any
 
 import modal
@@ -77,6 +78,7 @@ class _Relay:
         self._last: trainer_pb2.RunEvent | None = None
         self._complaint = ""
         self._stopped = ""
+        self._is_preempted = False
         self._put_after = 0.0
         self._look_after = 0.0
 
@@ -104,7 +106,8 @@ class _Relay:
         for reader in readers:
             reader.start()
         try:
-            self._relay_until(process, self._began + limit_secs)
+            with self._preemption_noted():
+                self._relay_until(process, self._began + limit_secs)
         except (KeyboardInterrupt, modal.exception.InputCancellation):
             # Preempted, or cancelled: the worker writes one more checkpoint, and that is told of.
             process.send_signal(signal.SIGTERM)
@@ -115,6 +118,22 @@ class _Relay:
                 process.kill()
         readers[1].join(timeout=1.0)
         return self._answer(process.wait())
+
+    @contextlib.contextmanager
+    def _preemption_noted(self) -> Iterator[None]:
+        """Have SIGINT, by which Modal preempts, noted and not raised: within Modal's client it can be lost."""
+
+        def note(_number: int, _frame: FrameType | None) -> None:
+            self._is_preempted = True
+
+        if threading.current_thread() is not threading.main_thread():
+            yield  # it is raised in another thread than this one
+            return
+        before = signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def _relay_until(self, process: subprocess.Popen[bytes], stop_at: float, give_up_at: float = 0.0) -> None:
         """Relay until the worker has ended and all is told; `stop_at` 0 for one that is told to stop already."""
@@ -130,6 +149,8 @@ class _Relay:
                 pass
             if self._heard.empty():
                 self._put()
+            if self._is_preempted and not give_up_at:
+                raise KeyboardInterrupt
             if stop_at and not ended and not self._stopped and (why := self._why_stop(stop_at)):
                 self._stopped = why
                 process.send_signal(signal.SIGTERM)

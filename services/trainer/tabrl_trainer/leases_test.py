@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from tabrl_chassis.database import Database
 
 from tabrl_trainer import leases
+from tabrl_trainer.compute import LOCAL
 from tabrl_trainer.conftest import QUEUED, RUNNING, SUCCEEDED
 from tabrl_trainer.models import RunRow
 from tabrl_trainer.record import PENDING, change_state, now
@@ -71,7 +72,7 @@ def look_on(lookout, session, clocks, secs, *, renewing=False):
         clocks.go_on(1.0)
         if renewing:
             leases.renew(session, "other", ["run-1"])
-        found = [lease.run_id for lease in lookout.lapsed(session, [])]
+        found = [lease.run_id for lease in lookout.lapsed(session, [], LOCAL)]
     return found
 
 
@@ -106,13 +107,13 @@ def test_what_was_not_looked_at_for_a_while_is_not_taken_for_lapsed(session, clo
 
 def test_own_leases_of_before_and_those_given_up_lapse_at_once(session, clocks):
     assert look_on(leases.Lookout("other"), session, clocks, 1) == ["run-1"]
-    assert leases.Lookout("other").lapsed(session, ["run-1"]) == []
+    assert leases.Lookout("other").lapsed(session, ["run-1"], LOCAL) == []
     session.get_one(RunRow, 1).lease_until = None
     assert look_on(leases.Lookout("me"), session, clocks, 1) == ["run-1"]
 
 
 def test_a_lease_seen_is_no_longer_that_once_it_is_renewed(session, clocks):
-    (lease,) = leases.Lookout("other").lapsed(session, [])
+    (lease,) = leases.Lookout("other").lapsed(session, [], LOCAL)
     run = session.get_one(RunRow, 1)
     assert leases.is_still(run, lease)
     clocks.go_on(1.0)

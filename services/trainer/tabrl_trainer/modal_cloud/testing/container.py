@@ -62,6 +62,7 @@ def _run(deployed: Any, *, call_id: str, task_id: str, worker: str, folder: str,
         os.dup2(log, descriptor)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     signal.signal(signal.SIGUSR1, cancel)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have had it ignored
     # A container's calls are told from the Trainer's by their token: commits are of what it has mounted.
     os.environ["MODAL_TOKEN_ID"] = task_id
     relay.VOLUME_FOLDER = Path(mount)

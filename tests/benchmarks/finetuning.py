@@ -245,10 +245,10 @@ def _page(runs: Sequence[dict[str, Any]]) -> str:
     lines = []
     for run, number in zip(runs, numbers, strict=True):
         points = run["checkpoints"]
-        reached = []
-        for goal in _goals(runs, run["pair"]):
+        reached = ["not known"] * len(_GOALS)
+        for index, goal in enumerate(_goals(runs, run["pair"])):
             point = _reached(run, goal)
-            reached.append(f"{point['secs']:.0f} s, {point['env_steps']:,}" if point else "not reached")
+            reached[index] = f"{point['secs']:.0f} s, {point['env_steps']:,}" if point else "not reached"
         lowest = min(point["mean_return"] for point in points)
         lines.append(
             f"| {_PAIRS[run['pair']].environment} → {_PAIRS[run['pair']].prompt} | {run['way']} | {run['seed']} "

@@ -6,6 +6,7 @@ import uuid
 from typing import Annotated
 
 import typer
+from tabrl.rewardgen.v1 import rewardgen_pb2
 from tabrl.trainer.v1 import batches_pb2
 
 from tabrl_cli import reward_records
@@ -75,16 +76,7 @@ def seeds(  # noqa: PLR0917
 ) -> None:
     """Train the same several times with other draws, and keep the best."""
     with open_session(gateway, as_json) as session:
-        reward = reward_records.reward_for_training(
-            session.connection,
-            session.output,
-            prompt=None,
-            environment_id=environment_id,
-            reward_id=reward_id,
-            model="",
-        )
-        environment_id = reward.environment_id if reward else environment_id
-        title = reward_records.title(reward) if reward else "its own task"
+        reward, environment_id, title = _task(session, environment_id, reward_id)
         specs = [
             (f"seed {seed}", run_spec(environment_id, reward, title=title, env_steps=steps, seed=seed))
             for seed in range(number)
@@ -114,25 +106,11 @@ def search(  # noqa: PLR0917
 ) -> None:
     """Search numbers of the learner and weights of the reward, each trial after what came of those before it."""
     with open_session(gateway, as_json) as session:
-        reward = reward_records.reward_for_training(
-            session.connection,
-            session.output,
-            prompt=None,
-            environment_id=environment_id,
-            reward_id=reward_id,
-            model="",
-        )
-        title = reward_records.title(reward) if reward else "its own task"
+        reward, environment_id, title = _task(session, environment_id, reward_id)
         spec = batches_pb2.BatchSpec(
             title=title,
             search=batches_pb2.SearchSpec(
-                base=run_spec(
-                    reward.environment_id if reward else environment_id,
-                    reward,
-                    title=title,
-                    env_steps=steps,
-                    seed=None,
-                ),
+                base=run_spec(environment_id, reward, title=title, env_steps=steps, seed=None),
                 parameters=[parameter(each) for each in over],
                 trials=trials,
                 at_once=at_once,
@@ -179,6 +157,16 @@ def delete(batch_id: BatchId, gateway: Gateway = DEFAULT_GATEWAY, as_json: AsJso
             session.output.document(answer)
         else:
             session.output.line("the batch is deleted")
+
+
+def _task(session: Session, environment_id: str, reward_id: str) -> tuple[rewardgen_pb2.Reward | None, str, str]:
+    """What is trained for: a reward, or None for the environment's own task; its environment, and a title."""
+    reward = reward_records.reward_for_training(
+        session.connection, session.output, prompt=None, environment_id=environment_id, reward_id=reward_id, model=""
+    )
+    if reward is None:
+        return None, environment_id, "its own task"
+    return reward, reward.environment_id, reward_records.title(reward)
 
 
 def _judged(

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from unittest import mock
 
 from tabrl_simulation import starting_point
 from tabrl_simulation.benchmarks.compact import compact
@@ -51,6 +52,7 @@ class _Pair:
 
 _PAIRS: Final = {
     "walker": _Pair("WalkerWalk", "walk backwards"),
+    "walker-slowly": _Pair("WalkerWalk", "walk slowly"),
     "cheetah": _Pair("CheetahRun", "run backwards"),
 }
 
@@ -61,6 +63,16 @@ def _all_kept(fresh: LearnerState, checkpoint: Checkpoint) -> LearnerState:
 
     learned: LearnerState = tree_paths.unflatten("learner", fresh, checkpoint.group("learner"))
     return learned._replace(key=fresh.key)
+
+
+def _deviation(std: float) -> Callable[[LearnerState, Checkpoint], LearnerState]:
+    """As the product does it, but for the deviation of the first actions."""
+
+    def carry_over(fresh: LearnerState, checkpoint: Checkpoint) -> LearnerState:
+        with mock.patch.object(starting_point, "EXPLORING_STD", std):
+            return _CARRY_OVER(fresh, checkpoint)
+
+    return carry_over
 
 
 def _fresh_optimizer(fresh: LearnerState, checkpoint: Checkpoint) -> LearnerState:
@@ -85,6 +97,9 @@ WAYS: Final[Mapping[str, Callable[[LearnerState, Checkpoint], LearnerState] | No
     SCRATCH: None,
     FINE_TUNED: _CARRY_OVER,
     "all kept": _all_kept,
+    "deviation 0.25": _deviation(0.25),
+    "deviation 0.5": _deviation(0.5),
+    "deviation 1": _deviation(1.0),
     "fresh optimizer": _fresh_optimizer,
     "fresh value network": _fresh_value,
     "fresh observation statistics": _fresh_statistics,

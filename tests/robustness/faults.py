@@ -66,7 +66,7 @@ async def _full_disk(state: Soak, disk: SmallDisk) -> None:
                 served.process.kill()
                 await asyncio.sleep(0.5)
         if served.process.poll() is None:
-            await _goes_on(state, "full disk")
+            await _goes_on(state, served, "full disk")
 
 
 async def _clock_jumps(state: Soak, clock: Clock) -> None:
@@ -79,7 +79,7 @@ async def _clock_jumps(state: Soak, clock: Clock) -> None:
             clock.set(ahead, service=state.draw.random() < 0.7, database=state.draw.random() < 0.7)
         clock.set(ahead, service=True, database=True)
         await _see_jump(state, served, ahead)
-        await _goes_on(state, "clock jumps by an hour")
+        await _goes_on(state, served, "clock jumps by an hour")
         for each in state.asked[first:]:
             if each.has_ended and was_interrupted(list(each.heard.values())):
                 state.report.fault(f"{each.run_id}: interrupted, though only a clock had jumped")
@@ -108,7 +108,7 @@ async def _locked(state: Soak, away_secs: float) -> None:
         await asyncio.to_thread(connection.execute, "BEGIN IMMEDIATE")
         await asyncio.sleep(away_secs)
         connection.close()
-        await _goes_on(state, "database locked")
+        await _goes_on(state, served, "database locked")
 
 
 async def _away(state: Soak, away_secs: float, *, hangs: bool) -> None:
@@ -122,16 +122,17 @@ async def _away(state: Soak, away_secs: float, *, hangs: bool) -> None:
             served.process.kill()
         await asyncio.to_thread(state.server.thaw if hangs else state.server.start)
         if served.process.poll() is None:
-            await _goes_on(state, "database hangs" if hangs else "database stopped")
+            await _goes_on(state, served, "database hangs" if hangs else "database stopped")
 
 
-async def _goes_on(state: Soak, kind: str) -> None:
+async def _goes_on(state: Soak, served: Served, kind: str) -> None:
     """See one more run end, now that what was wrong is mended."""
     begun = time.monotonic()
     if await state.until_one_more_ends(state.ended):
         state.report.recovered_secs[kind].append(time.monotonic() - begun)
     else:
         state.report.fault(f"no run ended after: {kind}")
+        state.report.notes += await state.seen_to_hang(served)
 
 
 @contextlib.asynccontextmanager

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import random
+import signal
 import subprocess
 import time
 import uuid
@@ -35,6 +36,7 @@ _ENDS_WITHIN_SECS = 240.0
 _ASKS_AGAIN_AFTER_SECS = 0.1
 _LOOKS_EVERY_SECS = 0.05
 _BROWSES_EVERY_SECS = 0.25
+_LINES_OF_THE_LOG = 200
 
 
 @dataclass
@@ -239,6 +241,16 @@ class Soak:
     def ended(self) -> int:
         """How many runs were seen to end."""
         return sum(each.has_ended for each in self.asked)
+
+    async def seen_to_hang(self, served: Served) -> list[str]:
+        """Return what the threads of a Trainer and the database are at, and the last that the Trainer said."""
+        if served.process.poll() is not None:
+            return [f"the Trainer has ended: {served.process.returncode}"]
+        served.process.send_signal(signal.SIGUSR1)
+        await asyncio.sleep(1.0)
+        log = self.folder / f"{served.rig.config.data.name}.log"
+        activity = await asyncio.to_thread(self.server.activity) if self.server else []
+        return [*log.read_text().splitlines()[-_LINES_OF_THE_LOG:], *activity]
 
     async def settle(self, served: Served) -> None:
         """See each run that was asked for to its end."""

@@ -19,7 +19,15 @@ T = TypeVar("T")
 
 _BUSY_TIMEOUT_SECS = 10
 _READER_THREADS = 4
-_CONNECT_TIMEOUT_SECS = 5
+# A database whose machine is gone says nothing; by these a connection to it is given up within half a minute, where it
+# would otherwise hang for as long as TCP sends again (a quarter of an hour).
+_POSTGRESQL_CONNECTION = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,  # milliseconds
+}
 _MOST_COLLISIONS = 5
 # What two writers at once run into on PostgreSQL, and not again when one tries anew: a row that the other one just
 # added, a deadlock, a snapshot that has aged.
@@ -63,7 +71,7 @@ class Database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         self.is_shared = not is_sqlite
         """Whether other processes may write to it too."""
-        connecting = {} if is_sqlite else {"connect_timeout": _CONNECT_TIMEOUT_SECS}
+        connecting: dict[str, Any] = {} if is_sqlite else {**_POSTGRESQL_CONNECTION}
         self.engine = sa.create_engine(self.url, pool_pre_ping=not is_sqlite, connect_args=connecting)
         if is_sqlite:
             event.listen(self.engine, "connect", _configure_sqlite)

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import dataclasses
+import faulthandler
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -50,6 +52,9 @@ def start(
 
 
 if __name__ == "__main__":
+    # A test that finds the process hanging asks what its threads are at, into its log.
+    faulthandler.register(signal.SIGUSR1)
+
     from tabrl_chassis.service import main
 
     from tabrl_trainer.service import trainer_service

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 __all__ = ["Server", "server"]
@@ -60,6 +61,18 @@ class Server:
         for process in self._processes():
             os.kill(process, signal.SIGCONT)
 
+    def activity(self) -> list[str]:
+        """Return what each of its processes is at, by the kernel and, if it answers, by itself; for messages."""
+        import psycopg
+
+        lines = [f"{process} {_state(process)}" for process in self._processes()]
+        columns = "pid, state, wait_event_type, wait_event, backend_start, query_start, query"
+        try:
+            lines += [str(row) for row in self._execute(f"SELECT {columns} FROM pg_stat_activity")]
+        except psycopg.Error as error:
+            lines.append(f"{type(error).__name__}: {error}")
+        return lines
+
     def _processes(self) -> list[int]:
         """Return the server's process, and those that it has started."""
         main = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
@@ -75,11 +88,13 @@ class Server:
         arguments = [action, f"--pgdata={data}", "--wait", f"--timeout={_START_TIMEOUT_SECS}", "--silent", *options]
         _run("pg_ctl", arguments, self._environment)
 
-    def _execute(self, statement: str) -> None:
+    def _execute(self, statement: str) -> Sequence[tuple[Any, ...]]:
         import psycopg
 
-        with psycopg.connect(host=str(self._folder), user=_SUPERUSER, dbname="postgres", autocommit=True) as connection:
-            connection.execute(statement)
+        options: dict[str, Any] = {"user": _SUPERUSER, "dbname": "postgres", "connect_timeout": _START_TIMEOUT_SECS}
+        with psycopg.connect(host=str(self._folder), autocommit=True, **options) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
 
 
 @contextmanager
@@ -112,6 +127,11 @@ def _program(name: str) -> str:
     if found is None:
         raise FileNotFoundError(f"PostgreSQL's {name} is not there; install PostgreSQL (Debian: postgresql)")
     return found
+
+
+def _state(process: int) -> str:
+    """Return the letter that the kernel has for what a process is at, such as T for stopped."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def _account() -> str:

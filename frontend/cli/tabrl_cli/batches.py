@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 
-import grpc
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
@@ -15,12 +13,11 @@ from tabrl.trainer.v1 import batches_pb2, trainer_pb2
 
 from tabrl_cli.connection import Connection, UsageError
 from tabrl_cli.console import Output, count, duration
-from tabrl_cli.errors import CallError, call_error
-from tabrl_cli.watch import Patience
+from tabrl_cli.errors import CallError
+from tabrl_cli.watch import Patience, watch_batch
 
 __all__ = ["candidates_of", "follow_batch", "parameter", "show_batches"]
 
-_LOST = frozenset({"UNAVAILABLE", "INTERNAL", "UNKNOWN", "CANCELLED", "DEADLINE_EXCEEDED"})
 _STATES = {
     batches_pb2.CANDIDATE_STATE_WAITING: "waits for a free slot",
     batches_pb2.CANDIDATE_STATE_TRAINING: "trains",
@@ -66,9 +63,13 @@ def follow_batch(
     connection: Connection, output: Output, batch_id: str, patience: Patience | None = None
 ) -> batches_pb2.Batch:
     """Shows a batch until it has ended, and its winner. Raises CallError when it ends without one."""
+
+    def lost(error: CallError) -> None:
+        output.event("connection_lost", error=error.to_json())
+
     batch = batches_pb2.Batch()
     with _Progress(output) as progress:
-        for batch in _snapshots(connection, output, batch_id, patience or Patience()):
+        for batch in watch_batch(connection, batch_id, on_lost=lost, patience=patience or Patience()):
             progress.show(batch)
     output.event("result", batch=batch)
     _show_end(connection, output, batch)
@@ -192,31 +193,3 @@ def _show_end(connection: Connection, output: Output, batch: batches_pb2.Batch) 
         policy=batch.winner.policy_id,
     )
     output.line(f"see it at [bold blue]{escape(url)}[/bold blue]")
-
-
-def _snapshots(
-    connection: Connection, output: Output, batch_id: str, patience: Patience
-) -> Iterator[batches_pb2.Batch]:
-    """Yields the batch as it changes, through broken connections, until it has ended. Raises CallError."""
-    pause, lost_since = patience.first_pause_secs, None
-    request = batches_pb2.WatchBatchRequest(batch_id=batch_id)
-    while True:
-        try:
-            for message in connection.batches.WatchBatch(request):
-                pause, lost_since = patience.first_pause_secs, None
-                if message.HasField("snapshot"):
-                    yield message.snapshot
-                    if message.snapshot.state != batches_pb2.BATCH_STATE_RUNNING:
-                        return
-        except grpc.RpcError as broken:
-            error = call_error(broken, connection.url)
-            if error.code not in _LOST:
-                raise error from broken
-            now = time.monotonic()
-            if lost_since is None:
-                lost_since = now
-                output.event("connection_lost", error=error.to_json())
-            if now - lost_since > patience.total_secs:
-                raise error from broken
-        time.sleep(pause)
-        pause = min(pause * 2, patience.longest_pause_secs)

@@ -1,4 +1,4 @@
-"""Following a run through broken connections: each event once, in order."""
+"""Following runs and batches through broken connections: each event once, in order."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
-from tabrl.trainer.v1 import trainer_pb2
+from tabrl.trainer.v1 import batches_pb2, trainer_pb2
 
 from tabrl_cli.connection import Connection
 from tabrl_cli.errors import CallError, call_error
+
+__all__ = ["Patience", "Update", "watch_batch", "watch_run"]
 
 # The service says something at least every 15 s; three times that long in silence is a broken connection.
 SILENCE_SECS = 45.0
@@ -24,6 +27,9 @@ ENDED = frozenset(
     {trainer_pb2.RUN_STATE_SUCCEEDED, trainer_pb2.RUN_STATE_FAILED, trainer_pb2.RUN_STATE_CANCELLED},
 )
 
+Update = trainer_pb2.Run | trainer_pb2.RunEvent
+OnLost = Callable[[CallError], None]
+
 
 @dataclass(frozen=True)
 class Patience:
@@ -35,14 +41,11 @@ class Patience:
     total_secs: float = PATIENCE_SECS
 
 
-Update = trainer_pb2.Run | trainer_pb2.RunEvent
-
-
 def watch_run(
     connection: Connection,
     run_id: str,
     *,
-    on_lost: Callable[[CallError], None] = lambda _: None,
+    on_lost: OnLost = lambda _: None,
     patience: Patience = Patience(),
 ) -> Iterator[Update]:
     """Yields a snapshot for each connection and every event once, until the run has ended and all of it is told.
@@ -52,12 +55,13 @@ def watch_run(
     """
     revision = 0
     state: trainer_pb2.RunState.ValueType = trainer_pb2.RUN_STATE_UNSPECIFIED
-    pause = patience.first_pause_secs
-    lost_since: float | None = None
+    outage = _Outage(patience, on_lost)
     while True:
         try:
-            for message in _connect(connection, run_id, revision, patience):
-                lost_since, pause = None, patience.first_pause_secs
+            cursor = trainer_pb2.RunCursor(run_id=run_id, after_revision=revision)
+            call = connection.trainer.WatchRuns(trainer_pb2.WatchRunsRequest(cursors=[cursor]))
+            for message in _messages(call, connection.url, patience):
+                outage.is_over()
                 kind = message.WhichOneof("update")
                 if kind == "snapshot":
                     state = message.snapshot.state
@@ -67,40 +71,78 @@ def watch_run(
                     if message.event.HasField("state_changed"):
                         state = message.event.state_changed.state
                     yield message.event
-            _require_ended(state)
+            _require_ended(state in ENDED, "run")
         except CallError as error:
             if error.code == "OUT_OF_RANGE" and revision > 0:
                 # The history was compacted behind us; the snapshot that comes first makes up for it.
                 revision = 0
                 continue
-            if error.code not in _LOST:
-                raise
-            now = time.monotonic()
-            if lost_since is None:
-                lost_since = now
-                on_lost(error)
-            if now - lost_since > patience.total_secs:
-                raise
-            time.sleep(max(pause, error.retry_after_secs or 0.0) if pause < patience.longest_pause_secs else pause)
-            pause = min(pause * 2, patience.longest_pause_secs)
+            outage.wait(error)
         else:
             return
 
 
-def _require_ended(state: trainer_pb2.RunState.ValueType) -> None:
-    """Raises CallError where a stream ended as if the run had, but was cut short on the way."""
-    if state not in ENDED:
-        raise CallError("UNAVAILABLE", "SERVICE_UNAVAILABLE", "The watch ended before the run did.")
+def watch_batch(
+    connection: Connection,
+    batch_id: str,
+    *,
+    on_lost: OnLost = lambda _: None,
+    patience: Patience = Patience(),
+) -> Iterator[batches_pb2.Batch]:
+    """Yields a batch as it changes, until it has ended. Raises CallError as `watch_run` does."""
+    state: batches_pb2.BatchState.ValueType = batches_pb2.BATCH_STATE_UNSPECIFIED
+    outage = _Outage(patience, on_lost)
+    while True:
+        try:
+            call = connection.batches.WatchBatch(batches_pb2.WatchBatchRequest(batch_id=batch_id))
+            for message in _messages(call, connection.url, patience):
+                outage.is_over()
+                if message.HasField("snapshot"):
+                    state = message.snapshot.state
+                    yield message.snapshot
+            _require_ended(state not in (batches_pb2.BATCH_STATE_UNSPECIFIED, batches_pb2.BATCH_STATE_RUNNING), "batch")
+        except CallError as error:
+            outage.wait(error)
+        else:
+            return
 
 
-def _connect(
-    connection: Connection, run_id: str, revision: int, patience: Patience
-) -> Iterator[trainer_pb2.WatchRunsResponse]:
-    """Watches over one connection; silence ends it as an error does."""
-    request = trainer_pb2.WatchRunsRequest(
-        cursors=[trainer_pb2.RunCursor(run_id=run_id, after_revision=revision)],
-    )
-    call = connection.trainer.WatchRuns(request)
+class _Outage:
+    """How long a connection has been lost, and the pause before it is tried again."""
+
+    def __init__(self, patience: Patience, on_lost: OnLost) -> None:
+        self._patience = patience
+        self._on_lost = on_lost
+        self.is_over()
+
+    def is_over(self) -> None:
+        """Something was heard."""
+        self._since: float | None = None
+        self._pause = self._patience.first_pause_secs
+
+    def wait(self, error: CallError) -> None:
+        """Pauses; raises an error that does not pass by itself, or has not for too long."""
+        if error.code not in _LOST:
+            raise error
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+            self._on_lost(error)
+        if now - self._since > self._patience.total_secs:
+            raise error
+        longest = self._patience.longest_pause_secs
+        time.sleep(max(self._pause, error.retry_after_secs or 0.0) if self._pause < longest else self._pause)
+        self._pause = min(self._pause * 2, longest)
+
+
+def _require_ended(has_ended: bool, what: str) -> None:
+    """Raises CallError where a stream ended as if what is watched had, but was cut short on the way."""
+    if not has_ended:
+        raise CallError("UNAVAILABLE", "SERVICE_UNAVAILABLE", f"The watch ended before the {what} did.")
+
+
+def _messages(call: Any, url: str, patience: Patience) -> Iterator[Any]:
+    """Yields what a stream says; silence ends it as an error does. Raises CallError."""
     watchdog: threading.Timer | None = None
     try:
         while True:
@@ -115,6 +157,6 @@ def _connect(
                 watchdog.cancel()
             yield message
     except grpc.RpcError as error:
-        raise call_error(error, connection.url) from error
+        raise call_error(error, url) from error
     finally:
         call.cancel()

@@ -20,11 +20,11 @@ from tabrl.trainer.v1 import batches_pb2, trainer_pb2
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.errors import TabrlError
 
-from tabrl_trainer import batch_plan
+from tabrl_trainer import batch_plan, run_requests
 from tabrl_trainer.batch_plan import Candidate, Judged, Policy, Rules
 from tabrl_trainer.models import AttemptRow, BatchRow, CandidateRow, CheckpointRow, EvaluationRow, RunRow
 from tabrl_trainer.queueing import queue_run
-from tabrl_trainer.record import ENDED, UNDER_WAY, change_state, now, run_row, timestamp
+from tabrl_trainer.record import ENDED, UNDER_WAY, now, run_row, timestamp
 from tabrl_trainer.submission import Submission
 
 __all__ = [
@@ -263,9 +263,7 @@ def _stop_run(session: Session, run_id: str) -> list[str]:
     run = _run(session, run_id)
     if run is None or run.state in ENDED:
         return []
-    run.cancel_requested = True
-    if run.state not in UNDER_WAY:
-        change_state(session, run, trainer_pb2.RUN_STATE_CANCELLED)
+    run_requests.cancel(session, run)
     return [run_id]
 
 
@@ -274,8 +272,7 @@ def _continue_run(session: Session, candidate: CandidateRow, rules: Rules) -> li
     if run is None or run.state in ENDED:
         return []
     run.pause_env_steps = rules.rungs[candidate.rung] if candidate.rung < len(rules.rungs) else None
-    if run.state == trainer_pb2.RUN_STATE_PAUSED:
-        change_state(session, run, trainer_pb2.RUN_STATE_QUEUED)
+    run_requests.go_on(session, run)
     return [run.run_id]
 
 

@@ -8,36 +8,31 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-import grpc
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
-from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.failpoints import reach
 from tabrl_chassis.idempotency import earlier_resource, once
 from tabrl_chassis.pagination import Page, page_of
 from tabrl_chassis.service import Context
 
+from tabrl_trainer import run_requests
 from tabrl_trainer.compute import MODAL, executor_of
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.estimates import estimate
 from tabrl_trainer.executor import Executors
 from tabrl_trainer.feeds import Feeds
 from tabrl_trainer.modal_cloud.cloud import Cloud
-from tabrl_trainer.models import AttemptRow, CheckpointRow, EventRow, RunRow
+from tabrl_trainer.models import RunRow
 from tabrl_trainer.queueing import queue_run, require_room
 from tabrl_trainer.record import (
-    ENDED,
-    PUBLISHED,
     UNDER_WAY,
     Record,
     annotate,
-    change_state,
     run_message,
     run_messages,
     tags_of,
 )
-from tabrl_trainer.retention import keep, reject
 from tabrl_trainer.submission import Submission, check_spec
 from tabrl_trainer.watching import watch
 
@@ -83,17 +78,17 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
 
     async def CancelRun(self, request: trainer_pb2.CancelRunRequest, _context: Any) -> trainer_pb2.CancelRunResponse:
         """Stop a run and return it once its worker has stopped, or as it stands when that takes too long."""
-        return trainer_pb2.CancelRunResponse(run=await self._stopped(request.run_id, _request_cancel))
+        return trainer_pb2.CancelRunResponse(run=await self._stopped(request.run_id, run_requests.cancel))
 
     async def PauseRun(self, request: trainer_pb2.PauseRunRequest, _context: Any) -> trainer_pb2.PauseRunResponse:
         """Stop a run for a while, and return it as `CancelRun` does."""
-        return trainer_pb2.PauseRunResponse(run=await self._stopped(request.run_id, _request_pause))
+        return trainer_pb2.PauseRunResponse(run=await self._stopped(request.run_id, run_requests.pause))
 
     async def ContinueRun(
         self, request: trainer_pb2.ContinueRunRequest, _context: Any
     ) -> trainer_pb2.ContinueRunResponse:
         """Queue a paused run again."""
-        await self._record.write(request.run_id, _continue)
+        await self._record.write(request.run_id, run_requests.go_on)
         self._executor.wake()
         return trainer_pb2.ContinueRunResponse(run=await self._read(request.run_id))
 
@@ -109,7 +104,7 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
 
     async def DeleteRun(self, request: trainer_pb2.DeleteRunRequest, _context: Any) -> trainer_pb2.DeleteRunResponse:
         """Delete a run that has ended, with its history."""
-        await self._record.write(request.run_id, _delete)
+        await self._record.write(request.run_id, run_requests.delete)
         return trainer_pb2.DeleteRunResponse()
 
     async def _stopped(self, run_id: str, ask: Callable[[Session, RunRow], int]) -> trainer_pb2.Run:
@@ -175,60 +170,3 @@ def _fitting(runs: Sequence[trainer_pb2.Run]) -> list[trainer_pb2.Run]:
     """Return the first runs, at least one, that fit in a message: long runs have thousands of checkpoints."""
     sizes = itertools.accumulate(run.ByteSize() for run in runs)
     return [run for run, size in zip(runs, sizes, strict=True) if size <= _LARGEST_PAGE_BYTES or run is runs[0]]
-
-
-def _request_cancel(session: Session, run: RunRow) -> int:
-    """Mark a run to be cancelled, or cancel it where no worker has it; returns its state."""
-    if run.state == trainer_pb2.RUN_STATE_CANCELLED:
-        return run.state
-    _require_not_ended(run, "cancelled")
-    run.cancel_requested = True
-    if run.state not in UNDER_WAY:
-        change_state(session, run, trainer_pb2.RUN_STATE_CANCELLED)
-    return run.state
-
-
-def _request_pause(session: Session, run: RunRow) -> int:
-    """Mark a run to be paused, or pause it where no worker has it; returns its state."""
-    _require_not_ended(run, "paused")
-    if run.state == trainer_pb2.RUN_STATE_QUEUED:
-        change_state(session, run, trainer_pb2.RUN_STATE_PAUSED)
-    run.pause_requested = run.state in UNDER_WAY
-    return run.state
-
-
-def _continue(session: Session, run: RunRow) -> None:
-    """Queue a paused run; one that is about to pause goes on instead where it still can."""
-    _require_not_ended(run, "continued")
-    run.pause_requested = False
-    if run.state == trainer_pb2.RUN_STATE_PAUSED:
-        change_state(session, run, trainer_pb2.RUN_STATE_QUEUED)
-
-
-def _delete(session: Session, run: RunRow) -> None:
-    if run.state not in ENDED:
-        raise TabrlError(
-            grpc.StatusCode.FAILED_PRECONDITION,
-            "RUN_NOT_ENDED",
-            f"Run {run.run_id} has not ended, so it cannot be deleted; cancel it first.",
-            metadata={"run_id": run.run_id},
-        )
-    checkpoints = sa.select(CheckpointRow).where(CheckpointRow.run_id == run.run_id)
-    for checkpoint in session.scalars(checkpoints).all():
-        if checkpoint.publication == PUBLISHED:
-            keep(session, checkpoint.sha256)
-        else:
-            reject(session, [checkpoint.sha256])
-    for table in (EventRow, CheckpointRow, AttemptRow):
-        session.execute(sa.delete(table).where(table.run_id == run.run_id))
-    session.delete(run)
-
-
-def _require_not_ended(run: RunRow, done: str) -> None:
-    if run.state in ENDED:
-        raise TabrlError(
-            grpc.StatusCode.FAILED_PRECONDITION,
-            "RUN_ENDED",
-            f"Run {run.run_id} has ended already, so it cannot be {done}.",
-            metadata={"run_id": run.run_id},
-        )

@@ -223,7 +223,8 @@ class _Relay:
     def _answer(self, status: int) -> dict[str, Any]:
         while self._waiting:
             self._put()
-            time.sleep(0.1 if self._waiting else 0.0)
+            if self._waiting:
+                time.sleep(0.1)
         return {
             "life": self._life,
             "said": self._said,

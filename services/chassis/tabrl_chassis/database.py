@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
@@ -19,15 +20,8 @@ T = TypeVar("T")
 
 _BUSY_TIMEOUT_SECS = 10
 _READER_THREADS = 4
-# A database whose machine is gone says nothing; by these a connection to it is given up within half a minute, where it
-# would otherwise hang for as long as TCP sends again (a quarter of an hour).
-_POSTGRESQL_CONNECTION = {
-    "connect_timeout": 5,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 25_000,  # milliseconds
-}
+_KEEPER_THREADS = 2
+_CLOSE_WITHIN_SECS = 10.0
 _MOST_COLLISIONS = 5
 # What two writers at once run into on PostgreSQL, and not again when one tries anew: a row that the other one just
 # added, a deadlock, a snapshot that has aged.
@@ -71,56 +65,75 @@ class Database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         self.is_shared = not is_sqlite
         """Whether other processes may write to it too."""
-        connecting: dict[str, Any] = {} if is_sqlite else {**_POSTGRESQL_CONNECTION}
-        self.engine = sa.create_engine(self.url, pool_pre_ping=not is_sqlite, connect_args=connecting)
-        if is_sqlite:
-            event.listen(self.engine, "connect", _configure_sqlite)
-            event.listen(self.engine, "begin", _begin_sqlite)
-        self._writing = self.engine.execution_options(tabrl_write=True)
         writers = 1 if is_sqlite else _READER_THREADS
+        self.engine = _sqlite_engine(self.url) if is_sqlite else self._postgresql_engine(writers)
+        self._writing = self.engine.execution_options(tabrl_write=True)
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="database-write")
         self._readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="database-read")
+        self._keepers = ThreadPoolExecutor(_KEEPER_THREADS, thread_name_prefix="database-keep")
 
-    async def read(self, work: Callable[[Session], T]) -> T:
-        """Return `work(session)` of a transaction that is rolled back."""
-        return await self._run(self._readers, self._read, work)
+    async def read(self, work: Callable[[Session], T], *, urgent: bool = False) -> T:
+        """Return `work(session)` of a transaction that is rolled back.
 
-    async def write(self, work: Callable[[Session], T]) -> T:
+        What is `urgent` does not wait for other transactions to end, however many there are. It must be small and rare.
+        """
+        return await self._run(self._keepers if urgent else self._readers, self._read, work)
+
+    async def write(self, work: Callable[[Session], T], *, urgent: bool = False) -> T:
         """Return `work(session)` of a transaction that is committed, or rolled back when `work` raises.
 
-        A caller that is cancelled does not undo it: the transaction ends in its thread.
+        A caller that is cancelled does not undo it: the transaction ends in its thread. `urgent` is as in `read`.
         """
-        return await self._run(self._writers, self._write, work)
+        return await self._run(self._keepers if urgent else self._writers, self._write, work)
 
     async def ping(self) -> None:
         """Raise when the database does not answer."""
-        await self.read(lambda session: session.execute(sa.text("SELECT 1")))
+        await self.read(lambda session: session.execute(sa.text("SELECT 1")), urgent=True)
 
     def migrate(self, package: str, revision: str = "head") -> None:
         """Bring the schema up to a revision, or the newest, in `package` (a Python package of Alembic revisions)."""
         from alembic import command
 
-        with self.changing_schema():
-            command.upgrade(_alembic_config(package, self), revision)
+        with self.changing_schema() as engine:
+            command.upgrade(_alembic_config(package, engine), revision)
 
     @contextlib.contextmanager
-    def changing_schema(self) -> Iterator[None]:
-        """Let one process at a time make or change tables of a database that several share. Blocks."""
+    def changing_schema(self) -> Iterator[sa.Engine]:
+        """Let one process at a time make or change tables of a database that several share. Blocks.
+
+        Gives the engine to do it by, whose statements take as long as they take.
+        """
         if not self.is_shared:
-            yield
+            yield self.engine
             return
-        with self.engine.connect() as connection:
-            connection.execute(sa.select(sa.func.pg_advisory_lock(_MIGRATION_LOCK)))
-            try:
-                yield
-            finally:
-                connection.execute(sa.select(sa.func.pg_advisory_unlock(_MIGRATION_LOCK)))
+        engine = self._postgresql_engine(1, is_patient=True)
+        try:
+            with engine.connect() as connection:
+                connection.execute(sa.select(sa.func.pg_advisory_lock(_MIGRATION_LOCK)))
+                try:
+                    yield engine
+                finally:
+                    connection.execute(sa.select(sa.func.pg_advisory_unlock(_MIGRATION_LOCK)))
+        finally:
+            engine.dispose()
 
     def close(self) -> None:
-        """Finish the transactions under way and close every connection."""
-        self._writers.shutdown()
-        self._readers.shutdown()
+        """Let the transactions under way end, for a moment at most, and close every connection. Blocks."""
+        ending = threading.Thread(target=self._end_threads, daemon=True)
+        ending.start()
+        ending.join(_CLOSE_WITHIN_SECS)
         self.engine.dispose()
+
+    def _end_threads(self) -> None:
+        for threads in (self._writers, self._readers, self._keepers):
+            threads.shutdown(cancel_futures=True)
+
+    def _postgresql_engine(self, writers: int, *, is_patient: bool = False) -> sa.Engine:
+        # Imported here: who has an SQLite file need not load PostgreSQL's driver.
+        from tabrl_chassis.postgresql import create_engine
+
+        connections = writers + _READER_THREADS + _KEEPER_THREADS
+        return create_engine(self.url, connections=connections, is_patient=is_patient)
 
     async def _run(self, threads: ThreadPoolExecutor, run: Callable[[Any], T], work: Callable[[Session], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(threads, run, work)
@@ -149,15 +162,22 @@ def schema_differences(database: Database, metadata: sa.MetaData) -> list[Any]:
         return list(compare_metadata(MigrationContext.configure(connection), metadata))
 
 
-def _alembic_config(package: str, database: Database) -> Any:
+def _alembic_config(package: str, engine: sa.Engine) -> Any:
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(resources.files("tabrl_chassis") / "migration"))
     config.set_main_option("path_separator", "newline")
     config.set_main_option("version_locations", str(resources.files(package)))
-    config.attributes["engine"] = database.engine
+    config.attributes["engine"] = engine
     return config
+
+
+def _sqlite_engine(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url)
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

@@ -1,9 +1,12 @@
 """Transactions, migrations, request ids and pages on a real database."""
 
 import asyncio
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+import threading
 import uuid
 
 import grpc
@@ -11,6 +14,8 @@ import pytest
 import sqlalchemy as sa
 from tabrl.trainer.v1 import trainer_pb2
 
+from tabrl_chassis import database as database_module
+from tabrl_chassis import postgresql
 from tabrl_chassis.database import Database, schema_differences
 from tabrl_chassis.error_mapping import as_tabrl_error
 from tabrl_chassis.errors import TabrlError
@@ -147,6 +152,75 @@ async def test_a_database_that_was_away_is_used_again(postgresql_server, migrati
         await database.write(add_run("r3"))
         assert await database.read(run_ids) == ["r1", "r3"]
         database.close()
+
+
+async def test_a_connection_whose_server_does_not_answer_is_given_up(postgresql_server, monkeypatch):
+    monkeypatch.setattr(postgresql, "ANSWER_SECS", 0.5)
+    with postgresql_server.database() as url:
+        database = Database(url)
+        backend = await database.read(lambda session: session.scalar(sa.func.pg_backend_pid()))
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            assert await database.read(lambda session: session.scalar(sa.func.pg_backend_pid())) != backend
+        finally:
+            os.kill(backend, signal.SIGCONT)
+        with pytest.raises(sa.exc.OperationalError, match="timeout"):
+            await database.read(lambda session: session.execute(sa.select(sa.func.pg_sleep(20))))
+        await database.ping()
+        database.close()
+
+
+async def test_a_row_that_somebody_keeps_locked_is_not_waited_for_long(postgresql_server, migrations, monkeypatch):
+    monkeypatch.setattr(postgresql, "_OPTIONS", "-c lock_timeout=200ms -c idle_in_transaction_session_timeout=1s")
+    with postgresql_server.database() as url:
+        database = Database(url)
+        database.migrate(migrations)
+        await database.write(add_run("r1"))
+        locked = RUNS.select().with_for_update()
+        with database.engine.connect() as holding:
+            holding.execute(locked)
+            with pytest.raises(sa.exc.OperationalError) as refused:
+                await database.write(lambda session: session.execute(locked))
+            assert as_tabrl_error(refused.value, "test").reason == "STORAGE_UNAVAILABLE"
+            async with asyncio.timeout(10):  # until the server has given up who holds it
+                while True:
+                    with contextlib.suppress(sa.exc.OperationalError):
+                        await database.write(lambda session: session.execute(locked))
+                        break
+            holding.invalidate()
+        database.close()
+
+
+async def test_no_text_is_too_odd_to_be_written_or_looked_for(database):
+    await database.write(add_run("nul\0"))
+    await database.read(lambda session: session.execute(RUNS.select().where(RUNS.c.run_id.contains("\0"))).all())
+    assert len(await database.read(run_ids)) == 1
+
+
+async def test_what_is_urgent_waits_for_nobody(database):
+    release = threading.Event()
+    blocked = [asyncio.ensure_future(database.read(lambda _session: release.wait())) for _ in range(40)]
+    try:
+        async with asyncio.timeout(10):
+            await database.ping()
+            assert await database.read(run_ids, urgent=True) == []
+    finally:
+        release.set()
+        await asyncio.gather(*blocked)
+
+
+async def test_closing_does_not_wait_for_ever(database_url, monkeypatch):
+    monkeypatch.setattr(database_module, "_CLOSE_WITHIN_SECS", 0.1)
+    database = Database(database_url)
+    release = threading.Event()
+    blocked = asyncio.ensure_future(database.read(lambda _session: release.wait(30)))
+    await asyncio.sleep(0.1)
+    try:
+        await asyncio.to_thread(database.close)
+        assert not blocked.done()
+    finally:
+        release.set()
+        await blocked
 
 
 async def test_two_processes_worth_of_writers_wait_for_each_other(database):

@@ -11,10 +11,12 @@ import sqlalchemy as sa
 
 from tabrl_chassis.database import Database
 from tabrl_chassis.logs import get_logger
+from tabrl_chassis.tasks import cancel_until_ended
 
 __all__ = ["while_leading"]
 
 LOOK_EVERY_SECS = 2.0
+GONE_AFTER_SECS = 20.0
 
 _log = get_logger("tabrl_chassis.leadership")
 
@@ -23,8 +25,8 @@ async def while_leading(database: Database, name: str, work: Callable[[], Awaita
     """Do work for as long as this process leads in it, again each time that it does.
 
     Only the leader holds PostgreSQL's advisory lock of that name, on a connection of its own: it is free as soon as the
-    leader, its connection or the database is gone. For a moment two may lead, so the work must bear that. Where no
-    other process can share the database, this one leads.
+    leader, its connection or the database is gone, or the leader has not been heard of for `GONE_AFTER_SECS`. For a
+    moment two may lead, so the work must bear that. Where no other process can share the database, this one leads.
     """
     if not database.is_shared:
         await work()
@@ -52,8 +54,7 @@ async def _lead(database: Database, name: str, work: Callable[[], Awaitable[None
         await doing
     finally:
         if doing is not None:
-            doing.cancel()
-            await asyncio.gather(doing, return_exceptions=True)  # whatever it ended with, the lock is given up
+            await cancel_until_ended([doing])
         await asyncio.to_thread(connection.close)
 
 
@@ -61,6 +62,8 @@ def _connection_of_its_own(database: Database) -> sa.Connection:
     """Return a connection that is not the pool's: the lock ends with it, and must not go back there."""
     connection = database.engine.connect()
     connection.detach()
+    connection.execute(sa.select(sa.func.set_config("idle_session_timeout", f"{GONE_AFTER_SECS:.0f}s", False)))
+    connection.commit()
     return connection
 
 

@@ -1,10 +1,13 @@
 """One of the processes that share a database does some work; another takes it up when that one is gone."""
 
 import asyncio
+import contextlib
+import threading
 
 import pytest
+import sqlalchemy as sa
 
-from tabrl_chassis import leadership
+from tabrl_chassis import leadership, tasks
 from tabrl_chassis.database import Database
 
 
@@ -60,5 +63,58 @@ async def test_work_that_fails_gives_the_lead_up(pair):
     leading = asyncio.create_task(leadership.while_leading(pair[1], "work", leads))
     async with asyncio.timeout(10):
         await led.wait()
+    leading.cancel()
+    await asyncio.gather(leading, return_exceptions=True)
+
+
+async def test_a_leader_that_hangs_is_followed_by_another(pair, monkeypatch):
+    monkeypatch.setattr(leadership, "GONE_AFTER_SECS", 1.0)
+    hangs, led = threading.Event(), asyncio.Event()
+
+    async def work_that_stops_its_event_loop():
+        hangs.wait(30)
+
+    hanging = threading.Thread(
+        target=lambda: asyncio.run(leadership.while_leading(pair[0], "work", work_that_stops_its_event_loop)),
+        daemon=True,
+    )
+    hanging.start()
+
+    async def leads():
+        led.set()
+        await asyncio.Event().wait()
+
+    await asyncio.sleep(0.3)
+    leading = asyncio.create_task(leadership.while_leading(pair[1], "work", leads))
+    async with asyncio.timeout(15):
+        await led.wait()
+    leading.cancel()
+    await asyncio.gather(leading, return_exceptions=True)
+    hangs.set()
+
+
+async def test_work_ends_with_the_lead_though_it_swallows_a_cancellation(pair, monkeypatch):
+    monkeypatch.setattr(tasks, "_CANCEL_AGAIN_SECS", 0.1)
+    ended = asyncio.Event()
+    backends = asyncio.Queue()
+
+    async def work():
+        backends.put_nowait(None)
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    leading = asyncio.create_task(leadership.while_leading(pair[0], "work", work))
+    await backends.get()
+    leaders = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    await pair[1].read(lambda session: session.execute(sa.text(leaders)).all())
+    async with asyncio.timeout(15):
+        await ended.wait()
+        await backends.get()  # it leads again
+    leading.cancel()
+    await asyncio.sleep(0)
     leading.cancel()
     await asyncio.gather(leading, return_exceptions=True)

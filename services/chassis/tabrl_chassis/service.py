@@ -26,12 +26,12 @@ from tabrl_chassis.health import Check, Health
 from tabrl_chassis.http import http_application
 from tabrl_chassis.logs import Logger, configure_logs, get_logger
 from tabrl_chassis.metrics import metrics_interceptor
+from tabrl_chassis.tasks import cancel_until_ended
 from tabrl_chassis.validation import validation_interceptor
 
 C = TypeVar("C", bound=ServiceConfig)
 
 _FORCED_EXIT_STATUS = 130
-_CANCEL_AGAIN_SECS = 5.0
 
 
 @dataclass
@@ -134,7 +134,8 @@ async def started(service: Service[C], config: C) -> AsyncIterator[Running[C]]:
     async with contextlib.AsyncExitStack() as stack:
         database = _open_database(service, config)
         if database is not None and service.migrations is not None:
-            stack.callback(database.close)
+            # Off the event loop, which a second signal must get through to.
+            stack.push_async_callback(asyncio.to_thread, database.close)
             await _migrate(database, service.migrations)
             health.add_check("database", database.ping)
         artifacts = ArtifactStore(config.artifacts_url or config.data / "artifacts")
@@ -268,11 +269,8 @@ async def _end_streams(context: Context[Any]) -> None:
 
 
 async def _cancel_background(context: Context[Any]) -> None:
-    """Cancel the background tasks until each has ended: code under way may swallow one cancellation."""
-    while tasks := [task for task in context._tasks if not task.done()]:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks, timeout=_CANCEL_AGAIN_SECS)
+    while any(not task.done() for task in context._tasks):
+        await cancel_until_ended(context._tasks)
 
 
 async def _close_channels(context: Context[Any]) -> None:

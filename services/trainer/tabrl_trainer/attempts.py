@@ -9,13 +9,17 @@ from sqlalchemy.orm import Session
 from tabrl_trainer.models import AttemptRow
 from tabrl_trainer.record import now
 
-RUNNING, CRASHED = "running", "crashed"
+RUNNING, CRASHED, INTERRUPTED = "running", "crashed", "interrupted"
 
 WORKER_EXITS = Counter("tabrl_trainer_worker_exits", "Worker processes that ended.", ["outcome"])
 
 
 def begin(session: Session, run_id: str) -> int:
-    """Record that a worker starts; returns the number of the attempt, from 1."""
+    """Record that a worker starts; returns the number of the attempt, from 1.
+
+    One before that is under way by the record never came to a worker: whether it was recorded was in doubt.
+    """
+    interrupt(session, run_id)
     last = sa.select(sa.func.max(AttemptRow.attempt)).where(AttemptRow.run_id == run_id)
     number = (session.scalar(last) or 0) + 1
     session.add(
@@ -28,6 +32,21 @@ def end(session: Session, run_id: str, number: int, outcome: str) -> None:
     """Record how a worker ended."""
     ended = row(session, run_id, number)
     ended.outcome, ended.end_time = outcome, now()
+
+
+def is_newest(session: Session, run_id: str, number: int, outcome: str) -> bool:
+    """Whether an attempt is the run's newest, and on record with an outcome."""
+    last = sa.select(sa.func.max(AttemptRow.attempt)).where(AttemptRow.run_id == run_id)
+    return session.scalar(last) == number and row(session, run_id, number).outcome == outcome
+
+
+def interrupt(session: Session, run_id: str) -> None:
+    """Record of a run's attempt that is under way that its worker is gone, together with its Trainer."""
+    session.execute(
+        sa.update(AttemptRow)
+        .where(AttemptRow.run_id == run_id, AttemptRow.outcome == RUNNING)
+        .values(outcome=INTERRUPTED)
+    )
 
 
 def progress(
@@ -55,8 +74,7 @@ def overcome_crashes(session: Session, run_id: str) -> None:
 
 def is_current(session: Session, run_id: str, number: int) -> bool:
     """Whether an attempt is under way and the run's newest: only its worker may write."""
-    last = sa.select(sa.func.max(AttemptRow.attempt)).where(AttemptRow.run_id == run_id)
-    return session.scalar(last) == number and row(session, run_id, number).outcome == RUNNING
+    return is_newest(session, run_id, number, RUNNING)
 
 
 def reattachable(session: Session, run_id: str) -> int | None:

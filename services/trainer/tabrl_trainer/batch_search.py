@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "Proposal", "Searches"]
 
 _BUSY_TIMEOUT_SECS: Final = 10
-_CONNECT_TIMEOUT_SECS: Final = 5
 _FEWEST_RANDOM_TRIALS, _MOST_RANDOM_TRIALS = 4, 10
 _LARGEST_SEED: Final = 2**32 - 1
 
@@ -160,14 +159,23 @@ class Searches:
 
         if self._storage is None:
             url = self._database.url.render_as_string(hide_password=False)
-            connecting: dict[str, Any] = (
-                {"connect_args": {"connect_timeout": _CONNECT_TIMEOUT_SECS}, "pool_pre_ping": True}
-                if self._database.is_shared
-                else {"connect_args": {"timeout": _BUSY_TIMEOUT_SECS}}
-            )
-            with self._database.changing_schema():
+            if self._database.is_shared:
+                self._storage = self._opened_on_postgresql(url)
+            else:
+                connecting = {"connect_args": {"timeout": _BUSY_TIMEOUT_SECS}}
                 self._storage = optuna.storages.RDBStorage(url, connecting, skip_compatibility_check=True)
         return self._storage
+
+    def _opened_on_postgresql(self, url: str) -> optuna.storages.RDBStorage:
+        import optuna
+        from tabrl_chassis import postgresql
+
+        connecting = {"connect_args": postgresql.CONNECTING, "pool_pre_ping": True}
+        with self._database.changing_schema():
+            storage = optuna.storages.RDBStorage(url, connecting, skip_compatibility_check=True)
+        storage.engine.dispose()  # of the connection that made its tables
+        postgresql.never_wait_for_ever(storage.engine)
+        return storage
 
     def close(self) -> None:
         """Close its connections."""

@@ -17,6 +17,8 @@ from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.service import Service, started
 
 from tabrl_trainer.config import TrainerConfig
+from tabrl_trainer.models import RunRow
+from tabrl_trainer.record import PENDING, now
 from tabrl_trainer.service import trainer_service
 
 FINGERPRINT = "f" * 64
@@ -379,3 +381,18 @@ def logs(events) -> list[str]:
 def is_state(state):
     """Return what tells the event that a run enters a state."""
     return lambda event: event.state_changed.state == state
+
+
+def a_run(run_id, state):
+    """The row of a run as it is queued, but in another state."""
+    return RunRow(
+        run_id=run_id,
+        environment_id="CartpoleBalance",
+        environment_fingerprint="",
+        spec=b"",
+        state=state,
+        revision=0,
+        cancel_requested=False,
+        publishing=PENDING,
+        create_time=now(),
+    )

@@ -11,19 +11,20 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.error_mapping import as_tabrl_error
+from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.failpoints import reach
 from tabrl_chassis.service import Context
 
 from tabrl_trainer import attempts, leases
 from tabrl_trainer.config import TrainerConfig
-from tabrl_trainer.models import AttemptRow, RunRow
+from tabrl_trainer.models import RunRow
 from tabrl_trainer.protocol import Job
 from tabrl_trainer.record import (
     ENDED,
@@ -36,6 +37,8 @@ from tabrl_trainer.record import (
 )
 from tabrl_trainer.retries import PASSING, pauses
 from tabrl_trainer.worker_events import LEFT, Ending
+
+T = TypeVar("T")
 
 # So many without a new checkpoint in between fail a run.
 MOST_CRASHES = 3
@@ -103,10 +106,14 @@ class Executor:
             if not running:
                 continue
             if (time.monotonic() - renewed) >= leases.RENEW_EVERY_SECS:
-                await self._record.write_silently(lambda session: leases.renew(session, self._holder, running))  # noqa: B023
+                await self._record.write_silently(
+                    lambda session: leases.renew(session, self._holder, running),  # noqa: B023
+                    urgent=True,
+                )
                 renewed = time.monotonic()
             for run_id in await self._record.read_persistently(
-                lambda session: _to_be_stopped(session, running)  # noqa: B023
+                lambda session: _to_be_stopped(session, running),  # noqa: B023
+                urgent=True,
             ):
                 self.stop(run_id)
 
@@ -126,10 +133,12 @@ class Executor:
             lambda session: self._lookout.lapsed(session, running, self.place.name)
         ):
             run_id = lease.run_id
-            attempt = await self._record.write_persistently(
-                run_id,
-                lambda session, run, lease=lease: self._reattach_or_requeue(session, run, lease),  # type: ignore[misc]
-            )
+            attempt = None
+            with contextlib.suppress(leases.LeaseLost):
+                attempt = await self._write(
+                    run_id,
+                    lambda session, run, lease=lease: self._reattach_or_requeue(session, run, lease),  # type: ignore[misc]
+                )
             if attempt is not None:
                 self._context.log.info("listens to a worker elsewhere again", run=run_id, attempt=attempt)
                 self._begin(run_id, attempt)
@@ -164,7 +173,7 @@ class Executor:
         """Attempt a run until it has ended, unless another Trainer has it; an `attempt` under way is finished first."""
         try:
             if attempt is None:
-                state = await self._record.write_persistently(run_id, self._claim)
+                state = await self._write(run_id, self._claim)
                 reach("trainer.run_claimed")
             else:
                 state = trainer_pb2.RUN_STATE_RUNNING
@@ -181,7 +190,7 @@ class Executor:
                 # Who asks from here on sets it again; what was asked before is on record, or was taken back.
                 self._cancelled[run_id].clear()
                 if state in UNDER_WAY:
-                    state = await self._record.write_persistently(run_id, self._stop_if_asked)
+                    state = await self._write(run_id, self._stop_if_asked)
             if state in ENDED:
                 self._context.background(self.place.tidy(run_id), f"tidy {run_id}")
         except leases.LeaseLost as lost:
@@ -189,9 +198,7 @@ class Executor:
 
     async def _attempt(self, run_id: str, under_way: int | None) -> tuple[int, str]:
         """Have one worker train a run; returns the run's state then, and the outcome of the attempt."""
-        number, job = await self._record.write_persistently(
-            run_id, lambda session, run: self._begin_attempt(session, run, under_way)
-        )
+        number, job = await self._write(run_id, lambda session, run: self._begin_attempt(session, run, under_way))
         reach("trainer.attempt_begun")
         self._context.log.info(
             "worker starts", run=run_id, attempt=number, place=self.place.name, resume=job.resume_sha256[:12]
@@ -212,14 +219,21 @@ class Executor:
             reach("trainer.worker_ended")
             # Also when the service stops: the attempt is then on record as interrupted or left, and the run goes on.
             state = await asyncio.shield(
-                self._record.write_persistently(
-                    run_id, lambda session, run: _end_attempt(session, run, self._holder, number, ending)
-                )
+                self._write(run_id, lambda session, run: _end_attempt(session, run, self._holder, number, ending))
             )
         reach("trainer.attempt_ended")
         attempts.WORKER_EXITS.labels(ending.outcome).inc()
         self._context.log.info("worker ended", run=run_id, attempt=number, outcome=ending.outcome, detail=ending.detail)
         return state, ending.outcome
+
+    async def _write(self, run_id: str, work: Callable[[Session, RunRow], T]) -> T:
+        """Write a run as often as it takes; raises `LeaseLost` also where it was deleted."""
+        try:
+            return await self._record.write_persistently(run_id, work)
+        except TabrlError as error:
+            if error.reason != "RUN_NOT_FOUND":
+                raise
+            raise leases.LeaseLost(run_id, "it was deleted") from error
 
     def _claim(self, session: Session, run: RunRow) -> int:
         """Bring a queued run to STARTING under a lease of this Trainer, unless it was cancelled meanwhile."""
@@ -229,7 +243,7 @@ class Executor:
         elif run.state == trainer_pb2.RUN_STATE_QUEUED:
             leases.take(session, run, self._holder)
             change_state(session, run, trainer_pb2.RUN_STATE_STARTING)
-        elif run.state in UNDER_WAY:
+        elif run.state in UNDER_WAY and run.lease_holder != self._holder:  # else it was claimed, and that was in doubt
             raise leases.LeaseLost(run.run_id)
         return run.state
 
@@ -288,11 +302,7 @@ def _stop_as_asked(session: Session, run: RunRow) -> bool:
 def _requeue(session: Session, run: RunRow, holder: str) -> None:
     """Decide on a run whose worker is gone together with the service."""
     fate = "was restarted" if run.lease_holder in ("", holder) else "was lost"
-    session.execute(
-        sa.update(AttemptRow)
-        .where(AttemptRow.run_id == run.run_id, AttemptRow.outcome == attempts.RUNNING)
-        .values(outcome="interrupted")
-    )
+    attempts.interrupt(session, run.run_id)
     checkpoint = newest_checkpoint(session, run.run_id)
     if checkpoint is not None and checkpoint.final:
         change_state(session, run, trainer_pb2.RUN_STATE_SUCCEEDED)
@@ -312,6 +322,8 @@ def _end_attempt(session: Session, run: RunRow, holder: str, number: int, ending
     Raises:
         LeaseLost: another attempt has begun, or another Trainer has ended this one.
     """
+    if run.lease_holder == holder and attempts.is_newest(session, run.run_id, number, ending.outcome):
+        return run.state  # this is on record already, which was in doubt
     leases.require(run, holder)
     if not attempts.is_current(session, run.run_id, number):
         raise leases.LeaseLost(run.run_id)
@@ -332,7 +344,7 @@ def _end_attempt(session: Session, run: RunRow, holder: str, number: int, ending
         text = f"Training cannot go on for now and is tried again ({ending.detail}); {_resumption(session, run)}."
         log(session, run, trainer_pb2.LOG_LEVEL_WARNING, text)
         change_state(session, run, trainer_pb2.RUN_STATE_STARTING)
-    elif ending.outcome == "interrupted":
+    elif ending.outcome == attempts.INTERRUPTED:
         run.lease_until = None  # this Trainer stops, and another one need not wait until its lease ends
     return run.state
 

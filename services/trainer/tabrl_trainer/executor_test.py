@@ -5,6 +5,8 @@ import dataclasses
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
+from tabrl.trainer.v1 import trainer_pb2
 
 from tabrl_trainer.conftest import (
     CANCELLED,
@@ -151,3 +153,38 @@ async def test_checkpoints_never_go_backwards(rig):
     run_id = await rig.create("run checkpoint:2000 checkpoint:1000 checkpoint:2000 final:3000 checkpoint:4000")
     await rig.watch(run_id)
     assert [checkpoint.env_steps for checkpoint in (await rig.get(run_id)).checkpoints] == [2000, 3000]
+
+
+async def test_a_run_that_is_deleted_as_it_is_taken_is_left_alone(rig, monkeypatch):
+    taken = asyncio.Event()
+    write = Executor._write
+
+    async def write_late(self, run_id, work):
+        if not taken.is_set():
+            taken.set()
+            await rig.cancel(run_id)
+            await rig.stub.DeleteRun(trainer_pb2.DeleteRunRequest(run_id=run_id))
+        return await write(self, run_id, work)
+
+    monkeypatch.setattr(Executor, "_write", write_late)
+    await rig.create("run final:1000")
+    await taken.wait()
+    run_id = await rig.create("run final:1000")
+    assert states(await rig.watch(run_id))[-1] == SUCCEEDED
+
+
+async def test_what_is_written_again_because_its_commit_was_in_doubt_changes_nothing(rig, monkeypatch):
+    # given a database of which each commit is in doubt
+    write = Record.write_persistently
+
+    async def write_twice(self, run_id, work):
+        await write(self, run_id, work)
+        return await write(self, run_id, work)
+
+    monkeypatch.setattr(Record, "write_persistently", write_twice)
+    with capture_logs() as said:
+        run_id = await rig.create("run checkpoint:1000 crash:1000 final:2000")
+        events = await rig.watch(run_id)
+    assert states(events) == [QUEUED, STARTING, RUNNING, STARTING, RUNNING, SUCCEEDED]
+    assert [checkpoint.env_steps for checkpoint in (await rig.get(run_id)).checkpoints] == [1000, 2000]
+    assert not [line for line in said if line["event"] == "run left to another Trainer"]

@@ -28,11 +28,11 @@ RENEW_EVERY_SECS = 5.0
 
 
 class LeaseLost(Exception):
-    """Another Trainer has the run now, or may have it."""
+    """Another Trainer has the run now, or may have it; or nobody has, for it was deleted."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, why: str = "its lease is another Trainer's") -> None:
         """Name the run."""
-        super().__init__(f"the lease of {run_id} is another Trainer's")
+        super().__init__(f"{run_id}: {why}")
 
 
 def take(session: Session, run: RunRow, holder: str) -> None:
@@ -76,16 +76,17 @@ class Lookout:
         They were given up, or `holder` had them before it ended, or they were not renewed for `LEASE_SECS` of looking
         on. `running` are the runs of this `executor` that the holder does train. Who did not look for a while, because
         the database was away or this process was stopped, starts anew: the others may just not have been seen to renew
-        theirs.
+        theirs. So does who looked for that long, at a database that hung.
         """
         begun = time.monotonic()
-        if begun - self._looked > LEASE_SECS / 2:
-            self._seen = {}
         under_way = sa.select(RunRow.run_id, RunRow.lease_holder, RunRow.lease_until).where(
             RunRow.state.in_(UNDER_WAY), RunRow.executor == executor, RunRow.run_id.not_in(running)
         )
         leases = [Lease(*row) for row in session.execute(under_way.order_by(RunRow.number))]
-        self._looked = time.monotonic()
+        looked = time.monotonic()
+        if looked - self._looked > LEASE_SECS / 2:
+            self._seen = {}
+        self._looked = looked
         self._seen = {lease: self._seen.get(lease, self._looked) for lease in leases}
         return [
             lease

@@ -1,6 +1,7 @@
 """Leases as one Trainer sees those of others, by a clock that the test turns."""
 
 import datetime
+from unittest import mock
 
 import pytest
 from sqlalchemy.orm import Session
@@ -8,9 +9,9 @@ from tabrl_chassis.database import Database
 
 from tabrl_trainer import leases
 from tabrl_trainer.compute import LOCAL
-from tabrl_trainer.conftest import QUEUED, RUNNING, SUCCEEDED
+from tabrl_trainer.conftest import QUEUED, RUNNING, SUCCEEDED, a_run
 from tabrl_trainer.models import RunRow
-from tabrl_trainer.record import PENDING, change_state, now
+from tabrl_trainer.record import change_state
 
 HOUR = datetime.timedelta(hours=1)
 
@@ -52,20 +53,6 @@ def session(tmp_path):
     database.close()
 
 
-def a_run(run_id, state):
-    return RunRow(
-        run_id=run_id,
-        environment_id="CartpoleBalance",
-        environment_fingerprint="",
-        spec=b"",
-        state=state,
-        revision=0,
-        cancel_requested=False,
-        publishing=PENDING,
-        create_time=now(),
-    )
-
-
 def look_on(lookout, session, clocks, secs, *, renewing=False):
     """Look once a second; returns the runs that were given up at the end."""
     for _ in range(secs):
@@ -103,6 +90,21 @@ def test_what_was_not_looked_at_for_a_while_is_not_taken_for_lapsed(session, clo
     clocks.go_on(60.0)
     assert look_on(lookout, session, clocks, 15) == []
     assert look_on(lookout, session, clocks, 10) == ["run-1"]
+
+
+def test_a_look_that_took_a_minute_is_none(session, clocks):
+    lookout = leases.Lookout("me")
+    look_on(lookout, session, clocks, 15)
+    # the database hung in the middle of a look, and then went on
+    execute = session.execute
+
+    def hang(statement):
+        clocks.go_on(60.0)
+        return execute(statement)
+
+    with mock.patch.object(session, "execute", hang):
+        assert lookout.lapsed(session, [], LOCAL) == []
+    assert look_on(lookout, session, clocks, 15) == []
 
 
 def test_own_leases_of_before_and_those_given_up_lapse_at_once(session, clocks):

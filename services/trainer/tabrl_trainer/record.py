@@ -56,9 +56,9 @@ class Record:
         """Return `work(session)`."""
         return await self._database.read(work)
 
-    async def read_persistently(self, work: Callable[[Session], T]) -> T:
-        """Read as often as it takes while the database is away."""
-        return await persistently(lambda: self.read(work))
+    async def read_persistently(self, work: Callable[[Session], T], *, urgent: bool = False) -> T:
+        """Read as often as it takes while the database is away; `urgent` is as in `Database.read`."""
+        return await persistently(lambda: self._database.read(work, urgent=urgent))
 
     async def write(self, run_id: str, work: Callable[[Session, RunRow], T]) -> T:
         """Return `work(session, run)` of a committed transaction, then wake those who watch the run.
@@ -77,9 +77,9 @@ class Record:
         self.wake(run_id)
         return result
 
-    async def write_silently(self, work: Callable[[Session], None]) -> None:
+    async def write_silently(self, work: Callable[[Session], None], *, urgent: bool = False) -> None:
         """Commit what tells nobody anything, such as leases, as often as it takes while the database is away."""
-        await persistently(lambda: self._database.write(work))
+        await persistently(lambda: self._database.write(work, urgent=urgent))
 
     async def write_persistently(self, run_id: str, work: Callable[[Session, RunRow], T]) -> T:
         """Write as often as it takes while the database is locked or away, or the disk is full."""
@@ -117,8 +117,9 @@ class Record:
                 continue
             watched = [run_id for run_id in self._subscriptions if run_id != _EVERY_RUN]
             revisions = await self.read_persistently(lambda session: _revisions(session, watched))  # noqa: B023
-            for run_id, revision in revisions.items():
-                if seen.get(run_id) != revision:
+            # One that has ended, or was deleted, and that nobody watches by its name, is not read any more.
+            for run_id in revisions.keys() | seen.keys():
+                if seen.get(run_id) != revisions.get(run_id):
                     self.wake(run_id)
             seen = revisions
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
+from tabrl_chassis import leadership
 from tabrl_trainer import leases
 
 from tests.robustness.clocks import Clock
@@ -24,6 +25,7 @@ _HOUR_SECS = 3600.0
 _KILLED_MEANWHILE_SHARE = 0.5
 _GATED = "run checkpoint:1000 file:{gate} metrics:1500@2 final:2000"
 _TELLS_AFTER_SECS = 5.0
+_PUBLISHED_MEANWHILE_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -189,13 +191,25 @@ async def _hangs(state: Soak) -> None:
             await _taken_over(state, wanted, other, "Trainer hangs past its lease")
             # Both workers now say the same, the first one into the pipe of a Trainer that does not read it yet.
             (state.folder / "gate").touch()
-            await asyncio.sleep(state.draw.uniform(0.0, _TELLS_AFTER_SECS))
+            if state.draw.random() < _PUBLISHED_MEANWHILE_SHARE:
+                await _published(state, wanted, other)
+            else:
+                await asyncio.sleep(state.draw.uniform(0.0, _TELLS_AFTER_SECS))
         finally:
             holder.process.send_signal(signal.SIGCONT)
         if not await until(lambda: holder.count("run left to another Trainer", run=wanted.run_id) > refused):
             state.report.fault(f"{wanted.run_id}: the late words of its first Trainer were not refused")
         if holder.process.poll() is not None:
             state.report.fault("a Trainer that had hung ended instead of going on")
+
+
+async def _published(state: Soak, wanted: Asked, other: Served) -> None:
+    """See a run end with its policy published, for which another Trainer must lead than one that hangs."""
+    try:
+        async with asyncio.timeout(leadership.GONE_AFTER_SECS + REATTACHES_WITHIN_SECS):
+            await state.end(other.rig, wanted)
+    except TimeoutError:
+        state.report.fault(f"{wanted.run_id}: its last policy was not published while one Trainer hung")
 
 
 async def _taken_over(state: Soak, wanted: Asked, other: Served, kind: str) -> None:

@@ -255,6 +255,9 @@ class Soak:
     async def settle(self, served: Served) -> None:
         """See each run that was asked for to its end."""
         while any(not each.has_ended for each in self.asked):
+            if served.process.poll() is not None:
+                self.report.fault(f"a Trainer ended by itself: {served.process.returncode}")
+                return
             for each in self.asked:
                 if not each.has_ended:
                     with self.errors_counted():

@@ -187,7 +187,9 @@ async def test_a_row_that_somebody_keeps_locked_is_not_waited_for_long(postgresq
                     with contextlib.suppress(sa.exc.OperationalError):
                         await database.write(lambda session: session.execute(locked))
                         break
-            holding.invalidate()
+            with pytest.raises(sa.exc.DBAPIError) as lost:
+                holding.execute(locked)
+            assert as_tabrl_error(lost.value, "test").reason == "STORAGE_UNAVAILABLE"
         database.close()
 
 

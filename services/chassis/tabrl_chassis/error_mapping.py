@@ -43,9 +43,11 @@ def as_tabrl_error(error: Exception, method: str) -> TabrlError:
 
 def _storage_error(error: Exception) -> TabrlError | None:
     # Imported here: a service without a database need not load SQLAlchemy.
-    from sqlalchemy.exc import InterfaceError, OperationalError
+    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-    if not isinstance(error, OperationalError | InterfaceError):
+    if not isinstance(error, DBAPIError):
+        return None
+    if not isinstance(error, OperationalError | InterfaceError) and not error.connection_invalidated:
         return None
     if "full" in str(error.orig):
         return TabrlError(

@@ -26,6 +26,7 @@ CONNECTING: Final[dict[str, Any]] = {
     "tcp_user_timeout": 25_000,  # milliseconds
 }
 """How to connect: parameters of libpq."""
+_GIVEN_UP_BY_THE_SERVER: Final = "25P03"  # idle_in_transaction_session_timeout
 # The same for the server, so that a process of ours that hangs, or whose machine is gone, holds up no other one.
 _SERVER: Final = {
     "lock_timeout": "10s",
@@ -55,6 +56,7 @@ def never_wait_for_ever(engine: sa.Engine) -> None:
     A statement that gets no answer for `ANSWER_SECS` ends with an `OperationalError`, and its connection with it.
     """
     event.listen(engine, "do_connect", _connect)
+    event.listen(engine, "handle_error", _note_connection_lost)
 
 
 class _Impatient(psycopg.Connection[Any]):
@@ -85,3 +87,9 @@ def _connect(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str,
     connection = _Impatient.connect(**{**parameters, "options": options})
     connection.adapters.register_dumper(str, _Text)
     return connection
+
+
+def _note_connection_lost(context: sa.engine.ExceptionContext) -> None:
+    """Have the pool drop a connection that the server gave up: its driver does not take that for a lost connection."""
+    if getattr(context.original_exception, "sqlstate", "") == _GIVEN_UP_BY_THE_SERVER:
+        context.is_disconnect = True

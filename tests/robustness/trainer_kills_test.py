@@ -9,6 +9,25 @@ from tabrl_trainer.conftest import WORKER
 
 from tests.robustness.trainer_kills import POINTS, soak
 
+PACKAGE = Path(tabrl_trainer.__file__).parent
+
+# Points that no soak reaches, by the test that kills there.
+TESTED_ELSEWHERE = {
+    "batch_kills_test.py": [
+        "trainer.batch_created",
+        "trainer.before_batch_commit",
+        "trainer.batch_committed",
+        "trainer.batch_evaluated",
+        "trainer.batch_trial_asked",
+    ],
+    "modal_cloud/modal_test.py": [
+        "trainer.call_submitted",
+        "trainer.call_recorded",
+        "trainer.said_recorded",
+        "trainer.checkpoint_brought",
+    ],
+}
+
 
 @pytest.mark.parametrize("on_postgresql", [False, True], ids=["sqlite", "postgresql"])
 async def test_kills_and_other_faults_lose_nothing(tmp_path, on_postgresql):
@@ -33,14 +52,19 @@ async def test_kills_and_other_faults_lose_nothing(tmp_path, on_postgresql):
 
 
 def test_every_point_is_in_the_code():
-    sources = [
-        path.read_text() for path in Path(tabrl_trainer.__file__).parent.glob("*.py") if "_test" not in path.name
-    ]
+    sources = [path.read_text() for path in PACKAGE.rglob("*.py") if "_test" not in path.name]
     reached = {
         node.args[0].value
         for source in (*sources, WORKER)
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "reach"
     }
-    # Those of batches have tests of their own: batch_kills_test.
-    assert {point for point in reached if "batch" not in point} == set(POINTS)
+    elsewhere = {point for points in TESTED_ELSEWHERE.values() for point in points}
+    assert reached == {*POINTS, *elsewhere}
+    assert not elsewhere & {*POINTS}
+
+
+@pytest.mark.parametrize("test", TESTED_ELSEWHERE)
+def test_every_other_point_has_a_test_of_its_own(test):
+    source = (PACKAGE / test).read_text()
+    assert [point for point in TESTED_ELSEWHERE[test] if f'"{point}' not in source] == []

@@ -15,9 +15,10 @@ from google.protobuf import json_format
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from tabrl_chassis.artifacts import ArtifactStore
+from tabrl_chassis.error_mapping import as_tabrl_error
 from tabrl_chassis.errors import TabrlError, to_status
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _HTTP_STATUS = {
     "INVALID_ARGUMENT": 400,
     "OUT_OF_RANGE": 400,
@@ -59,12 +60,16 @@ def http_application(
 async def _typed_errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
     try:
         return await handler(request)
-    except TabrlError as error:
-        typed = error
     except web.HTTPNotFound:
         there = ", ".join(sorted({resource.canonical for resource in request.app.router.resources()}))
         message = f"There is nothing at this address; there are {there}."
         typed = TabrlError(grpc.StatusCode.NOT_FOUND, "ROUTE_NOT_FOUND", message)
+    except (web.HTTPException, ConnectionError):
+        raise  # what aiohttp itself answers, or nobody listens any more
+    except Exception as error:
+        if request.writer.output_size > 0:
+            raise  # it is too late to say so: the connection breaks off, so that nobody waits for the rest
+        typed = as_tabrl_error(error, f"{request.method} {request.path}")
     body = json_format.MessageToDict(to_status(typed), preserving_proto_field_name=True)
     return web.json_response(body, status=_HTTP_STATUS.get(typed.code.name, 500))
 

@@ -31,7 +31,14 @@ if TYPE_CHECKING:
 
     from tabrl_simulation.environments import Environment
 
-__all__ = ["Checkpoint", "CheckpointError", "CheckpointStale", "installed_versions"]
+__all__ = [
+    "BEGINNING_BYTES",
+    "Checkpoint",
+    "CheckpointError",
+    "CheckpointStale",
+    "installed_versions",
+    "require_beginning",
+]
 
 _MAGIC: Final = b"TABRLCKP"
 _VERSION: Final = 1
@@ -40,6 +47,9 @@ _DTYPES: Final = frozenset({"float32", "float64", "int32", "int64", "uint32", "b
 _MUJOCO_C: Final = "mujoco-c"
 _PACKAGES: Final = ("jax", "jaxlib", "brax", "mujoco", "mujoco-mjx", "numpy", "optax", "playground")
 _BEING_WRITTEN: Final = ".writing-"
+
+BEGINNING_BYTES: Final = len(_MAGIC)
+"""How much of a file `require_beginning` needs."""
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -60,6 +70,16 @@ def installed_versions() -> Mapping[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
     return versions
+
+
+def require_beginning(data: bytes) -> None:
+    """Makes sure that the first `BEGINNING_BYTES` of a file, or more, are of a checkpoint, before the rest is read.
+
+    Raises:
+        CheckpointError: they are not.
+    """
+    if not data.startswith(_MAGIC):
+        raise CheckpointError("These bytes are not a checkpoint")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,9 +271,8 @@ def _sync_folder(path: Path) -> None:
 def _unpack(data: bytes) -> tuple[dict[str, Any], memoryview]:
     if len(data) < _PREFIX.size:
         raise CheckpointError(f"{len(data)} bytes are too few for a checkpoint")
-    magic, digest, header_size = _PREFIX.unpack_from(data)
-    if magic != _MAGIC:
-        raise CheckpointError("These bytes are not a checkpoint")
+    require_beginning(data)
+    _magic, digest, header_size = _PREFIX.unpack_from(data)
     body = memoryview(data)[_PREFIX.size :]
     if hashlib.sha256(body).digest() != digest:
         raise CheckpointError("The checkpoint is damaged: its digest does not match")

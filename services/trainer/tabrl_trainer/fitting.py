@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 from tabrl.scene.v1 import scene_pb2
 from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.errors import invalid_field
@@ -12,7 +10,7 @@ from tabrl_simulation.memory import training_memory
 from tabrl_simulation.settings import Settings
 
 from tabrl_trainer.compute import MODAL, executor_of, gpu_memory_bytes
-from tabrl_trainer.gpus import find_gpus
+from tabrl_trainer.gpus import told_gpus
 from tabrl_trainer.worker_environment import trains_on_gpu
 
 __all__ = ["require_memory"]
@@ -48,11 +46,6 @@ def require_memory(spec: trainer_pb2.RunSpec, settings: Settings, environment: s
 def _memory(spec: trainer_pb2.RunSpec) -> tuple[int, str]:
     if executor_of(spec) == MODAL:
         return gpu_memory_bytes(spec), f"Modal's {spec.compute.gpu}"
-    if trains_on_gpu(spec) and (smallest := _smallest_gpu_bytes()):
-        return smallest, "the GPU"
+    if trains_on_gpu(spec) and (gpus := told_gpus()):
+        return min(gpu.memory_bytes for gpu in gpus), "the GPU"
     return memory_bytes(), "this machine"
-
-
-@functools.cache
-def _smallest_gpu_bytes() -> int:
-    return min((gpu.memory_bytes for gpu in find_gpus()), default=0)

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import csv
 import os
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import Gauge
 from tabrl_chassis.logs import get_logger
+from tabrl_chassis.processes import stop
 
-__all__ = ["Gpu", "Gpus", "find_gpus"]
+__all__ = ["Gpu", "Gpus", "GpusUnknown", "find_gpus", "told_gpus"]
 
 _ASK = ("nvidia-smi", "--query-gpu=index,uuid,name,memory.total", "--format=csv,noheader,nounits")
-_ANSWERS_WITHIN_SECS = 10.0
+_ANSWERS_WITHIN_SECS = 30.0  # a driver that nobody used yet may take seconds for each GPU
+_STOP_GRACE_SECS = 1.0
 _MEBIBYTE = 1 << 20
 
 RUNS_ON_GPU = Gauge("tabrl_trainer_gpu_runs", "Runs that train on a GPU of this machine.", ["gpu"])
 
 _log = get_logger("tabrl_trainer.gpus")
+_told: list[Gpu] = []  # what the driver said when it answered last
 
 
 @dataclass(frozen=True)
@@ -33,17 +36,24 @@ class Gpu:
     memory_bytes: int
 
 
-def find_gpus() -> list[Gpu]:
-    """Return the NVIDIA GPUs that this process may use; none where there is no driver, or it does not answer.
+class GpusUnknown(RuntimeError):
+    """The driver of the GPUs is there, and does not answer in time."""
+
+
+async def find_gpus() -> list[Gpu]:
+    """Return the NVIDIA GPUs that this process may use; none where there is no driver, or it fails.
 
     `CUDA_VISIBLE_DEVICES`, by number or id, hides the others, as it does from CUDA.
+
+    Raises:
+        GpusUnknown: the driver does not answer. By then nobody asks it any more.
     """
     try:
-        answer = subprocess.run(_ASK, capture_output=True, text=True, check=True, timeout=_ANSWERS_WITHIN_SECS).stdout
-    except (OSError, subprocess.SubprocessError) as error:
+        answer = await _ask_driver()
+    except OSError as error:
         if not isinstance(error, FileNotFoundError):
             _log.warning("GPUs unknown", cause=str(error))
-        return []
+        answer = ""
     rows = [
         [cell.strip() for cell in row] for row in csv.reader(answer.splitlines()) if len(row) == len(Gpu.__match_args__)
     ]
@@ -52,7 +62,30 @@ def find_gpus() -> list[Gpu]:
         for index, uuid, name, memory in rows
         if index.isdecimal() and memory.isdecimal()
     ]
-    return _visible(found, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    _told[:] = _visible(found, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return told_gpus()
+
+
+def told_gpus() -> list[Gpu]:
+    """Return the GPUs that the driver told of when it answered last; none before that."""
+    return list(_told)
+
+
+async def _ask_driver() -> str:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*_ASK, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe)
+    try:
+        async with asyncio.timeout(_ANSWERS_WITHIN_SECS):
+            answer, complaint = await process.communicate()
+    except TimeoutError:
+        raise GpusUnknown(f"the driver has not answered within {_ANSWERS_WITHIN_SECS:g} s") from None
+    finally:
+        await stop(process, grace_secs=_STOP_GRACE_SECS)
+    if process.returncode:
+        words = (complaint + answer).decode(errors="replace").strip()
+        _log.warning("GPUs unknown", cause=f"nvidia-smi ended with status {process.returncode}: {words[:500]}")
+        return ""
+    return answer.decode(errors="replace")
 
 
 def _visible(found: Sequence[Gpu], names: str | None) -> list[Gpu]:

@@ -8,13 +8,15 @@ it answers 204, at which an `EventSource` stops.
 
 from __future__ import annotations
 
+import re
 from contextlib import aclosing
 
 from aiohttp import web
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from tabrl.trainer.v1 import trainer_pb2
-from tabrl_chassis.errors import TabrlError, invalid_field
+from tabrl_chassis.error_mapping import as_tabrl_error
+from tabrl_chassis.errors import invalid_field
 from tabrl_chassis.service import Context
 
 from tabrl_trainer.config import TrainerConfig
@@ -27,6 +29,7 @@ __all__ = ["routes"]
 _HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _BACK_AFTER_MS = "1000"
 _LARGEST_REVISION = 2**63 - 1
+_NUMBER = re.compile(r"[0-9]{1,19}")  # no longer: Python refuses to read numbers of thousands of digits
 
 
 def routes(context: Context[TrainerConfig], feeds: Feeds) -> list[web.RouteDef]:
@@ -48,10 +51,11 @@ def routes(context: Context[TrainerConfig], feeds: Feeds) -> list[web.RouteDef]:
                     block = _block(update.event, id=str(update.event.revision)) if is_event else b": heartbeat\n\n"
                     await response.write(block)
                 await response.write(_block(None, event="end"))
-            except TabrlError:
-                pass  # the service stops, or the run was deleted: who asks again is told
             except ConnectionResetError:
                 pass  # nobody listens any more
+            except Exception as error:
+                # The service stops, the run was deleted, or the database is away: who asks again is told.
+                as_tabrl_error(error, "events")
             return response
 
     return [web.get("/api/training/{run_id}/events", events)]
@@ -60,7 +64,7 @@ def routes(context: Context[TrainerConfig], feeds: Feeds) -> list[web.RouteDef]:
 def _after_revision(request: web.Request) -> int:
     """Return the revision to go on after; raises `TabrlError` INVALID_FIELD."""
     text = request.headers.get("Last-Event-ID") or request.query.get("after_revision") or "0"
-    if not (text.isascii() and text.isdigit()) or int(text) > _LARGEST_REVISION:
+    if not _NUMBER.fullmatch(text) or int(text) > _LARGEST_REVISION:
         raise invalid_field("after_revision", "must be the id of an event, a whole number from 0 on")
     return int(text)
 

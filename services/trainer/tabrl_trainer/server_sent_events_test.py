@@ -4,7 +4,10 @@ import json
 
 import aiohttp
 import pytest
+import sqlalchemy as sa
+from tabrl_chassis.database import Database
 
+from tabrl_trainer import feeds
 from tabrl_trainer.conftest import RUNNING, is_state, trainer
 
 
@@ -90,8 +93,44 @@ async def test_what_cannot_be_told_is_a_typed_error(rig):
     await rig.watch(run_id)
     assert await page.status("run-none") == (404, "RUN_NOT_FOUND")
     assert await page.status(run_id, "?after_revision=999") == (400, "REVISION_OUT_OF_RANGE")
-    for text in ("-1", "x", "1e3", "9" * 30):
+    for text in ("-1", "x", "1e3", "%C2%B2", "9" * 19, "9" * 30, "9" * 5000):
         assert await page.status(run_id, f"?after_revision={text}") == (400, "INVALID_FIELD")
+
+
+async def test_a_database_that_is_away_is_said(rig, monkeypatch):
+    page = Page(rig)
+    run_id = await rig.create("run wait")
+    await rig.until(run_id, is_state(RUNNING))
+    with monkeypatch.context() as away:
+        away.setattr(Database, "read", _is_away)
+        assert await page.status(run_id) == (503, "STORAGE_UNAVAILABLE")
+    told = await page.read(
+        run_id, until=lambda event: event.get("state_changed", {}).get("state") == "RUN_STATE_RUNNING"
+    )
+    assert told[0]["event"] == "snapshot"
+
+
+async def test_a_database_that_goes_away_ends_the_stream_so_that_it_is_taken_up_again(rig, monkeypatch, caplog):
+    # given a feed that keeps little, so that most of what is told comes from the database
+    monkeypatch.setattr(feeds, "MOST_EVENTS_KEPT", 2)
+    monkeypatch.setattr(feeds, "_EVENTS_PER_READ", 3)
+    run_id = await rig.create("run lines:20x10 final:1000")
+    await rig.watch(run_id)
+    page = Page(rig)
+    read_older, reads = feeds.Feed.older_after, []
+
+    async def older_after(feed, revision):
+        reads.append(revision)
+        return await (_is_away() if len(reads) == 3 else read_older(feed, revision))
+
+    monkeypatch.setattr(feeds.Feed, "older_after", older_after)
+    told = await page.read(run_id)
+    assert (told[-1].get("event"), int(page.last_id)) == (None, 6)
+    rest = await page.read(run_id)
+    assert rest[-1]["event"] == "end"
+    revisions = [int(event["id"]) for event in told + rest if "id" in event]
+    assert revisions == list(range(1, len(revisions) + 1))
+    assert [record.getMessage() for record in caplog.records if "Error handling request" in record.getMessage()] == []
 
 
 async def test_the_stream_ends_with_the_service(config, worker, exporter):
@@ -104,3 +143,7 @@ async def test_the_stream_ends_with_the_service(config, worker, exporter):
             told = await got.text()
     assert "event: snapshot" in told
     assert "event: end" not in told
+
+
+async def _is_away(*_):
+    raise sa.exc.OperationalError("SELECT 1", {}, Exception("server closed the connection unexpectedly"))

@@ -42,7 +42,9 @@ def trainer_service(worker: Sequence[str] = _WORKER) -> Service[TrainerConfig]:
         record = Record(context.database)
         holder = Holder(context.config.data / "trainer")
         cloud = Cloud()
-        places: Sequence[Place] = (LocalPlace(context, record, worker), ModalPlace(context, record, holder.name, cloud))
+        local = LocalPlace(context, record, worker)
+        await local.learn_of_gpus()
+        places: Sequence[Place] = (local, ModalPlace(context, record, holder.name, cloud))
         executors = [Executor(context, record, holder.name, place) for place in places]
         executor = Executors(executors)
         publisher = Publisher(context, record)

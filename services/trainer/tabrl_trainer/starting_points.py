@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
+import numpy as np
 from sqlalchemy.orm import Session
 from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
 from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
 from tabrl.trainer.v1 import trainer_pb2
+from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.client import call
 from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.limits import ConcurrencyLimit
 from tabrl_chassis.service import Context
-from tabrl_simulation.checkpoint import Checkpoint, CheckpointError
+from tabrl_simulation.checkpoint import BEGINNING_BYTES, Checkpoint, CheckpointError, require_beginning
 
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.record import newest_checkpoint, run_row
@@ -21,24 +26,31 @@ __all__ = ["incompatible", "read_starting_point", "require_same_robot"]
 
 _EXPORTER_TIMEOUT_SECS = 5.0
 _SCENE_TIMEOUT_SECS = 5.0
+# The largest network that settings allow makes a checkpoint of 150 MB, and the most environments add 50.
+_LARGEST_BYTES = 256 << 20
+_READ_AT_ONCE = 2
+_MOST_READS = 32
+
+# Each holds a whole file, and what was made of it; those that wait for their turn hold nothing.
+_readers = ThreadPoolExecutor(_READ_AT_ONCE, thread_name_prefix="starting-point")
+_reads = ConcurrencyLimit("readings of checkpoints", _MOST_READS)
 
 
 async def read_starting_point(context: Context[TrainerConfig], point: trainer_pb2.StartingPoint) -> Checkpoint:
-    """Return the checkpoint that is meant, and fill in its digest and steps.
+    """Return the checkpoint that is meant, with the sizes of its arrays alone, and fill in its digest and steps.
 
     Raises `TabrlError`: RUN_NOT_FOUND, POLICY_NOT_FOUND, ARTIFACT_NOT_FOUND, ARTIFACT_DAMAGED,
-    CHECKPOINT_INCOMPATIBLE, SERVICE_UNAVAILABLE.
+    CHECKPOINT_INCOMPATIBLE, SERVICE_UNAVAILABLE, TOO_MANY_REQUESTS.
     """
     if not point.checkpoint_sha256:
         if point.policy_id:
             point.checkpoint_sha256 = await _of_policy(context, point.policy_id)
         else:
             point.checkpoint_sha256 = await context.database.read(lambda session: _of_run(session, point.run_id))
-    data = await asyncio.to_thread(context.artifacts.read, point.checkpoint_sha256)
-    try:
-        checkpoint = await asyncio.to_thread(Checkpoint.from_bytes, data)
-    except CheckpointError as error:
-        raise incompatible(str(error)) from error
+    async with _reads:
+        checkpoint = await asyncio.get_running_loop().run_in_executor(
+            _readers, _read, context.artifacts, point.checkpoint_sha256
+        )
     point.env_steps = checkpoint.env_steps
     return checkpoint
 
@@ -73,6 +85,20 @@ def incompatible(message: str) -> TabrlError:
         f"{message}; start from another checkpoint, or from scratch.",
         fields=[("spec.start_from", message)],
     )
+
+
+def _read(artifacts: ArtifactStore, sha256: str) -> Checkpoint:
+    """Return a checkpoint with zeros in its arrays, which take no memory: many runs may be checked at once."""
+    size = artifacts.describe(sha256).size_bytes
+    if size > _LARGEST_BYTES:
+        raise incompatible(f"{size:,} bytes are too many for a checkpoint, the largest have {_LARGEST_BYTES:,}")
+    try:
+        require_beginning(b"".join(artifacts.chunks(sha256, 0, BEGINNING_BYTES)))
+        checkpoint = Checkpoint.from_bytes(artifacts.read(sha256))
+    except CheckpointError as error:
+        raise incompatible(str(error)) from error
+    sizes = {path: np.broadcast_to(np.zeros((), value.dtype), value.shape) for path, value in checkpoint.arrays.items()}
+    return dataclasses.replace(checkpoint, arrays=sizes)
 
 
 def _actuators(environment: scene_pb2.Environment) -> list[str]:

@@ -1,16 +1,21 @@
 """Fine-tuning runs: what they can go on from, and what is refused and why."""
 
+import asyncio
 import itertools
+import os
+import threading
 
 import grpc
 import numpy as np
 import pytest
 from tabrl.trainer.v1 import trainer_pb2
+from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.client import call
 from tabrl_chassis.errors import TabrlError
 from tabrl_simulation.checkpoint import Checkpoint
 from tabrl_simulation.settings import Settings
 
+from tabrl_trainer import starting_points
 from tabrl_trainer.conftest import FINGERPRINT, SUCCEEDED, logs, states
 
 Point = trainer_pb2.StartingPoint
@@ -118,3 +123,55 @@ async def test_what_is_not_there_cannot_be_started_from(rig):
     no_checkpoint = rig.store.put(b"something else").sha256
     error = await refused(rig, start_from=Point(checkpoint_sha256=no_checkpoint))
     assert error.reason == "CHECKPOINT_INCOMPATIBLE"
+
+
+@pytest.fixture
+def readings(monkeypatch):
+    """Slow the store down; gives how many files were read whole, and how many of them at once at most."""
+    read, lock, counts = ArtifactStore.read, threading.Lock(), {"all": 0, "now": 0, "most": 0}
+
+    def slowly(store, sha256):
+        with lock:
+            counts["all"] += 1
+            counts["now"] += 1
+            counts["most"] = max(counts["most"], counts["now"])
+        try:
+            threading.Event().wait(0.05)
+            return read(store, sha256)
+        finally:
+            with lock:
+                counts["now"] -= 1
+
+    monkeypatch.setattr(ArtifactStore, "read", slowly)
+    return counts
+
+
+async def test_what_is_no_checkpoint_is_refused_unread(rig, readings):
+    text = rig.store.put(b"no checkpoint " * 1000).sha256
+    huge = rig.store.put(b"TABRLCKP").sha256
+    os.chmod(rig.store.local_path(huge), 0o644)
+    os.truncate(rig.store.local_path(huge), (256 << 20) + 1)
+    for sha256, words in ((text, "are not a checkpoint"), (huge, "268,435,457 bytes are too many")):
+        error = await refused(rig, start_from=Point(checkpoint_sha256=sha256))
+        assert (error.reason, error.fields[0][0]) == ("CHECKPOINT_INCOMPATIBLE", "spec.start_from")
+        assert words in error.message
+    assert readings["all"] == 0
+
+
+async def test_many_that_start_from_a_checkpoint_read_two_at_once(rig, readings, monkeypatch):
+    monkeypatch.setattr(starting_points, "_reads", starting_points.ConcurrencyLimit("readings of checkpoints", 9))
+    start_from = Point(checkpoint_sha256=stored(rig))
+    spec = trainer_pb2.RunSpec(environment_id="CartpoleBalance", start_from=start_from)
+    answers = await asyncio.gather(
+        *(rig.stub.EstimateRun(trainer_pb2.EstimateRunRequest(spec=spec)) for _ in range(12)), return_exceptions=True
+    )
+    assert (readings["all"], readings["most"]) == (9, 2)
+    refusals = [answer.code() for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
+    assert refusals == [grpc.StatusCode.RESOURCE_EXHAUSTED] * 3
+
+
+async def test_who_checks_a_run_holds_the_sizes_alone(rig):
+    checkpoint = starting_points._read(rig.store, stored(rig, hidden=(256, 256)))
+    arrays = checkpoint.arrays.values()
+    assert checkpoint.arrays["learner/params/policy/params/hidden_1/kernel"].shape == (256, 256)
+    assert {stride for array in arrays for stride in array.strides} == {0}

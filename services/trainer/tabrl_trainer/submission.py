@@ -57,7 +57,7 @@ async def check_spec(context: Context[TrainerConfig], spec: trainer_pb2.RunSpec)
         _check_sizes(start_from, settings, response.environment)
         await require_same_robot(context, start_from, response.environment)
     fill_compute(filled)
-    await asyncio.to_thread(require_memory, filled, settings, response.environment)  # the driver may take seconds
+    require_memory(filled, settings, response.environment)
     check_backend(spec)
     if spec.HasField("reward"):
         await asyncio.to_thread(_check_reward, context.artifacts, spec, fingerprint)

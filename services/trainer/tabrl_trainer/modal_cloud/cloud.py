@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from tabrl.trainer.v1 import trainer_pb2
 
 from tabrl_trainer.modal_cloud import names
-from tabrl_trainer.modal_cloud.failures import keep_secrets_out_of_logs, modal_failures
+from tabrl_trainer.modal_cloud.failures import broken_connection, keep_secrets_out_of_logs, modal_failures
 
 if TYPE_CHECKING:
     import modal
@@ -144,7 +144,14 @@ class Cloud:
         import modal
 
         errors = modal.exception
-        connection = (errors.AuthError, errors.ConnectionError, errors.ServiceError, errors.InternalError)
+        unreached: tuple[type[Exception], ...] = (
+            errors.AuthError,
+            errors.ConnectionError,
+            errors.ServiceError,
+            errors.InternalError,
+            errors.ResourceExhaustedError,
+            *broken_connection(),
+        )
         call = modal.FunctionCall.from_id(call_id, client=client)
         async with _call(wait_secs + _CALL_SECS):
             try:
@@ -155,8 +162,8 @@ class Cloud:
                 return CallEnd(Ended.TIMED_OUT, {}, str(error))
             except (errors.TimeoutError, builtins.TimeoutError):
                 return None
-            except (*connection, errors.ResourceExhaustedError):
-                raise
+            except unreached:
+                raise  # not of the function: what it raises is a RuntimeError
             except (Exception, errors.InputCancellation) as error:  # what the function raised
                 return CallEnd(Ended.FAILED, {}, f"{type(error).__name__}: {error}")
 

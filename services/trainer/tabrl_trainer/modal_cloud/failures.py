@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import contextlib
 import logging
 import re
@@ -59,7 +58,7 @@ def modal_failures() -> Iterator[None]:
     except (exception.VersionError, exception.InvalidError) as error:
         remedy = f"Install this release's packages (`make install`) and run `{DEPLOY}`."
         raise _refused("COMPUTE_REFUSED", "Modal does not take the call.", remedy, error) from None
-    except (exception.Error, builtins.TimeoutError, OSError) as error:
+    except client_errors() as error:
         raise TabrlError(
             grpc.StatusCode.UNAVAILABLE,
             "COMPUTE_UNREACHABLE",
@@ -67,6 +66,26 @@ def modal_failures() -> Iterator[None]:
             metadata={"cause": _cause(error), "remedy": "Check the network and status.modal.com, then try again."},
             retry_after_secs=5.0,
         ) from None
+
+
+def client_errors() -> tuple[type[Exception], ...]:
+    """Return what Modal's client raises when a call fails."""
+    from grpclib import GRPCError
+    from modal import exception
+
+    return exception.Error, GRPCError, *broken_connection()
+
+
+def broken_connection() -> tuple[type[Exception], ...]:
+    """Return what Modal's client lets through of a broken connection beside its own errors: of gRPC, HTTP and sockets.
+
+    Its last attempt at a call raises what gRPC said of it as it is.
+    """
+    import aiohttp
+    from grpclib.exceptions import ProtocolError, StreamTerminatedError
+    from h2.exceptions import H2Error
+
+    return StreamTerminatedError, ProtocolError, H2Error, aiohttp.ClientError, EOFError, OSError
 
 
 class _WithoutSecrets(logging.Filter):

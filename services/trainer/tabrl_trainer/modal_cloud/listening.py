@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.orm import Session
 from tabrl.trainer.v1 import trainer_pb2
@@ -228,9 +230,14 @@ class Listener:
         return place
 
     async def _finish(self, end: CallEnd) -> None:
-        """Count the last seconds, and learn what the worker said last where an earlier Trainer heard it."""
+        """Hear what could not be told before, count the last seconds, and learn what the worker said last.
+
+        An earlier Trainer may have heard that.
+        """
         if end.how is not Ended.RETURNED:
             return
+        for said in _untold(end.answer):
+            await self._put(end.answer["life"], said)
         if last := end.answer.get("last"):
             await self._events.put(parse_event(last))
 
@@ -246,3 +253,11 @@ class Listener:
         metrics = trainer_pb2.TrainingMetrics.FromString(run.metrics or b"")
         metrics.cost_usd = run.cost_usd or 0.0
         run.metrics = metrics.SerializeToString()
+
+
+def _untold(answer: Mapping[str, Any]) -> list[Said]:
+    """Return the events that a life could not append to its log, numbered as if it had."""
+    return [
+        Said(answer["said"] + number, answer["secs"], trainer_pb2.RunEvent.FromString(event))
+        for number, event in enumerate(answer.get("untold", ()), 1)
+    ]

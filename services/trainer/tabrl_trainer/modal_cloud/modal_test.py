@@ -254,6 +254,67 @@ async def test_a_network_that_is_lost_for_a_while_loses_nothing(rig, plane, tmp_
     assert len(plane.calls) == 1
 
 
+@pytest.mark.parametrize("method", ["QueueNextItems", "FunctionGetOutputs", "DictContains"])
+async def test_streams_that_break_off_for_a_while_end_no_worker(rig, plane, tmp_path, method):
+    gate = tmp_path / "gate"
+    run_id = await rig.create(f"run resumed checkpoint:1000 file:{gate} metrics:1500@3 final:2000", compute=MODAL)
+    await rig.until(run_id, lambda event: event.HasField("checkpoint"))
+    plane.broken = {method}
+    await rig.until(run_id, lambda event: "COMPUTE_UNREACHABLE" in event.log.text)
+    plane.broken = set()
+    gate.touch()
+    events = await rig.watch(run_id)
+    assert states(events) == [QUEUED, STARTING, RUNNING, SUCCEEDED]
+    assert [text for text in logs(events) if "COMPUTE_UNREACHABLE" not in text] == ["resumed at 0"]
+    assert len(plane.calls) == 1
+
+
+async def test_a_volume_that_cannot_be_committed_for_a_while_holds_up_only_what_is_told(rig, plane, tmp_path):
+    gate = tmp_path / "gate"
+    plane.failures["VolumeCommit"] = [(Status.PERMISSION_DENIED, "not now")] * 1000
+    words = f"run resumed metrics:500@2 checkpoint:1000 metrics:1500@3 file:{gate} final:2000"
+    run_id = await rig.create(words, compute=MODAL)
+    # what came before is told, and that something is held up
+    await rig.until(run_id, lambda event: event.log.text.startswith("The checkpoint after 1,000 steps cannot be"))
+    run = await rig.get(run_id)
+    assert (run.metrics.env_steps, steps_of(run)) == (500, [])
+    # once it is committed, all the rest is, in order
+    plane.failures.clear()
+    gate.touch()
+    events = await rig.watch(run_id)
+    assert in_order(events)
+    assert states(events) == [QUEUED, STARTING, RUNNING, SUCCEEDED]
+    told = [event.checkpoint.env_steps or event.metrics.env_steps for event in events]
+    assert [steps for steps in told if steps] == [500, 1000, 1500, 2000]
+    assert "resumed at 1000" not in logs(events)
+    assert len(plane.calls) == 1
+
+
+async def test_what_could_not_be_told_comes_with_the_answer(rig, plane, tmp_path):
+    # given a queue that takes nothing any more
+    gate = tmp_path / "gate"
+    plane.tell_rest_secs = 1.0
+    run_id = await rig.create(f"run metrics:500@2 checkpoint:1000 file:{gate} metrics:1500@3 final:2000", compute=MODAL)
+    await rig.until(run_id, lambda event: event.HasField("checkpoint"))
+    plane.partition_items = 0
+    gate.touch()
+    # then the container does not wait for it for ever, and nothing is lost
+    events = await rig.watch(run_id)
+    assert in_order(events)
+    assert states(events) == [QUEUED, STARTING, RUNNING, SUCCEEDED]
+    assert [event.metrics.env_steps for event in events if event.HasField("metrics")] == [500, 1500]
+    assert steps_of(await rig.get(run_id)) == [1000, 2000]
+    assert len(plane.calls) == 1
+
+
+async def test_what_the_function_raises_is_not_taken_for_a_lost_network(rig, plane):
+    plane.failures["VolumeReload"] = [(Status.RESOURCE_EXHAUSTED, "too many reloads")]
+    events = await rig.watch(await rig.create("run final:1000", compute=MODAL))
+    assert states(events)[-1] == SUCCEEDED
+    assert [text for text in logs(events) if "ended by itself" in text and "too many reloads" in text]
+    assert len(plane.calls) == 2
+
+
 async def test_what_comes_twice_and_out_of_order_is_recorded_once_and_in_order(rig, plane):
     plane.scrambles = True
     count = 2 * names.PAGE + 50

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from tabrl.trainer.v1 import trainer_pb2
+from tabrl_chassis.error_mapping import as_tabrl_error
 from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.failpoints import reach
 from tabrl_chassis.service import Context
@@ -79,8 +80,9 @@ class ModalPlace:
         """Remove the files of a run that has ended from the volume; those that matter are in the artifact store."""
         try:
             await self._cloud.remove(run_id)
-        except TabrlError as error:
-            self._context.log.warning("files stay on Modal's volume", run=run_id, cause=str(error))
+        except Exception as error:  # nobody waits for this, and files that stay must not end the service
+            typed = as_tabrl_error(error, "tidy")
+            self._context.log.warning("files stay on Modal's volume", run=run_id, cause=str(typed))
 
     async def _submit(self, run_id: str, number: int, job: Job, limit_secs: float) -> str:
         def resume_env_steps(session: Session) -> int:

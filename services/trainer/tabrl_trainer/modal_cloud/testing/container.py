@@ -5,8 +5,8 @@
 APP is the file of the deployed app. Imports are done once, and each line on stdin, a JSON object, has a process forked:
 `call_id`, the `task_id` it goes by, the script of its `worker`, or empty for the real one, the `folder` that holds
 `input`, the arguments as Modal's client serialized them, and gets `output`, pickled: whether the function returned, and
-what it returned or raised; and the `mount` of the volume. Lines on stdout tell of each process:
-`["started", task_id, pid]` and `["ended", task_id, status]`.
+what it returned or raised; the `mount` of the volume; and `tell_rest_secs`, for `relay.TELL_REST_SECS`. Lines on stdout
+tell of each process: `["started", task_id, pid]` and `["ended", task_id, status]`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def _wait(task_id: str, pid: int) -> None:
     _say("ended", task_id, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 
-def _run(deployed: Any, *, call_id: str, task_id: str, worker: str, folder: str, mount: str) -> NoReturn:
+def _run(
+    deployed: Any, *, call_id: str, task_id: str, worker: str, folder: str, mount: str, tell_rest_secs: float
+) -> NoReturn:
     """Run an input in this process, and end it."""
 
     def cancel(_number: int, _frame: Any) -> NoReturn:
@@ -66,6 +68,7 @@ def _run(deployed: Any, *, call_id: str, task_id: str, worker: str, folder: str,
     # A container's calls are told from the Trainer's by their token: commits are of what it has mounted.
     os.environ["MODAL_TOKEN_ID"] = task_id
     relay.VOLUME_FOLDER = Path(mount)
+    relay.TELL_REST_SECS = tell_rest_secs
     if worker:
         relay.WORKER = (worker,)
     arguments, named = pickle.loads(Path(folder, "input").read_bytes())

@@ -1,8 +1,8 @@
 """The part of Modal's control plane that TabRL calls, over the real protocol (`modal_proto`) on loopback.
 
 It keeps calls, queues, dicts, volumes and blobs in memory, starts each input in a process of its own (`container`), and
-can be told to fail: to refuse a method, to preempt a container, to lose the network, to deliver out of order, to damage
-a file. What it does not cover is listed in `deploy/modal/README.md`.
+can be told to fail: to refuse a method or break its streams off, to preempt a container, to lose the network, to
+deliver out of order, to damage a file. What it does not cover is listed in `deploy/modal/README.md`.
 """
 
 from __future__ import annotations
@@ -87,6 +87,9 @@ class _Servicer(api_grpc.ModalClientBase):
         if failures := self.plane.failures.get(method):
             status, message = failures.pop(0)
             raise GRPCError(status, message)
+        if method in self.plane.broken:
+            await stream.cancel()
+            raise GRPCError(Status.CANCELLED)  # goes to the log alone: nothing can be sent any more
         return request
 
     async def ClientHello(self, stream: Any) -> None:
@@ -275,6 +278,7 @@ class ControlPlane:
         self.deployed = {(names.APP, names.FUNCTION)}
         self.accepted_secret = TOKEN_SECRET
         self.failures: dict[str, list[tuple[Status, str]]] = defaultdict(list)
+        self.broken: set[str] = set()
         self.requests: Counter[str] = Counter()
         self.seen_tokens: set[tuple[str | None, str | None]] = set()
         self.calls: dict[str, Call] = {}
@@ -282,6 +286,7 @@ class ControlPlane:
         self.blobs: dict[str, bytes] = {}
         self.queues: dict[tuple[str, bytes], list[bytes]] = defaultdict(list)
         self.partition_items = 5000
+        self.tell_rest_secs = 60.0
         self.largest_partition = 0
         self.state: dict[bytes, bytes] = {}
         self.scrambles = False
@@ -401,6 +406,7 @@ class ControlPlane:
             "worker": self.worker,
             "folder": str(folder),
             "mount": str(mount),
+            "tell_rest_secs": self.tell_rest_secs,
         }
         assert self._forker is not None
         assert self._forker.stdin is not None

@@ -64,10 +64,11 @@ async def _full_disk(state: Soak, disk: SmallDisk) -> None:
         await asyncio.sleep(state.draw.uniform(0.5, 2.0))
         async with disk.full():
             await asyncio.sleep(state.draw.uniform(3.0, 6.0))
-            if state.draw.random() < _KILLED_MEANWHILE_SHARE:
+            is_killed = state.draw.random() < _KILLED_MEANWHILE_SHARE
+            if is_killed:
                 served.process.kill()
                 await asyncio.sleep(0.5)
-        if served.process.poll() is None:
+        if not is_killed:
             await _goes_on(state, served, "full disk")
 
 
@@ -120,10 +121,11 @@ async def _away(state: Soak, away_secs: float, *, hangs: bool) -> None:
         await asyncio.sleep(state.draw.uniform(0.5, 2.0))
         await asyncio.to_thread(state.server.freeze if hangs else state.server.pause)
         await asyncio.sleep(away_secs)
-        if state.draw.random() < _KILLED_MEANWHILE_SHARE / 2:
+        is_killed = state.draw.random() < _KILLED_MEANWHILE_SHARE / 2
+        if is_killed:
             served.process.kill()
         await asyncio.to_thread(state.server.thaw if hangs else state.server.start)
-        if served.process.poll() is None:
+        if not is_killed:
             await _goes_on(state, served, "database hangs" if hangs else "database stopped")
 
 

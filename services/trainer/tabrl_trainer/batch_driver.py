@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import statistics
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -40,9 +41,10 @@ __all__ = ["BatchDriver"]
 _EVALUATION_TIMEOUT_SECS: Final = 1800.0
 _FIRST_PAUSE_SECS: Final = 0.5
 _LONGEST_PAUSE_SECS: Final = 10.0
-_MOST_INTERNAL_ERRORS: Final = 3
+# So many of one kind, and they are no mishaps any more.
+_MOST_MISHAPS: Final = 3
+_MISHAPS: Final = ("INTERNAL", "DEADLINE_EXCEEDED")
 _TELL: Final = "tell the study"
-_PASSING: Final = (*PASSING, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,29 @@ class _Checked:
 
     submission: Submission | None
     refusal: str = ""
+
+
+@dataclass(frozen=True)
+class _Played:
+    """What a policy did."""
+
+    episodes: Sequence[inference_pb2.EpisodeResult]
+    summary: inference_pb2.EvaluationSummary
+
+
+class _Patience:
+    """Whether something that failed is tried again: always while others are away or busy, a few times after mishaps."""
+
+    def __init__(self) -> None:
+        """Start with nothing failed."""
+        self._mishaps: Counter[str] = Counter()
+
+    def allows(self, error: TabrlError) -> bool:
+        """Whether to try again after an error, which is counted."""
+        if error.code in PASSING:
+            return True
+        self._mishaps[error.reason] += 1
+        return error.reason in _MISHAPS and self._mishaps[error.reason] < _MOST_MISHAPS
 
 
 class BatchDriver:
@@ -149,17 +174,16 @@ class BatchDriver:
         self, batch_id: str, due: Evaluate, judgement: batches_pb2.JudgementSpec
     ) -> Callable[[], Awaitable[None]]:
         async def evaluate() -> None:
-            async with self._one_evaluation:
-                if not await self._is_due(batch_id, due):
-                    return
-                try:
-                    episodes, summary = await self._played(due, judgement)
-                except TabrlError as error:
-                    fail = Fail(due.index, f"Its policy could not be evaluated: {error.message}")
-                    await self._record.transact_persistently(lambda session: _fail(session, batch_id, fail))
-                    return
+            try:
+                played = await self._played(batch_id, due, judgement)
+            except TabrlError as error:
+                fail = Fail(due.index, f"Its policy could not be evaluated: {error.message}")
+                await self._record.transact_persistently(lambda session: _fail(session, batch_id, fail))
+                return
+            if played is None:
+                return
             reach("trainer.batch_evaluated")
-            evaluation, scores = _evaluation_message(due, episodes, summary)
+            evaluation, scores = _evaluation_message(due, played)
             await self._record.transact_persistently(
                 lambda session: (
                     None,
@@ -174,27 +198,27 @@ class BatchDriver:
         moves, _ = await self._record.read_persistently(lambda session: _due(session, batch_id))
         return move in moves
 
-    async def _played(
-        self, due: Evaluate, judgement: batches_pb2.JudgementSpec
-    ) -> tuple[list[inference_pb2.EpisodeResult], inference_pb2.EvaluationSummary]:
+    async def _played(self, batch_id: str, due: Evaluate, judgement: batches_pb2.JudgementSpec) -> _Played | None:
         """Have the Inference service play a policy, as often as it takes while that is away or busy.
 
+        Returns None where that is not due any more.
+
         Raises:
-            TabrlError: it will not play this policy.
+            TabrlError: it will not play this policy, or has missed the deadline too often.
         """
-        request = inference_pb2.EvaluateRequest(
-            policy_id=due.policy.policy_id, episodes=judgement.episodes, seed=judgement.seed, check=judgement.check
-        )
-        internal_errors = 0
+        patience = _Patience()
         for pause in pauses(_FIRST_PAUSE_SECS, _LONGEST_PAUSE_SECS):
-            try:
-                return await _play(self._inference, request)
-            except TabrlError as error:
-                internal_errors += error.reason == "INTERNAL"
-                mishap = error.reason == "INTERNAL" and internal_errors < _MOST_INTERNAL_ERRORS
-                if error.code not in _PASSING and not mishap:
-                    raise
-                await asyncio.sleep(max(error.retry_after_secs or 0.0, pause))
+            # One try for each turn: while this policy waits for its next one, others are played.
+            async with self._one_evaluation:
+                if not await self._is_due(batch_id, due):
+                    return None
+                try:
+                    return await _play(self._inference, due.policy.policy_id, judgement)
+                except TabrlError as error:
+                    if not patience.allows(error):
+                        raise
+                    wait_secs = max(error.retry_after_secs or 0.0, pause)
+            await asyncio.sleep(wait_secs)
         raise AssertionError("pauses end")
 
     async def _ask(self, batch_id: str, search: batches_pb2.SearchSpec) -> None:
@@ -234,40 +258,53 @@ class BatchDriver:
 
 
 async def _play(
-    stub: inference_pb2_grpc.InferenceServiceAsyncStub, request: inference_pb2.EvaluateRequest
-) -> tuple[list[inference_pb2.EpisodeResult], inference_pb2.EvaluationSummary]:
+    stub: inference_pb2_grpc.InferenceServiceAsyncStub, policy_id: str, judgement: batches_pb2.JudgementSpec
+) -> _Played:
+    """Have a policy played once; raises `TabrlError`, DEADLINE_EXCEEDED where that takes too long."""
+    request = inference_pb2.EvaluateRequest(
+        policy_id=policy_id, episodes=judgement.episodes, seed=judgement.seed, check=judgement.check
+    )
     episodes: list[inference_pb2.EpisodeResult] = []
     try:
         async for response in stub.Evaluate(request, timeout=_EVALUATION_TIMEOUT_SECS):
             if response.HasField("episode"):
                 episodes.append(response.episode)
             else:
-                return episodes, response.summary
+                return _Played(episodes, response.summary)
     except grpc.aio.AioRpcError as error:
+        if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+            raise _too_slow(len(episodes), judgement.episodes) from error
         raise error_from(error, service="inference") from error
     raise TabrlError(grpc.StatusCode.UNAVAILABLE, "SERVICE_UNAVAILABLE", "The evaluation ended without a summary.")
 
 
-def _evaluation_message(
-    due: Evaluate, episodes: Sequence[inference_pb2.EpisodeResult], summary: inference_pb2.EvaluationSummary
-) -> tuple[batches_pb2.CandidateEvaluation, list[float]]:
+def _too_slow(played: int, wanted: int) -> TabrlError:
+    return TabrlError(
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        "DEADLINE_EXCEEDED",
+        f"{played} of {wanted} episodes ended within {_EVALUATION_TIMEOUT_SECS:,.0f} s; "
+        "ask for fewer in judgement.episodes, or try again when the machine has less to do.",
+    )
+
+
+def _evaluation_message(due: Evaluate, played: _Played) -> tuple[batches_pb2.CandidateEvaluation, list[float]]:
     """Return an evaluation as the contract has it, and the score of each episode."""
-    by_check = summary.HasField("checked")
-    scores = [episode.checked.score if by_check else episode.episode_return for episode in episodes]
+    by_check = played.summary.HasField("checked")
+    scores = [episode.checked.score if by_check else episode.episode_return for episode in played.episodes]
     judged = Judged(tuple(scores))
     message = batches_pb2.CandidateEvaluation(
         rung=due.rung,
         env_steps=due.policy.env_steps,
         policy_id=due.policy.policy_id,
-        episodes=len(episodes),
+        episodes=len(played.episodes),
         score=judged.mean,
         score_error=judged.error,
-        mean_return=summary.mean_return,
-        mean_survived=summary.mean_survived,
+        mean_return=played.summary.mean_return,
+        mean_survived=played.summary.mean_survived,
     )
     if by_check:
-        message.held_share = statistics.fmean(episode.checked.held for episode in episodes)
-        message.measures.update(summary.checked.measures)
+        message.held_share = statistics.fmean(episode.checked.held for episode in played.episodes)
+        message.measures.update(played.summary.checked.measures)
     return message, scores
 
 

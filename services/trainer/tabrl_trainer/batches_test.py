@@ -9,7 +9,7 @@ from tabrl.trainer.v1 import batches_pb2, trainer_pb2
 from tabrl_chassis.client import call
 from tabrl_chassis.errors import TabrlError
 
-from tabrl_trainer.conftest import CANCELLED, PAUSED, SUCCEEDED, states, trainer
+from tabrl_trainer.conftest import CANCELLED, PAUSED, SUCCEEDED, scores_of_title, states, trainer
 
 CHECK = "mean(up('pole')) > 0.9"
 GOING, DONE, FAILED_BATCH, STOPPED_BATCH = (
@@ -24,6 +24,8 @@ FINISHED, STOPPED, FAILED, JUDGED = (
     batches_pb2.CANDIDATE_STATE_FAILED,
     batches_pb2.CANDIDATE_STATE_JUDGED,
 )
+# Of what hangs where it is broken.
+_ENDS_WITHIN_SECS = 60.0
 STEPS = "run metrics:500@1 checkpoint:1000 metrics:1500@2 checkpoint:2000 metrics:2500@3 final:4000"
 
 
@@ -187,6 +189,46 @@ async def test_an_inference_service_that_is_away_is_waited_for_and_a_refusal_is_
     batch = await ended(rig, (await rig.create_batch(batch_of("0.2"))).batch_id)
     assert batch.state == FAILED_BATCH
     assert batch.candidates[0].reason == "Its policy could not be evaluated: It is away."
+
+
+async def test_a_policy_that_nobody_can_play_for_now_holds_up_no_other(rig, inference):
+    # given a batch whose first policy finds the Inference service away each time
+    async def scores(policy):
+        if "scores:0.2" in policy.title:
+            raise TabrlError(*_away())
+        return await scores_of_title(policy)
+
+    inference.scores = scores
+    batch = await rig.create_batch(batch_of("0.2"))
+    while not inference.requests:
+        await asyncio.sleep(0.02)
+    # then another batch is judged all the same
+    async with asyncio.timeout(_ENDS_WITHIN_SECS):
+        assert (await ended(rig, (await rig.create_batch(batch_of("0.5"))).batch_id)).state == DONE
+    inference.scores = scores_of_title
+    assert (await ended(rig, batch.batch_id)).state == DONE
+
+
+async def test_a_policy_that_takes_too_long_to_play_is_given_up_and_says_so(rig, inference, monkeypatch):
+    monkeypatch.setattr("tabrl_trainer.batch_driver._EVALUATION_TIMEOUT_SECS", 1.0)
+    slow = []
+
+    async def scores(policy):
+        if "scores:0.9" in policy.title:
+            slow.append(policy)
+            await asyncio.Event().wait()
+        return await scores_of_title(policy)
+
+    inference.scores = scores
+    batch = await rig.create_batch(batch_of("0.9", "0.5", episodes=7))
+    async with asyncio.timeout(_ENDS_WITHIN_SECS):
+        batch = await ended(rig, batch.batch_id)
+    assert [candidate.state for candidate in batch.candidates] == [FAILED, FINISHED]
+    assert batch.candidates[0].reason == (
+        "Its policy could not be evaluated: 0 of 7 episodes ended within 1 s; ask for fewer in judgement.episodes, or "
+        "try again when the machine has less to do."
+    )
+    assert len(slow) == 3
 
 
 async def test_cancelling_a_batch_stops_its_runs(rig):

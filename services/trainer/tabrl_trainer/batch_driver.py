@@ -7,11 +7,13 @@ anything. So it does not matter when the process ends, nor that for a moment two
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import statistics
+import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import grpc
@@ -35,7 +37,10 @@ from tabrl_trainer.retries import PASSING, pauses
 from tabrl_trainer.search_parameters import with_parameters
 from tabrl_trainer.submission import Submission, check_spec
 
-__all__ = ["BatchDriver"]
+__all__ = ["LOOK_EVERY_SECS", "BatchDriver"]
+
+LOOK_EVERY_SECS: Final = 3.0
+"""How often to look where nothing is heard: of the end of a run on another Trainer nothing may be."""
 
 # A hundred episodes of a humanoid on a busy machine.
 _EVALUATION_TIMEOUT_SECS: Final = 1800.0
@@ -78,6 +83,20 @@ class _Patience:
         return error.reason in _MISHAPS and self._mishaps[error.reason] < _MOST_MISHAPS
 
 
+@dataclass
+class _Setback:
+    """Until when a batch that went wrong is left alone, by the clock that only runs forward; longer each time."""
+
+    until: float = 0.0
+    _pauses: Iterator[float] = field(default_factory=lambda: pauses(_FIRST_PAUSE_SECS))
+
+    def again(self) -> float:
+        """Leave the batch alone from now on; returns for how long, in seconds."""
+        pause = next(self._pauses)
+        self.until = time.monotonic() + pause
+        return pause
+
+
 class BatchDriver:
     """Drives all batches of a database; one Trainer at a time does."""
 
@@ -91,6 +110,7 @@ class BatchDriver:
         self._searches = searches
         self._inference = inference_pb2_grpc.InferenceServiceStub(context.channel("inference"))
         self._doing: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._setbacks: dict[str, _Setback] = {}
         # The Inference service takes a few evaluations at once; the others are for people.
         self._one_evaluation = asyncio.Semaphore(1)
 
@@ -103,8 +123,10 @@ class BatchDriver:
                     running = await self._record.read_persistently(batch_record.running)
                     self._give_up_all_but(running)
                     for batch_id in running:
-                        await self._advance(batch_id, changed)
-                    await changed.wait()
+                        await self._bring_on(batch_id, changed)
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(LOOK_EVERY_SECS):
+                            await changed.wait()
             finally:
                 tasks = list(self._doing.values())
                 for task in tasks:
@@ -113,27 +135,38 @@ class BatchDriver:
                 self._doing.clear()
 
     def _give_up_all_but(self, running: Sequence[str]) -> None:
-        """End what is being done of batches that were cancelled."""
+        """End what is being done of batches that were cancelled, and forget what went wrong with them."""
+        self._setbacks = {batch_id: each for batch_id, each in self._setbacks.items() if batch_id in running}
         for (batch_id, what), task in self._doing.items():
             if batch_id not in running and what != _TELL:
                 task.cancel()
 
+    async def _bring_on(self, batch_id: str, changed: asyncio.Event) -> None:
+        """Do what is due of a batch. Where that goes wrong, it is left alone for a while, and the others go on."""
+        setback = self._setbacks.get(batch_id)
+        if setback is not None and time.monotonic() < setback.until:
+            return
+        try:
+            await self._advance(batch_id, changed)
+        except Exception as error:
+            if _is_gone(error):
+                return
+            pause_secs = self._setbacks.setdefault(batch_id, _Setback()).again()
+            self._context.log.exception("batch held up", batch=batch_id, pause_secs=pause_secs, error=str(error))
+        else:
+            self._setbacks.pop(batch_id, None)
+
     async def _advance(self, batch_id: str, changed: asyncio.Event) -> None:
         """Do what is due of a batch: decisions at once, what takes time in tasks of their own."""
-        try:
+        moves, spec = await self._record.read_persistently(lambda session: _due(session, batch_id))
+        while any(not isinstance(move, Evaluate | Ask) for move in moves):
+            moves = await self._record.transact_persistently(lambda session: _decide(session, batch_id))
+            self._executor.wake()
+            await self._stop_workers(batch_id)
+            if any(isinstance(move, End) for move in moves):
+                self._start(batch_id, _TELL, self._telling(batch_id, spec), changed)
+                return
             moves, spec = await self._record.read_persistently(lambda session: _due(session, batch_id))
-            while any(not isinstance(move, Evaluate | Ask) for move in moves):
-                moves = await self._record.transact_persistently(lambda session: _decide(session, batch_id))
-                self._executor.wake()
-                await self._stop_workers(batch_id)
-                if any(isinstance(move, End) for move in moves):
-                    self._start(batch_id, _TELL, self._telling(batch_id, spec), changed)
-                    return
-                moves, spec = await self._record.read_persistently(lambda session: _due(session, batch_id))
-        except TabrlError as error:
-            if error.reason != "BATCH_NOT_FOUND":
-                raise
-            return
         for move in moves:
             match move:
                 case Evaluate():
@@ -152,8 +185,8 @@ class BatchDriver:
             try:
                 await work()
             except Exception as error:
-                if isinstance(error, TabrlError) and error.reason == "BATCH_NOT_FOUND":
-                    return  # a person cancelled and deleted it meanwhile
+                if _is_gone(error):
+                    return
                 # Nothing of one batch may hold up the others; the next look, after a pause, tries it again.
                 self._context.log.exception("batch held up", batch=batch_id, work=what, error=str(error))
                 await asyncio.sleep(_LONGEST_PAUSE_SECS)
@@ -255,6 +288,11 @@ class BatchDriver:
             await self._searches.tell(batch_id, outcomes)
 
         return tell
+
+
+def _is_gone(error: Exception) -> bool:
+    """Whether an error says that a person cancelled and deleted the batch meanwhile."""
+    return isinstance(error, TabrlError) and error.reason == "BATCH_NOT_FOUND"
 
 
 async def _play(

@@ -5,11 +5,15 @@ import dataclasses
 import itertools
 
 import pytest
+from structlog.testing import capture_logs
 from tabrl.trainer.v1 import batches_pb2, trainer_pb2
 from tabrl_chassis.client import call
+from tabrl_chassis.database import Database
 from tabrl_chassis.errors import TabrlError
 
-from tabrl_trainer.conftest import CANCELLED, PAUSED, SUCCEEDED, scores_of_title, states, trainer
+from tabrl_trainer import batch_driver, run_requests
+from tabrl_trainer.conftest import CANCELLED, PAUSED, RUNNING, SUCCEEDED, is_state, scores_of_title, states, trainer
+from tabrl_trainer.record import Record
 
 CHECK = "mean(up('pole')) > 0.9"
 GOING, DONE, FAILED_BATCH, STOPPED_BATCH = (
@@ -229,6 +233,48 @@ async def test_a_policy_that_takes_too_long_to_play_is_given_up_and_says_so(rig,
         "try again when the machine has less to do."
     )
     assert len(slow) == 3
+
+
+async def test_a_batch_that_goes_wrong_is_tried_ever_more_slowly_and_holds_up_no_other(rig, monkeypatch):
+    due, tries, broken = batch_driver._due, [], True
+
+    def breaks(session, batch_id):
+        if broken and batch_id == first.batch_id:
+            tries.append(batch_id)
+            raise ValueError("it cannot be read")
+        return due(session, batch_id)
+
+    monkeypatch.setattr("tabrl_trainer.batch_driver.LOOK_EVERY_SECS", 0.05)
+    first = await rig.create_batch(batch_of("0.2", steps="run wait"))
+    monkeypatch.setattr("tabrl_trainer.batch_driver._due", breaks)
+    with capture_logs() as said:
+        await rig.cancel(first.candidates[0].run_id)
+        async with asyncio.timeout(_ENDS_WITHIN_SECS):
+            assert (await ended(rig, (await rig.create_batch(batch_of("0.5"))).batch_id)).state == DONE
+            while len(tries) < 3:
+                await asyncio.sleep(0.05)
+    told = [entry for entry in said if entry["event"] == "batch held up"]
+    assert [entry["pause_secs"] for entry in told][:2] == [0.5, 1.0]
+    assert all(entry["exc_info"] and entry["batch"] == first.batch_id for entry in told)
+    # once it can be read again, it goes on
+    broken = False
+    async with asyncio.timeout(_ENDS_WITHIN_SECS):
+        assert (await ended(rig, first.batch_id)).state == FAILED_BATCH
+
+
+async def test_a_run_that_ends_unheard_is_found_all_the_same(rig, monkeypatch):
+    monkeypatch.setattr("tabrl_trainer.batch_driver.LOOK_EVERY_SECS", 0.2)
+    # given a candidate that waits, and is cancelled by a process that this Trainer does not hear of
+    await rig.until(await rig.create("run wait"), is_state(RUNNING))
+    batch = await rig.create_batch(batch_of("0.2"))
+    await asyncio.sleep(0.5)  # until the driver has looked at it
+    other = Database(rig.config.database_url)
+    await Record(other).write(batch.candidates[0].run_id, run_requests.cancel)
+    other.close()
+    async with asyncio.timeout(_ENDS_WITHIN_SECS):
+        while (await rig.get_batch(batch.batch_id)).state == GOING:
+            await asyncio.sleep(0.05)
+    assert (await rig.get_batch(batch.batch_id)).candidates[0].reason == "Its run was cancelled by a person."
 
 
 async def test_cancelling_a_batch_stops_its_runs(rig):

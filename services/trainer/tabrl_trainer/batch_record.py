@@ -25,6 +25,7 @@ from tabrl_trainer.batch_plan import Candidate, Judged, Policy, Rules
 from tabrl_trainer.models import AttemptRow, BatchRow, CandidateRow, CheckpointRow, EvaluationRow, RunRow
 from tabrl_trainer.queueing import queue_run
 from tabrl_trainer.record import ENDED, UNDER_WAY, now, run_row, timestamp
+from tabrl_trainer.retention import keep_stored
 from tabrl_trainer.submission import Submission
 
 __all__ = [
@@ -61,7 +62,13 @@ class _Kept:
 def create(
     session: Session, artifacts: ArtifactStore, spec: batches_pb2.BatchSpec, submissions: Sequence[Submission]
 ) -> str:
-    """Put a batch on record with the runs of the candidates that it has from the start; returns its id."""
+    """Put a batch on record with the runs of the candidates that it has from the start; returns its id.
+
+    Raises:
+        TabrlError: the checkpoint that they start from was deleted since it was checked.
+    """
+    if start_sha256 := spec.search.base.start_from.checkpoint_sha256:
+        keep_stored(session, artifacts, start_sha256)
     batch = BatchRow(
         batch_id=f"batch-{secrets.token_hex(8)}",
         spec=spec.SerializeToString(),

@@ -261,23 +261,40 @@ class BatchDriver:
         outcomes, taken = await self._record.read_persistently(lambda session: _told(session, batch_id))
         proposal = await persistently(lambda: self._searches.propose(batch_id, search, outcomes, taken))
         reach("trainer.batch_trial_asked")
-        checked = await self._checked(search, proposal)
+        try:
+            checked = await self._checked(search, proposal)
+        except TabrlError as error:
+            await self._end_with(batch_id, error)
+            return
         await self._record.transact_persistently(
             lambda session: _add_trial(session, self._context, batch_id, proposal, checked)
         )
         self._executor.wake()
 
     async def _checked(self, search: batches_pb2.SearchSpec, proposal: Proposal) -> _Checked:
-        """Return what a trial trains, or why its parameters cannot be used together."""
+        """Return what a trial trains, or why its parameters cannot be used together.
+
+        Raises:
+            TabrlError: it is not for the parameters that nothing can be trained.
+        """
         spec = with_parameters(search.base, proposal.parameters)
+        patience = _Patience()
         for pause in pauses(_FIRST_PAUSE_SECS, _LONGEST_PAUSE_SECS):
             try:
                 return _Checked(await check_spec(self._context, spec))
             except TabrlError as error:
-                if error.code not in PASSING:
+                if error.reason == "INVALID_FIELD":
                     return _Checked(None, f"These parameters cannot be used together: {error.message}")
+                if not patience.allows(error):
+                    raise
                 await asyncio.sleep(max(error.retry_after_secs or 0.0, pause))
         raise AssertionError("pauses end")
+
+    async def _end_with(self, batch_id: str, error: TabrlError) -> None:
+        """Have a batch fail for an error, and stop its runs."""
+        self._context.log.warning("batch failed", batch=batch_id, cause=str(error))
+        await self._record.transact_persistently(lambda session: (None, batch_record.fail(session, batch_id, error)))
+        await self._stop_workers(batch_id)
 
     def _telling(self, batch_id: str, spec: batches_pb2.BatchSpec) -> Callable[[], Awaitable[None]]:
         async def tell() -> None:

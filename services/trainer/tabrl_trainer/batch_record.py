@@ -39,6 +39,7 @@ __all__ = [
     "candidate_rows",
     "create",
     "delete",
+    "fail",
     "rules_of",
     "running",
     "spec_of",
@@ -204,14 +205,20 @@ def cancel(session: Session, batch_id: str) -> list[str]:
         return []
     if batch.state != RUNNING:
         raise _precondition("BATCH_ENDED", batch_id, "has ended already, so it cannot be cancelled.")
-    changed = [batch_id]
-    for candidate in candidate_rows(session, batch_id):
-        if not candidate.outcome:
-            candidate.outcome, candidate.reason = batch_plan.FAILED, "The batch was cancelled."
-            changed += _stop_run(session, candidate.run_id)
-    batch.state, batch.end_time = batches_pb2.BATCH_STATE_CANCELLED, now()
-    batch.revision += 1
-    return changed
+    return _give_up(session, batch, batches_pb2.BATCH_STATE_CANCELLED, "The batch was cancelled.")
+
+
+def fail(session: Session, batch_id: str, error: TabrlError) -> list[str]:
+    """End a batch that cannot go on, with its runs, unless it has ended; return the ids of what changed.
+
+    Raises:
+        TabrlError: BATCH_NOT_FOUND.
+    """
+    batch = batch_row(session, batch_id, locked=True)
+    if batch.state != RUNNING:
+        return []
+    batch.error_reason, batch.error_message = error.reason, error.message
+    return _give_up(session, batch, batches_pb2.BATCH_STATE_FAILED, f"The batch failed: {error.message}")
 
 
 def delete(session: Session, batch_id: str) -> list[str]:
@@ -264,6 +271,18 @@ def _end(batch: BatchRow, end: batch_plan.End) -> None:
         return
     batch.state = batches_pb2.BATCH_STATE_SUCCEEDED
     batch.winner, batch.winner_reason = end.winner, end.reason
+
+
+def _give_up(session: Session, batch: BatchRow, state: batches_pb2.BatchState.ValueType, reason: str) -> list[str]:
+    """End a batch before all is decided, and stop the runs of those that go on; return the ids of what changed."""
+    changed = [batch.batch_id]
+    for candidate in candidate_rows(session, batch.batch_id):
+        if not candidate.outcome:
+            candidate.outcome, candidate.reason = batch_plan.FAILED, reason
+            changed += _stop_run(session, candidate.run_id)
+    batch.state, batch.end_time = state, now()
+    batch.revision += 1
+    return changed
 
 
 def _stop_run(session: Session, run_id: str) -> list[str]:

@@ -14,6 +14,7 @@ from tabrl_chassis.errors import TabrlError
 from tabrl_trainer import batch_driver, run_requests
 from tabrl_trainer.conftest import CANCELLED, PAUSED, RUNNING, SUCCEEDED, is_state, scores_of_title, states, trainer
 from tabrl_trainer.record import Record
+from tabrl_trainer.starting_points_test import stored
 
 CHECK = "mean(up('pole')) > 0.9"
 GOING, DONE, FAILED_BATCH, STOPPED_BATCH = (
@@ -395,6 +396,47 @@ async def test_a_trial_whose_parameters_do_not_go_together_fails_alone(rig, infe
         impossible = dict(candidate.parameters) == {"num_envs": "8", "num_minibatches": "32"}
         assert (candidate.state == FAILED) == impossible
         assert candidate.reason.startswith("These parameters cannot be used together: ") == impossible
+
+
+async def test_a_search_that_can_train_nothing_any_more_fails_with_the_reason(rig, inference):
+    # given a search whose starting point is lost while its first trial is judged and the second waits to be
+    async def scores(_policy):
+        if len(inference.requests) > 1:
+            await asyncio.Event().wait()
+        return [0.5]
+
+    inference.scores = scores
+    inference.gate.clear()
+    spec = search_of(4, at_once=2)
+    del spec.search.parameters[1]  # the network is that of the starting point
+    spec.search.base.start_from.checkpoint_sha256 = sha256 = stored(rig)
+    batch = await rig.create_batch(spec)
+    while not inference.requests or len((await rig.get_batch(batch.batch_id)).candidates) < 2:
+        await asyncio.sleep(0.02)
+    rig.store.remove(sha256, unused_for_secs=0)
+    inference.gate.set()
+    async with asyncio.timeout(_ENDS_WITHIN_SECS):
+        batch = await ended(rig, batch.batch_id)
+    assert (batch.state, batch.error.reason) == (FAILED_BATCH, "ARTIFACT_NOT_FOUND")
+    assert [candidate.state for candidate in batch.candidates] == [FINISHED, FAILED]
+    assert batch.candidates[1].reason == f"The batch failed: {batch.error.message}"
+    assert states(await rig.watch(batch.candidates[1].run_id))[-1] in (SUCCEEDED, CANCELLED)
+
+
+async def test_mishaps_while_a_trial_is_checked_are_no_fault_of_its_parameters(rig, inference, monkeypatch):
+    check, mishaps = batch_driver.check_spec, ["INTERNAL", "SERVICE_UNAVAILABLE", "INTERNAL"]
+
+    async def unlucky(context, spec):
+        if mishaps:
+            reason = mishaps.pop()
+            raise TabrlError(_codes().INTERNAL if reason == "INTERNAL" else _codes().UNAVAILABLE, reason, "Not now.")
+        return await check(context, spec)
+
+    monkeypatch.setattr("tabrl_trainer.batch_driver.check_spec", unlucky)
+    monkeypatch.setattr("tabrl_trainer.batch_driver._FIRST_PAUSE_SECS", 0.02)
+    inference.scores = lambda _policy: asyncio.sleep(0, [0.5])
+    batch = await ended(rig, (await rig.create_batch(search_of(1))).batch_id)
+    assert (batch.state, mishaps) == (DONE, [])
 
 
 async def test_a_search_goes_on_with_its_study_after_a_restart(config, worker, exporter, inference):

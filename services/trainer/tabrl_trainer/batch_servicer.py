@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from tabrl.trainer.v1 import batches_pb2, batches_pb2_grpc
 from tabrl_chassis.failpoints import reach
@@ -23,12 +21,11 @@ from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.executor import Executors
 from tabrl_trainer.modal_cloud.cloud import Cloud
 from tabrl_trainer.models import BatchRow
+from tabrl_trainer.pages import read_page
 from tabrl_trainer.queueing import require_room
 from tabrl_trainer.record import Record, persistently
 
 __all__ = ["BatchServicer"]
-
-_LARGEST_PAGE_BYTES: Final = 1 << 20
 
 
 class BatchServicer(batches_pb2_grpc.BatchServiceServicer):
@@ -115,22 +112,6 @@ class BatchServicer(batches_pb2_grpc.BatchServiceServicer):
 
 
 def _list(session: Session, request: batches_pb2.ListBatchesRequest, page: Page) -> batches_pb2.ListBatchesResponse:
-    wanted = sa.select(BatchRow).order_by(BatchRow.number.desc()).limit(page.size + 1)
-    if request.states:
-        wanted = wanted.where(BatchRow.state.in_(request.states))
-    if (after := page.after_number()) is not None:
-        wanted = wanted.where(BatchRow.number < after)
-    rows = session.scalars(wanted).all()
-    batches = _fitting(batch_record.batch_messages(session, rows[: page.size]))
-    return batches_pb2.ListBatchesResponse(
-        batches=batches,
-        next_page_token=page.token(str(rows[len(batches) - 1].number)) if len(rows) > len(batches) else "",
-    )
-
-
-def _fitting(batches: Sequence[batches_pb2.Batch]) -> list[batches_pb2.Batch]:
-    """Return the first batches, at least one, that fit in a message."""
-    sizes = itertools.accumulate(batch.ByteSize() for batch in batches)
-    return [
-        batch for batch, size in zip(batches, sizes, strict=True) if size <= _LARGEST_PAGE_BYTES or batch is batches[0]
-    ]
+    wanted = [BatchRow.state.in_(request.states)] if request.states else []
+    batches, next_page_token = read_page(session, BatchRow, wanted, page, batch_record.batch_messages)
+    return batches_pb2.ListBatchesResponse(batches=batches, next_page_token=next_page_token)

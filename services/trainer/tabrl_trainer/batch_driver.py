@@ -35,7 +35,7 @@ from tabrl_trainer.queueing import require_room
 from tabrl_trainer.record import Record, persistently
 from tabrl_trainer.retries import PASSING, pauses
 from tabrl_trainer.search_parameters import with_parameters
-from tabrl_trainer.submission import Submission, check_spec
+from tabrl_trainer.submission import Submission, check_varied
 
 __all__ = ["LOOK_EVERY_SECS", "BatchDriver"]
 
@@ -281,7 +281,7 @@ class BatchDriver:
         patience = _Patience()
         for pause in pauses(_FIRST_PAUSE_SECS, _LONGEST_PAUSE_SECS):
             try:
-                return _Checked(await check_spec(self._context, spec))
+                return _Checked(await check_varied(self._context, spec))
             except TabrlError as error:
                 if error.reason == "INVALID_FIELD":
                     return _Checked(None, f"These parameters cannot be used together: {error.message}")

@@ -424,7 +424,7 @@ async def test_a_search_that_can_train_nothing_any_more_fails_with_the_reason(ri
 
 
 async def test_mishaps_while_a_trial_is_checked_are_no_fault_of_its_parameters(rig, inference, monkeypatch):
-    check, mishaps = batch_driver.check_spec, ["INTERNAL", "SERVICE_UNAVAILABLE", "INTERNAL"]
+    check, mishaps = batch_driver.check_varied, ["INTERNAL", "SERVICE_UNAVAILABLE", "INTERNAL"]
 
     async def unlucky(context, spec):
         if mishaps:
@@ -432,7 +432,7 @@ async def test_mishaps_while_a_trial_is_checked_are_no_fault_of_its_parameters(r
             raise TabrlError(_codes().INTERNAL if reason == "INTERNAL" else _codes().UNAVAILABLE, reason, "Not now.")
         return await check(context, spec)
 
-    monkeypatch.setattr("tabrl_trainer.batch_driver.check_spec", unlucky)
+    monkeypatch.setattr("tabrl_trainer.batch_driver.check_varied", unlucky)
     monkeypatch.setattr("tabrl_trainer.batch_driver._FIRST_PAUSE_SECS", 0.02)
     inference.scores = lambda _policy: asyncio.sleep(0, [0.5])
     batch = await ended(rig, (await rig.create_batch(search_of(1))).batch_id)

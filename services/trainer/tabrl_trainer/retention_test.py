@@ -13,8 +13,8 @@ from tabrl_chassis.errors import TabrlError
 from tabrl_trainer import batch_record
 from tabrl_trainer.batches_test import DONE, batch_of, ended, search_of
 from tabrl_trainer.conftest import SUCCEEDED, is_state
-from tabrl_trainer.models import UnwantedFileRow
-from tabrl_trainer.record import now
+from tabrl_trainer.models import CheckpointRow, UnwantedFileRow
+from tabrl_trainer.record import SKIPPED, now
 from tabrl_trainer.starting_points_test import stored
 
 
@@ -131,6 +131,35 @@ async def test_what_the_trials_of_a_search_start_from_is_kept_between_them(rig, 
     assert [bool(candidate.run_id) for candidate in batch.candidates] == [True, True]
     await swept(rig, database, sha256)
     assert not rig.store.exists(sha256)
+
+
+async def test_a_run_that_a_search_starts_from_may_be_deleted_meanwhile(rig, inference, database):
+    # given a search that starts from a run, whose first trial is trained and not judged yet
+    inference.scores = lambda _policy: asyncio.sleep(0, [0.5])
+    inference.gate.clear()
+    run_id = await rig.create("final:1")
+    await rig.watch(run_id)
+    sha256 = stored(rig)
+    checkpoint = {"env_steps": 7000, "size_bytes": 1, "media_type": "", "final": False, "policy_id": ""}
+    row = CheckpointRow(run_id=run_id, sha256=sha256, publication=SKIPPED, **checkpoint)
+    await database.write(lambda session: session.add(row))
+    spec = search_of(2)
+    del spec.search.parameters[1]  # the network is that of the starting point
+    spec.search.base.start_from.run_id = run_id
+    batch_id = (await rig.create_batch(spec)).batch_id
+    while not inference.requests:
+        await asyncio.sleep(0.02)
+
+    await delete(rig, await rig.get(run_id))
+    await swept(rig, database, rig.store.put(b"of nothing").sha256)
+
+    # then the second trial starts from it too, and both say where they come from
+    assert rig.store.exists(sha256)
+    inference.gate.set()
+    batch = await ended(rig, batch_id)
+    assert batch.state == DONE
+    points = [(await rig.get(candidate.run_id)).spec.start_from for candidate in batch.candidates]
+    assert [(point.run_id, point.checkpoint_sha256) for point in points] == [(run_id, sha256)] * 2
 
 
 async def test_what_the_candidates_of_a_batch_start_from_is_kept_until_it_ends(rig, inference, database):

@@ -49,6 +49,7 @@ _LONGEST_PAUSE_SECS: Final = 10.0
 # So many of one kind, and they are no mishaps any more.
 _MOST_MISHAPS: Final = 3
 _MISHAPS: Final = ("INTERNAL", "DEADLINE_EXCEEDED")
+_DECIDE: Final = "decide"
 _TELL: Final = "tell the study"
 
 
@@ -85,13 +86,13 @@ class _Patience:
 
 @dataclass
 class _Setback:
-    """Until when a batch that went wrong is left alone, by the clock that only runs forward; longer each time."""
+    """Until when what went wrong is left alone, by the clock that only runs forward; longer each time."""
 
     until: float = 0.0
     _pauses: Iterator[float] = field(default_factory=lambda: pauses(_FIRST_PAUSE_SECS))
 
     def again(self) -> float:
-        """Leave the batch alone from now on; returns for how long, in seconds."""
+        """Leave it alone from now on; returns for how long, in seconds."""
         pause = next(self._pauses)
         self.until = time.monotonic() + pause
         return pause
@@ -110,7 +111,7 @@ class BatchDriver:
         self._searches = searches
         self._inference = inference_pb2_grpc.InferenceServiceStub(context.channel("inference"))
         self._doing: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._setbacks: dict[str, _Setback] = {}
+        self._setbacks: dict[tuple[str, str], _Setback] = {}
         # The Inference service takes a few evaluations at once; the others are for people.
         self._one_evaluation = asyncio.Semaphore(1)
 
@@ -136,25 +137,29 @@ class BatchDriver:
 
     def _give_up_all_but(self, running: Sequence[str]) -> None:
         """End what is being done of batches that were cancelled, and forget what went wrong with them."""
-        self._setbacks = {batch_id: each for batch_id, each in self._setbacks.items() if batch_id in running}
+        self._setbacks = {key: each for key, each in self._setbacks.items() if key[0] in running}
         for (batch_id, what), task in self._doing.items():
             if batch_id not in running and what != _TELL:
                 task.cancel()
 
     async def _bring_on(self, batch_id: str, changed: asyncio.Event) -> None:
         """Do what is due of a batch. Where that goes wrong, it is left alone for a while, and the others go on."""
-        setback = self._setbacks.get(batch_id)
+        setback = self._setbacks.get((batch_id, _DECIDE))
         if setback is not None and time.monotonic() < setback.until:
             return
         try:
             await self._advance(batch_id, changed)
         except Exception as error:
-            if _is_gone(error):
-                return
-            pause_secs = self._setbacks.setdefault(batch_id, _Setback()).again()
-            self._context.log.exception("batch held up", batch=batch_id, pause_secs=pause_secs, error=str(error))
+            if not _is_gone(error):
+                self._went_wrong(batch_id, _DECIDE, error)
         else:
-            self._setbacks.pop(batch_id, None)
+            self._setbacks.pop((batch_id, _DECIDE), None)
+
+    def _went_wrong(self, batch_id: str, what: str, error: Exception) -> float:
+        """Log that something of a batch went wrong; returns for how long it is left alone, in seconds."""
+        pause_secs = self._setbacks.setdefault((batch_id, what), _Setback()).again()
+        self._context.log.exception("batch held up", batch=batch_id, work=what, pause_secs=pause_secs, error=str(error))
+        return pause_secs
 
     async def _advance(self, batch_id: str, changed: asyncio.Event) -> None:
         """Do what is due of a batch: decisions at once, what takes time in tasks of their own."""
@@ -188,8 +193,9 @@ class BatchDriver:
                 if _is_gone(error):
                     return
                 # Nothing of one batch may hold up the others; the next look, after a pause, tries it again.
-                self._context.log.exception("batch held up", batch=batch_id, work=what, error=str(error))
-                await asyncio.sleep(_LONGEST_PAUSE_SECS)
+                await asyncio.sleep(self._went_wrong(batch_id, what, error))
+            else:
+                self._setbacks.pop(key, None)
             finally:
                 self._doing.pop(key, None)
                 changed.set()

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,9 +30,12 @@ def default_address(service: str) -> str:
     return f"127.0.0.1:{default_port(service)}"
 
 
-def option(help: str, default: Any = dataclasses.MISSING, *, secret: bool = False) -> Any:
-    """Declare a field of a configuration, with the line that `--help` shows. A `secret` one is never logged."""
-    return dataclasses.field(default=default, kw_only=True, metadata={"help": help, "secret": secret})
+def option(help: str, default: Any = dataclasses.MISSING, *, secret: bool = False, least: float | None = None) -> Any:
+    """Declare a field of a configuration, with the line that `--help` shows.
+
+    A `secret` one is never logged; a number below `least` is refused.
+    """
+    return dataclasses.field(default=default, kw_only=True, metadata={"help": help, "secret": secret, "least": least})
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def parse_config(
         if kind is bool:
             arguments_of |= {"type": _boolean, "nargs": "?", "const": True, "metavar": "BOOL"}
         else:
-            arguments_of["type"] = kind
+            arguments_of["type"] = _at_least(item.metadata.get("least"), kind)
         if default is dataclasses.MISSING:
             arguments_of |= {"required": True}
             del arguments_of["default"]
@@ -113,6 +116,21 @@ def _kind(annotation: Any) -> Any:
         (kind,) = [part for part in typing.get_args(annotation) if part is not type(None)]
         return kind
     return annotation
+
+
+def _at_least(least: float | None, kind: type[Any]) -> Callable[[str], Any]:
+    """Return a converter that refuses numbers below the least, if there is one."""
+    if least is None:
+        return kind
+
+    def number(text: str) -> Any:
+        value = kind(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least:g}")
+        return value
+
+    number.__name__ = kind.__name__  # argparse says "invalid int value" by it
+    return number
 
 
 def _boolean(text: str) -> bool:

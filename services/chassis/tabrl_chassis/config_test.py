@@ -14,7 +14,7 @@ from tabrl_chassis.errors import TabrlError, to_status
 @dataclass(frozen=True)
 class Config(ServiceConfig):
     scene_address: str = peer("scene")
-    slots: int = option("how many runs train at once", 1)
+    slots: int = option("how many runs train at once", 1, least=1)
     open_browser: bool = option("whether to open a browser", True)
     limit_secs: float | None = option("longest run", None)
 
@@ -34,12 +34,20 @@ def test_flags_beat_the_environment_which_beats_defaults():
     assert (config.slots, config.data, config.limit_secs, config.open_browser) == (3, Path("/data"), 1.5, False)
 
 
-@pytest.mark.parametrize("text", ["many", "1.5"])
-def test_bad_values_name_their_flag(text, capsys):
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("many", "invalid int value: 'many'"),
+        ("1.5", "invalid int value: '1.5'"),
+        ("0", "0 is less than 1"),
+        ("-3", "-3 is less than 1"),
+    ],
+)
+def test_bad_values_name_their_flag(text, words, capsys):
     with pytest.raises(SystemExit) as caught:
         parsed(TABRL_SLOTS=text)
     assert caught.value.code == 2
-    assert "--slots" in capsys.readouterr().err
+    assert f"argument --slots: {words}" in capsys.readouterr().err
 
 
 def test_help_names_the_variables(capsys):

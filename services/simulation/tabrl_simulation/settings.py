@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from tabrl_simulation import environments
 from tabrl_simulation.custom import store
 
-__all__ = ["InvalidSettings", "Settings", "default_settings", "require_trainable"]
+__all__ = ["LAYER_WIDTHS", "WHOLE_NUMBERS", "InvalidSettings", "Settings", "default_settings", "require_trainable"]
 
 
 class InvalidSettings(ValueError):
@@ -69,7 +69,7 @@ class Settings:
         Raises:
             InvalidSettings: naming the first field that is out of range.
         """
-        for name, (low, high) in _INTEGER_RANGES.items():
+        for name, (low, high) in WHOLE_NUMBERS.items():
             _require_between(name, getattr(self, name), low, high)
         for name, limit in _POSITIVE_LIMITS.items():
             value = getattr(self, name)
@@ -84,7 +84,7 @@ class Settings:
         if not 1 <= len(self.hidden_layer_sizes) <= 8:
             raise InvalidSettings("hidden_layer_sizes", f"{len(self.hidden_layer_sizes)} layers; 1 to 8 can be had")
         for width in self.hidden_layer_sizes:
-            _require_between("hidden_layer_sizes", width, 1, 4096)
+            _require_between("hidden_layer_sizes", width, *LAYER_WIDTHS)
         if self.batch_steps > _MOST_BATCH_STEPS:
             message = f"{self.num_envs} with an unroll_length of {self.unroll_length} make {self.batch_steps:,} steps"
             raise InvalidSettings("num_envs", f"{message} between two updates; {_MOST_BATCH_STEPS:,} can be had")
@@ -129,7 +129,7 @@ class Settings:
 # checkpoint holds every weight six times (policy and value network, each with Adam's two moments).
 _MOST_BATCH_STEPS: Final = 1_000_000
 _MOST_WEIGHTS: Final = 4_000_000
-_INTEGER_RANGES: Final = {
+WHOLE_NUMBERS: Final = {
     "env_steps": (1_000, 10_000_000_000),
     "seed": (0, 2**31 - 1),
     "num_envs": (1, 16_384),
@@ -137,10 +137,13 @@ _INTEGER_RANGES: Final = {
     "num_minibatches": (1, 1_024),
     "updates_per_batch": (1, 64),
 }
+"""The least and the greatest of each setting that is a whole number."""
+LAYER_WIDTHS: Final = (1, 4096)
+"""The least and the greatest width of a layer."""
 _POSITIVE_LIMITS: Final = {"learning_rate": 1.0, "discounting": 1.0, "reward_scaling": 1e6}
 _UP_TO_TEN: Final = ("entropy_cost", "initial_std")
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
-    **dict.fromkeys(_INTEGER_RANGES, (int,)),
+    **dict.fromkeys(WHOLE_NUMBERS, (int,)),
     **dict.fromkeys((*_POSITIVE_LIMITS, *_UP_TO_TEN), (int, float)),
     "hidden_layer_sizes": (tuple, list),
     "domain_randomization": (bool,),

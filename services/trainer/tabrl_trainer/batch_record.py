@@ -25,6 +25,7 @@ from tabrl_trainer.batch_plan import Candidate, Judged, Policy, Rules
 from tabrl_trainer.models import AttemptRow, BatchRow, CandidateRow, CheckpointRow, EvaluationRow, RunRow
 from tabrl_trainer.queueing import queue_run
 from tabrl_trainer.record import ENDED, UNDER_WAY, now, run_row, timestamp
+from tabrl_trainer.retention import keep_stored
 from tabrl_trainer.submission import Submission
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "candidate_rows",
     "create",
     "delete",
+    "fail",
     "rules_of",
     "running",
     "spec_of",
@@ -61,7 +63,13 @@ class _Kept:
 def create(
     session: Session, artifacts: ArtifactStore, spec: batches_pb2.BatchSpec, submissions: Sequence[Submission]
 ) -> str:
-    """Put a batch on record with the runs of the candidates that it has from the start; returns its id."""
+    """Put a batch on record with the runs of the candidates that it has from the start; returns its id.
+
+    Raises:
+        TabrlError: the checkpoint that they start from was deleted since it was checked.
+    """
+    if start_sha256 := spec.search.base.start_from.checkpoint_sha256:
+        keep_stored(session, artifacts, start_sha256)
     batch = BatchRow(
         batch_id=f"batch-{secrets.token_hex(8)}",
         spec=spec.SerializeToString(),
@@ -197,14 +205,20 @@ def cancel(session: Session, batch_id: str) -> list[str]:
         return []
     if batch.state != RUNNING:
         raise _precondition("BATCH_ENDED", batch_id, "has ended already, so it cannot be cancelled.")
-    changed = [batch_id]
-    for candidate in candidate_rows(session, batch_id):
-        if not candidate.outcome:
-            candidate.outcome, candidate.reason = batch_plan.FAILED, "The batch was cancelled."
-            changed += _stop_run(session, candidate.run_id)
-    batch.state, batch.end_time = batches_pb2.BATCH_STATE_CANCELLED, now()
-    batch.revision += 1
-    return changed
+    return _give_up(session, batch, batches_pb2.BATCH_STATE_CANCELLED, "The batch was cancelled.")
+
+
+def fail(session: Session, batch_id: str, error: TabrlError) -> list[str]:
+    """End a batch that cannot go on, with its runs, unless it has ended; return the ids of what changed.
+
+    Raises:
+        TabrlError: BATCH_NOT_FOUND.
+    """
+    batch = batch_row(session, batch_id, locked=True)
+    if batch.state != RUNNING:
+        return []
+    batch.error_reason, batch.error_message = error.reason, error.message
+    return _give_up(session, batch, batches_pb2.BATCH_STATE_FAILED, f"The batch failed: {error.message}")
 
 
 def delete(session: Session, batch_id: str) -> list[str]:
@@ -257,6 +271,18 @@ def _end(batch: BatchRow, end: batch_plan.End) -> None:
         return
     batch.state = batches_pb2.BATCH_STATE_SUCCEEDED
     batch.winner, batch.winner_reason = end.winner, end.reason
+
+
+def _give_up(session: Session, batch: BatchRow, state: batches_pb2.BatchState.ValueType, reason: str) -> list[str]:
+    """End a batch before all is decided, and stop the runs of those that go on; return the ids of what changed."""
+    changed = [batch.batch_id]
+    for candidate in candidate_rows(session, batch.batch_id):
+        if not candidate.outcome:
+            candidate.outcome, candidate.reason = batch_plan.FAILED, reason
+            changed += _stop_run(session, candidate.run_id)
+    batch.state, batch.end_time = state, now()
+    batch.revision += 1
+    return changed
 
 
 def _stop_run(session: Session, run_id: str) -> list[str]:

@@ -6,11 +6,13 @@ import math
 import pytest
 from tabrl.trainer.v1 import batches_pb2, trainer_pb2
 from tabrl_chassis.database import Database
+from tabrl_simulation.settings import WHOLE_NUMBERS
 
 from tabrl_trainer.batches_test import CHECK, batch_of, refusal, search_of, spec_of
 from tabrl_trainer.conftest import trainer
 from tabrl_trainer.create_run_test import reward_for
 from tabrl_trainer.models import RunRow
+from tabrl_trainer.search_parameters import SETTINGS, is_number, is_whole
 
 DIGEST = "0" * 64
 FIRST, SECOND = "spec.search.parameters[0].choices.values[0]", "spec.search.parameters[0].choices.values[1]"
@@ -92,6 +94,9 @@ REFUSED = {
         searching(choice("hidden_layer_sizes", "9999")),
         "spec.search.parameters[0].choices.values[0]",
     ),
+    "a layer far too wide": (searching(choice("hidden_layer_sizes", "64", "64,99999999999")), SECOND),
+    "a layer of a negative width": (searching(choice("hidden_layer_sizes", "-99999999999")), FIRST),
+    "far too many environments": (searching(choice("num_envs", "99999999999")), FIRST),
     "neither true nor false": (
         searching(choice("domain_randomization", "false", "maybe")),
         SECOND,
@@ -108,6 +113,24 @@ async def test_what_cannot_be_is_refused_by_its_field(config, worker, exporter, 
         database = Database(f"sqlite:///{config.data / 'trainer' / 'trainer.db'}")
         assert await database.read(lambda session: session.query(RunRow).count()) == 0
         database.close()
+
+
+@pytest.mark.parametrize(
+    ("parameter", "words"),
+    [
+        (choice("hidden_layer_sizes", "64,99999999999"), "99999999999 is not between 1 and 4096"),
+        (choice("hidden_layer_sizes", "4097"), "4097 is not between 1 and 4096"),
+        (choice("num_envs", "99999999999"), "99999999999 is not between 1 and 16384"),
+        (choice("num_envs", "0"), "0 is not between 1 and 16384"),
+    ],
+)
+async def test_a_number_out_of_range_is_refused_with_the_range(config, worker, exporter, parameter, words):
+    async with trainer(config, worker, exporter) as rig:
+        assert (await refusal(rig.create_batch(searching(parameter)))).fields[0][1] == words
+
+
+def test_each_whole_number_that_can_be_searched_has_a_range():
+    assert {name for name in SETTINGS if is_number(name) and is_whole(name)} <= WHOLE_NUMBERS.keys()
 
 
 async def test_different_rewards_need_a_check(config, worker, exporter):

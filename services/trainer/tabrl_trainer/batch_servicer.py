@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import time
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from typing import Any
 
-import grpc
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
-from tabrl.trainer.v1 import batches_pb2, batches_pb2_grpc, trainer_pb2
-from tabrl_chassis.errors import TabrlError
+from tabrl.trainer.v1 import batches_pb2, batches_pb2_grpc
 from tabrl_chassis.failpoints import reach
 from tabrl_chassis.idempotency import earlier_resource, once
 from tabrl_chassis.pagination import Page, page_of
-from tabrl_chassis.service import Context, until_stopping
+from tabrl_chassis.service import Context
 
 from tabrl_trainer import batch_record
 from tabrl_trainer.batch_search import Searches
 from tabrl_trainer.batch_submission import CheckedBatch, check_batch
+from tabrl_trainer.batch_watching import WatchedBatches
 from tabrl_trainer.compute import MODAL, executor_of
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.executor import Executors
 from tabrl_trainer.modal_cloud.cloud import Cloud
 from tabrl_trainer.models import BatchRow
+from tabrl_trainer.pages import read_page
 from tabrl_trainer.queueing import require_room
-from tabrl_trainer.record import Record, now, persistently, timestamp
+from tabrl_trainer.record import Record, persistently
 
 __all__ = ["BatchServicer"]
-
-_LARGEST_PAGE_BYTES: Final = 1 << 20
-_HEARTBEAT_SECS: Final = 10.0  # the contract promises one every 15 s at least
-_LEAST_SECS_BETWEEN_SNAPSHOTS: Final = 0.25
-_BACK_AFTER_SECS: Final = 1.0
 
 
 class BatchServicer(batches_pb2_grpc.BatchServiceServicer):
@@ -54,6 +45,7 @@ class BatchServicer(batches_pb2_grpc.BatchServiceServicer):
         self._executor = executor
         self._searches = searches
         self._cloud = cloud
+        self._watched = WatchedBatches(context, record)
 
     async def CreateBatch(
         self, request: batches_pb2.CreateBatchRequest, _context: Any
@@ -85,40 +77,9 @@ class BatchServicer(batches_pb2_grpc.BatchServiceServicer):
     async def WatchBatch(
         self, request: batches_pb2.WatchBatchRequest, _context: Any
     ) -> AsyncIterator[batches_pb2.WatchBatchResponse]:
-        """Tell a batch whenever it or one of its runs has changed, until it has ended."""
-        told: batches_pb2.Batch | None = None
-        told_at = 0.0
-        batch = await self._read(request.batch_id)
-        while True:
-            # A search makes runs as it goes on; those are to be listened to as well.
-            run_ids = _run_ids(batch)
-            with self._record.subscribed([request.batch_id, *run_ids]) as changed:
-                while True:
-                    changed.clear()
-                    batch = await self._read(request.batch_id)
-                    if batch != told:
-                        await asyncio.sleep(_LEAST_SECS_BETWEEN_SNAPSHOTS - (time.monotonic() - told_at))
-                        changed.clear()
-                        batch = await self._read(request.batch_id)
-                        told, told_at = batch, time.monotonic()
-                        yield batches_pb2.WatchBatchResponse(snapshot=batch)
-                    if batch.state != batch_record.RUNNING:
-                        return
-                    if _run_ids(batch) != run_ids:
-                        break
-                    try:
-                        async with asyncio.timeout(_HEARTBEAT_SECS):
-                            goes_on = await until_stopping(self._context, changed.wait())
-                    except TimeoutError:
-                        yield batches_pb2.WatchBatchResponse(heartbeat=trainer_pb2.Heartbeat(time=timestamp(now())))
-                        continue
-                    if not goes_on:
-                        raise TabrlError(
-                            grpc.StatusCode.UNAVAILABLE,
-                            "DRAINING",
-                            "The Trainer is shutting down; the batch goes on when it is back, so watch it again then.",
-                            retry_after_secs=_BACK_AFTER_SECS,
-                        )
+        """Follow a batch."""
+        async for response in self._watched.watch(request.batch_id):
+            yield response
 
     async def CancelBatch(
         self, request: batches_pb2.CancelBatchRequest, _context: Any
@@ -150,27 +111,7 @@ class BatchServicer(batches_pb2_grpc.BatchServiceServicer):
         return batch_record.create(session, self._context.artifacts, checked.spec, checked.submissions)
 
 
-def _run_ids(batch: batches_pb2.Batch) -> list[str]:
-    return [candidate.run_id for candidate in batch.candidates if candidate.run_id]
-
-
 def _list(session: Session, request: batches_pb2.ListBatchesRequest, page: Page) -> batches_pb2.ListBatchesResponse:
-    wanted = sa.select(BatchRow).order_by(BatchRow.number.desc()).limit(page.size + 1)
-    if request.states:
-        wanted = wanted.where(BatchRow.state.in_(request.states))
-    if (after := page.after_number()) is not None:
-        wanted = wanted.where(BatchRow.number < after)
-    rows = session.scalars(wanted).all()
-    batches = _fitting(batch_record.batch_messages(session, rows[: page.size]))
-    return batches_pb2.ListBatchesResponse(
-        batches=batches,
-        next_page_token=page.token(str(rows[len(batches) - 1].number)) if len(rows) > len(batches) else "",
-    )
-
-
-def _fitting(batches: Sequence[batches_pb2.Batch]) -> list[batches_pb2.Batch]:
-    """Return the first batches, at least one, that fit in a message."""
-    sizes = itertools.accumulate(batch.ByteSize() for batch in batches)
-    return [
-        batch for batch, size in zip(batches, sizes, strict=True) if size <= _LARGEST_PAGE_BYTES or batch is batches[0]
-    ]
+    wanted = [BatchRow.state.in_(request.states)] if request.states else []
+    batches, next_page_token = read_page(session, BatchRow, wanted, page, batch_record.batch_messages)
+    return batches_pb2.ListBatchesResponse(batches=batches, next_page_token=next_page_token)

@@ -19,7 +19,7 @@ from tabrl_simulation.motion.fitting import require_fits_names
 
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.search_parameters import SETTINGS, WEIGHT_PREFIX, InvalidParameter, is_number, with_parameters
-from tabrl_trainer.submission import Submission, check_spec
+from tabrl_trainer.submission import Submission, check_spec, check_varied
 
 __all__ = ["CheckedBatch", "check_batch"]
 
@@ -157,11 +157,11 @@ def _text(number: float) -> str:
 
 
 async def _check_value(context: Context[TrainerConfig], base: trainer_pb2.RunSpec, name: str, text: str) -> None:
-    """Make sure that one value of one parameter can be trained with; raises as `with_parameters` and `check_spec`."""
+    """Make sure that one value of one parameter can be trained with; raises as `with_parameters` and `check_varied`."""
     spec = with_parameters(base, {name: text})
     if name.startswith(WEIGHT_PREFIX) and not abs(float(text)) <= _LARGEST_WEIGHT:
         raise InvalidParameter(f"{text} is not between -{_LARGEST_WEIGHT:,.0f} and {_LARGEST_WEIGHT:,.0f}")
-    await check_spec(context, spec)
+    await check_varied(context, spec)
 
 
 def _fill_halving(spec: batches_pb2.BatchSpec, env_steps: int, candidates: int) -> None:

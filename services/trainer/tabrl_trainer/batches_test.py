@@ -5,11 +5,16 @@ import dataclasses
 import itertools
 
 import pytest
+from structlog.testing import capture_logs
 from tabrl.trainer.v1 import batches_pb2, trainer_pb2
 from tabrl_chassis.client import call
+from tabrl_chassis.database import Database
 from tabrl_chassis.errors import TabrlError
 
-from tabrl_trainer.conftest import CANCELLED, PAUSED, SUCCEEDED, states, trainer
+from tabrl_trainer import batch_driver, run_requests
+from tabrl_trainer.conftest import CANCELLED, PAUSED, RUNNING, SUCCEEDED, is_state, scores_of_title, states, trainer
+from tabrl_trainer.record import Record
+from tabrl_trainer.starting_points_test import stored
 
 CHECK = "mean(up('pole')) > 0.9"
 GOING, DONE, FAILED_BATCH, STOPPED_BATCH = (
@@ -24,6 +29,8 @@ FINISHED, STOPPED, FAILED, JUDGED = (
     batches_pb2.CANDIDATE_STATE_FAILED,
     batches_pb2.CANDIDATE_STATE_JUDGED,
 )
+# Of what hangs where it is broken.
+_ENDS_WITHIN_SECS = 60.0
 STEPS = "run metrics:500@1 checkpoint:1000 metrics:1500@2 checkpoint:2000 metrics:2500@3 final:4000"
 
 
@@ -189,6 +196,88 @@ async def test_an_inference_service_that_is_away_is_waited_for_and_a_refusal_is_
     assert batch.candidates[0].reason == "Its policy could not be evaluated: It is away."
 
 
+async def test_a_policy_that_nobody_can_play_for_now_holds_up_no_other(rig, inference):
+    # given a batch whose first policy finds the Inference service away each time
+    async def scores(policy):
+        if "scores:0.2" in policy.title:
+            raise TabrlError(*_away())
+        return await scores_of_title(policy)
+
+    inference.scores = scores
+    batch = await rig.create_batch(batch_of("0.2"))
+    while not inference.requests:
+        await asyncio.sleep(0.02)
+    # then another batch is judged all the same
+    async with asyncio.timeout(_ENDS_WITHIN_SECS):
+        assert (await ended(rig, (await rig.create_batch(batch_of("0.5"))).batch_id)).state == DONE
+    inference.scores = scores_of_title
+    assert (await ended(rig, batch.batch_id)).state == DONE
+
+
+async def test_a_policy_that_takes_too_long_to_play_is_given_up_and_says_so(rig, inference, monkeypatch):
+    monkeypatch.setattr("tabrl_trainer.batch_driver._EVALUATION_TIMEOUT_SECS", 1.0)
+    slow = []
+
+    async def scores(policy):
+        if "scores:0.9" in policy.title:
+            slow.append(policy)
+            await asyncio.Event().wait()
+        return await scores_of_title(policy)
+
+    inference.scores = scores
+    batch = await rig.create_batch(batch_of("0.9", "0.5", episodes=7))
+    async with asyncio.timeout(_ENDS_WITHIN_SECS):
+        batch = await ended(rig, batch.batch_id)
+    assert [candidate.state for candidate in batch.candidates] == [FAILED, FINISHED]
+    assert batch.candidates[0].reason == (
+        "Its policy could not be evaluated: 0 of 7 episodes ended within 1 s; ask for fewer in judgement.episodes, or "
+        "try again when the machine has less to do."
+    )
+    assert len(slow) == 3
+
+
+async def test_a_batch_that_goes_wrong_is_tried_ever_more_slowly_and_holds_up_no_other(rig, monkeypatch):
+    due, tries, broken = batch_driver._due, [], True
+
+    def breaks(session, batch_id):
+        if broken and batch_id == first.batch_id:
+            tries.append(batch_id)
+            raise ValueError("it cannot be read")
+        return due(session, batch_id)
+
+    monkeypatch.setattr("tabrl_trainer.batch_driver.LOOK_EVERY_SECS", 0.05)
+    first = await rig.create_batch(batch_of("0.2", steps="run wait"))
+    monkeypatch.setattr("tabrl_trainer.batch_driver._due", breaks)
+    with capture_logs() as said:
+        await rig.cancel(first.candidates[0].run_id)
+        async with asyncio.timeout(_ENDS_WITHIN_SECS):
+            assert (await ended(rig, (await rig.create_batch(batch_of("0.5"))).batch_id)).state == DONE
+            while len(tries) < 3:
+                await asyncio.sleep(0.05)
+    told = [entry for entry in said if entry["event"] == "batch held up"]
+    assert [entry["pause_secs"] for entry in told][:2] == [0.5, 1.0]
+    assert all(entry["exc_info"] and entry["batch"] == first.batch_id for entry in told)
+    # once it can be read again, it goes on
+    broken = False
+    async with asyncio.timeout(_ENDS_WITHIN_SECS):
+        assert (await ended(rig, first.batch_id)).state == FAILED_BATCH
+
+
+async def test_a_run_that_ends_unheard_is_found_all_the_same(rig, monkeypatch):
+    monkeypatch.setattr("tabrl_trainer.batch_driver.LOOK_EVERY_SECS", 0.2)
+    # given a candidate that waits, and is cancelled by a process that this Trainer does not hear of
+    await rig.until(await rig.create("run wait"), is_state(RUNNING))
+    batch = await rig.create_batch(batch_of("0.2"))
+    await asyncio.sleep(0.5)  # until the driver has looked at it
+    other = Database(rig.config.database_url)
+    await Record(other).write(batch.candidates[0].run_id, run_requests.cancel)
+    other.close()
+    async with asyncio.timeout(_ENDS_WITHIN_SECS):
+        while (await rig.get_batch(batch.batch_id)).state == GOING:
+            await asyncio.sleep(0.05)
+    assert (await rig.get_batch(batch.batch_id)).candidates[0].reason == "Its run was cancelled by a person."
+
+
 async def test_cancelling_a_batch_stops_its_runs(rig):
     batch = await rig.create_batch(batch_of("0.2", "0.5", steps="run checkpoint:1000 wait"))
     await rig.until(batch.candidates[0].run_id, lambda event: event.HasField("checkpoint"))
@@ -307,6 +396,47 @@ async def test_a_trial_whose_parameters_do_not_go_together_fails_alone(rig, infe
         impossible = dict(candidate.parameters) == {"num_envs": "8", "num_minibatches": "32"}
         assert (candidate.state == FAILED) == impossible
         assert candidate.reason.startswith("These parameters cannot be used together: ") == impossible
+
+
+async def test_a_search_that_can_train_nothing_any_more_fails_with_the_reason(rig, inference):
+    # given a search whose starting point is lost while its first trial is judged and the second waits to be
+    async def scores(_policy):
+        if len(inference.requests) > 1:
+            await asyncio.Event().wait()
+        return [0.5]
+
+    inference.scores = scores
+    inference.gate.clear()
+    spec = search_of(4, at_once=2)
+    del spec.search.parameters[1]  # the network is that of the starting point
+    spec.search.base.start_from.checkpoint_sha256 = sha256 = stored(rig)
+    batch = await rig.create_batch(spec)
+    while not inference.requests or len((await rig.get_batch(batch.batch_id)).candidates) < 2:
+        await asyncio.sleep(0.02)
+    rig.store.remove(sha256, unused_for_secs=0)
+    inference.gate.set()
+    async with asyncio.timeout(_ENDS_WITHIN_SECS):
+        batch = await ended(rig, batch.batch_id)
+    assert (batch.state, batch.error.reason) == (FAILED_BATCH, "ARTIFACT_NOT_FOUND")
+    assert [candidate.state for candidate in batch.candidates] == [FINISHED, FAILED]
+    assert batch.candidates[1].reason == f"The batch failed: {batch.error.message}"
+    assert states(await rig.watch(batch.candidates[1].run_id))[-1] in (SUCCEEDED, CANCELLED)
+
+
+async def test_mishaps_while_a_trial_is_checked_are_no_fault_of_its_parameters(rig, inference, monkeypatch):
+    check, mishaps = batch_driver.check_varied, ["INTERNAL", "SERVICE_UNAVAILABLE", "INTERNAL"]
+
+    async def unlucky(context, spec):
+        if mishaps:
+            reason = mishaps.pop()
+            raise TabrlError(_codes().INTERNAL if reason == "INTERNAL" else _codes().UNAVAILABLE, reason, "Not now.")
+        return await check(context, spec)
+
+    monkeypatch.setattr("tabrl_trainer.batch_driver.check_varied", unlucky)
+    monkeypatch.setattr("tabrl_trainer.batch_driver._FIRST_PAUSE_SECS", 0.02)
+    inference.scores = lambda _policy: asyncio.sleep(0, [0.5])
+    batch = await ended(rig, (await rig.create_batch(search_of(1))).batch_id)
+    assert (batch.state, mishaps) == (DONE, [])
 
 
 async def test_a_search_goes_on_with_its_study_after_a_restart(config, worker, exporter, inference):

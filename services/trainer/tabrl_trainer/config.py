@@ -14,8 +14,8 @@ class TrainerConfig(ServiceConfig):
     scene_address: str = peer("scene")
     exporter_address: str = peer("exporter")
     inference_address: str = peer("inference")
-    slots: int = option("how many runs train at once; 0 for one per GPU, or one where there is none", 0)
-    modal_slots: int = option("how many runs train on Modal at once", 4)
+    slots: int = option("how many runs train at once; 0 for one per GPU, or one where there is none", 0, least=0)
+    modal_slots: int = option("how many runs train on Modal at once", 4, least=1)
     niceness: int = option("niceness of worker processes, 0 to 19, so that the machine stays responsive", 10)
     checkpoint_secs: float = option("time between two checkpoints of a run", 10.0)
     keep_checkpoints: int = option(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Generic, TypeVar
@@ -32,11 +34,16 @@ T = TypeVar("T")
 
 
 class SharedRead(Generic[T]):
-    """Reads once for all who ask at the same time; no answer is older than the question."""
+    """Reads once for all who ask at the same time; no answer is older than the question.
 
-    def __init__(self, read: Callable[[], Awaitable[T]]) -> None:
-        """Keep what reads."""
+    Who asks sooner than `least_secs` after the last read began waits for that long, together with others.
+    """
+
+    def __init__(self, read: Callable[[], Awaitable[T]], least_secs: float = 0.0) -> None:
+        """Keep what reads, and how long one read comes after another at least."""
         self._read = read
+        self._least_secs = least_secs
+        self._begun = -math.inf
         self._current: asyncio.Task[T] | None = None
         self._next: asyncio.Task[T] | None = None
 
@@ -51,6 +58,8 @@ class SharedRead(Generic[T]):
     async def _after(self, current: asyncio.Task[T] | None) -> T:
         if current is not None:
             await asyncio.wait({current})
+        await asyncio.sleep(self._begun + self._least_secs - time.monotonic())
+        self._begun = time.monotonic()
         self._current, self._next = self._next, None
         return await self._read()
 

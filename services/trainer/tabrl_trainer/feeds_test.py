@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 
 import grpc
 import pytest
@@ -108,3 +109,17 @@ async def test_a_shared_read_that_fails_is_tried_again_by_the_next_who_asks():
     with pytest.raises(OSError, match="away"):
         await shared()
     assert await shared() == "here"
+
+
+async def test_a_shared_read_of_a_pace_keeps_it_and_lets_nobody_wait_without_need():
+    async def read():
+        reads.append(time.monotonic())
+        return len(reads)
+
+    reads: list[float] = []
+    shared = SharedRead(read, 0.2)
+    begun = time.monotonic()
+    assert await shared() == 1
+    assert time.monotonic() - begun < 0.2
+    assert await asyncio.gather(*[shared() for _ in range(100)]) == [2] * 100
+    assert reads[1] - reads[0] >= 0.2

@@ -11,7 +11,7 @@ from tabrl_chassis.errors import TabrlError
 
 from tabrl_trainer.models import RunRow
 from tabrl_trainer.record import PENDING, annotate, append, new_run_id, now
-from tabrl_trainer.retention import keep
+from tabrl_trainer.retention import keep_stored
 from tabrl_trainer.submission import Submission
 
 __all__ = ["queue_run", "require_room"]
@@ -49,8 +49,7 @@ def queue_run(
     """
     start_sha256 = submission.spec.start_from.checkpoint_sha256
     if start_sha256:
-        keep(session, start_sha256)
-        artifacts.describe(start_sha256)  # raises: it was deleted since it was checked
+        keep_stored(session, artifacts, start_sha256)
     run = RunRow(
         run_id=new_run_id(),
         environment_id=submission.spec.environment_id,

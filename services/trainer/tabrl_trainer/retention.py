@@ -1,4 +1,4 @@
-"""Which files of checkpoints are kept: the newest of each run, those of published policies, and what runs start from.
+"""Which files of checkpoints are kept: each run's newest, those of published policies, and what is to be started from.
 
 A file that nothing needs any more is put on a list in the transaction that makes it so, and deleted once it has been
 there for a while and still nothing does. Files are by content, so another run may have written the same one.
@@ -13,15 +13,16 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from prometheus_client import Counter
 from sqlalchemy.orm import Session
+from tabrl.trainer.v1 import batches_pb2
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.service import Context
 
 from tabrl_trainer.config import TrainerConfig
-from tabrl_trainer.models import CheckpointRow, RunRow, UnwantedFileRow
+from tabrl_trainer.models import BatchRow, CheckpointRow, RunRow, UnwantedFileRow
 from tabrl_trainer.record import ENDED, PENDING, PUBLISHED, Record, now
 
-__all__ = ["Janitor", "keep", "prune", "reject"]
+__all__ = ["Janitor", "keep", "keep_stored", "prune", "reject"]
 
 GRACE_SECS = 600.0
 """How long a file is on the list before it is deleted, and how long ago it must have been written or asked for."""
@@ -60,6 +61,16 @@ def reject(session: Session, digests: Sequence[str]) -> None:
 def keep(session: Session, sha256: str) -> None:
     """Take a file off the list: something on record needs it from this transaction on."""
     session.execute(sa.delete(UnwantedFileRow).where(UnwantedFileRow.sha256 == sha256))
+
+
+def keep_stored(session: Session, artifacts: ArtifactStore, sha256: str) -> None:
+    """Take a file off the list that something on record is to start from.
+
+    Raises:
+        TabrlError: ARTIFACT_NOT_FOUND, where it was deleted since it was looked at.
+    """
+    keep(session, sha256)
+    artifacts.describe(sha256)
 
 
 class Janitor:
@@ -106,4 +117,13 @@ def _delete(session: Session, artifacts: ArtifactStore, sha256: str) -> None:
 def _is_needed(session: Session, sha256: str) -> bool:
     checkpoints = sa.select(CheckpointRow.number).where(CheckpointRow.sha256 == sha256, CheckpointRow.pruned.is_(False))
     runs = sa.select(RunRow.number).where(RunRow.start_sha256 == sha256, RunRow.state.not_in(ENDED))
-    return any(session.scalars(rows.limit(1)).first() is not None for rows in (checkpoints, runs))
+    if any(session.scalars(rows.limit(1)).first() is not None for rows in (checkpoints, runs)):
+        return True
+    batches = sa.select(BatchRow.spec).where(BatchRow.state == batches_pb2.BATCH_STATE_RUNNING)
+    return any(sha256 in _starting_points(batches_pb2.BatchSpec.FromString(spec)) for spec in session.scalars(batches))
+
+
+def _starting_points(spec: batches_pb2.BatchSpec) -> set[str]:
+    """Return the checkpoints that runs of a batch start from; those of a search are yet to come."""
+    specs = [spec.search.base, *(candidate.spec for candidate in spec.candidates)]
+    return {each.start_from.checkpoint_sha256 for each in specs}

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import FieldDescriptor
 from tabrl.trainer.v1 import trainer_pb2
+from tabrl_simulation.settings import LAYER_WIDTHS, WHOLE_NUMBERS
 
 __all__ = ["SETTINGS", "WEIGHT_PREFIX", "InvalidParameter", "is_whole", "with_parameters"]
 
@@ -39,7 +40,7 @@ def with_parameters(base: trainer_pb2.RunSpec, values: Mapping[str, str]) -> tra
     """Return a spec in which the parameters have these values.
 
     Raises:
-        InvalidParameter: a value is of another kind than its parameter.
+        InvalidParameter: a value is of another kind than its parameter, or a whole number out of range.
     """
     spec = trainer_pb2.RunSpec()
     spec.CopyFrom(base)
@@ -49,14 +50,11 @@ def with_parameters(base: trainer_pb2.RunSpec, values: Mapping[str, str]) -> tra
             continue
         field = _FIELDS[name]
         if field.is_repeated:
+            widths = [_whole(part, LAYER_WIDTHS, "widths of layers such as 64,64") for part in text.split(",")]
             del spec.settings.hidden_layer_sizes[:]
-            widths = [_parsed(int, part, "widths of layers such as 64,64") for part in text.split(",")]
             spec.settings.hidden_layer_sizes.extend(widths)
         else:
-            try:
-                setattr(spec.settings, name, _value(field, text))
-            except (ValueError, OverflowError) as error:
-                raise InvalidParameter(f"{text!r} is out of range") from error
+            setattr(spec.settings, name, _value(field, text))
     return spec
 
 
@@ -66,8 +64,16 @@ def _value(field: FieldDescriptor, text: str) -> Any:
             raise InvalidParameter(f"{text!r} is neither true nor false")
         return _BOOLEANS[text.lower()]
     if field.cpp_type in _WHOLE:
-        return _parsed(int, text, "a whole number")
+        return _whole(text, WHOLE_NUMBERS[field.name], "a whole number")
     return _parsed(float, text, "a number")
+
+
+def _whole(text: str, ends: tuple[int, int], what: str) -> int:
+    """Return a whole number between two ends; the message has no room for others, so they are refused before."""
+    number: int = _parsed(int, text, what)
+    if not ends[0] <= number <= ends[1]:
+        raise InvalidParameter(f"{number} is not between {ends[0]} and {ends[1]}")
+    return number
 
 
 def _parsed(kind: Any, text: str, what: str) -> Any:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,6 +23,7 @@ from tabrl_trainer.executor import Executors
 from tabrl_trainer.feeds import Feeds
 from tabrl_trainer.modal_cloud.cloud import Cloud
 from tabrl_trainer.models import RunRow
+from tabrl_trainer.pages import read_page
 from tabrl_trainer.queueing import queue_run, require_room
 from tabrl_trainer.record import (
     UNDER_WAY,
@@ -37,7 +37,6 @@ from tabrl_trainer.submission import Submission, check_spec
 from tabrl_trainer.watching import watch
 
 _CANCEL_TIMEOUT_SECS = 8.0  # the contract says so
-_LARGEST_PAGE_BYTES = 1 << 20
 
 
 class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
@@ -146,27 +145,16 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
 
 
 def _list(session: Session, request: trainer_pb2.ListRunsRequest, page: Page) -> trainer_pb2.ListRunsResponse:
-    wanted = sa.select(RunRow).order_by(RunRow.number.desc()).limit(page.size + 1)
+    wanted: list[sa.ColumnElement[bool]] = []
     if request.environment_id:
-        wanted = wanted.where(RunRow.environment_id == request.environment_id)
+        wanted.append(RunRow.environment_id == request.environment_id)
     if request.states:
-        wanted = wanted.where(RunRow.state.in_(request.states))
+        wanted.append(RunRow.state.in_(request.states))
     if request.query.strip():
-        wanted = wanted.where(RunRow.searched.contains(request.query.strip().lower(), autoescape=True))
+        wanted.append(RunRow.searched.contains(request.query.strip().lower(), autoescape=True))
     if request.tag:
-        wanted = wanted.where(RunRow.tags.contains(f"\n{request.tag}\n", autoescape=True))
+        wanted.append(RunRow.tags.contains(f"\n{request.tag}\n", autoescape=True))
     if request.batch_id:
-        wanted = wanted.where(RunRow.batch_id == request.batch_id)
-    if (after := page.after_number()) is not None:
-        wanted = wanted.where(RunRow.number < after)
-    rows = session.scalars(wanted).all()
-    runs = _fitting(run_messages(session, rows[: page.size]))
-    return trainer_pb2.ListRunsResponse(
-        runs=runs, next_page_token=page.token(str(rows[len(runs) - 1].number)) if len(rows) > len(runs) else ""
-    )
-
-
-def _fitting(runs: Sequence[trainer_pb2.Run]) -> list[trainer_pb2.Run]:
-    """Return the first runs, at least one, that fit in a message: long runs have thousands of checkpoints."""
-    sizes = itertools.accumulate(run.ByteSize() for run in runs)
-    return [run for run, size in zip(runs, sizes, strict=True) if size <= _LARGEST_PAGE_BYTES or run is runs[0]]
+        wanted.append(RunRow.batch_id == request.batch_id)
+    runs, next_page_token = read_page(session, RunRow, wanted, page, run_messages)
+    return trainer_pb2.ListRunsResponse(runs=runs, next_page_token=next_page_token)

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import numpy as np
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
 from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
 from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.client import call
-from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.errors import TabrlError, invalid_field
 from tabrl_chassis.limits import ConcurrencyLimit
 from tabrl_chassis.service import Context
 from tabrl_simulation.checkpoint import BEGINNING_BYTES, Checkpoint, CheckpointError, require_beginning
 
 from tabrl_trainer.config import TrainerConfig
+from tabrl_trainer.models import CheckpointRow
 from tabrl_trainer.record import newest_checkpoint, run_row
 
 __all__ = ["incompatible", "read_starting_point", "require_same_robot"]
 
+_PREFIX = "spec.start_from"
 _EXPORTER_TIMEOUT_SECS = 5.0
 _SCENE_TIMEOUT_SECS = 5.0
 # The largest network that settings allow makes a checkpoint of 150 MB, and the most environments add 50.
@@ -39,14 +44,15 @@ _reads = ConcurrencyLimit("readings of checkpoints", _MOST_READS)
 async def read_starting_point(context: Context[TrainerConfig], point: trainer_pb2.StartingPoint) -> Checkpoint:
     """Return the checkpoint that is meant, with the sizes of its arrays alone, and fill in its digest and steps.
 
-    Raises `TabrlError`: RUN_NOT_FOUND, POLICY_NOT_FOUND, ARTIFACT_NOT_FOUND, ARTIFACT_DAMAGED,
-    CHECKPOINT_INCOMPATIBLE, SERVICE_UNAVAILABLE, TOO_MANY_REQUESTS.
+    Raises `TabrlError`: RUN_NOT_FOUND, POLICY_NOT_FOUND, INVALID_FIELD where these and the digest do not agree,
+    ARTIFACT_NOT_FOUND, ARTIFACT_DAMAGED, CHECKPOINT_INCOMPATIBLE, SERVICE_UNAVAILABLE, TOO_MANY_REQUESTS.
     """
-    if not point.checkpoint_sha256:
-        if point.policy_id:
-            point.checkpoint_sha256 = await _of_policy(context, point.policy_id)
-        else:
-            point.checkpoint_sha256 = await context.database.read(lambda session: _of_run(session, point.run_id))
+    if point.policy_id:
+        point.checkpoint_sha256 = await _of_policy(context, point.policy_id, point.checkpoint_sha256)
+    if point.run_id:
+        point.checkpoint_sha256 = await context.database.read(
+            lambda session: _of_run(session, point.run_id, point.checkpoint_sha256)
+        )
     async with _reads:
         checkpoint = await asyncio.get_running_loop().run_in_executor(
             _readers, _read, context.artifacts, point.checkpoint_sha256
@@ -83,7 +89,7 @@ def incompatible(message: str) -> TabrlError:
         grpc.StatusCode.FAILED_PRECONDITION,
         "CHECKPOINT_INCOMPATIBLE",
         f"{message}; start from another checkpoint, or from scratch.",
-        fields=[("spec.start_from", message)],
+        fields=[(_PREFIX, message)],
     )
 
 
@@ -105,15 +111,42 @@ def _actuators(environment: scene_pb2.Environment) -> list[str]:
     return [actuator.name for actuator in environment.structure.actuators]
 
 
-async def _of_policy(context: Context[TrainerConfig], policy_id: str) -> str:
+async def _of_policy(context: Context[TrainerConfig], policy_id: str, sha256: str) -> str:
+    """Return the digest of a policy's checkpoint, which must be `sha256` where that is not empty."""
     exporter = exporter_pb2_grpc.ExporterServiceStub(context.channel("exporter"))
     request = exporter_pb2.GetPolicyRequest(policy_id=policy_id)
-    response = await call(exporter.GetPolicy, request, service="exporter", timeout_secs=_EXPORTER_TIMEOUT_SECS)
-    return str(response.policy.checkpoint_sha256)
+    with _named("policy_id"):
+        response = await call(exporter.GetPolicy, request, service="exporter", timeout_secs=_EXPORTER_TIMEOUT_SECS)
+    found = str(response.policy.checkpoint_sha256)
+    if sha256 not in ("", found):
+        raise invalid_field(
+            f"{_PREFIX}.policy_id", f"{policy_id} was exported from {found}, not from {sha256}; leave one of them out"
+        )
+    return found
 
 
-def _of_run(session: Session, run_id: str) -> str:
-    checkpoint = newest_checkpoint(session, run_row(session, run_id).run_id)
-    if checkpoint is None:
-        raise incompatible(f"Run {run_id} has no checkpoint yet")
-    return checkpoint.sha256
+def _of_run(session: Session, run_id: str, sha256: str) -> str:
+    """Return `sha256`, which must be of one of the run's checkpoints, or where it is empty the newest one's digest."""
+    with _named("run_id"):
+        run_row(session, run_id)
+    if not sha256:
+        checkpoint = newest_checkpoint(session, run_id)
+        if checkpoint is None:
+            raise incompatible(f"Run {run_id} has no checkpoint yet")
+        return checkpoint.sha256
+    # Any of them, not the newest alone: a run may train on after another was started from it.
+    own = sa.select(CheckpointRow.number).where(CheckpointRow.run_id == run_id, CheckpointRow.sha256 == sha256)
+    if session.scalars(own.limit(1)).first() is None:
+        raise invalid_field(f"{_PREFIX}.run_id", f"{run_id} has no checkpoint {sha256}; leave one of them out")
+    return sha256
+
+
+@contextlib.contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Have a policy or a run that is not there be named by its field."""
+    try:
+        yield
+    except TabrlError as error:
+        if error.reason not in ("POLICY_NOT_FOUND", "RUN_NOT_FOUND"):
+            raise
+        raise dataclasses.replace(error, fields=[(f"{_PREFIX}.{name}", error.message)]) from error

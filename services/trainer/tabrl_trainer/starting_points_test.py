@@ -71,6 +71,67 @@ async def test_an_environment_of_the_same_robot_is_another_task_of_it(rig):
     assert states(await rig.watch(run_id))[-1] == SUCCEEDED
 
 
+async def ran(rig, *steps: str) -> tuple[str, list[str]]:
+    """Train a run; returns its id, and the digests of its checkpoints."""
+    run_id = await rig.create(" ".join(("run", *steps)))
+    await rig.watch(run_id)
+    return run_id, [checkpoint.artifact.sha256 for checkpoint in (await rig.get(run_id)).checkpoints]
+
+
+@pytest.fixture
+def any_file(monkeypatch):
+    """Take whatever lies in the store for a checkpoint: what the scripted worker leaves is none."""
+    whole = Checkpoint.from_bytes
+    kept = []
+
+    def read(data: bytes) -> Checkpoint:
+        if data[:1].isdigit():
+            return kept[0]
+        kept.append(whole(data))
+        return kept[-1]
+
+    monkeypatch.setattr("tabrl_trainer.starting_points.require_beginning", lambda _beginning: None)
+    monkeypatch.setattr("tabrl_trainer.starting_points.Checkpoint.from_bytes", read)
+
+
+async def test_what_the_trainer_filled_in_may_be_submitted_again_and_keeps_where_it_comes_from(rig, any_file):
+    network = stored(rig)
+    await rig.create("final:1", start_from=Point(checkpoint_sha256=network))
+    run_id, (older, newest) = await ran(rig, "checkpoint:1000", "final:2000")
+    rig.exporter.policies["policy-older"] = older
+    for point, sha256 in (
+        (Point(run_id=run_id), newest),
+        (Point(policy_id="policy-older"), older),
+        # not the newest any more, as where the run has trained on since
+        (Point(run_id=run_id, checkpoint_sha256=older), older),
+        (Point(run_id=run_id, policy_id="policy-older"), older),
+    ):
+        filled = (await rig.get(await rig.create("final:1", start_from=point))).spec.start_from
+        assert (filled.checkpoint_sha256, filled.run_id, filled.policy_id) == (sha256, point.run_id, point.policy_id)
+        assert (await rig.get(await rig.create("final:1", start_from=filled))).spec.start_from == filled
+
+
+async def test_a_run_or_a_policy_of_another_checkpoint_is_refused(rig):
+    sha256, other = stored(rig), stored(rig, env_steps=1)
+    run_id, (own,) = await ran(rig, "final:1")
+    rig.exporter.policies["policy-other"] = other
+    for point, field, words in (
+        (Point(checkpoint_sha256=sha256, run_id=run_id), "run_id", f"{run_id} has no checkpoint {sha256}"),
+        (Point(policy_id="policy-other", run_id=run_id), "run_id", f"{run_id} has no checkpoint {other}"),
+        (
+            Point(checkpoint_sha256=sha256, policy_id="policy-other"),
+            "policy_id",
+            f"policy-other was exported from {other}, not from {sha256}",
+        ),
+        (Point(checkpoint_sha256=own, policy_id="policy-other", run_id=run_id), "policy_id", "was exported from"),
+    ):
+        error = await refused(rig, start_from=point)
+        assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+        ((name, description),) = error.fields
+        assert name == f"spec.start_from.{field}"
+        assert words in description
+
+
 async def refused(rig, environment_id="CartpoleBalance", **spec) -> TabrlError:
     """Return the error that both submitting and estimating give."""
     errors = []
@@ -120,6 +181,13 @@ async def test_what_is_not_there_cannot_be_started_from(rig):
         )
     }
     assert reasons == {"ARTIFACT_NOT_FOUND", "POLICY_NOT_FOUND", "RUN_NOT_FOUND", "CHECKPOINT_INCOMPATIBLE"}
+    # with a digest too, and by their fields
+    for point, field in ((Point(policy_id="policy-none"), "policy_id"), (Point(run_id="run-none"), "run_id")):
+        for sha256 in ("", stored(rig)):
+            point.checkpoint_sha256 = sha256
+            error = await refused(rig, start_from=point)
+            assert error.code == grpc.StatusCode.NOT_FOUND
+            assert [name for name, _ in error.fields] == [f"spec.start_from.{field}"]
     no_checkpoint = rig.store.put(b"something else").sha256
     error = await refused(rig, start_from=Point(checkpoint_sha256=no_checkpoint))
     assert error.reason == "CHECKPOINT_INCOMPATIBLE"

@@ -64,6 +64,22 @@ async def check_spec(context: Context[TrainerConfig], spec: trainer_pb2.RunSpec)
     return Submission(filled, fingerprint)
 
 
+async def check_varied(context: Context[TrainerConfig], spec: trainer_pb2.RunSpec) -> Submission:
+    """Return what a spec asks for that was checked before, but for some of its numbers; raises as `check_spec`.
+
+    Whose checkpoint it starts from is not looked at again: that run may have been deleted since.
+    """
+    varied = trainer_pb2.RunSpec()
+    varied.CopyFrom(spec)
+    if not spec.HasField("start_from"):
+        return await check_spec(context, varied)
+    varied.start_from.ClearField("policy_id")
+    varied.start_from.ClearField("run_id")
+    submission = await check_spec(context, varied)
+    submission.spec.start_from.CopyFrom(spec.start_from)
+    return submission
+
+
 def check_backend(spec: trainer_pb2.RunSpec) -> None:
     """Refuses physics that cannot be had here, or that lack what the settings ask for. Raises `TabrlError`."""
     backend = backend_of(spec)

@@ -15,9 +15,10 @@ from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.feeds import Feed, Feeds
 from tabrl_trainer.record import now, timestamp
 
-__all__ = ["watch"]
+__all__ = ["HEARTBEAT_SECS", "draining", "watch"]
 
-_HEARTBEAT_SECS = 10.0  # the contract promises one every 15 s at least
+HEARTBEAT_SECS = 10.0
+"""How often those who watch hear that the stream is alive; the contracts promise every 15 s at least."""
 _BACK_AFTER_SECS = 1.0
 # Then it is the next run's turn.
 _EVENTS_PER_TURN = 100
@@ -61,9 +62,9 @@ async def watch(
             if all(place.is_told() for place in places):
                 return
             if context.stopping.is_set():
-                raise _draining()
+                raise draining()
             try:
-                async with asyncio.timeout(_HEARTBEAT_SECS):
+                async with asyncio.timeout(HEARTBEAT_SECS):
                     await changed.wait()
             except TimeoutError:
                 yield trainer_pb2.WatchRunsResponse(heartbeat=trainer_pb2.Heartbeat(time=timestamp(now())))
@@ -97,10 +98,11 @@ async def _next_events(place: _Place) -> AsyncIterator[trainer_pb2.RunEvent]:
         yield next_event
 
 
-def _draining() -> TabrlError:
+def draining() -> TabrlError:
+    """Return the error of a watch that ends because the service stops."""
     return TabrlError(
         grpc.StatusCode.UNAVAILABLE,
         "DRAINING",
-        "The Trainer is shutting down; its runs go on when it is back, so watch them again in a moment.",
+        "The Trainer is shutting down; what it trains goes on when it is back, so watch again in a moment.",
         retry_after_secs=_BACK_AFTER_SECS,
     )

@@ -146,7 +146,7 @@ test-web: $(WEB)/node_modules/.package-lock.json protos/gen/stamp
 .PHONY: test-python
 test-python: .venv/stamps/development $(WEB)/dist/index.html chromium postgresql faketime
 	$(call say,pytest)
-	@$(if $(TESTS),pytest $(TESTS),pytest --numprocesses=2 --dist=loadfile deploy frontend/cli services && pytest tests)
+	@$(if $(TESTS),pytest $(TESTS),pytest --numprocesses=2 --dist=loadfile deploy frontend/cli services tests/robustness && pytest tests --ignore=tests/robustness)
 
 .PHONY: chromium
 chromium:

@@ -29,6 +29,7 @@ from tabrl_trainer.record import newest_checkpoint, run_row
 __all__ = ["incompatible", "read_starting_point", "require_same_robot"]
 
 _PREFIX = "spec.start_from"
+_NOT_THERE = ("POLICY_NOT_FOUND", "RUN_NOT_FOUND", "ARTIFACT_NOT_FOUND", "ARTIFACT_DAMAGED")
 _EXPORTER_TIMEOUT_SECS = 5.0
 _SCENE_TIMEOUT_SECS = 5.0
 # The largest network that settings allow makes a checkpoint of 150 MB, and the most environments add 50.
@@ -53,10 +54,11 @@ async def read_starting_point(context: Context[TrainerConfig], point: trainer_pb
         point.checkpoint_sha256 = await context.database.read(
             lambda session: _of_run(session, point.run_id, point.checkpoint_sha256)
         )
-    async with _reads:
-        checkpoint = await asyncio.get_running_loop().run_in_executor(
-            _readers, _read, context.artifacts, point.checkpoint_sha256
-        )
+    with _named("checkpoint_sha256"):
+        async with _reads:
+            checkpoint = await asyncio.get_running_loop().run_in_executor(
+                _readers, _read, context.artifacts, point.checkpoint_sha256
+            )
     point.env_steps = checkpoint.env_steps
     return checkpoint
 
@@ -143,10 +145,10 @@ def _of_run(session: Session, run_id: str, sha256: str) -> str:
 
 @contextlib.contextmanager
 def _named(name: str) -> Iterator[None]:
-    """Have a policy or a run that is not there be named by its field."""
+    """Have a policy, a run or a file that is not there, or damaged, be named by its field."""
     try:
         yield
     except TabrlError as error:
-        if error.reason not in ("POLICY_NOT_FOUND", "RUN_NOT_FOUND"):
+        if error.reason not in _NOT_THERE:
             raise
         raise dataclasses.replace(error, fields=[(f"{_PREFIX}.{name}", error.message)]) from error

@@ -188,6 +188,8 @@ async def test_what_is_not_there_cannot_be_started_from(rig):
             error = await refused(rig, start_from=point)
             assert error.code == grpc.StatusCode.NOT_FOUND
             assert [name for name, _ in error.fields] == [f"spec.start_from.{field}"]
+    nowhere = await refused(rig, start_from=Point(checkpoint_sha256="0" * 64))
+    assert [name for name, _ in nowhere.fields] == ["spec.start_from.checkpoint_sha256"]
     no_checkpoint = rig.store.put(b"something else").sha256
     error = await refused(rig, start_from=Point(checkpoint_sha256=no_checkpoint))
     assert error.reason == "CHECKPOINT_INCOMPATIBLE"

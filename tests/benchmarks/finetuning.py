@@ -99,7 +99,6 @@ WAYS: Final[Mapping[str, Callable[[LearnerState, Checkpoint], LearnerState] | No
     "all kept": _all_kept,
     "deviation 0.25": _deviation(0.25),
     "deviation 0.5": _deviation(0.5),
-    "deviation 1": _deviation(1.0),
     "fresh optimizer": _fresh_optimizer,
     "fresh value network": _fresh_value,
     "fresh observation statistics": _fresh_statistics,

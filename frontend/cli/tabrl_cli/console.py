@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from rich.text import Text
 from tabrl_cli.errors import CallError
 
 PIPE_COLUMNS = 400
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Output:
@@ -37,7 +39,7 @@ class Output:
     def line(self, markup: str = "") -> None:
         """Writes a line for people."""
         if not self.as_json:
-            self.console.print(markup)
+            self.console.print(printable(markup))
 
     def note(self, text: str) -> None:
         """Writes a dimmed line for people."""
@@ -61,7 +63,7 @@ class Output:
             table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=index == 0)
         count = 0
         for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
+            table.add_row(*(Text(printable(cell).replace("\n", " ")) for cell in row))
             count += 1
         if count:
             self.console.print(table)
@@ -73,9 +75,11 @@ class Output:
         if self.as_json:
             print(json.dumps({"error": error.to_json()}), file=sys.stderr, flush=True)
             return
-        self.errors.print(f"[bold red]error[/bold red] {escape(error.message)} [dim]({escape(error.reason)})[/dim]")
+        said = escape(printable(error.message))
+        self.errors.print(f"[bold red]error[/bold red] {said} [dim]({escape(error.reason)})[/dim]")
         for name, description in error.fields:
-            self.errors.print(f"  [bold]{escape(name)}[/bold] {escape(description)}")
+            if f"{name}: {description}" not in error.message:  # else it has just been said
+                self.errors.print(f"  [bold]{escape(name)}[/bold] {escape(printable(description))}")
         provider = error.metadata.get("provider_error")
         if provider:
             self.errors.print(f"  the provider said: {escape(provider)}")
@@ -86,6 +90,11 @@ class Output:
             self.errors.print(f"  {escape(error.remedy)}")
         elif error.retry_after_secs:
             self.errors.print(f"  Try again in {duration(error.retry_after_secs)}.")
+
+
+def printable(text: str) -> str:
+    """Text without what a terminal would obey: others write titles, notes and names."""
+    return _CONTROL.sub("\ufffd", text)
 
 
 def plain(value: Any) -> Any:

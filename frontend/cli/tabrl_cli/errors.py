@@ -29,6 +29,7 @@ _EXIT_BY_CODE = {
     "RESOURCE_EXHAUSTED": EXIT_BUSY,
 }
 
+_STARTING_POINTS = "`tabrl runs` and `tabrl policies` list what a run can start from."
 _REMEDIES = {
     "GATEWAY_UNREACHABLE": "Start TabRL with `make up`, or name its address: --gateway URL (or TABRL_GATEWAY).",
     "ENVIRONMENT_NOT_FOUND": "`tabrl envs` lists the environments.",
@@ -84,6 +85,8 @@ class CallError(Exception):
     @property
     def remedy(self) -> str:
         """What to do about it; empty when the message says all there is."""
+        if any(name.startswith("spec.start_from") for name, _ in self.fields):
+            return "" if self.reason == "CHECKPOINT_INCOMPATIBLE" else _STARTING_POINTS
         nearest = self.metadata.get("nearest")
         if nearest and nearest not in self.message:
             return f"Did you mean {nearest}? {_REMEDIES.get(self.reason, '')}".rstrip()

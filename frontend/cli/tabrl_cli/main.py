@@ -21,7 +21,7 @@ from tabrl_cli.errors import EXIT_INTERRUPTED
 from tabrl_cli.improvement import auto_improve, generate_approaches
 from tabrl_cli.progress import reached_return
 from tabrl_cli.session import AsJson, Gateway, Limit, Session, open_session
-from tabrl_cli.training import Backend, Place, compute_of, run_spec, start_run, watch_to_the_end
+from tabrl_cli.training import Backend, Place, compute_of, run_spec, show_estimate, start_run, watch_to_the_end
 
 app = typer.Typer(
     help="TabRL: type a behaviour, train a policy, see it drive the robot.",
@@ -33,7 +33,12 @@ app = typer.Typer(
 
 app.add_typer(batch_commands.app, name="batch")
 
+_NO_RUNS = "No runs yet: tabrl try PROMPT --env ENVIRONMENT starts one."
+
 RunId = Annotated[str, typer.Argument(help="Id of the run.")]
+On = Annotated[Place, typer.Option("--on", help="Where to train; modal rents a GPU, which costs.")]
+Gpu = Annotated[str, typer.Option(help="GPU to rent: H100 (if left out), A100-80GB, L40S, L4 or T4.")]
+MaxSecs = Annotated[int, typer.Option(min=0, help="What training may take there, in seconds; 0 for 6 h.")]
 EnvironmentFilter = Annotated[str, typer.Option("--env", help="Only this environment.")]
 
 
@@ -52,9 +57,10 @@ def try_prompt(  # noqa: PLR0917
     start_from: Annotated[
         str, typer.Option("--from", help="Start from what this run, policy or checkpoint (its SHA-256) has learned.")
     ] = "",
-    place: Annotated[Place, typer.Option("--on", help="Where to train; modal rents a GPU, which costs.")] = Place.HERE,
-    gpu: Annotated[str, typer.Option(help="GPU to rent: H100 (if left out), A100-80GB, L40S, L4 or T4.")] = "",
-    max_secs: Annotated[int, typer.Option(min=0, help="What training may take there, in seconds; 0 for 6 h.")] = 0,
+    place: On = Place.HERE,
+    gpu: Gpu = "",
+    max_secs: MaxSecs = 0,
+    yes: Annotated[bool, typer.Option("--yes", help="Start what costs money without asking.")] = False,
     gateway: Gateway = DEFAULT_GATEWAY,
     as_json: AsJson = False,
 ) -> None:
@@ -79,8 +85,26 @@ def try_prompt(  # noqa: PLR0917
             start_from=start_from,
             compute=compute_of(place, gpu, max_secs),
         )
-        run = start_run(session.connection, session.output, spec)
+        run = start_run(session.connection, session.output, spec, may_cost=yes)
         _watch(session, run)
+
+
+@app.command("estimate")
+def estimate(  # noqa: PLR0917
+    environment_id: Annotated[str, typer.Option("--env", help="Environment, such as CartpoleBalance.")],
+    steps: Annotated[int | None, typer.Option(min=1000, help="Control steps to train for.")] = None,
+    backend: Annotated[Backend | None, typer.Option(help="Physics; the machine chooses if left out.")] = None,
+    place: On = Place.HERE,
+    gpu: Gpu = "",
+    max_secs: MaxSecs = 0,
+    gateway: Gateway = DEFAULT_GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """Say how long a training would take, and what it would cost, without starting it."""
+    with open_session(gateway, as_json) as session:
+        compute = compute_of(place, gpu, max_secs)
+        spec = run_spec(environment_id, None, title="", env_steps=steps, seed=None, backend=backend, compute=compute)
+        show_estimate(session.connection, session.output, spec)
 
 
 @app.command("approaches")
@@ -231,7 +255,9 @@ def continue_run(run_id: RunId, gateway: Gateway = DEFAULT_GATEWAY, as_json: AsJ
 def note(
     run_id: RunId,
     text: Annotated[str | None, typer.Argument(help="What to write; '' takes it away, nothing leaves it.")] = None,
-    tags: Annotated[list[str] | None, typer.Option("--tag", help="A tag; these replace those there are.")] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tag", help="A tag; these replace those there are; '' for none.")
+    ] = None,
     gateway: Gateway = DEFAULT_GATEWAY,
     as_json: AsJson = False,
 ) -> None:
@@ -239,7 +265,7 @@ def note(
     with open_session(gateway, as_json) as session:
         request = trainer_pb2.UpdateRunRequest(run_id=run_id, notes=text)
         if tags is not None:
-            request.tags.values.extend(tags)
+            request.tags.values.extend(tag for tag in tags if tag)
             request.tags.SetInParent()
         answer = session.connection.call(session.connection.trainer.UpdateRun, request)
         if as_json:
@@ -341,8 +367,10 @@ def runs(  # noqa: PLR0917
                 )
                 for run in answer.runs
             ),
-            empty="No runs yet: tabrl try PROMPT --env ENVIRONMENT starts one.",
+            empty="No run is like that." if query or tag or environment_id else _NO_RUNS,
         )
+        if any(not run.metrics.HasField("episode_return") for run in answer.runs if run.HasField("metrics")):
+            session.output.note("≈ is what the first episodes come to if they go on as they began; none had ended yet")
 
 
 @app.command("policies")

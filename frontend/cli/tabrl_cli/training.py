@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 import re
+import sys
 import uuid
 
+import typer
 from rich.markup import escape
 from tabrl.rewardgen.v1 import rewardgen_pb2
 from tabrl.trainer.v1 import trainer_pb2
@@ -89,8 +91,8 @@ def _starting_point(name: str) -> trainer_pb2.StartingPoint:
     return trainer_pb2.StartingPoint(policy_id=name)
 
 
-def start_run(connection: Connection, output: Output, spec: trainer_pb2.RunSpec) -> trainer_pb2.Run:
-    """Says how long it will take and starts it. Raises CallError."""
+def show_estimate(connection: Connection, output: Output, spec: trainer_pb2.RunSpec) -> trainer_pb2.EstimateRunResponse:
+    """Says how long a run would take, and what it would cost. Raises CallError."""
     estimate = connection.call(connection.trainer.EstimateRun, trainer_pb2.EstimateRunRequest(spec=spec))
     output.event("estimate", estimate=estimate)
     basis = (
@@ -107,6 +109,16 @@ def start_run(connection: Connection, output: Output, spec: trainer_pb2.RunSpec)
         output.line(f"on Modal it costs about [bold]{usd(estimate.cost_usd)}[/bold] [dim]({hourly})[/dim]")
     if estimate.queue_secs >= 1:
         output.note(f"about {duration(estimate.queue_secs)} in the queue before that")
+    return estimate
+
+
+def start_run(
+    connection: Connection, output: Output, spec: trainer_pb2.RunSpec, *, may_cost: bool = False
+) -> trainer_pb2.Run:
+    """Says how long it will take and starts it; asks first, on a terminal, where it costs. Raises CallError, Abort."""
+    estimate = show_estimate(connection, output, spec)
+    if estimate.HasField("cost_usd") and not may_cost and output.live and sys.stdin.isatty():
+        typer.confirm("Start it?", abort=True)
     request = trainer_pb2.CreateRunRequest(spec=spec, request_id=str(uuid.uuid4()))
     run = connection.call(connection.trainer.CreateRun, request).run
     output.event("run", run=run)

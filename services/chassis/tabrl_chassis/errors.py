@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -185,4 +187,15 @@ def _shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-__all__ = ["DOMAIN", "REASONS", "TabrlError", "error_from", "invalid_field", "status_code", "to_status"]
+@contextlib.contextmanager
+def naming(field: str, *reasons: str) -> Iterator[None]:
+    """Have errors of some reasons that come up within name the field of the request that they are about."""
+    try:
+        yield
+    except TabrlError as error:
+        if error.reason not in reasons:
+            raise
+        raise dataclasses.replace(error, fields=[(field, error.message)]) from error
+
+
+__all__ = ["DOMAIN", "REASONS", "TabrlError", "error_from", "invalid_field", "naming", "status_code", "to_status"]

@@ -29,6 +29,7 @@ class Method:
 
 Unary = Callable[[Any, Any], Awaitable[Any]]
 Stream = Callable[[Any, Any], AsyncIterator[Any]]
+Deserializer = Callable[[bytes], Any]
 WrapUnary = Callable[[Method, Unary], Unary]
 WrapStream = Callable[[Method, Stream], Stream]
 
@@ -51,14 +52,20 @@ class WrappingInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unus
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
                 self._stream(method, _as_iterator(handler.unary_stream)),
-                handler.request_deserializer,
+                self._deserializer(method, handler.request_deserializer),
                 handler.response_serializer,
             )
         if not inspect.iscoroutinefunction(handler.unary_unary):
             raise TypeError(f"{handler_call_details.method} has a blocking handler; write it with async def")
         return grpc.unary_unary_rpc_method_handler(
-            self._unary(method, handler.unary_unary), handler.request_deserializer, handler.response_serializer
+            self._unary(method, handler.unary_unary),
+            self._deserializer(method, handler.request_deserializer),
+            handler.response_serializer,
         )
+
+    def _deserializer(self, _method: Method, inner: Deserializer) -> Deserializer:
+        """Return what makes a request of its bytes."""
+        return inner
 
 
 def _as_iterator(behaviour: Any) -> Stream:

@@ -14,13 +14,14 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 from prometheus_client import REGISTRY
 from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
-from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
+from tabrl.trainer.v1 import batches_pb2, trainer_pb2, trainer_pb2_grpc
 
 from tabrl_chassis.client import call, open_channel
 from tabrl_chassis.config import ServiceConfig
-from tabrl_chassis.errors import TabrlError, to_status
+from tabrl_chassis.errors import TabrlError, error_from, to_status
 from tabrl_chassis.limits import ConcurrencyLimit
 from tabrl_chassis.service import Service, main, started, until_stopping
+from tabrl_chassis.validation import validate
 
 EXPORTER = "tabrl.exporter.v1.ExporterService"
 TRAINER = "tabrl.trainer.v1.TrainerService"
@@ -182,6 +183,31 @@ async def test_an_invalid_request_never_reaches_the_handler(channel):
     assert (info.domain, info.reason) == ("tabrl.dev", "INVALID_FIELD")
     assert bad_request.field_violations[0].field == "policy_id"
     assert "" not in SERVICERS["policies"].attempts
+
+
+@pytest.mark.parametrize("data", [b"\x0a\x02\xff\xfe", b"\xff\xff\xff"])
+async def test_bytes_that_are_no_request_are_refused_as_such(channel, data):
+    ask = channel.unary_unary("/tabrl.exporter.v1.ExporterService/GetPolicy")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await ask(data)
+    error = error_from(caught.value)
+    assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert "UTF-8" in error.message
+
+
+def test_a_nul_in_any_text_is_refused_by_its_field():
+    spec = trainer_pb2.RunSpec(environment_id="CartpoleBalance")
+    spec.reward.program_sha256 = spec.reward.onnx_sha256 = "0" * 64
+    spec.reward.weights["a\0b"] = 1.0
+    spec.title = "a\0b"
+    batch = batches_pb2.CreateBatchRequest(
+        spec=batches_pb2.BatchSpec(candidates=[batches_pb2.CandidateSpec(label="x", spec=spec)])
+    )
+    with pytest.raises(TabrlError) as caught:
+        validate(batch)
+    told = {field for field, description in caught.value.fields if "U+0000" in description}
+    place = "spec.candidates[0].spec"
+    assert told == {f"{place}.title", f"{place}.reward.weights"}
 
 
 async def test_a_violation_names_the_nested_field(channel):

@@ -58,7 +58,7 @@ REFUSED = {
     "other environment": (three(environment_id="WalkerStand"), "spec.candidates[2].spec.environment_id"),
     "unknown reward": (
         three(reward=trainer_pb2.RewardRef(program_sha256=DIGEST, onnx_sha256=DIGEST)),
-        "spec.candidates[2].spec.reward",
+        "spec.candidates[2].spec.reward.onnx_sha256",
     ),
     "too many steps": (
         three(settings=trainer_pb2.TrainingSettings(env_steps=10**12)),

@@ -72,7 +72,7 @@ async def _check_candidates(context: Context[TrainerConfig], spec: batches_pb2.B
         place = f"spec.candidates[{index}].spec"
         submissions.append(await _checked(context, candidate.spec, place))
         candidate.spec.CopyFrom(submissions[-1].spec)
-        candidate.label = candidate.label.replace("\0", "").strip() or f"candidate {index + 1}"
+        candidate.label = candidate.label.strip() or f"candidate {index + 1}"
         first = spec.candidates[0].spec.environment_id
         if candidate.spec.environment_id != first:
             what = f"is {candidate.spec.environment_id}, and that of the first candidate {first}"
@@ -86,12 +86,6 @@ async def _checked(context: Context[TrainerConfig], spec: trainer_pb2.RunSpec, p
         return await check_spec(context, spec)
     except TabrlError as error:
         named = [(_renamed(field, place), description) for field, description in error.fields]
-        if not named and error.reason == "ENVIRONMENT_NOT_FOUND":
-            named = [(f"{place}.environment_id", error.message)]
-        elif not named and error.reason in ("ARTIFACT_NOT_FOUND", "ARTIFACT_DAMAGED"):
-            named = [(f"{place}.reward", error.message)]
-        elif not named and error.reason == "BACKEND_UNAVAILABLE":
-            named = [(f"{place}.backend", error.message)]
         message = f"{named[0][0]}: {named[0][1]}" if error.reason == "INVALID_FIELD" and named else error.message
         raise dataclasses.replace(error, message=message, fields=named) from error
 

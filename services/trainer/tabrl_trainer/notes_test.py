@@ -50,10 +50,17 @@ async def test_runs_are_found_by_prompt_notes_tags_environment_and_id(rig):
     assert await found(rig, query="") == [walk, hop]
 
 
-async def test_text_that_no_database_keeps_is_kept_without_it(rig):
-    run_id = await rig.create("final:1 nul\0title")
-    assert (await update(rig, run_id, tags=["a\0b", "\0"], notes="c\0d")).notes == "cd"
-    assert await found(rig, tag="ab") == [run_id]
+async def test_text_that_no_database_keeps_is_refused_by_its_field(rig):
+    run_id = await rig.create("final:1")
+    for asked, field in (
+        (rig.create("final:1 nul\0title"), "spec.title"),
+        (update(rig, run_id, tags=["a", "b\0"], notes=""), r"tags.values\[1\]"),
+        (update(rig, run_id, tags=[], notes="c\0d"), "notes"),
+        (found(rig, query="\0"), "query"),
+        (rig.get("run-\0"), "run_id"),
+    ):
+        with pytest.raises(Exception, match=rf"{field}: holds the control character U\+0000"):
+            await asked
 
 
 async def test_a_run_that_has_ended_is_deleted_with_its_history_and_its_policy_stays(rig):

@@ -245,15 +245,10 @@ def tags_of(run: RunRow) -> list[str]:
 def annotate(run: RunRow, tags: Sequence[str], notes: str) -> None:
     """Write tags and notes beside a run, and what it is found by from then on."""
     spec = trainer_pb2.RunSpec.FromString(run.spec)
-    words = [word for word in dict.fromkeys(" ".join(_kept(tag).split()) for tag in tags) if word]
+    words = [word for word in dict.fromkeys(" ".join(tag.split()) for tag in tags) if word]
     run.tags = "\n".join(["", *words, ""]) if words else ""
-    run.notes = _kept(notes)
-    run.searched = "\n".join([run.run_id, spec.environment_id, _kept(spec.title), *words, run.notes]).lower()
-
-
-def _kept(text: str) -> str:
-    """Return text without what PostgreSQL keeps in no text."""
-    return text.replace("\0", "")
+    run.notes = notes
+    run.searched = "\n".join([run.run_id, spec.environment_id, spec.title, *words, run.notes]).lower()
 
 
 def newest_checkpoint(session: Session, run_id: str) -> CheckpointRow | None:

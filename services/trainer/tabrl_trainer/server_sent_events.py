@@ -18,6 +18,7 @@ from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.error_mapping import as_tabrl_error
 from tabrl_chassis.errors import invalid_field
 from tabrl_chassis.service import Context
+from tabrl_chassis.validation import validate
 
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.feeds import Feeds
@@ -37,7 +38,9 @@ def routes(context: Context[TrainerConfig], feeds: Feeds) -> list[web.RouteDef]:
 
     async def events(request: web.Request) -> web.StreamResponse:
         cursor = trainer_pb2.RunCursor(run_id=request.match_info["run_id"], after_revision=_after_revision(request))
-        async with aclosing(watch(context, feeds, trainer_pb2.WatchRunsRequest(cursors=[cursor]))) as updates:
+        watching = trainer_pb2.WatchRunsRequest(cursors=[cursor])
+        validate(watching)
+        async with aclosing(watch(context, feeds, watching)) as updates:
             # The first is the snapshot, before which whatever is wrong with the request is said.
             snapshot = (await anext(updates)).snapshot
             if snapshot.state in ENDED and 0 < snapshot.revision == cursor.after_revision:

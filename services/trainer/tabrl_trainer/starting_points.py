@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -17,14 +15,14 @@ from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
 from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.client import call
-from tabrl_chassis.errors import TabrlError, invalid_field
+from tabrl_chassis.errors import TabrlError, invalid_field, naming
 from tabrl_chassis.limits import ConcurrencyLimit
 from tabrl_chassis.service import Context
 from tabrl_simulation.checkpoint import BEGINNING_BYTES, Checkpoint, CheckpointError, require_beginning
 
 from tabrl_trainer.config import TrainerConfig
 from tabrl_trainer.models import CheckpointRow
-from tabrl_trainer.record import newest_checkpoint, run_row
+from tabrl_trainer.record import ENDED, newest_checkpoint, run_row
 
 __all__ = ["incompatible", "read_starting_point", "require_same_robot"]
 
@@ -54,7 +52,7 @@ async def read_starting_point(context: Context[TrainerConfig], point: trainer_pb
         point.checkpoint_sha256 = await context.database.read(
             lambda session: _of_run(session, point.run_id, point.checkpoint_sha256)
         )
-    with _named("checkpoint_sha256"):
+    with naming(f"{_PREFIX}.checkpoint_sha256", *_NOT_THERE):
         async with _reads:
             checkpoint = await asyncio.get_running_loop().run_in_executor(
                 _readers, _read, context.artifacts, point.checkpoint_sha256
@@ -117,7 +115,7 @@ async def _of_policy(context: Context[TrainerConfig], policy_id: str, sha256: st
     """Return the digest of a policy's checkpoint, which must be `sha256` where that is not empty."""
     exporter = exporter_pb2_grpc.ExporterServiceStub(context.channel("exporter"))
     request = exporter_pb2.GetPolicyRequest(policy_id=policy_id)
-    with _named("policy_id"):
+    with naming(f"{_PREFIX}.policy_id", *_NOT_THERE):
         response = await call(exporter.GetPolicy, request, service="exporter", timeout_secs=_EXPORTER_TIMEOUT_SECS)
     found = str(response.policy.checkpoint_sha256)
     if sha256 not in ("", found):
@@ -129,26 +127,15 @@ async def _of_policy(context: Context[TrainerConfig], policy_id: str, sha256: st
 
 def _of_run(session: Session, run_id: str, sha256: str) -> str:
     """Return `sha256`, which must be of one of the run's checkpoints, or where it is empty the newest one's digest."""
-    with _named("run_id"):
-        run_row(session, run_id)
+    with naming(f"{_PREFIX}.run_id", *_NOT_THERE):
+        run = run_row(session, run_id)
     if not sha256:
         checkpoint = newest_checkpoint(session, run_id)
         if checkpoint is None:
-            raise incompatible(f"Run {run_id} has no checkpoint yet")
+            raise incompatible(f"Run {run_id} has no checkpoint{'' if run.state in ENDED else ' yet'}")
         return checkpoint.sha256
     # Any of them, not the newest alone: a run may train on after another was started from it.
     own = sa.select(CheckpointRow.number).where(CheckpointRow.run_id == run_id, CheckpointRow.sha256 == sha256)
     if session.scalars(own.limit(1)).first() is None:
         raise invalid_field(f"{_PREFIX}.run_id", f"{run_id} has no checkpoint {sha256}; leave one of them out")
     return sha256
-
-
-@contextlib.contextmanager
-def _named(name: str) -> Iterator[None]:
-    """Have a policy, a run or a file that is not there, or damaged, be named by its field."""
-    try:
-        yield
-    except TabrlError as error:
-        if error.reason not in _NOT_THERE:
-            raise
-        raise dataclasses.replace(error, fields=[(f"{_PREFIX}.{name}", error.message)]) from error

@@ -10,7 +10,7 @@ from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
 from tabrl.trainer.v1 import trainer_pb2
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.client import call
-from tabrl_chassis.errors import TabrlError, invalid_field
+from tabrl_chassis.errors import TabrlError, invalid_field, naming
 from tabrl_chassis.service import Context
 from tabrl_simulation.backends import MUJOCO_C, BackendUnavailable, require
 from tabrl_simulation.checkpoint import Checkpoint, CheckpointError
@@ -25,6 +25,7 @@ from tabrl_trainer.fitting import require_memory
 from tabrl_trainer.settings import backend_of, settings_message, settings_of
 from tabrl_trainer.starting_points import incompatible, read_starting_point, require_same_robot
 
+_NOT_THERE = ("ARTIFACT_NOT_FOUND", "ARTIFACT_DAMAGED")
 _SCENE_TIMEOUT_SECS = 5.0
 
 
@@ -44,7 +45,8 @@ async def check_spec(context: Context[TrainerConfig], spec: trainer_pb2.RunSpec)
     """
     scene = scene_pb2_grpc.SceneServiceStub(context.channel("scene"))
     request = scene_pb2.GetEnvironmentRequest(environment_id=spec.environment_id)
-    response = await call(scene.GetEnvironment, request, service="scene", timeout_secs=_SCENE_TIMEOUT_SECS)
+    with naming("spec.environment_id", "ENVIRONMENT_NOT_FOUND"):
+        response = await call(scene.GetEnvironment, request, service="scene", timeout_secs=_SCENE_TIMEOUT_SECS)
     fingerprint = response.environment.fingerprint
     filled = trainer_pb2.RunSpec()
     filled.CopyFrom(spec)
@@ -97,6 +99,7 @@ def check_backend(spec: trainer_pb2.RunSpec) -> None:
             grpc.StatusCode.FAILED_PRECONDITION,
             "BACKEND_UNAVAILABLE",
             str(error),
+            fields=[("spec.backend", str(error))],
             metadata={"backend": error.backend, "remedy": error.remedy},
         ) from error
 
@@ -134,9 +137,12 @@ def _check_sizes(start_from: Checkpoint, settings: Settings, environment: scene_
 
 
 def _check_reward(artifacts: ArtifactStore, spec: trainer_pb2.RunSpec, fingerprint: str) -> None:
-    onnx = artifacts.read(spec.reward.onnx_sha256)
+    with naming("spec.reward.onnx_sha256", *_NOT_THERE):
+        onnx = artifacts.read(spec.reward.onnx_sha256)
+    with naming("spec.reward.program_sha256", *_NOT_THERE):
+        program = artifacts.read(spec.reward.program_sha256)
     try:
-        header, _program = unpack(artifacts.read(spec.reward.program_sha256))
+        header, _program = unpack(program)
     except ProgramRefused as error:
         raise invalid_field("spec.reward.program_sha256", f"names no reward program: {error}") from error
     _check_environment(header, spec.environment_id, fingerprint)

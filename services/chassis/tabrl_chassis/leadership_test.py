@@ -73,11 +73,13 @@ async def test_a_leader_that_hangs_is_followed_by_another(pair, monkeypatch):
 
     async def work_that_stops_its_event_loop():
         hangs.wait(30)
+        raise KeyError("it goes on")
 
-    hanging = threading.Thread(
-        target=lambda: asyncio.run(leadership.while_leading(pair[0], "work", work_that_stops_its_event_loop)),
-        daemon=True,
-    )
+    def lead_and_hang():
+        with contextlib.suppress(KeyError, sa.exc.DBAPIError):
+            asyncio.run(leadership.while_leading(pair[0], "work", work_that_stops_its_event_loop))
+
+    hanging = threading.Thread(target=lead_and_hang)
     hanging.start()
 
     async def leads():
@@ -91,6 +93,7 @@ async def test_a_leader_that_hangs_is_followed_by_another(pair, monkeypatch):
     leading.cancel()
     await asyncio.gather(leading, return_exceptions=True)
     hangs.set()
+    await asyncio.to_thread(hanging.join)
 
 
 async def test_work_ends_with_the_lead_though_it_swallows_a_cancellation(pair, monkeypatch):

@@ -267,6 +267,7 @@ class Server(
         self.unavailable_estimates = 0
         self.unavailable_rewards = 0
         self.cost_usd: float | None = None
+        self.title = "keep the pole up"
         self.reward_requests: list[str] = []
 
     def ListEnvironments(self, request, context):  # type: ignore[no-untyped-def, override]
@@ -392,7 +393,7 @@ class Server(
         run.spec.environment_id = "CartpoleBalance"
         run.spec.reward.reward_id = "reward-1"
         run.spec.settings.env_steps = STEPS
-        run.spec.title = "keep the pole up"
+        run.spec.title = self.title
         if state == trainer_pb2.RUN_STATE_FAILED:
             run.error.reason = "TRAINING_DIVERGED"
             run.error.message = "the policy loss is not finite"

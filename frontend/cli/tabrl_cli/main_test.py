@@ -6,10 +6,11 @@ import json
 
 import grpc
 import pytest
+import typer
 from tabrl.rewardgen.v1 import rewardgen_pb2
 from tabrl.trainer.v1 import trainer_pb2
 
-from tabrl_cli import watch
+from tabrl_cli import training, watch
 from tabrl_cli.conftest import STEPS, TRY, Server, tabrl
 from tabrl_cli.connection import Connection
 from tabrl_cli.console import Output
@@ -76,6 +77,42 @@ def test_try_on_modal_says_what_it_costs_before_and_after(server: tuple[Server, 
     assert servicer.created[0].spec.compute == trainer_pb2.Compute(
         executor=trainer_pb2.EXECUTOR_MODAL, gpu="L4", max_secs=600
     )
+
+
+def test_an_estimate_starts_nothing(server: tuple[Server, str]) -> None:
+    servicer, url = server
+    result = tabrl(url, "estimate", "--env", "CartpoleBalance", "--on", "modal", "--gpu", "L4")
+    assert result.exit_code == 0, result.output
+    assert "Training takes about 1 min 40 s for 10,000 steps" in result.output
+    assert "on Modal it costs about $0.12" in result.output
+    assert servicer.created == []
+
+
+@pytest.mark.parametrize(("answer", "started"), [("n\n", 0), ("y\n", 1), (None, 1)])
+def test_on_a_terminal_what_costs_is_asked_for(
+    server: tuple[Server, str], monkeypatch: pytest.MonkeyPatch, answer: str | None, started: int
+) -> None:
+    servicer, url = server
+    asked = []
+
+    def confirm(question: str, *, abort: bool) -> None:
+        asked.append(question)
+        if answer == "n\n":
+            raise typer.Abort
+
+    monkeypatch.setattr(training, "is_asked", lambda _output: True)
+    monkeypatch.setattr(training.typer, "confirm", confirm)
+    tabrl(url, *TRY, "--on", "modal", *(["--yes"] if answer is None else []))
+    assert len(asked) == (0 if answer is None else 1)
+    assert len(servicer.created) == started
+
+
+def test_a_title_is_shown_and_not_obeyed(server: tuple[Server, str]) -> None:
+    servicer, url = server
+    servicer.title = "\x1b[31mred\x1b]0;taken over\x07\nnext line"
+    said = tabrl(url, "runs").output
+    assert "\x1b" not in said
+    assert "\ufffd[31mred\ufffd]0;taken over\ufffd next line" in said
 
 
 def test_try_here_says_nothing_of_costs(server: tuple[Server, str]) -> None:

@@ -112,12 +112,17 @@ def show_estimate(connection: Connection, output: Output, spec: trainer_pb2.RunS
     return estimate
 
 
+def is_asked(output: Output) -> bool:
+    """Whether somebody is there to answer."""
+    return output.live and sys.stdin.isatty()
+
+
 def start_run(
     connection: Connection, output: Output, spec: trainer_pb2.RunSpec, *, may_cost: bool = False
 ) -> trainer_pb2.Run:
     """Says how long it will take and starts it; asks first, on a terminal, where it costs. Raises CallError, Abort."""
     estimate = show_estimate(connection, output, spec)
-    if estimate.HasField("cost_usd") and not may_cost and output.live and sys.stdin.isatty():
+    if estimate.HasField("cost_usd") and not may_cost and is_asked(output):
         typer.confirm("Start it?", abort=True)
     request = trainer_pb2.CreateRunRequest(spec=spec, request_id=str(uuid.uuid4()))
     run = connection.call(connection.trainer.CreateRun, request).run

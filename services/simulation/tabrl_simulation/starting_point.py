@@ -83,7 +83,9 @@ def carry_over(fresh: LearnerState, checkpoint: Checkpoint) -> LearnerState:
     Kept: the policy's means, the value network, Adam's moments, and the statistics of observations, which go on moving
     for the first part of the training as in any other. Fresh: the statistics of returns, which are the new reward's
     alone; Adam's step size, which had shrunk to end the training before; and the policy's deviation, which had shrunk
-    too: a policy that does not try anything finds out nothing (`EXPLORING_STD`, the same in every state).
+    too: a policy that does not try anything finds out nothing (`EXPLORING_STD`, the same in every state). A walker that
+    is to walk backwards learns it later with deviations of 0.5 and 0.25; tests/benchmarks/results/finetuning.md has
+    the curves.
 
     Raises:
         CheckpointError: it does not fit.

@@ -13,6 +13,7 @@ from tabrl_trainer.conftest import trainer
 from tabrl_trainer.create_run_test import reward_for
 from tabrl_trainer.models import RunRow
 from tabrl_trainer.search_parameters import SETTINGS, is_number, is_whole
+from tabrl_trainer.speeds import default_speed
 
 DIGEST = "0" * 64
 FIRST, SECOND = "spec.search.parameters[0].choices.values[0]", "spec.search.parameters[0].choices.values[1]"
@@ -168,11 +169,22 @@ async def test_default_rungs_lead_from_all_candidates_to_one(config, worker, exp
         spec = batch_of(*"123456", steps="run wait")
         spec.halving.SetInParent()
         for candidate in spec.candidates:
-            candidate.spec.settings.env_steps = 64_000
+            candidate.spec.settings.env_steps = 640_000_000
         made = (await rig.create_batch(spec)).spec
-        assert list(made.halving.rung_env_steps) == [8_000, 16_000, 32_000]
+        assert list(made.halving.rung_env_steps) == [80_000_000, 160_000_000, 320_000_000]
         assert (made.halving.keep_share, made.judgement.episodes) == (0.5, 5)
         assert {each.spec.settings.num_envs for each in made.candidates} != {0}
+
+
+async def test_default_rungs_are_no_closer_than_going_on_is_worth(config, worker, exporter):
+    async with trainer(config, worker, exporter) as rig:
+        spec = batch_of(*"123456", steps="run wait")
+        spec.halving.SetInParent()
+        a_minute = 60 * default_speed("CartpoleBalance").env_steps_per_sec
+        for minutes, rungs in ((1.9, 0), (2.1, 1), (4.1, 2), (8.1, 3)):
+            for candidate in spec.candidates:
+                candidate.spec.settings.env_steps = round(minutes * a_minute)
+            assert len((await rig.create_batch(spec)).spec.halving.rung_env_steps) == rungs
 
 
 async def test_a_batch_that_does_not_fit_the_queue_is_refused_whole(config, worker, exporter):

@@ -18,6 +18,7 @@ from tabrl_simulation.motion import Check, CheckError
 from tabrl_simulation.motion.fitting import require_fits_names
 
 from tabrl_trainer.config import TrainerConfig
+from tabrl_trainer.estimates import estimate
 from tabrl_trainer.search_parameters import SETTINGS, WEIGHT_PREFIX, InvalidParameter, is_number, with_parameters
 from tabrl_trainer.submission import Submission, check_spec, check_varied
 
@@ -26,7 +27,8 @@ __all__ = ["CheckedBatch", "check_batch"]
 _DEFAULT_EPISODES: Final = 5
 _DEFAULT_KEEP_SHARE: Final = 0.5
 _MOST_DEFAULT_RUNGS: Final = 6
-_LEAST_RUNG: Final = 1_000
+# A candidate that goes on loads and compiles anew, which takes 5 to 10 s: shorter stages cost more than they save.
+_LEAST_STAGE_SECS: Final = 60.0
 _LARGEST_WEIGHT: Final = 1e6
 _SCENE_TIMEOUT_SECS: Final = 5.0
 _EXAMPLE: Final = "such as mean(up('torso')) > 0.9"
@@ -61,7 +63,10 @@ async def check_batch(context: Context[TrainerConfig], spec: batches_pb2.BatchSp
         specs, expected = [each.spec for each in submissions], len(submissions)
     else:
         raise invalid_field("spec.candidates", "there is nothing to try; give candidates, or a search")
-    _fill_halving(filled, min(each.settings.env_steps for each in specs), expected)
+    slowest = await context.database.read(
+        lambda session: min(estimate(session, each, slots=1).env_steps_per_sec for each in specs)
+    )
+    _fill_halving(filled, min(each.settings.env_steps for each in specs), expected, _LEAST_STAGE_SECS * slowest)
     await _check_judgement(context, filled, specs)
     return CheckedBatch(filled, submissions)
 
@@ -158,13 +163,14 @@ async def _check_value(context: Context[TrainerConfig], base: trainer_pb2.RunSpe
     await check_varied(context, spec)
 
 
-def _fill_halving(spec: batches_pb2.BatchSpec, env_steps: int, candidates: int) -> None:
+def _fill_halving(spec: batches_pb2.BatchSpec, env_steps: int, candidates: int, least_stage: float) -> None:
     """Fill in the rungs, or make sure that those given can be.
 
     Args:
         spec: of the batch.
         env_steps: of the candidate that trains least.
         candidates: how many there are, or will be.
+        least_stage: steps that there are at least from one rung to the next by default.
     """
     if not spec.HasField("halving"):
         return
@@ -183,7 +189,11 @@ def _fill_halving(spec: batches_pb2.BatchSpec, env_steps: int, candidates: int) 
     needed = math.ceil(math.log(candidates) / -math.log(halving.keep_share) - 1e-9)
     count = max(1, min(needed, _MOST_DEFAULT_RUNGS))
     rungs = [round(env_steps * halving.keep_share**power) for power in range(count, 0, -1)]
-    halving.rung_env_steps.extend(sorted({steps for steps in rungs if _LEAST_RUNG <= steps < env_steps}))
+    before = 0
+    for steps in rungs:
+        if steps - before >= least_stage and env_steps - steps >= least_stage:
+            halving.rung_env_steps.append(steps)
+            before = steps
 
 
 async def _check_judgement(

@@ -12,7 +12,7 @@ from rich.text import Text
 from tabrl.trainer.v1 import batches_pb2, trainer_pb2
 
 from tabrl_cli.connection import Connection, UsageError
-from tabrl_cli.console import Output, count, duration
+from tabrl_cli.console import Output, count, duration, printable
 from tabrl_cli.errors import CallError
 from tabrl_cli.watch import Patience, watch_batch
 
@@ -141,7 +141,7 @@ def _table(batch: batches_pb2.Batch) -> Table:
         reached = f"{candidate.episode_return:.1f}" if candidate.HasField("episode_return") else ""
         table.add_row(
             *(
-                Text(cell)
+                Text(printable(cell))
                 for cell in (
                     str(candidate.rank or ""),
                     f"{candidate.label}  {parameters}" if parameters else candidate.label,

@@ -75,21 +75,23 @@ class Output:
         if self.as_json:
             print(json.dumps({"error": error.to_json()}), file=sys.stderr, flush=True)
             return
-        said = escape(printable(error.message))
-        self.errors.print(f"[bold red]error[/bold red] {said} [dim]({escape(error.reason)})[/dim]")
+        self._error_line(f"[bold red]error[/bold red] {escape(error.message)} [dim]({escape(error.reason)})[/dim]")
         for name, description in error.fields:
             if f"{name}: {description}" not in error.message:  # else it has just been said
-                self.errors.print(f"  [bold]{escape(name)}[/bold] {escape(printable(description))}")
+                self._error_line(f"  [bold]{escape(name)}[/bold] {escape(description)}")
         provider = error.metadata.get("provider_error")
         if provider:
-            self.errors.print(f"  the provider said: {escape(provider)}")
+            self._error_line(f"  the provider said: {escape(provider)}")
         incident = error.metadata.get("incident")
         if incident:
-            self.errors.print(f"  incident {escape(incident)}")
+            self._error_line(f"  incident {escape(incident)}")
         if error.remedy:
-            self.errors.print(f"  {escape(error.remedy)}")
+            self._error_line(f"  {escape(error.remedy)}")
         elif error.retry_after_secs:
-            self.errors.print(f"  Try again in {duration(error.retry_after_secs)}.")
+            self._error_line(f"  Try again in {duration(error.retry_after_secs)}.")
+
+    def _error_line(self, markup: str) -> None:
+        self.errors.print(printable(markup))
 
 
 def printable(text: str) -> str:

@@ -66,7 +66,11 @@ class Database:
         self.is_shared = not is_sqlite
         """Whether other processes may write to it too."""
         writers = 1 if is_sqlite else _READER_THREADS
-        self.engine = _sqlite_engine(self.url) if is_sqlite else self._postgresql_engine(writers)
+        self.engine = (
+            _sqlite_engine(self.url)
+            if is_sqlite
+            else self._postgresql_engine(writers + _READER_THREADS + _KEEPER_THREADS)
+        )
         self._writing = self.engine.execution_options(tabrl_write=True)
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="database-write")
         self._readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="database-read")
@@ -106,7 +110,7 @@ class Database:
         if not self.is_shared:
             yield self.engine
             return
-        engine = self._postgresql_engine(1, is_patient=True)
+        engine = self._postgresql_engine(2, is_patient=True)
         try:
             with engine.connect() as connection:
                 connection.execute(sa.select(sa.func.pg_advisory_lock(_MIGRATION_LOCK)))
@@ -128,11 +132,10 @@ class Database:
         for threads in (self._writers, self._readers, self._keepers):
             threads.shutdown(cancel_futures=True)
 
-    def _postgresql_engine(self, writers: int, *, is_patient: bool = False) -> sa.Engine:
+    def _postgresql_engine(self, connections: int, *, is_patient: bool = False) -> sa.Engine:
         # Imported here: who has an SQLite file need not load PostgreSQL's driver.
         from tabrl_chassis.postgresql import create_engine
 
-        connections = writers + _READER_THREADS + _KEEPER_THREADS
         return create_engine(self.url, connections=connections, is_patient=is_patient)
 
     async def _run(self, threads: ThreadPoolExecutor, run: Callable[[Any], T], work: Callable[[Session], T]) -> T:

@@ -269,7 +269,7 @@ async def _end_streams(context: Context[Any]) -> None:
 
 
 async def _cancel_background(context: Context[Any]) -> None:
-    while any(not task.done() for task in context._tasks):
+    while any(not task.done() for task in context._tasks):  # one that ends may begin another
         await cancel_until_ended(context._tasks)
 
 

@@ -23,6 +23,7 @@ from tabrl.trainer.v1 import batches_pb2
 from tabrl_chassis.errors import TabrlError, error_from
 from tabrl_chassis.failpoints import reach
 from tabrl_chassis.service import Context
+from tabrl_chassis.tasks import cancel_until_ended
 
 from tabrl_trainer import batch_plan, batch_record
 from tabrl_trainer.batch_plan import Ask, Candidate, End, Evaluate, Fail, Judged
@@ -129,10 +130,7 @@ class BatchDriver:
                         async with asyncio.timeout(LOOK_EVERY_SECS):
                             await changed.wait()
             finally:
-                tasks = list(self._doing.values())
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await cancel_until_ended(self._doing.values())
                 self._doing.clear()
 
     def _give_up_all_but(self, running: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ from tabrl_simulation.motion import Check, CheckError
 from tabrl_simulation.motion.fitting import require_fits_names
 
 from tabrl_trainer.config import TrainerConfig
-from tabrl_trainer.estimates import estimate
+from tabrl_trainer.estimates import env_steps_per_sec
 from tabrl_trainer.search_parameters import SETTINGS, WEIGHT_PREFIX, InvalidParameter, is_number, with_parameters
 from tabrl_trainer.submission import Submission, check_spec, check_varied
 
@@ -63,10 +63,8 @@ async def check_batch(context: Context[TrainerConfig], spec: batches_pb2.BatchSp
         specs, expected = [each.spec for each in submissions], len(submissions)
     else:
         raise invalid_field("spec.candidates", "there is nothing to try; give candidates, or a search")
-    slowest = await context.database.read(
-        lambda session: min(estimate(session, each, slots=1).env_steps_per_sec for each in specs)
-    )
-    _fill_halving(filled, min(each.settings.env_steps for each in specs), expected, _LEAST_STAGE_SECS * slowest)
+    fastest = await context.database.read(lambda session: max(env_steps_per_sec(session, specs)))
+    _fill_halving(filled, min(each.settings.env_steps for each in specs), expected, _LEAST_STAGE_SECS * fastest)
     await _check_judgement(context, filled, specs)
     return CheckedBatch(filled, submissions)
 

@@ -83,6 +83,12 @@ def estimate(session: Session, spec: trainer_pb2.RunSpec, *, slots: int) -> trai
     )
 
 
+def env_steps_per_sec(session: Session, specs: Sequence[trainer_pb2.RunSpec]) -> list[float]:
+    """Return how fast each of some runs would be, in environment steps per second."""
+    measurements = _Measurements(session)
+    return [measurements.of(spec).speed.env_steps_per_sec for spec in specs]
+
+
 def _read(session: Session, environment_id: str) -> Sequence[_Attempt]:
     """Return the newest attempts at an environment that trained for long enough."""
     rows = session.execute(

@@ -110,16 +110,23 @@ async def swept(rig, database, sha256: str) -> None:
         await gone(rig, digests[-1])
 
 
-async def test_what_the_trials_of_a_search_start_from_is_kept_between_them(rig, inference, database):
-    # given a search of which no run is under way: the first trial is trained, and not judged yet
+async def search_between_trials(rig, inference, **start_from) -> str:
+    """Begin a search of two trials, of which the first one is trained, and is judged once `inference.gate` is set."""
     inference.scores = lambda _policy: asyncio.sleep(0, [0.5])
     inference.gate.clear()
     spec = search_of(2)
     del spec.search.parameters[1]  # the network is that of the starting point
-    spec.search.base.start_from.checkpoint_sha256 = sha256 = stored(rig)
+    spec.search.base.start_from.MergeFrom(trainer_pb2.StartingPoint(**start_from))
     batch_id = (await rig.create_batch(spec)).batch_id
     while not inference.requests:
         await asyncio.sleep(0.02)
+    return batch_id
+
+
+async def test_what_the_trials_of_a_search_start_from_is_kept_between_them(rig, inference, database):
+    # given a search of which no run is under way
+    sha256 = stored(rig)
+    batch_id = await search_between_trials(rig, inference, checkpoint_sha256=sha256)
 
     await swept(rig, database, sha256)
 
@@ -134,21 +141,14 @@ async def test_what_the_trials_of_a_search_start_from_is_kept_between_them(rig, 
 
 
 async def test_a_run_that_a_search_starts_from_may_be_deleted_meanwhile(rig, inference, database):
-    # given a search that starts from a run, whose first trial is trained and not judged yet
-    inference.scores = lambda _policy: asyncio.sleep(0, [0.5])
-    inference.gate.clear()
+    # given a search that starts from a run
     run_id = await rig.create("final:1")
     await rig.watch(run_id)
     sha256 = stored(rig)
     checkpoint = {"env_steps": 7000, "size_bytes": 1, "media_type": "", "final": False, "policy_id": ""}
     row = CheckpointRow(run_id=run_id, sha256=sha256, publication=SKIPPED, **checkpoint)
     await database.write(lambda session: session.add(row))
-    spec = search_of(2)
-    del spec.search.parameters[1]  # the network is that of the starting point
-    spec.search.base.start_from.run_id = run_id
-    batch_id = (await rig.create_batch(spec)).batch_id
-    while not inference.requests:
-        await asyncio.sleep(0.02)
+    batch_id = await search_between_trials(rig, inference, run_id=run_id)
 
     await delete(rig, await rig.get(run_id))
     await swept(rig, database, rig.store.put(b"of nothing").sha256)

@@ -43,6 +43,7 @@ VOLUME_FOLDER = Path("/checkpoints")
 """Where the volume is mounted."""
 
 _LOOK_EVERY_SECS = 1.0
+_WAIT_SECS = 0.1
 _PUT_AGAIN_SECS = 2.0
 _COMMIT_AGAIN_SECS = 2.0
 _STOP_GRACE_SECS = 20.0  # of the 30 s that Modal leaves a container that it preempts
@@ -286,7 +287,7 @@ class _Relay:
         while self._waiting and time.monotonic() < self._give_up_at:
             self._put()
             if self._waiting:
-                time.sleep(0.1)
+                time.sleep(_WAIT_SECS)
         return {
             "life": self._life,
             "said": self._said,

@@ -18,7 +18,7 @@ UV := .tools/bin/uv
 VENV := .venv/bin
 NPM := $(VENV)/npm
 WEB := frontend/web
-MEMBERS := protos $(sort $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml))) deploy/local frontend/cli
+MEMBERS := protos players/python $(sort $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml))) deploy/local frontend/cli
 SERVICES := scene rewardgen trainer exporter inference
 RUNTIME_LOCKS := $(SERVICES:%=deploy/locks/%.txt) deploy/locks/gateway.txt deploy/locks/cli.txt
 PROTOS := $(shell find protos -name '*.proto' -not -path 'protos/gen/*')
@@ -146,7 +146,7 @@ test-web: $(WEB)/node_modules/.package-lock.json protos/gen/stamp
 .PHONY: test-python
 test-python: .venv/stamps/development $(WEB)/dist/index.html chromium postgresql faketime
 	$(call say,pytest)
-	@$(if $(TESTS),pytest $(TESTS),pytest --numprocesses=2 --dist=loadfile deploy frontend/cli services tests/robustness && pytest tests --ignore=tests/robustness)
+	@$(if $(TESTS),pytest $(TESTS),pytest --numprocesses=2 --dist=loadfile deploy frontend/cli players services tests/robustness && pytest tests --ignore=tests/robustness)
 
 .PHONY: chromium
 chromium:
@@ -196,7 +196,7 @@ bench-watchers: .venv/stamps/development ## A thousand watchers of one run: orde
 	$(call say,Installing the trainers to compare with)
 	@$(UV) venv --quiet --allow-existing --python '$(PYTHON)' $(@D)
 	@$(UV) pip install --python $(@D)/bin/python --require-hashes -r deploy/locks/peers.txt
-	@$(UV) pip install --quiet --python $(@D)/bin/python --no-deps -e services/simulation
+	@$(UV) pip install --quiet --python $(@D)/bin/python --no-deps -e players/python -e services/simulation
 	@$(@D)/bin/python deploy/install/compile_bytecode.py $$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 	@touch $@
 

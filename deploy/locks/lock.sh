@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 uv=$1
 shift
 
-members=(protos $(dirname services/*/pyproject.toml) deploy/local frontend/cli)
+members=(protos players/python $(dirname services/*/pyproject.toml) deploy/local frontend/cli)
 ours=()
 manifests=()
 for member in "${members[@]}"; do

@@ -123,10 +123,10 @@ def _in_own_process(name: str, writer: str, share: float, seed: int) -> Judged:
 
 def _judge(row: Row, writer: str, share: float, seed: int) -> Judged:
     """Writes, trains and judges."""
+    from tabrl.play.player import Controller
     from tabrl_rewardgen import library
     from tabrl_simulation import environments, training
     from tabrl_simulation.controllers import build
-    from tabrl_simulation.controllers.player import Controller
     from tabrl_simulation.motion import Check, record
     from tabrl_simulation.rewards.compile import compile_reward
     from tabrl_simulation.rewards.diagnostics import RewardRejected

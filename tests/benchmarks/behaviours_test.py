@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from tabrl.play.player import Controller
 from tabrl_rewardgen import library
 from tabrl_simulation import environments
 from tabrl_simulation.controllers import build, untrained
-from tabrl_simulation.controllers.player import Controller
 from tabrl_simulation.environments import DM_CONTROL
 from tabrl_simulation.motion import Check, record
 from tabrl_simulation.rewards.checker import check

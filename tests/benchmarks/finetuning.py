@@ -216,9 +216,9 @@ def _measure(pair: _Pair, way: str, seed: int, share: float, bases: Path) -> dic
 
 def _played(pair: _Pair, checkpoint: Checkpoint, reward: Reward) -> float:
     """Returns the mean return of a checkpoint's controller over a few episodes."""
+    from tabrl.play.player import Controller, Player
     from tabrl_simulation import environments
     from tabrl_simulation.controllers import build
-    from tabrl_simulation.controllers.player import Controller, Player
 
     bench = build.prepare(pair.environment)
     digest = hashlib.sha256(checkpoint.to_bytes()).hexdigest()

@@ -6,8 +6,9 @@ import itertools
 
 import numpy as np
 import pytest
+from tabrl.play import manifest_json, player
 from tabrl_chassis.artifacts import ArtifactStore
-from tabrl_simulation.controllers import build, manifest_json, player, untrained
+from tabrl_simulation.controllers import build, untrained
 from tabrl_simulation.environments import DM_CONTROL, MissingRobot
 
 from tests.e2e.browser_tab import Tab

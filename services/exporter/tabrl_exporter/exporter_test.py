@@ -22,13 +22,13 @@ from fsspec.implementations.memory import MemoryFileSystem
 from google.protobuf import json_format
 from prometheus_client import REGISTRY
 from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc, manifest_pb2
+from tabrl.play import manifest_json, player
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.client import open_channel
 from tabrl_chassis.database import Database, schema_differences
 from tabrl_chassis.errors import TabrlError, error_from
 from tabrl_chassis.service import Running, started
 from tabrl_simulation import bundle, environments
-from tabrl_simulation.controllers import manifest_json, player
 from tabrl_simulation.controllers.untrained import untrained_checkpoint
 
 from tabrl_exporter import exchange, policies, worker

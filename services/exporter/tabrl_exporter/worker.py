@@ -92,9 +92,10 @@ def _reward(files: exchange.RewardFiles | None) -> Reward | None:
 
 def _published(order: exchange.Export, made: BuiltController, env_steps: int) -> exchange.Exported | exchange.Refusal:
     """Compares the controller with its source, and writes its files if they agree."""
+    from tabrl.play import manifest_json
+    from tabrl.play.player import Controller
     from tabrl_simulation.bundle import load_scene
-    from tabrl_simulation.controllers import manifest_json, parity
-    from tabrl_simulation.controllers.player import Controller
+    from tabrl_simulation.controllers import parity
 
     report = parity.measure_parity(made.source, Controller(made.onnx, made.manifest), load_scene(made.scene))
     if not report.passed:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from prometheus_client import Counter
+from tabrl.play import player
 from tabrl_chassis.limits import ConcurrencyLimit
-from tabrl_simulation.controllers import player
 
 from tabrl_inference.policies import LoadedPolicy
 

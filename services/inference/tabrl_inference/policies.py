@@ -15,10 +15,10 @@ import grpc
 import numpy as np
 from prometheus_client import Gauge, Histogram
 from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
+from tabrl.play import manifest_json, player
+from tabrl.play.player import Array, Decision, Values
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.client import call
-from tabrl_simulation.controllers import manifest_json, player
-from tabrl_simulation.controllers.player import Array, Decision, Values
 
 if TYPE_CHECKING:
     import mujoco

@@ -14,13 +14,13 @@ import pytest
 import pytest_asyncio
 from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
 from tabrl.inference.v1 import inference_pb2, inference_pb2_grpc
+from tabrl.play import manifest_json, player
 from tabrl.type.v1 import tensor_pb2
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.client import call, open_channel
 from tabrl_chassis.errors import TabrlError, error_from
 from tabrl_chassis.service import started
 from tabrl_simulation import bundle
-from tabrl_simulation.controllers import manifest_json, player
 from tabrl_simulation.controllers.build import BuiltController
 from tabrl_simulation.motion import Check, record
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tabrl.inference.v1 import inference_pb2, inference_pb2_grpc
+from tabrl.play.manifest import GraphInput, Tensor
 from tabrl_chassis.errors import invalid_field
-from tabrl_simulation.controllers.manifest import GraphInput, Tensor
 
 from tabrl_inference.evaluation import Episode, Evaluations, summary
 from tabrl_inference.policies import Policies

@@ -9,9 +9,9 @@ from typing import Any
 import grpc
 import numpy as np
 from numpy.typing import NDArray
+from tabrl.play.manifest import Tensor
 from tabrl.type.v1 import tensor_pb2
 from tabrl_chassis.errors import TabrlError
-from tabrl_simulation.controllers.manifest import Tensor
 
 __all__ = ["Expected", "arrays_of", "spec_message", "tensor_message"]
 

@@ -23,9 +23,9 @@ MANIFEST: Final = "manifest.json"
 def main() -> None:
     """Measure, and print what came of it."""
     processes.die_with_parent()
+    from tabrl.play.manifest_json import loads
+    from tabrl.play.player import Controller
     from tabrl_simulation import environments
-    from tabrl_simulation.controllers.manifest_json import loads
-    from tabrl_simulation.controllers.player import Controller
     from tabrl_simulation.motion import Check, CheckError
     from tabrl_simulation.motion.measure import measure
 

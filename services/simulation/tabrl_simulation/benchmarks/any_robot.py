@@ -113,9 +113,10 @@ def _kept(content: bytes, folder: Path) -> str:
 def _walk(environment_id: str, seed: int, env_steps: int, folder: Path, out: Path) -> Walk:
     from dataclasses import replace
 
+    from tabrl.play.player import Controller
+
     from tabrl_simulation import environments
     from tabrl_simulation.controllers import build, parity
-    from tabrl_simulation.controllers.player import Controller
     from tabrl_simulation.rewards.compile import compile_reward
     from tabrl_simulation.rewards.from_model import robot_of
     from tabrl_simulation.rewards.program import RewardProgram

@@ -79,11 +79,11 @@ def _measure(seed: int, env_steps: int, out: Path, keep: Path | None) -> dict[st
     """Trains once, then lets every checkpoint walk; all times are since the process began to load."""
     began = time.monotonic()
     import numpy as np
+    from tabrl.play.player import Controller
 
     from tabrl_simulation import curriculum, training
     from tabrl_simulation.checkpoint import Checkpoint
     from tabrl_simulation.controllers import build
-    from tabrl_simulation.controllers.player import Controller
 
     environment = environments.load(_ENVIRONMENT)
     chosen = dataclasses.replace(settings.default_settings(_ENVIRONMENT), seed=seed, env_steps=env_steps)

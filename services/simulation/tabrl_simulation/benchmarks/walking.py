@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     import mujoco
     import numpy as np
     from numpy.typing import NDArray
-
-    from tabrl_simulation.controllers.player import Controller
+    from tabrl.play.player import Controller
 
 __all__ = ["SECS", "SETTLED_AFTER_SECS", "Walk", "draw", "follows", "walk", "walk_from_each_start"]
 
@@ -80,7 +79,7 @@ def walk(
         reset: number of the reset state to start from.
         on_tick: called with the simulated time, in seconds, and the MjData, at every control step.
     """
-    from tabrl_simulation.controllers.player import Player
+    from tabrl.play.player import Player
 
     player = Player(controller, model)
     forward, sideways = [], []

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from tabrl.play.manifest import FileReference, GraphInput, InputSource, Manifest, ResetState, Term
+
 from tabrl_simulation import bundle, environments, physics
 from tabrl_simulation.controllers import graph
-from tabrl_simulation.controllers.manifest import FileReference, GraphInput, InputSource, Manifest, ResetState, Term
 from tabrl_simulation.controllers.source import RewardTerms, Source, compose
 from tabrl_simulation.reset import Resetter
 from tabrl_simulation.rewards import onnx_gate

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tabrl.play import manifest_json, player
+from tabrl.play.manifest import InputSource, OutputRole
 
 from tabrl_simulation import bundle, environments
 from tabrl_simulation.checkpoint import CheckpointError
-from tabrl_simulation.controllers import build, graph, manifest_json, parity, player
-from tabrl_simulation.controllers.manifest import InputSource, OutputRole
+from tabrl_simulation.controllers import build, graph, parity
 from tabrl_simulation.controllers.source import ACTION, TICK, compose
 from tabrl_simulation.controllers.untrained import untrained_checkpoint
 

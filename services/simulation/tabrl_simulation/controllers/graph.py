@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 from jax.extend import core
+from tabrl.play.manifest import CarryCopy, GraphInput, GraphOutput, InputSource, OutputRole, Tensor
 
 from tabrl_simulation.controllers import lowering, merge
-from tabrl_simulation.controllers.manifest import CarryCopy, GraphInput, GraphOutput, InputSource, OutputRole, Tensor
 from tabrl_simulation.controllers.source import Source, aval_of
 from tabrl_simulation.rewards import onnx_plugins
 from tabrl_simulation.rewards.onnx_reciprocals import write_reciprocals

@@ -15,9 +15,10 @@ import mujoco
 import numpy as np
 import onnxruntime
 import pytest
+from tabrl.play import player
+from tabrl.play.manifest import FileReference, InputSource, Manifest, OutputRole, ResetState
 
-from tabrl_simulation.controllers import graph, lowering, parity, player
-from tabrl_simulation.controllers.manifest import FileReference, InputSource, Manifest, OutputRole, ResetState
+from tabrl_simulation.controllers import graph, lowering, parity
 from tabrl_simulation.controllers.source import Source, compose
 from tabrl_simulation.rewards import onnx_plugins
 from tabrl_simulation.split import After
@@ -301,7 +302,7 @@ def test_a_graph_that_is_not_the_manifests_is_refused() -> None:
 
 def test_the_player_needs_neither_jax_nor_protobuf() -> None:
     code = (
-        "import sys; from tabrl_simulation.controllers import manifest_json, player; "
+        "import sys; from tabrl.play import manifest_json, player; "
         "print(sorted({'jax', 'google.protobuf', 'grpc', 'onnx'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-
-from tabrl_simulation.controllers.manifest import Tensor
+from tabrl.play.manifest import Tensor
 
 __all__ = ["RewardGraphError", "add_output", "join_reward"]
 

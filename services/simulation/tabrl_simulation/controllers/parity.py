@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-
-from tabrl_simulation.controllers.manifest import GraphOutput, OutputRole
-from tabrl_simulation.controllers.player import Controller, Player, Tick
+from tabrl.play.manifest import GraphOutput, OutputRole
+from tabrl.play.player import Controller, Player, Tick
 
 if TYPE_CHECKING:
     import mujoco

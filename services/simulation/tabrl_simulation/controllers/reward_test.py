@@ -11,10 +11,11 @@ from typing import Any
 import onnx
 import pytest
 from onnx import helper
+from tabrl.play import player
+from tabrl.play.manifest import OutputRole, Tensor
 
 from tabrl_simulation import arrays, bundle
-from tabrl_simulation.controllers import build, merge, parity, player
-from tabrl_simulation.controllers.manifest import OutputRole, Tensor
+from tabrl_simulation.controllers import build, merge, parity
 from tabrl_simulation.controllers.untrained import untrained_checkpoint
 from tabrl_simulation.rewards.compile import CompiledReward, compile_reward
 from tabrl_simulation.rewards.container import ProgramRefused

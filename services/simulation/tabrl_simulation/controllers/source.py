@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jax
 import jax.numpy as jnp
+from tabrl.play.manifest import GraphInput, GraphOutput, InputSource, OutputRole, Tensor, Term
 
 from tabrl_simulation import arrays
 from tabrl_simulation.controllers import lowering
-from tabrl_simulation.controllers.manifest import GraphInput, GraphOutput, InputSource, OutputRole, Tensor, Term
 from tabrl_simulation.feet import Foot, find_feet
 from tabrl_simulation.rewards import contact
 from tabrl_simulation.rewards.inputs import AIR_TIME, BEFORE, COMMAND, PREVIOUS_ACTION, arrays_now, before_arrays

@@ -10,7 +10,8 @@ from tabrl_simulation.motion.checks import Check, Judgement
 from tabrl_simulation.motion.recording import record
 
 if TYPE_CHECKING:
-    from tabrl_simulation.controllers.player import Controller
+    from tabrl.play.player import Controller
+
     from tabrl_simulation.environments import Environment
 
 __all__ = ["ROLLOUTS", "Measures", "measure", "measures_of"]

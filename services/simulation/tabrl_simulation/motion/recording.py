@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import mujoco
-
-    from tabrl_simulation.controllers.player import Controller
+    from tabrl.play.player import Controller
 
 __all__ = ["SECS", "SETTLED_AFTER_SECS", "Recorder", "Recording", "record"]
 
@@ -153,7 +152,7 @@ def record(
     Raises:
         ControllerError: `held` names an entry that the carry does not have.
     """
-    from tabrl_simulation.controllers.player import Player
+    from tabrl.play.player import Player
 
     player = Player(controller, model)
     recorder = Recorder(model, control_period_secs=controller.manifest.control_period_secs, secs=secs)

@@ -7,10 +7,11 @@ import itertools
 import mujoco
 import numpy as np
 import pytest
+from tabrl.play import player
 
 from tabrl_simulation import arrays, bundle, environments
 from tabrl_simulation.checkpoint import Checkpoint
-from tabrl_simulation.controllers import build, parity, player
+from tabrl_simulation.controllers import build, parity
 from tabrl_simulation.feet import TOUCHING_M
 from tabrl_simulation.rewards import contact
 from tabrl_simulation.rewards.compile import CompiledReward, compile_reward

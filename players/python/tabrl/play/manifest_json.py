@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-
-from tabrl_simulation.controllers.manifest import (
+from tabrl.play.manifest import (
     Array,
     CarryCopy,
     FileReference,

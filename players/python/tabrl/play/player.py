@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from tabrl_simulation.controllers.manifest import GraphInput, InputSource, Manifest, OutputRole, ResetState
+from tabrl.play.manifest import GraphInput, InputSource, Manifest, OutputRole, ResetState
 
 if TYPE_CHECKING:
     import mujoco

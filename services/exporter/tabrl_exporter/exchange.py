@@ -29,17 +29,26 @@ class Export:
     checkpoint_sha256: str
     reward: RewardFiles | None
     folder: str
+    lineage: Mapping[str, str] = field(default_factory=dict)
+    """Fields of the manifest's lineage that the caller knows."""
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How far the controller is from its source; `outputs` maps each output to (largest difference, allowed)."""
+    """How far the controller is from its source; `outputs` maps each output to (largest difference, allowed).
+
+    `closed_loop` holds the fields of the contract's ClosedLoopReport.
+    """
 
     states: int
     tolerance: float
     outputs: Mapping[str, tuple[float, float]]
     onnxruntime_version: str
     jax_version: str
+    mujoco_version: str = ""
+    onnx_opset: int = 0
+    passed: bool = True
+    closed_loop: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,12 +70,14 @@ class Refusal:
         message: what is wrong, and what to do.
         fields: for PARITY_FAILED, each output that moved with how far.
         metadata: what else a program may want to know of it.
+        parity: for PARITY_FAILED, the report.
     """
 
     reason: str
     message: str
     fields: Mapping[str, str]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    parity: Parity | None = None
 
 
 def to_line(message: Export | Exported | Refusal) -> bytes:
@@ -84,7 +95,9 @@ def parse_export(line: bytes) -> Export:
 def parse_reply(line: bytes) -> Exported | Refusal:
     """Returns the reply in a line."""
     if json.loads(line)["kind"] == "Refusal":
-        return Refusal(**_fields(line, "Refusal"))
+        fields = _fields(line, "Refusal")
+        parity = fields.pop("parity")
+        return Refusal(**fields, parity=Parity(**parity) if parity else None)
     fields = _fields(line, "Exported")
     return Exported(parity=Parity(**fields["parity"]), env_steps=fields["env_steps"], assets=tuple(fields["assets"]))
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import grpc
 from google.protobuf import timestamp_pb2
 from prometheus_client import Histogram
-from tabrl.exporter.v1 import exporter_pb2
+from tabrl.exporter.v1 import exporter_pb2, manifest_pb2
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.errors import TabrlError
 
 from tabrl_exporter import exchange
 from tabrl_exporter.export_process import ExportProcess
 
-__all__ = ["export_policy"]
+__all__ = ["export_policy", "parity_message"]
 
 _SECONDS = Histogram(
     "tabrl_exporter_export_seconds",
@@ -51,8 +52,11 @@ async def export_policy(
     artifacts: ArtifactStore,
     process: ExportProcess,
     work_folder: Path,
+    refused: Callable[[exporter_pb2.ParityReport], Awaitable[None]],
 ) -> exporter_pb2.Policy:
     """Exports a checkpoint, stores its controller and returns the policy, which is not on record yet.
+
+    A controller that differs from its source is not stored; `refused` is told its report.
 
     Raises:
         TabrlError: as CreatePolicy says.
@@ -69,10 +73,18 @@ async def export_policy(
                 checkpoint_sha256=request.checkpoint_sha256,
                 reward=order_inputs[1],
                 folder=folder,
+                lineage={
+                    "run_id": request.run_id,
+                    "parent_checkpoint_sha256": request.parent_checkpoint_sha256,
+                    "reward_id": request.reward.reward_id,
+                    "prompt": request.prompt,
+                },
             )
             reply = await process.export(order)
             if isinstance(reply, exchange.Refusal):
                 outcome = reply.reason.lower()
+                if reply.parity is not None:
+                    await refused(parity_message(reply.parity))
                 raise _error(reply)
             policy = await asyncio.to_thread(_stored, request, policy_id, Path(folder), reply, artifacts)
         _PARITY.observe(max((difference for difference, _ in reply.parity.outputs.values()), default=0.0))
@@ -112,7 +124,6 @@ def _stored(
     manifest = artifacts.put_file(folder / "manifest.json", _JSON_TYPE)
     now = timestamp_pb2.Timestamp()
     now.GetCurrentTime()
-    parity = exported.parity
     policy = exporter_pb2.Policy(
         policy_id=policy_id,
         environment_id=request.environment_id,
@@ -122,22 +133,40 @@ def _stored(
         checkpoint_sha256=request.checkpoint_sha256,
         controller=controller,
         manifest=manifest,
-        parity=exporter_pb2.ParityReport(
-            states=parity.states,
-            tolerance=parity.tolerance,
-            outputs=[
-                exporter_pb2.OutputDifference(name=name, max_difference=difference, tolerance=allowed)
-                for name, (difference, allowed) in parity.outputs.items()
-            ],
-            passed=True,
-            onnxruntime_version=parity.onnxruntime_version,
-            jax_version=parity.jax_version,
-        ),
+        parity=parity_message(exported.parity),
         create_time=now,
+        lineage=manifest_pb2.ControllerLineage(
+            run_id=request.run_id,
+            env_steps=exported.env_steps,
+            parent_checkpoint_sha256=request.parent_checkpoint_sha256,
+            reward_id=request.reward.reward_id,
+            prompt=request.prompt,
+        ),
     )
     if request.HasField("reward"):
         policy.reward.CopyFrom(request.reward)
     return policy
+
+
+def parity_message(parity: exchange.Parity) -> exporter_pb2.ParityReport:
+    """Returns a report as the contract has it."""
+    message = exporter_pb2.ParityReport(
+        states=parity.states,
+        tolerance=parity.tolerance,
+        outputs=[
+            exporter_pb2.OutputDifference(name=name, max_difference=difference, tolerance=allowed)
+            for name, (difference, allowed) in parity.outputs.items()
+        ],
+        passed=parity.passed,
+        onnxruntime_version=parity.onnxruntime_version,
+        jax_version=parity.jax_version,
+        mujoco_version=parity.mujoco_version,
+        onnx_opset=parity.onnx_opset,
+    )
+    if parity.closed_loop is not None:
+        episodes = [exporter_pb2.ClosedLoopEpisode(**episode) for episode in parity.closed_loop["episodes"]]
+        message.closed_loop.CopyFrom(exporter_pb2.ClosedLoopReport(**{**parity.closed_loop, "episodes": episodes}))
+    return message
 
 
 def _error(refusal: exchange.Refusal) -> Exception:

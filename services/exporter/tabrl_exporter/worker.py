@@ -20,8 +20,20 @@ from tabrl_exporter import exchange
 
 if TYPE_CHECKING:
     from tabrl_simulation.controllers.build import BuiltController, Reward, Workbench
+    from tabrl_simulation.controllers.parity import ParityReport
 
 __all__ = ["main"]
+
+_EPISODE_FIELDS = (
+    "reset",
+    "controller_return",
+    "source_return",
+    "controller_steps",
+    "source_steps",
+    "together_secs",
+    "twin_together_secs",
+)
+"""Fields of the contract's ClosedLoopEpisode."""
 
 
 def main() -> None:
@@ -52,6 +64,7 @@ def _answer(line: bytes, benches: dict[str, Workbench]) -> exchange.Exported | e
 
 
 def _carry_out(order: exchange.Export, benches: dict[str, Workbench]) -> exchange.Exported | exchange.Refusal:
+    from tabrl.play.manifest import Lineage
     from tabrl_simulation import training
     from tabrl_simulation.checkpoint import Checkpoint, CheckpointError
     from tabrl_simulation.controllers import build
@@ -66,14 +79,16 @@ def _carry_out(order: exchange.Export, benches: dict[str, Workbench]) -> exchang
             benches[order.environment_id] = build.prepare(order.environment_id)
         bench = benches[order.environment_id]
         reward = _reward(order.reward)
-        made = build.build_controller(bench, checkpoint, reward, checkpoint_sha256=order.checkpoint_sha256)
+        made = build.build_controller(
+            bench, checkpoint, reward, checkpoint_sha256=order.checkpoint_sha256, lineage=Lineage(**order.lineage)
+        )
     except MissingRobot as error:
         return exchange.Refusal("ROBOT_NOT_INSTALLED", str(error), {}, {"robot": error.robot, "remedy": error.remedy})
     except CheckpointError as error:
         return exchange.Refusal("CHECKPOINT_INCOMPATIBLE", str(error), {})
     except (build.RewardMismatchError, ProgramRefused, RewardGraphError) as error:
         return exchange.Refusal("REWARD_MISMATCH", str(error), {})
-    return _published(order, made, checkpoint.env_steps)
+    return _published(order, bench, made, checkpoint.env_steps)
 
 
 def _reward(files: exchange.RewardFiles | None) -> Reward | None:
@@ -90,24 +105,23 @@ def _reward(files: exchange.RewardFiles | None) -> Reward | None:
     )
 
 
-def _published(order: exchange.Export, made: BuiltController, env_steps: int) -> exchange.Exported | exchange.Refusal:
+def _published(
+    order: exchange.Export, bench: Workbench, made: BuiltController, env_steps: int
+) -> exchange.Exported | exchange.Refusal:
     """Compares the controller with its source, and writes its files if they agree."""
     from tabrl.play import manifest_json
-    from tabrl.play.player import Controller
-    from tabrl_simulation.bundle import load_scene
     from tabrl_simulation.controllers import parity
 
-    report = parity.measure_parity(made.source, Controller(made.onnx, made.manifest), load_scene(made.scene))
+    report = parity.measure(bench, made)
     if not report.passed:
-        furthest = report.moved[0]
         return exchange.Refusal(
             "PARITY_FAILED",
-            f"The controller differs from its source: {furthest.name} by {furthest.max_difference:.2g}, where "
-            f"{furthest.tolerance:.2g} is allowed, over {report.states} states. Nothing was published.",
+            f"The controller differs from its source: {report.reason}. Nothing was published.",
             {
                 output.name: f"differs by {output.max_difference:.2g}, allowed {output.tolerance:.2g}"
                 for output in report.moved
             },
+            parity=_parity(report),
         )
     folder = Path(order.folder)
     (folder / "controller.onnx").write_bytes(made.onnx)
@@ -118,15 +132,31 @@ def _published(order: exchange.Export, made: BuiltController, env_steps: int) ->
         names.append(f"asset-{number}")
         (folder / names[-1]).write_bytes(content)
     return exchange.Exported(
-        parity=exchange.Parity(
-            states=report.states,
-            tolerance=report.tolerance,
-            outputs={output.name: (output.max_difference, output.tolerance) for output in report.outputs},
-            onnxruntime_version=report.onnxruntime_version,
-            jax_version=report.jax_version,
-        ),
+        parity=_parity(report),
         env_steps=env_steps,
         assets=tuple(names),
+    )
+
+
+def _parity(report: ParityReport) -> exchange.Parity:
+    closed = report.closed_loop
+    return exchange.Parity(
+        states=report.states,
+        tolerance=report.tolerance,
+        outputs={output.name: (output.max_difference, output.tolerance) for output in report.outputs},
+        onnxruntime_version=report.onnxruntime_version,
+        jax_version=report.jax_version,
+        mujoco_version=report.mujoco_version,
+        onnx_opset=report.onnx_opset,
+        passed=report.passed,
+        closed_loop=closed
+        and {
+            "secs": closed.secs,
+            "episodes": [{name: getattr(episode, name) for name in _EPISODE_FIELDS} for episode in closed.episodes],
+            "passed": closed.passed,
+            "reason": closed.reason,
+            "return_tolerance": closed.return_tolerance,
+        },
     )
 
 

@@ -16,16 +16,24 @@ from numpy.typing import NDArray
 
 __all__ = [
     "SPECIFICATION",
+    "Actuator",
     "CarryCopy",
+    "Command",
+    "CommandElement",
     "FileReference",
+    "Format",
     "GraphInput",
     "GraphOutput",
     "InputSource",
+    "Licence",
+    "Lineage",
     "Manifest",
+    "ModelSizes",
     "OutputRole",
     "ResetState",
     "Tensor",
     "Term",
+    "VersionRange",
 ]
 
 SPECIFICATION: Final = 1
@@ -55,6 +63,15 @@ class OutputRole(enum.Enum):
     TERM = 6
     DONE = 7
     STATE = 8
+    PUSH = 9
+
+
+class Format(enum.Enum):
+    """How the graph's weights are stored; the values are those of the contract's enum. Arithmetic is float32 in all."""
+
+    FP32 = 1
+    FP16 = 2
+    INT8 = 3
 
 
 @dataclass(frozen=True)
@@ -72,11 +89,15 @@ class Tensor:
 
 @dataclass(frozen=True)
 class GraphInput:
-    """An input of the graph; `field` names the mjData array or carry entry and is empty for draws."""
+    """An input of the graph; `field` names the mjData array or carry entry and is empty for draws.
+
+    `unit` names the units of its elements for people, and is empty where they have none.
+    """
 
     tensor: Tensor
     source: InputSource
     field: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +107,7 @@ class GraphOutput:
     tensor: Tensor
     role: OutputRole
     field: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,6 +143,76 @@ class FileReference:
 
 
 @dataclass(frozen=True)
+class VersionRange:
+    """Versions from `minimum` to below `below`, such as 3.14.0 and 5.0.0."""
+
+    minimum: str = ""
+    below: str = ""
+
+
+@dataclass(frozen=True)
+class ModelSizes:
+    """Sizes of a compiled model, by MuJoCo's names, and the time between two physics steps."""
+
+    nq: int
+    nv: int
+    nu: int
+    na: int
+    nbody: int
+    nsensordata: int
+    nmocap: int
+    timestep_secs: float
+
+
+@dataclass(frozen=True)
+class Actuator:
+    """An actuator: its name, the range of its ctrl (None without limits) and the unit of it."""
+
+    name: str
+    ctrl_low: float | None = None
+    ctrl_high: float | None = None
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class CommandElement:
+    """One number of a command, with the range that training drew it from."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Command:
+    """A carry entry by which the robot is commanded; a player may hold it at values of its own."""
+
+    field: str
+    elements: tuple[CommandElement, ...]
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where a controller comes from; what is not known is empty."""
+
+    run_id: str = ""
+    env_steps: int = 0
+    parent_checkpoint_sha256: str = ""
+    reward_id: str = ""
+    prompt: str = ""
+
+
+@dataclass(frozen=True)
+class Licence:
+    """A licence: what it covers, its SPDX identifier, and its text where that is known."""
+
+    covers: str
+    spdx_id: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Everything a player needs beside the graph. Field for field `tabrl.exporter.v1.ControllerManifest`."""
 
@@ -142,4 +234,12 @@ class Manifest:
     mujoco_version: str
     checkpoint_sha256: str
     reward_program_sha256: str = ""
+    mujoco_versions: VersionRange = field(default_factory=VersionRange)
+    onnxruntime_version: str = ""
+    format: Format = Format.FP32
+    model: ModelSizes | None = None
+    actuators: tuple[Actuator, ...] = ()
+    commands: tuple[Command, ...] = ()
+    lineage: Lineage = field(default_factory=Lineage)
+    licences: tuple[Licence, ...] = ()
     specification: int = field(default=SPECIFICATION)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 from tabrl.play.manifest import (
+    SPECIFICATION,
     Array,
     CarryCopy,
     FileReference,
@@ -21,6 +22,7 @@ from tabrl.play.manifest import (
     Tensor,
     Term,
 )
+from tabrl.play.provenance_json import provenance_from, provenance_to
 
 __all__ = ["ManifestError", "dumps", "loads"]
 
@@ -50,11 +52,11 @@ def dumps(manifest: Manifest) -> str:
         "physicsStepsPerControl": manifest.physics_steps_per_control,
         "episodeLength": manifest.episode_length,
         "inputs": [
-            {"tensor": _spec_to(i.tensor), "source": f"INPUT_SOURCE_{i.source.name}", "field": i.field}
+            {"tensor": _spec_to(i.tensor), "source": f"INPUT_SOURCE_{i.source.name}", "field": i.field, "unit": i.unit}
             for i in manifest.inputs
         ],
         "outputs": [
-            {"tensor": _spec_to(o.tensor), "role": f"OUTPUT_ROLE_{o.role.name}", "field": o.field}
+            {"tensor": _spec_to(o.tensor), "role": f"OUTPUT_ROLE_{o.role.name}", "field": o.field, "unit": o.unit}
             for o in manifest.outputs
         ],
         "copies": [{"field": copy.field, "input": copy.input} for copy in manifest.copies],
@@ -65,6 +67,7 @@ def dumps(manifest: Manifest) -> str:
         "mujocoVersion": manifest.mujoco_version,
         "checkpointSha256": manifest.checkpoint_sha256,
         "rewardProgramSha256": manifest.reward_program_sha256,
+        **provenance_to(manifest),
     }
     return json.dumps(message, separators=(",", ":"), allow_nan=False)
 
@@ -79,8 +82,11 @@ def loads(text: str | bytes) -> Manifest:
         manifest = _from(json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ManifestError(f"This is no controller manifest: {type(error).__name__}: {error}") from error
-    if manifest.specification != 1:
-        raise ManifestError(f"This manifest is of specification {manifest.specification}; this release knows 1.")
+    if manifest.specification != SPECIFICATION:
+        raise ManifestError(
+            f"specification: this manifest is of {manifest.specification}; this player knows {SPECIFICATION}. "
+            "Play it with the release of TabRL that made it, or export the policy again."
+        )
     if not manifest.resets:
         raise ManifestError("This manifest has no reset state.")
     return manifest
@@ -92,6 +98,7 @@ def _from(message: Json) -> Manifest:
             _spec_from(entry["tensor"]),
             InputSource[entry["source"].removeprefix("INPUT_SOURCE_")],
             entry.get("field", ""),
+            entry.get("unit", ""),
         )
         for entry in message.get("inputs", [])
     )
@@ -113,6 +120,7 @@ def _from(message: Json) -> Manifest:
                 _spec_from(entry["tensor"]),
                 OutputRole[entry["role"].removeprefix("OUTPUT_ROLE_")],
                 entry.get("field", ""),
+                entry.get("unit", ""),
             )
             for entry in message.get("outputs", [])
         ),
@@ -126,6 +134,7 @@ def _from(message: Json) -> Manifest:
         mujoco_version=message.get("mujocoVersion", ""),
         checkpoint_sha256=message.get("checkpointSha256", ""),
         reward_program_sha256=message.get("rewardProgramSha256", ""),
+        **provenance_from(message),
     )
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tabrl.play import compatibility
+from tabrl.play.compatibility import ControllerError
 from tabrl.play.manifest import GraphInput, InputSource, Manifest, OutputRole, ResetState
 
 if TYPE_CHECKING:
@@ -21,19 +23,6 @@ __all__ = ["Controller", "ControllerError", "Decision", "Player", "Tick"]
 
 Array = NDArray[Any]
 Values = Mapping[str, Array]
-
-
-class ControllerError(ValueError):
-    """A controller cannot be run as asked.
-
-    Attributes:
-        field: the input or output concerned, by its name in the graph or in the manifest.
-    """
-
-    def __init__(self, field: str, message: str) -> None:
-        """Names what is wrong, and where."""
-        self.field = field
-        super().__init__(f"{field}: {message}")
 
 
 @dataclass(frozen=True)
@@ -49,6 +38,7 @@ class Decision:
         done: whether the environment would end the episode here.
         carry: what to give back at the next tick.
         state: what to write to the simulation before the ctrl, by mjData name; mostly nothing.
+        pushes: what a player that wants training's disturbances writes too, by mjData name.
     """
 
     ctrl: Array
@@ -59,6 +49,7 @@ class Decision:
     done: bool
     carry: dict[str, Array]
     state: dict[str, Array] = field(default_factory=dict)
+    pushes: dict[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,7 +96,7 @@ class Controller:
         try:
             session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own exceptions share no narrower base
-            raise ControllerError("controller", f"onnxruntime cannot load it: {error}") from error
+            raise ControllerError("controller", _unloadable(manifest, onnxruntime.__version__, error)) from error
         given = {value.name for value in session.get_inputs()}
         expected = {entry.tensor.name for entry in manifest.inputs}
         missing = {entry.tensor.name for entry in manifest.outputs} - {value.name for value in session.get_outputs()}
@@ -118,7 +109,7 @@ class Controller:
         self._required = {
             role: next((entry.tensor.name for entry in manifest.outputs if entry.role is role), "")
             for role in OutputRole
-            if role not in (OutputRole.TERM, OutputRole.CARRY, OutputRole.STATE)
+            if role not in (OutputRole.TERM, OutputRole.CARRY, OutputRole.STATE, OutputRole.PUSH)
         }
         for role, name in self._required.items():
             if not name:
@@ -167,12 +158,14 @@ class Controller:
         """Sorts the outputs of a run by their roles."""
         carry = {given.field: feed[given.tensor.name] for given in self.carry_inputs}
         following = {**carry, **{copy.field: feed[copy.input] for copy in self.manifest.copies}}
-        terms, state = {}, {}
+        terms, state, pushes = {}, {}, {}
         for entry in self.manifest.outputs:
             if entry.role is OutputRole.CARRY:
                 following[entry.field] = outputs[entry.tensor.name]
             elif entry.role is OutputRole.STATE:
                 state[entry.field] = outputs[entry.tensor.name]
+            elif entry.role is OutputRole.PUSH:
+                pushes[entry.field] = outputs[entry.tensor.name]
             elif entry.role is OutputRole.TERM:
                 terms[entry.field] = float(outputs[entry.tensor.name])
         return Decision(
@@ -184,6 +177,7 @@ class Controller:
             done=bool(outputs[self._required[OutputRole.DONE]] != 0),
             carry=following,
             state=state,
+            pushes=pushes,
         )
 
     def _of(self, *sources: InputSource) -> tuple[GraphInput, ...]:
@@ -194,11 +188,16 @@ class Player:
     """One robot with its controller in MuJoCo C."""
 
     def __init__(self, controller: Controller, model: mujoco.MjModel) -> None:
-        """Prepares a simulation of the scene that the manifest names."""
+        """Prepares a simulation of the scene that the manifest names.
+
+        Raises:
+            ControllerError: this MuJoCo is none that the manifest allows, or the model is of another scene.
+        """
         import copy
 
         import mujoco
 
+        compatibility.check(controller.manifest, model, mujoco_version=mujoco.__version__)
         model = copy.copy(model)
         # A simulation that diverges keeps its NaNs, as in training, so that the environment can end the episode.
         model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
@@ -212,7 +211,12 @@ class Player:
         return self._data
 
     def episode(
-        self, *, reset: int = 0, noise: np.random.Generator | None = None, held: Values | None = None
+        self,
+        *,
+        reset: int = 0,
+        noise: np.random.Generator | None = None,
+        held: Values | None = None,
+        pushes: bool = False,
     ) -> Iterator[Tick]:
         """Plays one episode.
 
@@ -223,6 +227,7 @@ class Player:
             reset: number of the reset state to start from.
             noise: draws for the environment's own noise; None for none of it.
             held: entries of the carry that stay at these values, such as the command of a joystick.
+            pushes: whether the robot is disturbed as in training, where the environment does that.
 
         Raises:
             ControllerError: the carry has no such entry, or its shape is another.
@@ -251,9 +256,10 @@ class Player:
             yield Tick(step, step * manifest.control_period_secs, decision, np.array(self._data.qpos), feed, outputs)
             if decision.done or step == manifest.episode_length:
                 return
-            for name, value in decision.state.items():
-                getattr(self._data, name)[...] = value
+            self._overwrite(decision.state)
             earlier, carry = self._read() if decision.state else now, {**decision.carry, **held}
+            if pushes:  # as in training, what the robot was like before is what it was like before the push
+                self._overwrite(decision.pushes)
             self._data.ctrl[:] = decision.ctrl
             mujoco.mj_step(self._model, self._data, manifest.physics_steps_per_control)
 
@@ -265,6 +271,13 @@ class Player:
             target = getattr(self._data, name)
             target[...] = np.reshape(value, target.shape)
         mujoco.mj_forward(self._model, self._data)
+
+    def _overwrite(self, values: Values) -> None:
+        """Writes what differs from what is there as float32, so that the rest keeps its full precision."""
+        for name, value in values.items():
+            there = getattr(self._data, name)
+            wanted = np.reshape(value, there.shape)
+            np.copyto(there, wanted, where=there.astype(np.float32) != wanted)
 
     def _read(self) -> dict[str, Array]:
         """Copies what the graph reads, as it stands: an extra `mj_forward` here would show it another moment."""
@@ -288,3 +301,11 @@ def _value(given: GraphInput, values: Values, carry: Values, noise: np.random.Ge
     if np.shape(value) != tensor.shape:
         raise ControllerError(name, f"has shape {np.shape(value)}, expected {tensor.shape}")
     return np.asarray(value, tensor.dtype)
+
+
+def _unloadable(manifest: Manifest, version: str, error: Exception) -> str:
+    made_with = manifest.onnxruntime_version or "another version"
+    return (
+        f"onnxruntime {version} cannot load it ({error}). It is of opset {manifest.onnx_opset} and was measured with "
+        f"onnxruntime {made_with}; with an older onnxruntime, install that one, or export the policy again."
+    )

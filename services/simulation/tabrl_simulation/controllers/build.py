@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from tabrl.play.manifest import FileReference, GraphInput, InputSource, Manifest, ResetState, Term
+from tabrl.play.compatibility import sizes_of
+from tabrl.play.manifest import (
+    FileReference,
+    GraphInput,
+    GraphOutput,
+    InputSource,
+    Lineage,
+    Manifest,
+    OutputRole,
+    ResetState,
+    Term,
+)
 
 from tabrl_simulation import bundle, environments, physics
-from tabrl_simulation.controllers import graph
+from tabrl_simulation.controllers import description, graph
 from tabrl_simulation.controllers.source import RewardTerms, Source, compose
 from tabrl_simulation.reset import Resetter
 from tabrl_simulation.rewards import onnx_gate
@@ -119,7 +130,12 @@ def prepare(environment_id: str) -> Workbench:
 
 
 def build_controller(
-    workbench: Workbench, checkpoint: Checkpoint, reward: Reward | None, *, checkpoint_sha256: str
+    workbench: Workbench,
+    checkpoint: Checkpoint,
+    reward: Reward | None,
+    *,
+    checkpoint_sha256: str,
+    lineage: Lineage | None = None,
 ) -> BuiltController:
     """Builds the controller of a checkpoint.
 
@@ -128,6 +144,7 @@ def build_controller(
         checkpoint: the policy.
         reward: the reward it was trained for; None for the environment's own.
         checkpoint_sha256: digest of the checkpoint.
+        lineage: where the checkpoint comes from, as far as its caller knows; its steps are those of the checkpoint.
 
     Raises:
         CheckpointError: the checkpoint is of another environment, or of another version of it.
@@ -138,14 +155,26 @@ def build_controller(
     environment = workbench.environment
     checkpoint.require(environment)
     _check_reward(environment, checkpoint, reward)
-    return build(workbench, checkpoint.policy(environment), reward, checkpoint_sha256=checkpoint_sha256)
+    return build(
+        workbench,
+        checkpoint.policy(environment),
+        reward,
+        checkpoint_sha256=checkpoint_sha256,
+        lineage=replace(lineage or Lineage(), env_steps=checkpoint.env_steps),
+    )
 
 
 def build(
-    workbench: Workbench, policy: Callable[[Any], Any], reward: Reward | None, *, checkpoint_sha256: str = ""
+    workbench: Workbench,
+    policy: Callable[[Any], Any],
+    reward: Reward | None,
+    *,
+    checkpoint_sha256: str = "",
+    lineage: Lineage | None = None,
 ) -> BuiltController:
     """Builds the controller of any deterministic, traceable policy; raises as `build_controller` does on conversion."""
     import mujoco
+    import onnxruntime
 
     environment = workbench.environment
 
@@ -170,8 +199,8 @@ def build(
         physics_steps_per_control=environment.physics_steps_per_control,
         episode_length=environment.episode_length,
         action_repeat=environment.action_repeat,
-        inputs=converted.inputs,
-        outputs=converted.outputs,
+        inputs=tuple(_with_unit(given) for given in converted.inputs),
+        outputs=tuple(_with_unit(output) for output in converted.outputs),
         copies=converted.copies,
         resets=tuple(_first_tick(state, converted.inputs) for state in workbench.resets),
         terms=source.terms,
@@ -179,6 +208,13 @@ def build(
         mujoco_version=mujoco.__version__,
         checkpoint_sha256=checkpoint_sha256,
         reward_program_sha256=reward.program_sha256 if reward else "",
+        mujoco_versions=description.MUJOCO_VERSIONS,
+        onnxruntime_version=onnxruntime.__version__,
+        model=sizes_of(environment.model),
+        actuators=description.actuators(environment.model),
+        commands=description.commands(environment, converted.inputs),
+        lineage=lineage or Lineage(),
+        licences=description.licences(environment),
     )
     return BuiltController(converted.onnx, manifest, workbench.scene, source)
 
@@ -211,6 +247,15 @@ def _check_reward(environment: environments.Environment, checkpoint: Checkpoint,
 
 def _reward_name(sha256: str) -> str:
     return f"the reward {sha256}" if sha256 else "the environment's own reward"
+
+
+Described = TypeVar("Described", GraphInput, GraphOutput)
+
+
+def _with_unit(described: Described) -> Described:
+    is_data = isinstance(described, GraphInput) and described.source in (InputSource.DATA, InputSource.DATA_BEFORE)
+    is_state = isinstance(described, GraphOutput) and described.role in (OutputRole.STATE, OutputRole.PUSH)
+    return replace(described, unit=description.UNITS.get(described.field, "")) if is_data or is_state else described
 
 
 def _first_tick(state: ResetState, inputs: tuple[GraphInput, ...]) -> ResetState:

@@ -1,7 +1,8 @@
 """How far a controller in onnxruntime is from the JAX function it was made from, over states of a real rollout.
 
 The states come from the controller driving its robot in MuJoCo C through the native player, so they are those that a
-person will see. Each is given to both sides with the same carry and draws, and every output is compared.
+person will see. Each is given to both sides with the same carry and draws, and every output is compared. Then each
+drives the robot on its own (`closed_loop`).
 
 Both sides compute in float32 and add up in different orders. A policy with large weights amplifies that: its action may
 differ by more than the tolerance though the graph is right. So how far float32 rounding alone moves the source's action
@@ -12,22 +13,27 @@ amplify too, without any policy: how far the last bit of their inputs moves the 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from tabrl.play.manifest import GraphOutput, OutputRole
 from tabrl.play.player import Controller, Player, Tick
 
+from tabrl_simulation.bundle import load_scene
+from tabrl_simulation.controllers import closed_loop
+from tabrl_simulation.controllers.source_runs import BatchedSource
+
 if TYPE_CHECKING:
     import mujoco
 
+    from tabrl_simulation.controllers.build import BuiltController, Workbench
     from tabrl_simulation.controllers.source import Source
 
-__all__ = ["STATES", "TOLERANCE", "Difference", "ParityReport", "measure_parity"]
+__all__ = ["STATES", "TOLERANCE", "Difference", "ParityReport", "measure", "measure_parity"]
 
-STATES: Final = 200
+STATES: Final = 500
 """States compared at least."""
 
 TOLERANCE: Final = 1e-5
@@ -39,6 +45,9 @@ ROUNDING_LIMIT: Final = 1e-3
 _ROUNDING_MULTIPLE: Final = 4.0
 _OPERATIONS: Final = 16.0  # each of which may lose a last bit
 _TICKS_PER_EPISODE: Final = 50
+_FIRST_STATES: Final = 64  # enough to see how far rounding moves the ctrl
+
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -62,17 +71,56 @@ class ParityReport:
     outputs: tuple[Difference, ...]
     onnxruntime_version: str
     jax_version: str
+    mujoco_version: str
+    onnx_opset: int
+    closed_loop: closed_loop.ClosedLoop | None = None
 
     @property
     def passed(self) -> bool:
-        """Whether every output lies within the tolerance."""
-        return not self.moved
+        """Whether every output lies within the tolerance, and the robot went as it should where that was tried."""
+        return not self.moved and (self.closed_loop is None or self.closed_loop.passed)
+
+    @property
+    def reason(self) -> str:
+        """What is otherwise than it should be, the output that moved furthest first; empty when nothing is."""
+        if self.moved:
+            furthest = self.moved[0]
+            return (
+                f"{furthest.name} by {furthest.max_difference:.2g}, where {furthest.tolerance:.2g} is allowed, "
+                f"over {self.states} states"
+            )
+        return self.closed_loop.reason if self.closed_loop else ""
 
     @property
     def moved(self) -> tuple[Difference, ...]:
         """The outputs beyond the tolerance, the furthest first."""
         beyond = [output for output in self.outputs if not output.max_difference <= output.tolerance]
         return tuple(sorted(beyond, key=lambda output: -output.max_difference))
+
+
+def measure(workbench: Workbench, made: BuiltController, *, seed: int = 0) -> ParityReport:
+    """Compares a controller with its source, state by state and driving the robot; what an export must pass.
+
+    Args:
+        workbench: of the controller's environment.
+        made: the controller with its source.
+        seed: of the environment's draws.
+
+    Raises:
+        ControllerError: the controller cannot be played at all.
+    """
+    controller, model = Controller(made.onnx, made.manifest), load_scene(made.scene)
+    batched = BatchedSource(made.source)
+    first = _compared(batched, controller, _rollout(controller, model, _FIRST_STATES, seed), TOLERANCE)
+    ctrl_error = next(output.max_difference for output in first.outputs if output.name == "ctrl")
+    closed, ticks = closed_loop.compare(
+        workbench, batched, controller, model, ctrl_error=min(ctrl_error, ROUNDING_LIMIT), seed=seed
+    )
+    every = max(1, len(ticks) // STATES)
+    chosen = ticks[::every]
+    if len(chosen) < STATES:
+        chosen += _rollout(controller, model, STATES - len(chosen), seed + 1)
+    return replace(_compared(batched, controller, chosen, TOLERANCE), closed_loop=closed)
 
 
 def measure_parity(
@@ -84,7 +132,7 @@ def measure_parity(
     tolerance: float = TOLERANCE,
     seed: int = 0,
 ) -> ParityReport:
-    """Compares a controller with its source.
+    """Compares a controller with its source on states of its own rollout.
 
     Args:
         source: what it should do; without open terms.
@@ -94,33 +142,39 @@ def measure_parity(
         tolerance: largest difference allowed.
         seed: of the environment's noise.
     """
+    return _compared(BatchedSource(source), controller, _rollout(controller, model, states, seed), tolerance)
+
+
+def _compared(batched: BatchedSource, controller: Controller, ticks: Sequence[Tick], tolerance: float) -> ParityReport:
     import jax
+    import mujoco
     import onnxruntime
 
-    function = jax.jit(source.function)
+    source = batched.source
     origins = _origins(source, controller)
-    worst = {_label(output): 0.0 if origin else float("inf") for output, origin in origins}
-    ticks = _rollout(controller, model, states, seed)
-    observed: list[Any] = []
-    for tick in ticks:
-        given = (tick.feed.get(tensor.name, tensor.zeros()) for tensor in source.tensors)
-        expected = function(*given)
-        actual = {**tick.feed, **tick.outputs}
-        for (output, origin), value in zip(origins, expected, strict=True):
-            if output.role is OutputRole.OBSERVATION:
-                observed.append(np.asarray(value))
-            if origin:
-                difference = relative_difference(np.asarray(value), actual[origin])
-                worst[_label(output)] = max(worst[_label(output)], difference)
-    for output in [output for output, origin in origins if origin is None and output.role is OutputRole.CARRY]:
-        del worst[_label(output)]  # a carry entry that nothing reads
+    expected = batched.over([tick.feed for tick in ticks])
+    worst: dict[str, float] = {}
+    for (output, origin), values in zip(origins, expected, strict=True):
+        if origin is None:
+            if output.role is not OutputRole.CARRY:  # a carry entry that nothing reads
+                worst[_label(output)] = float("inf")
+            continue
+        actual = (tick.outputs[origin] if origin in tick.outputs else tick.feed[origin] for tick in ticks)
+        worst[_label(output)] = max(
+            relative_difference(value, np.asarray(other)) for value, other in zip(values, actual, strict=True)
+        )
     allowed = dict.fromkeys(worst, tolerance)
     beyond = {label for label, difference in worst.items() if difference > tolerance}
     if beyond:
-        following = _allowed_by_rounding(source, np.stack(observed), tolerance)
+        observed = next(
+            values
+            for (output, _), values in zip(origins, expected, strict=True)
+            if output.role is OutputRole.OBSERVATION
+        )
+        following = _allowed_by_rounding(source, observed, tolerance)
         allowed |= {_label(output): following for output, _ in origins if output.role in _FOLLOWS_FROM_ACTION}
     if beyond & {_label(output) for output, _ in origins if output.role in _REWARDS}:
-        conditions = _allowed_by_last_bits(source, function, ticks, tolerance)
+        conditions = _allowed_by_last_bits(batched, ticks, expected, tolerance)
         allowed |= {_label(output): conditions[_label(output)] for output, _ in origins if output.role in _REWARDS}
     return ParityReport(
         states=len(ticks),
@@ -128,6 +182,8 @@ def measure_parity(
         outputs=tuple(Difference(label, difference, allowed[label]) for label, difference in worst.items()),
         onnxruntime_version=onnxruntime.__version__,
         jax_version=jax.__version__,
+        mujoco_version=mujoco.__version__,
+        onnx_opset=controller.manifest.onnx_opset,
     )
 
 
@@ -148,7 +204,7 @@ def _allowed_by_rounding(source: Source, observations: Any, tolerance: float) ->
 
 
 def _allowed_by_last_bits(
-    source: Source, function: Callable[..., Any], ticks: Sequence[Tick], tolerance: float
+    batched: BatchedSource, ticks: Sequence[Tick], expected: Sequence[Array], tolerance: float
 ) -> dict[str, float]:
     """Returns what may be allowed for each output: a multiple of what the last bit of the inputs does to the source.
 
@@ -156,18 +212,18 @@ def _allowed_by_last_bits(
     the fourth digit of the angle.
     """
     draw = np.random.default_rng(0)
-    allowed = {_label(output): tolerance for output in source.outputs}
-    for tick in ticks:
-        given = [np.asarray(tick.feed.get(tensor.name, tensor.zeros())) for tensor in source.tensors]
-        moved = [
-            np.nextafter(value, draw.choice(np.array([-np.inf, np.inf], np.float32), value.shape))
-            if value.dtype == np.float32
-            else value
-            for value in given
-        ]
-        for output, value, other in zip(source.outputs, function(*given), function(*moved), strict=True):
-            effect = _OPERATIONS * relative_difference(np.asarray(value), np.asarray(other))
-            allowed[_label(output)] = min(ROUNDING_LIMIT, max(allowed[_label(output)], effect))
+    either_way = np.array([-np.inf, np.inf], np.float32)
+    moved = [
+        {
+            name: np.nextafter(value, draw.choice(either_way, np.shape(value))) if value.dtype == np.float32 else value
+            for name, value in tick.feed.items()
+        }
+        for tick in ticks
+    ]
+    allowed = {}
+    for output, values, others in zip(batched.source.outputs, expected, batched.over(moved), strict=True):
+        effect = max(relative_difference(value, other) for value, other in zip(values, others, strict=True))
+        allowed[_label(output)] = min(ROUNDING_LIMIT, max(tolerance, _OPERATIONS * effect))
     return allowed
 
 

@@ -7,8 +7,8 @@ next period). It is the training step cut at another place: training goes `befor
 At the first tick after a reset no control period lies behind. There the reward, its terms and `done` are 0 and the
 environment's carry stays as the reset left it; the observation is that of the reset.
 
-Where the environment moves its goal, the controller does; where it pushes the robot or starts it elsewhere, to train it
-better, the controller does not.
+Where the environment moves its goal, the controller does. Where it pushes the robot, to train it better, the controller
+says how, and its player decides whether that is wanted.
 """
 
 from __future__ import annotations
@@ -197,6 +197,7 @@ def _tick(
     now = {**now, **goals}
     chosen = policy(after.observation)
     action = chosen if action_repeat == 1 else jnp.where(tick % action_repeat == 0, chosen, last_action)
+    pushes = {name: value for name, value in _pushes(step, action, carry, now).items() if name not in goals}
     ctrl, carry = step.before(action, carry, now)
 
     def unless_first(value: Any) -> Any:
@@ -218,6 +219,7 @@ def _tick(
         **{f"term.{name}": unless_first(value) for name, value in weighted.items()},
         "done": unless_first(after.done),
         **{f"state.{name}": value for name, value in goals.items()},
+        **{f"push.{name}": value for name, value in pushes.items()},
         **{f"next.{name}": value for name, value in carry.items()},
         f"next.{TICK}": tick + 1,
         f"next.{ACTION}": action,
@@ -253,6 +255,11 @@ def _reward_tensor(name: str) -> str:
     if name == COMMAND:
         return _CARRY + COMMAND
     return name if name.startswith(BEFORE) else _DATA + name
+
+
+def _pushes(step: SplitStep, action: Any, carry: Values, now: Values) -> dict[str, Any]:
+    """Returns what the environment writes before the coming period's physics, by mjData name."""
+    return step.writes(action, carry, {name: now[name] for name in step.before_arrays}) if step.written else {}
 
 
 def _goals(step: SplitStep) -> tuple[str, ...]:
@@ -322,6 +329,8 @@ def _role(output: str) -> tuple[OutputRole, str]:
         return OutputRole.CARRY, name
     if group == "state":
         return OutputRole.STATE, name
+    if group == "push":
+        return OutputRole.PUSH, name
     return _ROLES[group], ""
 
 

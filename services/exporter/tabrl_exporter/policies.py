@@ -12,7 +12,17 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from tabrl.exporter.v1 import exporter_pb2
 from tabrl_chassis.pagination import Page
 
-__all__ = ["Base", "PolicyRow", "find", "page", "policy_id_of", "publish"]
+__all__ = [
+    "Base",
+    "PolicyRow",
+    "RefusedExportRow",
+    "find",
+    "page",
+    "parity_report",
+    "policy_id_of",
+    "publish",
+    "refuse",
+]
 
 _ID_BYTES = 10
 
@@ -35,6 +45,15 @@ class PolicyRow(Base):
     def message(self) -> exporter_pb2.Policy:
         """Returns the policy."""
         return exporter_pb2.Policy.FromString(self.policy)
+
+
+class RefusedExportRow(Base):
+    """The parity report of a policy's last export, where that was refused."""
+
+    __tablename__ = "refused_exports"
+
+    policy_id: Mapped[str] = mapped_column(sa.String(100), primary_key=True)
+    report: Mapped[bytes] = mapped_column(sa.LargeBinary)
 
 
 def policy_id_of(request: exporter_pb2.CreatePolicyRequest) -> str:
@@ -60,6 +79,7 @@ def find(session: Session, policy_id: str) -> exporter_pb2.Policy | None:
 def publish(session: Session, policy: exporter_pb2.Policy) -> None:
     """Puts a policy on record, in place of an earlier one of the same id."""
     body = policy.SerializeToString(deterministic=True)
+    session.execute(sa.delete(RefusedExportRow).where(RefusedExportRow.policy_id == policy.policy_id))
     row = session.scalar(sa.select(PolicyRow).where(PolicyRow.policy_id == policy.policy_id))
     if row is not None:
         # Also the columns: another run may have asked for it this time.
@@ -68,6 +88,20 @@ def publish(session: Session, policy: exporter_pb2.Policy) -> None:
     session.add(
         PolicyRow(policy_id=policy.policy_id, environment_id=policy.environment_id, run_id=policy.run_id, policy=body)
     )
+
+
+def refuse(session: Session, policy_id: str, report: exporter_pb2.ParityReport) -> None:
+    """Keeps the report of an export that was refused, in place of an earlier one."""
+    session.merge(RefusedExportRow(policy_id=policy_id, report=report.SerializeToString(deterministic=True)))
+
+
+def parity_report(session: Session, policy_id: str) -> exporter_pb2.ParityReport | None:
+    """Returns the report of a policy's last export, also of a refused one; None if there was none."""
+    refused = session.get(RefusedExportRow, policy_id)
+    if refused is not None:
+        return exporter_pb2.ParityReport.FromString(refused.report)
+    policy = find(session, policy_id)
+    return policy.parity if policy is not None else None
 
 
 def page(session: Session, request: exporter_pb2.ListPoliciesRequest, asked: Page) -> exporter_pb2.ListPoliciesResponse:

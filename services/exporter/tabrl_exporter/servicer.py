@@ -52,13 +52,16 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
     ) -> exporter_pb2.GetPolicyResponse:
         policy = await self._database.read(lambda session: policies.find(session, request.policy_id))
         if policy is None:
-            raise TabrlError(
-                grpc.StatusCode.NOT_FOUND,
-                "POLICY_NOT_FOUND",
-                f"There is no policy {request.policy_id!r}.",
-                metadata={"policy_id": request.policy_id},
-            )
+            raise _no_policy(request.policy_id)
         return exporter_pb2.GetPolicyResponse(policy=policy)
+
+    async def GetParityReport(  # noqa: D102
+        self, request: exporter_pb2.GetParityReportRequest, _context: Any
+    ) -> exporter_pb2.GetParityReportResponse:
+        report = await self._database.read(lambda session: policies.parity_report(session, request.policy_id))
+        if report is None:
+            raise _no_policy(request.policy_id)
+        return exporter_pb2.GetParityReportResponse(report=report)
 
     async def ListPolicies(  # noqa: D102
         self, request: exporter_pb2.ListPoliciesRequest, _context: Any
@@ -82,6 +85,9 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
         return await asyncio.shield(task)
 
     async def _export(self, request: exporter_pb2.CreatePolicyRequest, policy_id: str) -> exporter_pb2.Policy:
+        async def refused(report: exporter_pb2.ParityReport) -> None:
+            await self._database.write(lambda session: policies.refuse(session, policy_id, report))
+
         async with self._limit:
             policy = await export_policy(
                 request,
@@ -89,6 +95,7 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
                 artifacts=self._artifacts,
                 process=self._process,
                 work_folder=self._work_folder,
+                refused=refused,
             )
         await self._database.write(lambda session: policies.publish(session, policy))
         return policy
@@ -112,6 +119,15 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
             return False
         scene = (manifest.scene_xml, *(asset.artifact for asset in manifest.scene_assets))
         return all(self._artifacts.exists(file.sha256) for file in scene)
+
+
+def _no_policy(policy_id: str) -> TabrlError:
+    return TabrlError(
+        grpc.StatusCode.NOT_FOUND,
+        "POLICY_NOT_FOUND",
+        f"There is no policy {policy_id!r}.",
+        metadata={"policy_id": policy_id},
+    )
 
 
 def _require_environment(environment_id: str) -> None:

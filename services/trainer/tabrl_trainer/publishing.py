@@ -90,6 +90,9 @@ class Publisher:
             checkpoint_sha256=candidate.sha256,
             run_id=candidate.run_id,
             title=candidate.spec.title,
+            # What a person asked for is a run's title, unless the person gave it another.
+            prompt=candidate.spec.title,
+            parent_checkpoint_sha256=candidate.spec.start_from.checkpoint_sha256,
         )
         if candidate.spec.HasField("reward"):
             # Both messages have the same fields; the Exporter's contract stands on its own.

@@ -1,4 +1,4 @@
-"""The robot driven twice: by a controller through its manifest, as any player does, and by its source in training's way.
+"""The robot driven twice: by a controller through its manifest, as players do, and by its source as training does.
 
 Comparing outputs state by state finds a graph that is wrong. What is wrong around it - a clock, a scene, an array read
 at another moment, a carry that starts elsewhere - shows only when the controller drives.

@@ -25,7 +25,8 @@ export type Draws = "none" | "random";
 
 /**
  * A fixed course of events in a simulation of its own, for measurements; what is on screen is not touched.
- * `physics` writes each row of `ctrls` and takes `stepsPerCtrl` physics steps; `controller` takes `ticks` control ticks from reset `reset`.
+ * `physics` writes each row of `ctrls` and takes `stepsPerCtrl` physics steps; `controller` takes `ticks` control ticks from reset `reset`, fewer
+ * where the environment ends the episode.
  */
 export type RolloutSpec =
   | {

@@ -9,6 +9,7 @@ import {
 import { DataType, type TensorSpec } from "../../gen/tabrl/type/v1/tensor_pb";
 import { PlayerError } from "../errors";
 import type { SceneFiles } from "../protocol";
+import type { Requirements } from "./compatibility";
 import { type Dtype, elementCount } from "./tensor";
 
 /** Version of the manifest's rules that this player follows. */
@@ -52,6 +53,7 @@ export interface Wiring {
   /** mjData arrays to keep from before the physics. */
   readonly fieldsBefore: readonly string[];
   readonly resets: readonly ResetState[];
+  readonly requirements: Requirements;
 }
 
 /**
@@ -111,6 +113,7 @@ export function wire(manifest: ControllerManifest): Wiring {
     carryCopies: manifest.copies.map(({ field, input }) => ({ field, input })),
     fieldsBefore: inputs.flatMap(({ feed }) => (feed.kind === "dataBefore" ? [feed.field] : [])),
     resets: manifest.resets,
+    requirements: { mujocoVersions: manifest.mujocoVersions, model: manifest.model },
   };
 }
 

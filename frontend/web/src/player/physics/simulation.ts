@@ -58,6 +58,14 @@ export class Simulation {
     return { nq, nv, nu, nbody, ngeom };
   }
 
+  get mujocoVersion(): string {
+    return this.#mujoco.module.mj_versionString();
+  }
+
+  size(name: "nq" | "nv" | "nu" | "na" | "nbody" | "nsensordata" | "nmocap"): number {
+    return this.model[name];
+  }
+
   get timestepSecs(): number {
     return this.model.opt.timestep;
   }

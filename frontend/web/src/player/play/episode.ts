@@ -1,4 +1,5 @@
 import type { ResetState } from "../../gen/tabrl/exporter/v1/manifest_pb";
+import { checkCompatible } from "../controller/compatibility";
 import type { Controller, Decision } from "../controller/controller";
 import { PlayerError } from "../errors";
 import { idleCtrl, idleEpisodeSecs } from "../physics/idle";
@@ -45,8 +46,13 @@ export class DrivenEpisode implements Episode {
     this.#draws = draws;
   }
 
-  /** Starts an episode from a reset state. */
+  /**
+   * Starts an episode from a reset state.
+   *
+   * @throws PlayerError MANIFEST_INVALID when the controller was made for another MuJoCo or another scene
+   */
   static begin(simulation: Simulation, controller: Controller, reset: ResetState, draws: () => Draws): DrivenEpisode {
+    checkCompatible(controller.wiring.requirements, simulation);
     simulation.reset(Object.fromEntries(Object.entries(reset.data).map(([field, { values }]) => [field, values])));
     controller.begin(reset);
     const episode = new DrivenEpisode(simulation, controller, draws);
@@ -56,6 +62,7 @@ export class DrivenEpisode implements Episode {
 
   /** Goes on with another controller: the robot stays where it is, and what both controllers remember goes on. */
   handOver(controller: Controller, reset: ResetState): DrivenEpisode {
+    checkCompatible(controller.wiring.requirements, this.#simulation);
     controller.takeOver(this.controller.carry, reset);
     const next = new DrivenEpisode(this.#simulation, controller, this.#draws);
     next.#step = this.#step;

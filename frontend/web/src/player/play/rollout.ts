@@ -46,8 +46,9 @@ function physics(simulation: Simulation, spec: Extract<RolloutSpec, { kind: "phy
 async function drive(episode: DrivenEpisode, simulation: Simulation, ticks: number): Promise<Rollout> {
   const recorder = new Recorder(simulation);
   for (let tick = 0; tick < ticks; tick += 1) {
-    await episode.observe();
+    const ended = await episode.observe();
     recorder.decision(episode.ctrl, episode.standing.reward);
+    if (ended) break;
     episode.advance();
     recorder.state();
   }

@@ -192,6 +192,10 @@ bench-batches: install .venv/stamps/development ## Three approaches as one batch
 bench-watchers: .venv/stamps/development ## A thousand watchers of one run: order, delay, memory, and what they cost the training (minutes)
 	@$(VENV)/python -m tests.benchmarks.watchers $(BENCH)
 
+.PHONY: bench-browser
+bench-browser: install .venv/stamps/development chromium ## Trained controllers for ten seconds in Chromium and in Python (ten minutes; MENAGERIE_ROOT=FOLDER for ANYmal C too)
+	@$(VENV)/python -m tests.benchmarks.browser $(BENCH)
+
 .tools/peers/stamp: .tools/stamps/uv deploy/locks/peers.txt
 	$(call say,Installing the trainers to compare with)
 	@$(UV) venv --quiet --allow-existing --python '$(PYTHON)' $(@D)

@@ -24,7 +24,7 @@ from typing import Any, Final
 from tabrl_simulation.benchmarks import walking
 from tabrl_simulation.benchmarks.machine import RESULTS, machine, sentence
 
-__all__ = ["Walk", "main"]
+__all__ = ["Walk", "keep_anymal", "main"]
 
 _ROBOT: Final = "anybotics_anymal_c"
 _SPEED_M_PER_S: Final = 0.5
@@ -72,13 +72,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tabrl-any-robot-") as passing:
         folder = arguments.keep or Path(passing)
         os.environ["TABRL_SCENES"] = str(folder / "scenes")
-        environment_id = _kept(_packed(arguments.menagerie / _ROBOT), folder / "scenes")
+        environment_id = keep_anymal(arguments.menagerie, folder / "scenes")
         walks = [_walk(environment_id, seed, arguments.env_steps, folder, arguments.out) for seed in arguments.seeds]
     described = machine()
     result = {"machine": described, "environment": environment_id, "walks": [asdict(walk) for walk in walks]}
     (arguments.out / "any_robot.json").write_text(json.dumps(result, indent=1) + "\n")
     (arguments.out / "any_robot.md").write_text(_page(described, walks))
     print((arguments.out / "any_robot.md").read_text())
+
+
+def keep_anymal(menagerie: Path, scenes: Path) -> str:
+    """Makes an environment of ANYmal C as Menagerie has it, in a folder of scenes; returns the environment's id."""
+    return _kept(_packed(menagerie / _ROBOT), scenes)
 
 
 def _packed(folder: Path) -> bytes:

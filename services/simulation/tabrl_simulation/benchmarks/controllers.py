@@ -19,9 +19,10 @@ from typing import Any, Final
 from tabrl_simulation import environments
 from tabrl_simulation.benchmarks.machine import RESULTS, machine, sentence
 
-__all__ = ["checkpoint_of", "main"]
+__all__ = ["CHECKPOINTS", "checkpoint_of", "main"]
 
 CHECKPOINTS: Final = RESULTS.parents[2] / ".tools" / "benchmarks" / "controllers"
+"""Where the trained policies are kept."""
 
 
 def main() -> None:

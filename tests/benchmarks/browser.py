@@ -29,7 +29,7 @@ from tests.stack.running_stack import running_stack
 
 __all__ = ["main"]
 
-# What moves by itself, what is commanded (Go1, Spot, G1: their observations are dicts), what grasps, what moves its goal.
+# Some that only move, some that are commanded (Go1, Spot, G1; their observations are dicts), some that grasp.
 _ENVIRONMENTS: Final = (
     "CartpoleBalance",
     "PendulumSwingup",
@@ -178,8 +178,8 @@ def _page(rows: list[Row]) -> str:
         "# Controllers in the browser",
         "",
         f"{alike} of {len(rows)} earn within 5 % of what they earn in Python, and last as long. Each is a trained "
-        "policy's controller, played for ten seconds (or until the environment ends the episode) from four reset states "
-        "in a real Chromium, by MuJoCo WASM 3.14 and onnxruntime-web, and by the native player with MuJoCo and "
+        "policy's controller, played for ten seconds (or until the environment ends the episode) from four resets in a "
+        "real Chromium, by MuJoCo WASM 3.14 and onnxruntime-web, and by the native player with MuJoCo and "
         f"onnxruntime in Python, both without draws. {sentence(machine())}",
         "",
         "Returns are means over the four episodes, *periods* how long each lasted. *Together* is how long both robots "

@@ -1,7 +1,6 @@
 import { useEffect } from "react";
 import { useSession } from "../app/session";
 import { formatName, formatPercent, formatReward } from "../format/format";
-import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import { RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { EVALUATION_EPISODES, type Evaluation } from "../stores/evaluation";
 import { useStore } from "../stores/store";
@@ -10,7 +9,9 @@ import type { StudioState } from "../studio/useStudio";
 import { Button } from "../ui/Button";
 import { FailureNotice } from "../ui/Notice";
 import { type ReturnScale, whatReturnIs } from "./episodeReturn";
+import { Parity } from "./Parity";
 import styles from "./ResultStep.module.css";
+import { TakeAway } from "./TakeAway";
 
 /** Step 4: how well the policy does, measured on the server over whole episodes. */
 export function ResultStep({ studio }: { readonly studio: StudioState }) {
@@ -44,7 +45,12 @@ export function ResultStep({ studio }: { readonly studio: StudioState }) {
               Measure this policy
             </Button>
           )}
-          {policy.value?.policyId === policyId && <Parity policy={policy.value} />}
+          {policy.value?.policyId === policyId && (
+            <>
+              <TakeAway policy={policy.value} />
+              <Parity policy={policy.value} />
+            </>
+          )}
         </>
       )}
     </Step>
@@ -102,17 +108,5 @@ function EvaluationResult({ evaluation: { status, episodes, summary }, scale }: 
         </dl>
       )}
     </div>
-  );
-}
-
-/** That what plays here is what was trained. */
-function Parity({ policy: { parity } }: { readonly policy: Policy }) {
-  if (!parity?.passed) return null;
-  const largest = Math.max(0, ...parity.outputs.map(({ maxDifference }) => maxDifference));
-  return (
-    <p className={styles.parity}>
-      Checked against training on {parity.states} states: what drives the robot here differs by at most{" "}
-      <span className="number">{largest === 0 ? "0" : largest.toExponential(0)}</span>.
-    </p>
   );
 }

@@ -1,6 +1,7 @@
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { ExporterService } from "../gen/tabrl/exporter/v1/exporter_pb";
+import { SharingService } from "../gen/tabrl/exporter/v1/sharing_pb";
 import { InferenceService } from "../gen/tabrl/inference/v1/inference_pb";
 import { RewardService } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import { SceneService } from "../gen/tabrl/scene/v1/scene_pb";
@@ -14,6 +15,7 @@ export interface Clients {
   readonly rewards: Client<typeof RewardService>;
   readonly trainer: Client<typeof TrainerService>;
   readonly exporter: Client<typeof ExporterService>;
+  readonly sharing: Client<typeof SharingService>;
   readonly inference: Client<typeof InferenceService>;
 }
 
@@ -24,6 +26,7 @@ export function createClients(transport: Transport): Clients {
     rewards: createClient(RewardService, transport),
     trainer: createClient(TrainerService, transport),
     exporter: createClient(ExporterService, transport),
+    sharing: createClient(SharingService, transport),
     inference: createClient(InferenceService, transport),
   };
 }

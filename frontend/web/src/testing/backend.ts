@@ -3,6 +3,7 @@ import { timestampNow } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createRouterTransport, type Transport } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema } from "../gen/google/rpc/error_details_pb";
 import { ExporterService, type Policy, PolicySchema } from "../gen/tabrl/exporter/v1/exporter_pb";
+import { SharingService } from "../gen/tabrl/exporter/v1/sharing_pb";
 import { InferenceService } from "../gen/tabrl/inference/v1/inference_pb";
 import {
   GenerationPhase,
@@ -364,6 +365,20 @@ export function createBackend(options: BackendOptions = {}): Backend {
         return { policy: found(policies.get(policyId), "POLICY_NOT_FOUND", "policy") };
       },
       listPolicies: () => ({ policies: [...policies.values()].reverse() }),
+      exportPolicy: ({ policyId, format }) => {
+        guard("exporter");
+        found(policies.get(policyId), "POLICY_NOT_FOUND", "policy");
+        const sha256 = format.toString(16).padStart(64, "0");
+        return { export: { format, file: { sha256 } }, downloadPath: `/artifacts/${sha256}` };
+      },
+    });
+    service(SharingService, {
+      createBundle: ({ policyId }) => {
+        guard("exporter");
+        found(policies.get(policyId), "POLICY_NOT_FOUND", "policy");
+        const leftOut = ["The video: this machine cannot draw."];
+        return { downloadPath: `/artifacts/${"b".repeat(64)}`, fileName: `${policyId}.tabrl`, leftOut };
+      },
     });
     service(InferenceService, {
       async *evaluate({ episodes }) {

@@ -106,7 +106,9 @@ async def test_a_checkpoint_becomes_a_policy_that_plays(stub: Stub, running: Run
     # Given a checkpoint, when it is exported
     store = running.context.artifacts
     checkpoint = checkpoint_in(store)
-    policy = (await stub.CreatePolicy(ask(checkpoint, run_id="run-1", title="sway"))).policy
+    parent = "1" * 64
+    request = ask(checkpoint, run_id="run-1", title="sway", prompt="sway gently", parent_checkpoint_sha256=parent)
+    policy = (await stub.CreatePolicy(request)).policy
 
     # then the policy says what it is and how it was measured
     assert policy.policy_id == policies.policy_id_of(ask(checkpoint))
@@ -114,7 +116,12 @@ async def test_a_checkpoint_becomes_a_policy_that_plays(stub: Stub, running: Run
     assert policy.checkpoint_sha256 == checkpoint
     assert not policy.HasField("reward")
     assert policy.parity.passed
-    assert policy.parity.states >= 200
+    assert policy.parity.states >= 500
+    assert policy.parity.closed_loop.passed
+    assert [episode.reset for episode in policy.parity.closed_loop.episodes] == [0, 1, 2, 3]
+    assert policy.lineage == manifest_pb2.ControllerLineage(
+        run_id="run-1", prompt="sway gently", parent_checkpoint_sha256=parent
+    )
     assert max(output.max_difference for output in policy.parity.outputs) <= policy.parity.tolerance == 1e-5
     assert (await stub.GetPolicy(exporter_pb2.GetPolicyRequest(policy_id=policy.policy_id))).policy == policy
 
@@ -124,6 +131,9 @@ async def test_a_checkpoint_becomes_a_policy_that_plays(stub: Stub, running: Run
     manifest = manifest_json.loads(text)
     assert manifest_json.dumps(manifest_json.loads(json_format.MessageToJson(message))) == manifest_json.dumps(manifest)
     assert message.controller_sha256 == policy.controller.sha256
+    assert message.lineage == policy.lineage
+    assert (message.model.nq, message.model.nu) == (2, 1)
+    assert [licence.spdx_id for licence in message.licences] == ["Apache-2.0"]
     assert message.checkpoint_sha256 == checkpoint
     assert len(message.resets) == 16
     assert len(message.resets[0].data["qpos"].values) == 2
@@ -295,6 +305,13 @@ async def test_a_controller_that_differs_from_its_source_is_not_published(tmp_pa
         error = await refused(Stub(channel), request)
         assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "PARITY_FAILED")
         assert {name for name, _ in error.fields} >= {"action", "ctrl"}
+
+        # the report is kept though the policy is not
+        asked = exporter_pb2.GetParityReportRequest(policy_id=policies.policy_id_of(request))
+        report = (await Stub(channel).GetParityReport(asked)).report
+        assert not report.passed
+        assert not report.closed_loop.passed
+        assert "leaves its source's way" in report.closed_loop.reason
         assert not (await Stub(channel).ListPolicies(exporter_pb2.ListPoliciesRequest())).policies
 
 

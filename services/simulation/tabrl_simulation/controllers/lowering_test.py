@@ -30,6 +30,7 @@ SIX = np.linspace(-2.0, 3.0, 6, dtype=np.float32)
     ("name", "function"),
     [
         ("choice of truth values", lambda x: [jnp.where(x > 0, x > 1, x < -1).astype(jnp.float32)]),
+        ("a choice that is known", lambda x: [jax.lax.select_n(True, x > 1, x < -1).astype(jnp.float32)]),
         ("product of float and int", lambda x: [jnp.dot(x, jnp.arange(6))]),
         ("whole array set", lambda x: [jnp.zeros(6).at[:].set(2 * x)]),
         ("whole array added", lambda x: [x.at[:].add(x)]),

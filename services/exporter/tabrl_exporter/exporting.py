@@ -17,7 +17,7 @@ from tabrl_chassis.errors import TabrlError
 from tabrl_exporter import exchange
 from tabrl_exporter.export_process import ExportProcess
 
-__all__ = ["export_policy"]
+__all__ = ["error_of", "export_policy", "parity_message", "reward_files"]
 
 _SECONDS = Histogram(
     "tabrl_exporter_export_seconds",
@@ -73,7 +73,7 @@ async def export_policy(
             reply = await process.export(order)
             if isinstance(reply, exchange.Refusal):
                 outcome = reply.reason.lower()
-                raise _error(reply)
+                raise error_of(reply)
             policy = await asyncio.to_thread(_stored, request, policy_id, Path(folder), reply, artifacts)
         _PARITY.observe(max((difference for difference, _ in reply.parity.outputs.values()), default=0.0))
         outcome = "published"
@@ -86,10 +86,16 @@ def _inputs(
     request: exporter_pb2.CreatePolicyRequest, artifacts: ArtifactStore
 ) -> tuple[str, exchange.RewardFiles | None]:
     checkpoint = str(artifacts.local_path(request.checkpoint_sha256))
-    if not request.HasField("reward"):
-        return checkpoint, None
-    reward = request.reward
-    return checkpoint, exchange.RewardFiles(
+    return checkpoint, reward_files(request.reward, artifacts) if request.HasField("reward") else None
+
+
+def reward_files(reward: exporter_pb2.PolicyReward, artifacts: ArtifactStore) -> exchange.RewardFiles:
+    """Returns a reward as files of the store.
+
+    Raises:
+        TabrlError: ARTIFACT_NOT_FOUND, ARTIFACT_DAMAGED or STORAGE_UNAVAILABLE.
+    """
+    return exchange.RewardFiles(
         program=str(artifacts.local_path(reward.program_sha256)),
         onnx=str(artifacts.local_path(reward.onnx_sha256)),
         program_sha256=reward.program_sha256,
@@ -112,7 +118,6 @@ def _stored(
     manifest = artifacts.put_file(folder / "manifest.json", _JSON_TYPE)
     now = timestamp_pb2.Timestamp()
     now.GetCurrentTime()
-    parity = exported.parity
     policy = exporter_pb2.Policy(
         policy_id=policy_id,
         environment_id=request.environment_id,
@@ -122,17 +127,7 @@ def _stored(
         checkpoint_sha256=request.checkpoint_sha256,
         controller=controller,
         manifest=manifest,
-        parity=exporter_pb2.ParityReport(
-            states=parity.states,
-            tolerance=parity.tolerance,
-            outputs=[
-                exporter_pb2.OutputDifference(name=name, max_difference=difference, tolerance=allowed)
-                for name, (difference, allowed) in parity.outputs.items()
-            ],
-            passed=True,
-            onnxruntime_version=parity.onnxruntime_version,
-            jax_version=parity.jax_version,
-        ),
+        parity=parity_message(exported.parity),
         create_time=now,
     )
     if request.HasField("reward"):
@@ -140,7 +135,23 @@ def _stored(
     return policy
 
 
-def _error(refusal: exchange.Refusal) -> Exception:
+def parity_message(parity: exchange.Parity) -> exporter_pb2.ParityReport:
+    """Returns the parity of what was published, as the contract has it."""
+    return exporter_pb2.ParityReport(
+        states=parity.states,
+        tolerance=parity.tolerance,
+        outputs=[
+            exporter_pb2.OutputDifference(name=name, max_difference=difference, tolerance=allowed)
+            for name, (difference, allowed) in parity.outputs.items()
+        ],
+        passed=True,
+        onnxruntime_version=parity.onnxruntime_version,
+        jax_version=parity.jax_version,
+    )
+
+
+def error_of(refusal: exchange.Refusal) -> Exception:
+    """Returns the error that a refusal of the export process becomes."""
     code = _CODES.get(refusal.reason)
     if code is None:
         # A defect: the chassis logs the traceback under an incident and answers INTERNAL.

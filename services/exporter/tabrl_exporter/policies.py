@@ -12,7 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from tabrl.exporter.v1 import exporter_pb2
 from tabrl_chassis.pagination import Page
 
-__all__ = ["Base", "PolicyRow", "find", "page", "policy_id_of", "publish"]
+__all__ = ["Base", "PolicyRow", "find", "page", "policy_id_of", "publish", "remember_export"]
 
 _ID_BYTES = 10
 
@@ -68,6 +68,24 @@ def publish(session: Session, policy: exporter_pb2.Policy) -> None:
     session.add(
         PolicyRow(policy_id=policy.policy_id, environment_id=policy.environment_id, run_id=policy.run_id, policy=body)
     )
+
+
+def remember_export(session: Session, policy_id: str, controller_sha256: str, made: exporter_pb2.PolicyExport) -> bool:
+    """Adds another form to a policy, in place of an earlier one of the same form.
+
+    Returns whether it did: not where the policy is gone, or has another controller by now.
+    """
+    row = session.scalar(sa.select(PolicyRow).where(PolicyRow.policy_id == policy_id).with_for_update())
+    if row is None:
+        return False
+    policy = row.message()
+    if policy.controller.sha256 != controller_sha256:
+        return False
+    others = [export for export in policy.exports if export.format != made.format]
+    del policy.exports[:]
+    policy.exports.extend(sorted([*others, made], key=lambda export: export.format))
+    row.policy = policy.SerializeToString(deterministic=True)
+    return True
 
 
 def page(session: Session, request: exporter_pb2.ListPoliciesRequest, asked: Page) -> exporter_pb2.ListPoliciesResponse:

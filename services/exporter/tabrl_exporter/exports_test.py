@@ -216,7 +216,7 @@ async def test_a_form_that_does_something_else_is_refused_and_not_kept(tmp_path:
 
         assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "PARITY_FAILED")
         assert "action" in dict(error.fields)
-        assert "int8" in error.message
+        assert error.metadata["form"] == "int8"
         assert not await known_exports(Stub(channel), policy)
 
 

@@ -108,6 +108,7 @@ def _refusal(form: Form, made: Made) -> exchange.Refusal:
             output.name: f"differs by {output.max_difference:.2g}, allowed {output.tolerance:.2g}"
             for output in report.moved
         },
+        {"form": form.value},
     )
 
 

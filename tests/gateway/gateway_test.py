@@ -19,6 +19,7 @@ from grpc_health.v1 import health_pb2
 from grpc_status import rpc_status
 from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
 from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
+from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_local.health import HealthReporter
 from tabrl_local.topology import HOST, SERVICE_NAMES
 
@@ -173,6 +174,30 @@ class TestRest:
             run = (await answer.json()).get("run", {})
         assert answer.status == 200
         assert answered.items() <= run.items()
+
+    @pytest.mark.parametrize("path", ["/export/onnx", "/export"])
+    async def test_exports_a_policy_whose_file_comes_in_ranges_and_may_be_kept(self, tmp_path: Path, path: str) -> None:
+        # given a gateway that waits for no other call as long as an export takes, in front of services with their store
+        store = ArtifactStore(tmp_path / "store")
+        store.put(ARTIFACT)
+        impatience = {"timeout: 30s": "timeout: 0.3s"}
+        async with running_gateway(tmp_path, substitutions=impatience, artifacts=store) as gateway:
+            gateway.exporter.slow_secs = 1.0
+
+            # when a policy is asked for in another form
+            body = {"format": "EXPORT_FORMAT_WEIGHTS"}
+            async with gateway.http.post(gateway.url + "/api/models/p1" + path, json=body) as answer:
+                export = await answer.json()
+                assert (answer.status, export["export"]["format"]) == (200, "EXPORT_FORMAT_WEIGHTS")
+
+            # then what it says is where the file is, in pieces for who asks for some
+            url = gateway.url + export["download_path"]
+            async with gateway.http.get(url, headers={"range": "bytes=8-13"}) as answer:
+                assert (answer.status, await answer.read()) == (206, ARTIFACT[8:14])
+                assert answer.headers["content-range"] == f"bytes 8-13/{len(ARTIFACT)}"
+                assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+            async with gateway.http.get(url) as answer:
+                assert (answer.status, await answer.read()) == (200, ARTIFACT)
 
     async def test_errors_are_a_status_with_details(self, gateway: GatewayUnderTest) -> None:
         async with gateway.http.get(gateway.url + "/api/playground/environments/Foo") as answer:

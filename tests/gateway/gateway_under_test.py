@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import random
 import socket
 import subprocess
@@ -20,8 +21,11 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
+from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
 from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
 from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
+from tabrl_chassis.artifacts import ArtifactStore
+from tabrl_chassis.http import http_application
 from tabrl_local import gateway
 from tabrl_local.topology import HOST, SERVICE_NAMES, Topology
 
@@ -93,6 +97,19 @@ class TrainerServer(trainer_pb2_grpc.TrainerServiceServicer):
             await asyncio.sleep(0.05)
 
 
+class ExporterServer(exporter_pb2_grpc.ExporterServiceServicer):
+    """Answers that the artifact is the policy in the form that is asked for, after a while."""
+
+    def __init__(self) -> None:
+        self.slow_secs = 0.0
+
+    async def ExportPolicy(self, request, context):  # type: ignore[no-untyped-def, override]
+        await asyncio.sleep(self.slow_secs)
+        export = exporter_pb2.PolicyExport(format=request.format)
+        export.file.sha256 = hashlib.sha256(ARTIFACT).hexdigest()
+        return exporter_pb2.ExportPolicyResponse(export=export, download_path=f"/artifacts/{export.file.sha256}")
+
+
 @dataclass
 class GatewayUnderTest:
     """The gateway's address, and the servers behind it."""
@@ -103,6 +120,7 @@ class GatewayUnderTest:
     servers: dict[str, grpc.aio.Server]
     health: dict[str, health.aio.HealthServicer]
     scene: SceneServer
+    exporter: ExporterServer
     healthz_status: int = 200
     events_seen: asyncio.Event = field(default_factory=asyncio.Event)
     http_servers: dict[str, web.AppRunner] = field(default_factory=dict)
@@ -170,6 +188,10 @@ def write_front_end(folder: Path) -> Path:
 async def _start_http(port: int, handler) -> web.AppRunner:  # type: ignore[no-untyped-def]
     application = web.Application()
     application.router.add_get("/{path:.*}", handler)
+    return await _serve(port, application)
+
+
+async def _serve(port: int, application: web.Application) -> web.AppRunner:
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, HOST, port).start()
@@ -178,19 +200,26 @@ async def _start_http(port: int, handler) -> web.AppRunner:  # type: ignore[no-u
 
 @contextlib.asynccontextmanager
 async def running_gateway(
-    folder: Path, substitutions: Mapping[str, str] = MappingProxyType({})
+    folder: Path,
+    substitutions: Mapping[str, str] = MappingProxyType({}),
+    artifacts: ArtifactStore | None = None,
 ) -> AsyncIterator[GatewayUnderTest]:
-    """Starts the servers and Envoy, and waits until Envoy sees them all. `substitutions` change the configuration."""
+    """Starts the servers and Envoy, and waits until Envoy sees them all. `substitutions` change the configuration.
+
+    With `artifacts` every service serves that store, as the chassis has it, and nothing else over HTTP.
+    """
     topology = free_topology()
     servers: dict[str, grpc.aio.Server] = {}
     healths: dict[str, health.aio.HealthServicer] = {}
-    scene = SceneServer()
+    scene, exporter = SceneServer(), ExporterServer()
     for name in SERVICE_NAMES:
         server = grpc.aio.server()
         healths[name] = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(healths[name], server)
         if name == "scene":
             scene_pb2_grpc.add_SceneServiceServicer_to_server(scene, server)
+        if name == "exporter":
+            exporter_pb2_grpc.add_ExporterServiceServicer_to_server(exporter, server)
         if name == "trainer":
             trainer_pb2_grpc.add_TrainerServiceServicer_to_server(TrainerServer(), server)
         server.add_insecure_port(topology.address(name))
@@ -213,7 +242,7 @@ async def running_gateway(
         ) as http,
         aiohttp.ClientSession(connector=aiohttp.UnixConnector(f"\0tabrl-gateway-{topology.port}")) as admin,
     ):
-        under_test = GatewayUnderTest(topology, http, admin, servers, healths, scene)
+        under_test = GatewayUnderTest(topology, http, admin, servers, healths, scene, exporter)
 
         async def artifact(request: web.Request) -> web.Response:
             return web.Response(
@@ -237,8 +266,10 @@ async def running_gateway(
             return web.json_response({"status": "from the launcher"}, status=under_test.healthz_status)
 
         for name in SERVICE_NAMES:
-            handler = run_events if name == "trainer" else artifact
-            under_test.http_servers[name] = await _start_http(topology.http_port(name), handler)
+            handler, port = run_events if name == "trainer" else artifact, topology.http_port(name)
+            under_test.http_servers[name] = await (
+                _start_http(port, handler) if artifacts is None else _serve(port, http_application(artifacts))
+            )
         under_test.http_servers["launcher"] = await _start_http(topology.status_port, healthz)
         try:
             for name in SERVICE_NAMES:

@@ -18,6 +18,7 @@ from rich.text import Text
 from tabrl_cli.errors import CallError
 
 PIPE_COLUMNS = 400
+_NUMERIC = frozenset({"steps", "return", "degrees of freedom", "actuators", "largest difference", "allowed"})
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -58,7 +59,7 @@ class Output:
         """Writes a table, or `empty` when it has no rows."""
         table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
         for index, column in enumerate(columns):
-            numeric = column in ("steps", "return", "degrees of freedom", "actuators")
+            numeric = column in _NUMERIC
             # ids are there to be copied: they stay in one piece
             table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=index == 0)
         count = 0

@@ -87,6 +87,8 @@ class CallError(Exception):
         """What to do about it; empty when the message says all there is."""
         if any(name.startswith("spec.start_from") for name, _ in self.fields):
             return "" if self.reason == "CHECKPOINT_INCOMPATIBLE" else _STARTING_POINTS
+        if self.reason == "PARITY_FAILED" and "form" in self.metadata:
+            return "`tabrl export` writes the controller itself, if no --format is named."
         nearest = self.metadata.get("nearest")
         if nearest and nearest not in self.message:
             return f"Did you mean {nearest}? {_REMEDIES.get(self.reason, '')}".rstrip()

@@ -14,7 +14,7 @@ from tabrl.rewardgen.v1 import rewardgen_pb2
 from tabrl.scene.v1 import scene_pb2
 from tabrl.trainer.v1 import trainer_pb2
 
-from tabrl_cli import batch_commands, evaluation, reward_records, scenes
+from tabrl_cli import batch_commands, evaluation, exports, reward_records, scenes
 from tabrl_cli.connection import DEFAULT_GATEWAY
 from tabrl_cli.console import count
 from tabrl_cli.errors import EXIT_INTERRUPTED
@@ -396,6 +396,21 @@ def policies(
             ),
             empty="No policies yet: tabrl try PROMPT --env ENVIRONMENT makes one.",
         )
+
+
+@app.command("export")
+def export(
+    policy_id: Annotated[str, typer.Argument(help="Id of the policy.")],
+    form: Annotated[
+        exports.Format, typer.Option("--format", help="Whole controller, with smaller weights, or the network alone.")
+    ] = exports.Format.CONTROLLER,
+    path: Annotated[Path | None, typer.Option("--output", "-o", help="File to write, or a folder for it.")] = None,
+    gateway: Gateway = DEFAULT_GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """Write a policy to a file, and say how exact it is in that form."""
+    with open_session(gateway, as_json) as session:
+        exports.export(session.connection, session.output, policy_id=policy_id, form=form, path=path)
 
 
 @app.command("models")

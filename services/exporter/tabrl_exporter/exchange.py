@@ -7,7 +7,19 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["Export", "Exported", "Parity", "Refusal", "RewardFiles", "parse_export", "parse_reply", "to_line"]
+__all__ = [
+    "Export",
+    "Exported",
+    "Parity",
+    "Reformat",
+    "Reformatted",
+    "Refusal",
+    "RewardFiles",
+    "parse_export",
+    "parse_order",
+    "parse_reply",
+    "to_line",
+]
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,36 @@ class Export:
     folder: str
     lineage: Mapping[str, str] = field(default_factory=dict)
     """Fields of the manifest's lineage that the caller knows."""
+
+
+@dataclass(frozen=True)
+class Reformat:
+    """An order: write a published policy in another form into the empty folder `folder`.
+
+    Attributes:
+        form: `fp16`, `int8`, `policy` or `weights`.
+        environment_id: environment it drives.
+        controller: file of its graph.
+        manifest: file of its manifest.
+        scene: file of the MJCF.
+        assets: files that the MJCF names, by its names for them.
+        checkpoint: file of its checkpoint; empty where it, or the reward, is not here: then `fp16` and `int8` are
+            measured against the published controller.
+        checkpoint_sha256: digest of the checkpoint.
+        reward: the reward it was trained for; None for the environment's own.
+        folder: where to write.
+    """
+
+    form: str
+    environment_id: str
+    controller: str
+    manifest: str
+    scene: str
+    assets: Mapping[str, str]
+    checkpoint: str
+    checkpoint_sha256: str
+    reward: RewardFiles | None
+    folder: str
 
 
 @dataclass(frozen=True)
@@ -61,6 +103,14 @@ class Exported:
 
 
 @dataclass(frozen=True)
+class Reformatted:
+    """An order carried out: the folder holds `file`, and for a controller `manifest.json`."""
+
+    parity: Parity
+    has_manifest: bool
+
+
+@dataclass(frozen=True)
 class Refusal:
     """An order that cannot be carried out.
 
@@ -80,26 +130,41 @@ class Refusal:
     parity: Parity | None = None
 
 
-def to_line(message: Export | Exported | Refusal) -> bytes:
+def to_line(message: Export | Reformat | Exported | Reformatted | Refusal) -> bytes:
     """Returns a message as a line of JSON."""
     return json.dumps({"kind": type(message).__name__, **asdict(message)}).encode() + b"\n"
+
+
+def parse_order(line: bytes) -> Export | Reformat:
+    """Returns the order in a line, of whichever kind."""
+    if json.loads(line)["kind"] != "Reformat":
+        return parse_export(line)
+    fields = _fields(line, "Reformat")
+    return Reformat(reward=_reward(fields.pop("reward")), **fields)
 
 
 def parse_export(line: bytes) -> Export:
     """Returns the order in a line."""
     fields = _fields(line, "Export")
-    reward = fields.pop("reward")
-    return Export(reward=RewardFiles(**reward) if reward else None, **fields)
+    return Export(reward=_reward(fields.pop("reward")), **fields)
 
 
-def parse_reply(line: bytes) -> Exported | Refusal:
+def parse_reply(line: bytes) -> Exported | Reformatted | Refusal:
     """Returns the reply in a line."""
-    if json.loads(line)["kind"] == "Refusal":
+    kind = json.loads(line)["kind"]
+    if kind == "Refusal":
         fields = _fields(line, "Refusal")
         parity = fields.pop("parity")
         return Refusal(**fields, parity=Parity(**parity) if parity else None)
+    if kind == "Reformatted":
+        fields = _fields(line, "Reformatted")
+        return Reformatted(parity=Parity(**fields["parity"]), has_manifest=fields["has_manifest"])
     fields = _fields(line, "Exported")
     return Exported(parity=Parity(**fields["parity"]), env_steps=fields["env_steps"], assets=tuple(fields["assets"]))
+
+
+def _reward(fields: dict[str, Any] | None) -> RewardFiles | None:
+    return RewardFiles(**fields) if fields else None
 
 
 def _fields(line: bytes, kind: str) -> dict[str, Any]:

@@ -24,6 +24,9 @@ _RUNNING = Gauge("tabrl_exporter_worker_running", "Whether the export process is
 _ANSWER_LIMIT_BYTES = 1 << 20
 _STOP_SECS = 2.0
 
+_Order = exchange.Export | exchange.Reformat
+_Reply = exchange.Exported | exchange.Reformatted | exchange.Refusal
+
 
 class _ProcessDiedError(Exception):
     """The process ended, or did not answer, before its answer was complete."""
@@ -60,6 +63,19 @@ class ExportProcess:
         Raises:
             TabrlError: INTERNAL / WORKER_CRASHED when the replacement died too, or when there was no answer in time.
         """
+        reply = await self._carry_out(order)
+        if isinstance(reply, exchange.Reformatted):
+            raise TypeError("the export process answered another order")
+        return reply
+
+    async def reformat(self, order: exchange.Reformat) -> exchange.Reformatted | exchange.Refusal:
+        """Carries out an order, as `export` does."""
+        reply = await self._carry_out(order)
+        if isinstance(reply, exchange.Exported):
+            raise TypeError("the export process answered another order")
+        return reply
+
+    async def _carry_out(self, order: _Order) -> _Reply:
         async with self._turn:
             try:
                 try:
@@ -96,7 +112,7 @@ class ExportProcess:
             _RUNNING.set(0)
             await processes.stop(process, grace_secs=_STOP_SECS)
 
-    async def _ask(self, order: exchange.Export) -> exchange.Exported | exchange.Refusal:
+    async def _ask(self, order: _Order) -> _Reply:
         process = await self._running()
         try:
             async with asyncio.timeout(self._timeout_secs):

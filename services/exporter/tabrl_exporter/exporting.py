@@ -18,7 +18,7 @@ from tabrl_chassis.errors import TabrlError
 from tabrl_exporter import exchange
 from tabrl_exporter.export_process import ExportProcess
 
-__all__ = ["export_policy", "parity_message"]
+__all__ = ["error_of", "export_policy", "parity_message", "reward_files"]
 
 _SECONDS = Histogram(
     "tabrl_exporter_export_seconds",
@@ -85,7 +85,7 @@ async def export_policy(
                 outcome = reply.reason.lower()
                 if reply.parity is not None:
                     await refused(parity_message(reply.parity))
-                raise _error(reply)
+                raise error_of(reply)
             policy = await asyncio.to_thread(_stored, request, policy_id, Path(folder), reply, artifacts)
         _PARITY.observe(max((difference for difference, _ in reply.parity.outputs.values()), default=0.0))
         outcome = "published"
@@ -98,10 +98,16 @@ def _inputs(
     request: exporter_pb2.CreatePolicyRequest, artifacts: ArtifactStore
 ) -> tuple[str, exchange.RewardFiles | None]:
     checkpoint = str(artifacts.local_path(request.checkpoint_sha256))
-    if not request.HasField("reward"):
-        return checkpoint, None
-    reward = request.reward
-    return checkpoint, exchange.RewardFiles(
+    return checkpoint, reward_files(request.reward, artifacts) if request.HasField("reward") else None
+
+
+def reward_files(reward: exporter_pb2.PolicyReward, artifacts: ArtifactStore) -> exchange.RewardFiles:
+    """Returns a reward as files of the store.
+
+    Raises:
+        TabrlError: ARTIFACT_NOT_FOUND, ARTIFACT_DAMAGED or STORAGE_UNAVAILABLE.
+    """
+    return exchange.RewardFiles(
         program=str(artifacts.local_path(reward.program_sha256)),
         onnx=str(artifacts.local_path(reward.onnx_sha256)),
         program_sha256=reward.program_sha256,
@@ -169,7 +175,8 @@ def parity_message(parity: exchange.Parity) -> exporter_pb2.ParityReport:
     return message
 
 
-def _error(refusal: exchange.Refusal) -> Exception:
+def error_of(refusal: exchange.Refusal) -> Exception:
+    """Returns the error that a refusal of the export process becomes."""
     code = _CODES.get(refusal.reason)
     if code is None:
         # A defect: the chassis logs the traceback under an incident and answers INTERNAL.

@@ -22,6 +22,7 @@ __all__ = [
     "policy_id_of",
     "publish",
     "refuse",
+    "remember_export",
 ]
 
 _ID_BYTES = 10
@@ -102,6 +103,24 @@ def parity_report(session: Session, policy_id: str) -> exporter_pb2.ParityReport
         return exporter_pb2.ParityReport.FromString(refused.report)
     policy = find(session, policy_id)
     return policy.parity if policy is not None else None
+
+
+def remember_export(session: Session, policy_id: str, controller_sha256: str, made: exporter_pb2.PolicyExport) -> bool:
+    """Adds another form to a policy, in place of an earlier one of the same form.
+
+    Returns whether it did: not where the policy is gone, or has another controller by now.
+    """
+    row = session.scalar(sa.select(PolicyRow).where(PolicyRow.policy_id == policy_id).with_for_update())
+    if row is None:
+        return False
+    policy = row.message()
+    if policy.controller.sha256 != controller_sha256:
+        return False
+    others = [export for export in policy.exports if export.format != made.format]
+    del policy.exports[:]
+    policy.exports.extend(sorted([*others, made], key=lambda export: export.format))
+    row.policy = policy.SerializeToString(deterministic=True)
+    return True
 
 
 def page(session: Session, request: exporter_pb2.ListPoliciesRequest, asked: Page) -> exporter_pb2.ListPoliciesResponse:

@@ -19,6 +19,7 @@ from tabrl_simulation import environments
 from tabrl_exporter import policies
 from tabrl_exporter.export_process import ExportProcess
 from tabrl_exporter.exporting import export_policy
+from tabrl_exporter.exports import Exports
 
 __all__ = ["ExporterServicer"]
 
@@ -36,6 +37,7 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
         self._work_folder = work_folder
         self._under_way: dict[str, asyncio.Task[exporter_pb2.Policy]] = {}
         self._limit = ConcurrencyLimit("exports", _WAITING_EXPORTS)
+        self._exports = Exports(database, artifacts, process, work_folder, self._limit)
 
     async def CreatePolicy(  # noqa: D102
         self, request: exporter_pb2.CreatePolicyRequest, _context: Any
@@ -50,10 +52,7 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
     async def GetPolicy(  # noqa: D102
         self, request: exporter_pb2.GetPolicyRequest, _context: Any
     ) -> exporter_pb2.GetPolicyResponse:
-        policy = await self._database.read(lambda session: policies.find(session, request.policy_id))
-        if policy is None:
-            raise _no_policy(request.policy_id)
-        return exporter_pb2.GetPolicyResponse(policy=policy)
+        return exporter_pb2.GetPolicyResponse(policy=await self._require_policy(request.policy_id))
 
     async def GetParityReport(  # noqa: D102
         self, request: exporter_pb2.GetParityReportRequest, _context: Any
@@ -69,11 +68,24 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
         asked = page_of(request, default_size=50, maximum_size=500)
         return await self._database.read(lambda session: policies.page(session, request, asked))
 
+    async def ExportPolicy(  # noqa: D102
+        self, request: exporter_pb2.ExportPolicyRequest, _context: Any
+    ) -> exporter_pb2.ExportPolicyResponse:
+        made = await self._exports.export(await self._require_policy(request.policy_id), request.format)
+        return exporter_pb2.ExportPolicyResponse(export=made, download_path=f"/artifacts/{made.file.sha256}")
+
     async def stop(self) -> None:
         """Ends the exports under way."""
+        await self._exports.stop()
         for task in self._under_way.values():
             task.cancel()
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+
+    async def _require_policy(self, policy_id: str) -> exporter_pb2.Policy:
+        policy = await self._database.read(lambda session: policies.find(session, policy_id))
+        if policy is None:
+            raise _no_policy(policy_id)
+        return policy
 
     async def _exported_once(self, request: exporter_pb2.CreatePolicyRequest, policy_id: str) -> exporter_pb2.Policy:
         """Joins the export of this policy if one is under way; a caller that goes away does not end it."""

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from tabrl_chassis.processes import die_with_parent
 
-from tabrl_exporter import exchange
+from tabrl_exporter import exchange, reformatting
+from tabrl_exporter.reward_files import read_reward
 
 if TYPE_CHECKING:
-    from tabrl_simulation.controllers.build import BuiltController, Reward, Workbench
+    from tabrl_simulation.controllers.build import BuiltController, Workbench
     from tabrl_simulation.controllers.parity import ParityReport
 
 __all__ = ["main"]
@@ -51,9 +52,12 @@ def main() -> None:
         answers.write(exchange.to_line(_answer(line, benches)))
 
 
-def _answer(line: bytes, benches: dict[str, Workbench]) -> exchange.Exported | exchange.Refusal:
+def _answer(line: bytes, benches: dict[str, Workbench]) -> exchange.Exported | exchange.Reformatted | exchange.Refusal:
     try:
-        return _carry_out(exchange.parse_export(line), benches)
+        order = exchange.parse_order(line)
+        if isinstance(order, exchange.Reformat):
+            return reformatting.carry_out(order, benches)
+        return _carry_out(order, benches)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             return exchange.Refusal("INTERNAL", traceback.format_exc(), {})
@@ -78,7 +82,7 @@ def _carry_out(order: exchange.Export, benches: dict[str, Workbench]) -> exchang
         if order.environment_id not in benches:
             benches[order.environment_id] = build.prepare(order.environment_id)
         bench = benches[order.environment_id]
-        reward = _reward(order.reward)
+        reward = read_reward(order.reward)
         made = build.build_controller(
             bench, checkpoint, reward, checkpoint_sha256=order.checkpoint_sha256, lineage=Lineage(**order.lineage)
         )
@@ -89,20 +93,6 @@ def _carry_out(order: exchange.Export, benches: dict[str, Workbench]) -> exchang
     except (build.RewardMismatchError, ProgramRefused, RewardGraphError) as error:
         return exchange.Refusal("REWARD_MISMATCH", str(error), {})
     return _published(order, bench, made, checkpoint.env_steps)
-
-
-def _reward(files: exchange.RewardFiles | None) -> Reward | None:
-    if files is None:
-        return None
-    from tabrl_simulation.controllers.build import Reward
-    from tabrl_simulation.rewards.program import RewardProgram
-
-    return Reward(
-        program=RewardProgram.from_bytes(Path(files.program).read_bytes()),
-        onnx=Path(files.onnx).read_bytes(),
-        program_sha256=files.program_sha256,
-        weights=files.weights,
-    )
 
 
 def _published(

@@ -1,0 +1,132 @@
+"""The export process's part in writing a policy in another form: files in, files and the measured difference out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tabrl_exporter import exchange
+from tabrl_exporter.reward_files import read_reward
+
+if TYPE_CHECKING:
+    from tabrl_simulation.controllers.build import Workbench
+    from tabrl_simulation.controllers.formats import Form, Made
+    from tabrl_simulation.controllers.source import Source
+
+__all__ = ["carry_out"]
+
+
+def carry_out(order: exchange.Reformat, benches: dict[str, Workbench]) -> exchange.Reformatted | exchange.Refusal:
+    """Writes a policy in another form, measures it, and refuses to give it away when it is too far off.
+
+    Args:
+        order: what to write.
+        benches: what controllers of an environment share, by environment; added to.
+    """
+    from tabrl.play import manifest_json
+    from tabrl_simulation import training
+    from tabrl_simulation.bundle import SceneFiles
+    from tabrl_simulation.checkpoint import Checkpoint, CheckpointError
+    from tabrl_simulation.controllers import formats
+    from tabrl_simulation.environments import MissingRobot, UnknownEnvironment
+
+    training.use_compilation_cache()
+    form = formats.Form(order.form)
+    published = formats.Published(
+        Path(order.controller).read_bytes(),
+        manifest_json.loads(Path(order.manifest).read_bytes()),
+        SceneFiles(
+            Path(order.scene).read_text(encoding="utf-8"),
+            {name: Path(path).read_bytes() for name, path in order.assets.items()},
+        ),
+    )
+    if form.is_controller:
+        made = formats.make_controller(form, published, _source(order, benches))
+    else:
+        try:
+            made = formats.make_network(
+                form,
+                published,
+                Checkpoint.from_bytes(Path(order.checkpoint).read_bytes()),
+                _bench(order.environment_id, benches).environment,
+                checkpoint_sha256=order.checkpoint_sha256,
+            )
+        except MissingRobot as error:
+            metadata = {"robot": error.robot, "remedy": error.remedy}
+            return exchange.Refusal("ROBOT_NOT_INSTALLED", str(error), {}, metadata)
+        except (CheckpointError, UnknownEnvironment) as error:
+            return exchange.Refusal("CHECKPOINT_INCOMPATIBLE", str(error), {})
+    if not formats.acceptable(made.report):
+        return _refusal(form, made)
+    return _written(order, made)
+
+
+def _source(order: exchange.Reformat, benches: dict[str, Workbench]) -> Source | None:
+    """Returns the function that the controller was made from; None where this machine cannot make it any more."""
+    from tabrl_simulation.checkpoint import Checkpoint, CheckpointError
+    from tabrl_simulation.controllers import build
+    from tabrl_simulation.controllers.merge import RewardGraphError
+    from tabrl_simulation.environments import MissingRobot, UnknownEnvironment
+    from tabrl_simulation.rewards.container import ProgramRefused
+
+    if not order.checkpoint:
+        return None
+    try:
+        checkpoint = Checkpoint.from_bytes(Path(order.checkpoint).read_bytes())
+        bench = _bench(order.environment_id, benches)
+        reward = read_reward(order.reward)
+        return build.build_controller(bench, checkpoint, reward, checkpoint_sha256=order.checkpoint_sha256).source
+    except (
+        MissingRobot,
+        UnknownEnvironment,
+        CheckpointError,
+        build.RewardMismatchError,
+        ProgramRefused,
+        RewardGraphError,
+    ):
+        # The environment has changed since, or its robot is gone; the published controller is as it was.
+        return None
+
+
+def _bench(environment_id: str, benches: dict[str, Workbench]) -> Workbench:
+    from tabrl_simulation.controllers import build
+
+    if environment_id not in benches:
+        benches[environment_id] = build.prepare(environment_id)
+    return benches[environment_id]
+
+
+def _refusal(form: Form, made: Made) -> exchange.Refusal:
+    report = made.report
+    furthest = report.moved[0]
+    return exchange.Refusal(
+        "PARITY_FAILED",
+        f"As {form.value} the policy does something else: {furthest.name} differs by {furthest.max_difference:.2g}, "
+        f"where {furthest.tolerance:.2g} is allowed, over {report.states} states. Nothing was stored; take a form with "
+        "more exact weights.",
+        {
+            output.name: f"differs by {output.max_difference:.2g}, allowed {output.tolerance:.2g}"
+            for output in report.moved
+        },
+        {"form": form.value},
+    )
+
+
+def _written(order: exchange.Reformat, made: Made) -> exchange.Reformatted:
+    import onnxruntime
+    from tabrl.play import manifest_json
+    from tabrl_simulation.controllers import formats
+
+    folder = Path(order.folder)
+    (folder / "file").write_bytes(made.content)
+    if made.manifest is not None:
+        (folder / "manifest.json").write_text(manifest_json.dumps(made.manifest), encoding="utf-8")
+    outputs = made.report.outputs
+    parity = exchange.Parity(
+        states=made.report.states,
+        tolerance=formats.TOLERANCE,
+        outputs={output.name: (output.max_difference, output.tolerance) for output in outputs},
+        onnxruntime_version=onnxruntime.__version__,
+        jax_version=made.report.jax_version,
+    )
+    return exchange.Reformatted(parity, has_manifest=made.manifest is not None)

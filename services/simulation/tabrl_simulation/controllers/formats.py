@@ -1,0 +1,271 @@
+"""Other forms of a published policy, each with how far it is from the float32 one: what `ExportPolicy` gives.
+
+A controller with smaller weights is measured as the controller itself was, over states of its own rollout. The network
+alone is given the observations of such a rollout.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from tabrl.play.manifest import GraphOutput, Manifest, OutputRole
+from tabrl.play.player import Controller, Player, Tick
+
+from tabrl_simulation import bundle
+from tabrl_simulation.controllers import network, network_zip, weights
+
+if TYPE_CHECKING:
+    import mujoco
+
+    from tabrl_simulation.checkpoint import Checkpoint
+    from tabrl_simulation.controllers.source import Source
+    from tabrl_simulation.environments import Environment
+
+__all__ = [
+    "ACTION_BOUNDS",
+    "STATES",
+    "Form",
+    "FormDifference",
+    "FormReport",
+    "Made",
+    "Published",
+    "acceptable",
+    "make_controller",
+    "make_network",
+]
+
+STATES: Final = 200
+"""States compared at least."""
+
+TOLERANCE: Final = 1e-5
+"""Largest difference of what stays float32, relative to the larger of 1 and the value."""
+
+ROUNDING_LIMIT: Final = 1e-3
+"""Largest difference ever allowed for the action of a network in float32."""
+
+_ROUNDING_MULTIPLE: Final = 4.0
+_TICKS_PER_EPISODE: Final = 50
+_ACTION: Final = "action"
+_FOLLOW_FROM_ACTION: Final = (OutputRole.ACTION, OutputRole.CTRL, OutputRole.CARRY)
+
+
+class Form(enum.Enum):
+    """Form in which a policy can be had beside its controller."""
+
+    FP16 = "fp16"
+    INT8 = "int8"
+    POLICY = "policy"
+    WEIGHTS = "weights"
+
+    @property
+    def is_controller(self) -> bool:
+        """Whether it is a controller, with a manifest, and can be made without the checkpoint."""
+        return self in ACTION_BOUNDS
+
+
+ACTION_BOUNDS: Final[Mapping[Form, float]] = {Form.FP16: 0.01, Form.INT8: 0.1}
+"""Largest difference of an action, whose elements lie between -1 and 1, at the same state."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A controller as it was published: graph, manifest and the scene that the manifest names."""
+
+    onnx: bytes
+    manifest: Manifest
+    scene: bundle.SceneFiles
+
+
+@dataclass(frozen=True)
+class FormDifference:
+    """Largest difference of one output, relative to the larger of 1 and the value, and what is allowed for it."""
+
+    name: str
+    max_difference: float
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class FormReport:
+    """How far a policy in another form is from its source.
+
+    Attributes:
+        states: how many were compared.
+        outputs: the differences.
+        jax_version: jax that ran the source; empty where the float32 controller stood in for it.
+    """
+
+    states: int
+    outputs: tuple[FormDifference, ...]
+    jax_version: str
+
+    @property
+    def moved(self) -> tuple[FormDifference, ...]:
+        """The outputs beyond what is allowed, the furthest first."""
+        beyond = [output for output in self.outputs if not output.max_difference <= output.tolerance]
+        return tuple(sorted(beyond, key=lambda output: -output.max_difference))
+
+
+@dataclass(frozen=True)
+class Made:
+    """A policy in another form: the file, the manifest where it is a controller, and how far it is off."""
+
+    content: bytes
+    manifest: Manifest | None
+    report: FormReport
+
+
+def acceptable(report: FormReport) -> bool:
+    """Whether a policy in another form may be given away.
+
+    An open loop is all that is looked at: at each state the action may differ by the bound of its form, and what does
+    not follow from the action by what is allowed for float32. Whether the robot then earns as much and stands as long
+    takes a closed loop, which belongs here.
+    """
+    return not report.moved
+
+
+def make_controller(form: Form, published: Published, source: Source | None) -> Made:
+    """Stores a controller's weights in another form, and measures what that changes.
+
+    Args:
+        form: FP16 or INT8.
+        published: the float32 controller.
+        source: the JAX function it was made from. None where the checkpoint is not at hand, as with an imported
+            policy: then the float32 controller in onnxruntime, which was once measured against it, stands in for it.
+    """
+    manifest = published.manifest
+    action = next(output.tensor.name for output in manifest.outputs if output.role is OutputRole.ACTION)
+    write = {Form.FP16: weights.with_float16_weights, Form.INT8: weights.with_int8_weights}[form]
+    content = write(published.onnx, action=action)
+    described = _manifest_of(manifest, content)
+    controller, model = Controller(content, described), bundle.load_scene(published.scene)
+    states, differences, jax_version = _controller_differences(published, controller, model, source)
+    bound = ACTION_BOUNDS[form]
+    # The ctrl is the action brought to the actuators' ranges, and so is its difference.
+    allowed = {"action": bound, "ctrl": bound * _ctrl_scale(model), "carry": bound * _ctrl_scale(model)}
+    outputs = tuple(
+        FormDifference(name, difference, allowed.get(name.partition(".")[0], tolerance))
+        for name, (difference, tolerance) in differences.items()
+    )
+    return Made(content, described, FormReport(states, outputs, jax_version))
+
+
+def make_network(
+    form: Form, published: Published, checkpoint: Checkpoint, environment: Environment, *, checkpoint_sha256: str
+) -> Made:
+    """Writes the network of a checkpoint, and compares it with the checkpoint's policy in JAX.
+
+    Args:
+        form: POLICY or WEIGHTS.
+        published: the controller of the checkpoint; its rollout is where the observations come from.
+        checkpoint: the policy.
+        environment: the checkpoint's environment.
+        checkpoint_sha256: digest of the checkpoint.
+
+    Raises:
+        CheckpointError: the checkpoint is of another environment, or of another version of it.
+        UnsupportedStepError: the policy has no ONNX form.
+    """
+    import jax
+
+    policy = checkpoint.policy(environment)
+    controller = Controller(published.onnx, published.manifest)
+    ticks = _rollout(controller, bundle.load_scene(published.scene))
+    observations = np.stack([tick.decision.observation for tick in ticks])
+    if form is Form.POLICY:
+        content = network.network_onnx(policy, observation_size=environment.observation_size, name=environment.id)
+        actual = _network_actions(content, observations)
+    else:
+        content = network_zip.network_zip(checkpoint, checkpoint_sha256=checkpoint_sha256)
+        actual = network_zip.action_of(content, observations)
+    expected = np.asarray(jax.jit(jax.vmap(policy))(observations))
+    with jax.enable_x64(True):
+        exact = np.asarray(jax.jit(jax.vmap(policy))(observations.astype(np.float64)))
+    # Large weights amplify the rounding of float32, in the source as well.
+    rounding = _ROUNDING_MULTIPLE * _difference(exact, expected)
+    tolerance = min(ROUNDING_LIMIT, max(TOLERANCE, rounding))
+    difference = FormDifference(_ACTION, _difference(expected, actual), tolerance)
+    return Made(content, None, FormReport(len(ticks), (difference,), jax.__version__))
+
+
+def _manifest_of(manifest: Manifest, onnx: bytes) -> Manifest:
+    """Returns the manifest of the same controller in another form."""
+    return replace(manifest, controller_sha256=hashlib.sha256(onnx).hexdigest())
+
+
+Differences = dict[str, tuple[float, float]]
+"""Largest difference of each output, and what is allowed for it where nothing but float32 rounding moves it."""
+
+
+def _controller_differences(
+    published: Published, controller: Controller, model: mujoco.MjModel, source: Source | None
+) -> tuple[int, Differences, str]:
+    """Returns over how many states which output differs how far, and the version of the jax that ran the source."""
+    if source is not None:
+        import jax
+
+        from tabrl_simulation.controllers import parity
+
+        report = parity.measure_parity(source, controller, model, states=STATES)
+        return (
+            report.states,
+            {output.name: (output.max_difference, output.tolerance) for output in report.outputs},
+            jax.__version__,
+        )
+    reference = Controller(published.onnx, published.manifest)
+    differences: Differences = {}
+    ticks = _rollout(controller, model)
+    for tick in ticks:
+        expected = reference.run(tick.feed)
+        for output in published.manifest.outputs:
+            name, label = output.tensor.name, _label(output)
+            before, _ = differences.get(label, (0.0, TOLERANCE))
+            differences[label] = (max(before, _difference(expected[name], tick.outputs[name])), TOLERANCE)
+    return len(ticks), differences, ""
+
+
+def _ctrl_scale(model: mujoco.MjModel) -> float:
+    """Returns by how much an action is magnified on its way to the ctrl, at most; 1 for actuators without limits."""
+    limited = np.asarray(model.actuator_ctrlrange)[np.asarray(model.actuator_ctrllimited, bool)]  # [limited, 2]
+    return float(np.max((limited[:, 1] - limited[:, 0]) / 2, initial=1.0))
+
+
+def _rollout(controller: Controller, model: mujoco.MjModel) -> list[Tick]:
+    """Returns the ticks of beginnings of episodes, from one reset state after another."""
+    noise = np.random.default_rng(0)
+    player = Player(controller, model)
+    ticks: list[Tick] = []
+    for reset in itertools.count():
+        ticks.extend(itertools.islice(player.episode(reset=reset, noise=noise), _TICKS_PER_EPISODE))
+        if len(ticks) >= STATES:
+            break
+    return ticks
+
+
+def _network_actions(onnx: bytes, observations: NDArray[Any]) -> NDArray[Any]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+    return np.stack([session.run([network.ACTION], {network.OBSERVATION: each})[0] for each in observations])
+
+
+def _difference(expected: NDArray[Any], actual: NDArray[Any]) -> float:
+    """Returns the largest `|expected - actual| / max(1, |expected|)`; infinite where only one is NaN."""
+    left, right = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
+    same = (left == right) | (np.isnan(left) & np.isnan(right))
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.where(same, 0.0, np.abs(left - right) / np.maximum(1.0, np.abs(left)))
+    return float(np.max(np.where(np.isnan(difference), np.inf, difference), initial=0.0))
+
+
+def _label(output: GraphOutput) -> str:
+    role = output.role.name.lower()
+    return f"{role}.{output.field}" if output.field else role

@@ -22,7 +22,7 @@ MEMBERS := protos players/python $(sort $(patsubst %/pyproject.toml,%,$(wildcard
 SERVICES := scene rewardgen trainer exporter inference
 RUNTIME_LOCKS := $(SERVICES:%=deploy/locks/%.txt) deploy/locks/gateway.txt deploy/locks/cli.txt
 PROTOS := $(shell find protos -name '*.proto' -not -path 'protos/gen/*')
-WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/src/gen/*' 2>/dev/null)
+WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/dist-share/*' -not -path '*/src/gen/*' 2>/dev/null)
 say = @printf '\033[1m▸ %s\033[0m\n' '$(1)'
 # node of the virtual environment first: npm's scripts look for it on the path
 export PATH := $(CURDIR)/$(VENV):$(PATH)

@@ -22,7 +22,7 @@ MEMBERS := protos players/python $(sort $(patsubst %/pyproject.toml,%,$(wildcard
 SERVICES := scene rewardgen trainer exporter inference
 RUNTIME_LOCKS := $(SERVICES:%=deploy/locks/%.txt) deploy/locks/gateway.txt deploy/locks/cli.txt
 PROTOS := $(shell find protos -name '*.proto' -not -path 'protos/gen/*')
-WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/src/gen/*' 2>/dev/null)
+WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/dist-share/*' -not -path '*/src/gen/*' 2>/dev/null)
 say = @printf '\033[1m▸ %s\033[0m\n' '$(1)'
 # node of the virtual environment first: npm's scripts look for it on the path
 export PATH := $(CURDIR)/$(VENV):$(PATH)
@@ -90,6 +90,16 @@ $(WEB)/dist/index.html: $(WEB_SOURCES) $(WEB)/node_modules/.package-lock.json pr
 	@cd $(WEB) && npm run --silent build
 	@touch $@
 
+# ---- other players ---------------------------------------------------------------------------------------------------------------
+
+.tools/tabrl-play: $(wildcard players/cpp/*.cpp players/cpp/*.h players/cpp/third_party/onnxruntime/*.h) players/cpp/build.sh .venv/stamps/runtime
+	@bash deploy/install/cpp.sh
+	$(call say,Building the C++ player)
+	@bash players/cpp/build.sh $(VENV)/python $@
+
+.PHONY: player-cpp
+player-cpp: .tools/tabrl-play ## Build the C++ player of controllers, .tools/tabrl-play
+
 # ---- contracts -----------------------------------------------------------------------------------------------------------------
 
 protos/gen/stamp: $(PROTOS) buf.yaml buf.gen.yaml deploy/codegen/protoc_gen_grpc_python.py .venv/stamps/runtime $(WEB)/node_modules/.package-lock.json
@@ -144,7 +154,7 @@ test-web: $(WEB)/node_modules/.package-lock.json protos/gen/stamp
 	@cd $(WEB) && npm run --silent test
 
 .PHONY: test-python
-test-python: .venv/stamps/development $(WEB)/dist/index.html chromium postgresql faketime
+test-python: .venv/stamps/development $(WEB)/dist/index.html chromium postgresql faketime cpp
 	$(call say,pytest)
 	@$(if $(TESTS),pytest $(TESTS),pytest --numprocesses=2 --dist=loadfile deploy frontend/cli players services tests/robustness && pytest tests --ignore=tests/robustness)
 
@@ -159,6 +169,10 @@ postgresql:
 .PHONY: faketime
 faketime:
 	@bash deploy/install/faketime.sh
+
+.PHONY: cpp
+cpp:
+	@bash deploy/install/cpp.sh
 
 .PHONY: bench
 bench: install ## Learning curves and step rates on this machine (minutes; BENCH='stepping --help' for one of them)

@@ -32,9 +32,9 @@ T = TypeVar("T")
 
 
 @contextlib.contextmanager
-def chromium(playwright: Playwright) -> Iterator[Browser]:
-    """Starts Debian's Chromium."""
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
+def chromium(playwright: Playwright, *flags: str) -> Iterator[Browser]:
+    """Starts Debian's Chromium, with more flags where a test needs them."""
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*_FLAGS, *flags])
     try:
         yield browser
     finally:

@@ -12,6 +12,8 @@ HOST = "127.0.0.1"
 SERVICE_NAMES = ("scene", "rewardgen", "trainer", "exporter", "inference")
 GATEWAY = "gateway"
 
+SHARE_PAGE = Path(__file__).resolve().parents[3] / "frontend" / "web" / "dist-share"
+
 HTTP_PORT_OFFSET = 10
 STATUS_PORT_OFFSET = 21
 
@@ -76,6 +78,7 @@ def service_commands(topology: Topology, data: Path) -> tuple[Command, ...]:
     environment["PYTHONUNBUFFERED"] = "1"
     for name in SERVICE_NAMES:
         environment[f"TABRL_{name.upper()}_ADDRESS"] = topology.address(name)
+    options = {"exporter": (f"--share-page={SHARE_PAGE}",)}
     return tuple(
         Command(
             name,
@@ -86,6 +89,7 @@ def service_commands(topology: Topology, data: Path) -> tuple[Command, ...]:
                 f"--port={topology.grpc_port(name)}",
                 f"--http-port={topology.http_port(name)}",
                 f"--data={data}",
+                *options.get(name, ()),
             ),
             environment,
         )

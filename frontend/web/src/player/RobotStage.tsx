@@ -17,6 +17,8 @@ export interface RobotStageHandle {
 
 export interface RobotStageProps extends StageListener {
   readonly bundle: SceneBundle;
+  /** Folder from which files are read by digest, as an absolute path or URL; the gateway's if left out. Only the first one counts. */
+  readonly artifacts?: string;
   /** What drives; a new one takes over at the next tick. Null for none; one for another environment is none. */
   readonly policy?: Policy | null;
   readonly playing: boolean;
@@ -46,7 +48,7 @@ export function RobotStage(props: RobotStageProps) {
   useEffect(() => {
     if (!container.current) return;
     const current = latest.current;
-    const made = new StageSession(container.current, current.theme, current.props);
+    const made = new StageSession(container.current, current.theme, current.props, current.props.artifacts);
     session.current = made;
     return () => {
       session.current = null;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { type ArtifactCache, artifactSource, artifactUrl } from "./artifacts";
 import { PlayerError } from "./errors";
 
@@ -96,5 +96,28 @@ describe("artifactSource", () => {
 
     expect(await source.read(sha256)).toEqual(bytes);
     expect(asked).toHaveLength(1);
+  });
+
+  it("reads from another folder than the gateway's where it is told to", async () => {
+    const { asked, fetch } = server([new Response(bytes)]);
+    const folder = "https://somewhere.example/robots/cartpole/files";
+    const source = artifactSource({ folder, fetch, openCache: async () => undefined });
+
+    expect(await source.read(sha256)).toEqual(bytes);
+
+    expect(asked).toEqual([`${folder}/${sha256}`]);
+  });
+
+  describe("on a page that the browser does not trust to hash", () => {
+    afterEach(() => vi.unstubAllGlobals());
+
+    it("checks files all the same", async () => {
+      vi.stubGlobal("crypto", {});
+      const { fetch } = server([new Response(bytes), new Response("<other/>")]);
+      const source = artifactSource({ fetch, openCache: async () => undefined, retryWaitsMs: [] });
+
+      expect(await source.read(sha256)).toEqual(bytes);
+      expect((await failureOf(source.read(sha256))).code).toBe("DIGEST_MISMATCH");
+    });
   });
 });

@@ -1,3 +1,4 @@
+import { sha256 as sha256InScript } from "@noble/hashes/sha2.js";
 import { PlayerError } from "./errors";
 
 /** Where files come from by digest. */
@@ -5,7 +6,7 @@ export interface ArtifactSource {
   /**
    * Returns the bytes whose SHA-256 is `sha256`, checked.
    *
-   * @throws PlayerError ARTIFACT_MISSING, ARTIFACT_UNREACHABLE (after the retries), DIGEST_MISMATCH, INSECURE_CONTEXT
+   * @throws PlayerError ARTIFACT_MISSING, ARTIFACT_UNREACHABLE (after the retries), DIGEST_MISMATCH
    */
   read(sha256: string): Promise<Uint8Array<ArrayBuffer>>;
 }
@@ -14,6 +15,8 @@ export interface ArtifactSource {
 export type ArtifactCache = Pick<Cache, "match" | "put" | "delete">;
 
 export interface ArtifactOptions {
+  /** URL of the folder in which the files lie under their digests. */
+  readonly folder: string;
   readonly fetch: (url: string) => Promise<Response>;
   /** Where files are kept between visits; undefined to keep none. */
   readonly openCache: () => Promise<ArtifactCache | undefined>;
@@ -21,17 +24,25 @@ export interface ArtifactOptions {
   readonly retryWaitsMs: readonly number[];
 }
 
+/** Where the gateway serves files. */
+export const GATEWAY_FOLDER = "/artifacts";
+
 const browserDefaults: ArtifactOptions = {
+  folder: GATEWAY_FOLDER,
   fetch: (url) => fetch(url),
   openCache: async () => ("caches" in globalThis ? caches.open("tabrl-artifacts-v1") : undefined),
   retryWaitsMs: [250, 500, 1000, 2000],
 };
 
-/** Reads artifacts from the gateway and keeps them in the browser's cache. Files are immutable, so a kept one is never asked for again. */
-export function artifactSource(options: ArtifactOptions = browserDefaults): ArtifactSource {
+/**
+ * Reads artifacts from the gateway, or from another folder, and keeps them in the browser's cache. Files are immutable, so a kept one is
+ * never asked for again.
+ */
+export function artifactSource(given: Partial<ArtifactOptions> = {}): ArtifactSource {
+  const options = { ...browserDefaults, ...given };
   return {
     async read(sha256) {
-      const url = artifactUrl(sha256);
+      const url = artifactUrl(sha256, options.folder);
       const cache = await options.openCache();
       const kept = await cache?.match(url);
       if (kept) {
@@ -44,7 +55,7 @@ export function artifactSource(options: ArtifactOptions = browserDefaults): Arti
       if (digest !== sha256) {
         throw new PlayerError(
           "DIGEST_MISMATCH",
-          `The server sent another file under ${url}: its SHA-256 is ${digest}. Its data folder is damaged.`,
+          `The server sent another file under ${url}: its SHA-256 is ${digest}. The file there is damaged.`,
         );
       }
       // A full disk only costs the next visit a download.
@@ -54,8 +65,8 @@ export function artifactSource(options: ArtifactOptions = browserDefaults): Arti
   };
 }
 
-export function artifactUrl(sha256: string): string {
-  return `/artifacts/${sha256}`;
+export function artifactUrl(sha256: string, folder = GATEWAY_FOLDER): string {
+  return `${folder}/${sha256}`;
 }
 
 async function download(url: string, options: ArtifactOptions): Promise<Uint8Array<ArrayBuffer>> {
@@ -83,13 +94,10 @@ async function attemptDownload(
   }
 }
 
+/** Hashes in the browser's own code where it lets the page: not on pages opened over plain http from another machine. */
 async function digestOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  if (!globalThis.crypto?.subtle) {
-    throw new PlayerError(
-      "INSECURE_CONTEXT",
-      "This browser checks files only on pages opened over https or from localhost: open the page that way.",
-    );
-  }
-  const digest = await crypto.subtle.digest("SHA-256", bytes);
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const digest = globalThis.crypto?.subtle
+    ? new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))
+    : sha256InScript(bytes);
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

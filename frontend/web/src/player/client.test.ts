@@ -99,4 +99,19 @@ describe("PlayerClient", () => {
     expect(crashes).toEqual(["WORKER_CRASHED"]);
     expect(told.at(-1)?.type).toBe("rollout");
   });
+
+  it("says first where files are", () => {
+    const { worker, told } = port();
+
+    const client = new PlayerClient({
+      on: {},
+      onCrash: () => undefined,
+      artifacts: "https://somewhere.example/files",
+      startWorker: () => worker,
+    });
+    client.loadScene(scene);
+
+    expect(told.map(({ type }) => type)).toEqual(["start", "loadScene"]);
+    expect(told[0]).toEqual({ type: "start", artifacts: "https://somewhere.example/files" });
+  });
 });

@@ -1,3 +1,4 @@
+import { GATEWAY_FOLDER } from "./artifacts";
 import { PlayerError } from "./errors";
 import type { Command, ControllerFiles, Draws, Report, Rollout, RolloutSpec, SceneFiles } from "./protocol";
 
@@ -13,6 +14,8 @@ export interface PlayerClientOptions {
   readonly on: Handlers;
   /** Told when the worker ended by itself, once; the client is of no use afterwards. */
   readonly onCrash: (error: PlayerError) => void;
+  /** Folder from which files are read by digest, as an absolute path or URL; the gateway's if left out. */
+  readonly artifacts?: string | undefined;
   readonly startWorker?: () => WorkerPort;
 }
 
@@ -30,7 +33,7 @@ export class PlayerClient {
   #sceneGeneration = 0;
   #ended = false;
 
-  constructor({ on, onCrash, startWorker = startPlayerWorker }: PlayerClientOptions) {
+  constructor({ on, onCrash, artifacts = GATEWAY_FOLDER, startWorker = startPlayerWorker }: PlayerClientOptions) {
     this.#handlers = on;
     this.#onCrash = onCrash;
     this.#port = startWorker();
@@ -40,6 +43,7 @@ export class PlayerClient {
       this.#crash((event as ErrorEvent).message || "its script did not load");
     });
     this.#port.addEventListener("messageerror", () => this.#crash("a message could not be read"));
+    this.#tell({ type: "start", artifacts });
   }
 
   /** Replaces the scene. A report on an earlier scene is dropped from here on. */

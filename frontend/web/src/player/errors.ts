@@ -16,8 +16,6 @@ export type PlayerErrorCode =
   | "GRAPH_FAILED"
   /** The simulated state is no longer finite. */
   | "PHYSICS_DIVERGED"
-  /** The page was not opened over https or from this machine, so the browser withholds what the player needs. */
-  | "INSECURE_CONTEXT"
   /** The browser gives no WebGL context. */
   | "WEBGL_FAILED"
   /** The worker ended by itself. */

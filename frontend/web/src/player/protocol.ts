@@ -58,6 +58,8 @@ export interface Rollout {
 
 /** What the page tells the worker. */
 export type Command =
+  /** Comes first: the folder from which files are read by digest, as an absolute path or URL. */
+  | { readonly type: "start"; readonly artifacts: string }
   | { readonly type: "loadScene"; readonly generation: number; readonly scene: SceneFiles }
   | { readonly type: "setController"; readonly generation: number; readonly controller: ControllerFiles | null }
   | { readonly type: "setPlaying"; readonly playing: boolean }

@@ -41,9 +41,11 @@ export class StageSession {
   #playing = false;
   #lastTickMs = 0;
 
-  constructor(container: HTMLElement, theme: Theme, listener: StageListener) {
+  /** `artifacts` is the folder from which files are read by digest; the gateway's if left out. */
+  constructor(container: HTMLElement, theme: Theme, listener: StageListener, artifacts?: string) {
     this.#listener = listener;
     this.#client = new PlayerClient({
+      artifacts,
       on: {
         sceneReady: ({ description, sizes, loadSecs }) => {
           this.#stage?.setScene(description);

@@ -1,22 +1,28 @@
 import { artifactSource } from "./artifacts";
 import { PlayerError } from "./errors";
 import { startMujoco, startOnnx } from "./physics/engine";
-import { loaderOf } from "./play/loading";
+import { type Loader, loaderOf } from "./play/loading";
 import { Player } from "./play/player";
 import { rollOut } from "./play/rollout";
 import type { Command, Report, RolloutSpec } from "./protocol";
 
 // The page's side of this conversation is in client.ts; what is said, in protocol.ts.
 
-const loader = loaderOf(artifactSource(), { mujoco: startMujoco, onnx: startOnnx });
+interface Started {
+  readonly loader: Loader;
+  readonly player: Player;
+}
 
 function send(report: Report, transfer: Transferable[] = []): void {
   postMessage(report, { transfer });
 }
 
-const player = new Player(loader, send);
+function start(artifacts: string): Started {
+  const loader = loaderOf(artifactSource({ folder: artifacts }), { mujoco: startMujoco, onnx: startOnnx });
+  return { loader, player: new Player(loader, send) };
+}
 
-async function answerRollout(id: number, spec: RolloutSpec): Promise<void> {
+async function answerRollout(loader: Loader, id: number, spec: RolloutSpec): Promise<void> {
   try {
     send({ type: "rolledOut", id, rollout: await rollOut(spec, loader) });
   } catch (error) {
@@ -25,7 +31,7 @@ async function answerRollout(id: number, spec: RolloutSpec): Promise<void> {
   }
 }
 
-function obey(command: Command): void | Promise<void> {
+function obey({ loader, player }: Started, command: Exclude<Command, { type: "start" }>): void | Promise<void> {
   switch (command.type) {
     case "loadScene":
       return player.loadScene(command.generation, command.scene);
@@ -44,8 +50,13 @@ function obey(command: Command): void | Promise<void> {
     case "recycle":
       return player.recycle(command.poses);
     case "rollout":
-      return answerRollout(command.id, command.spec);
+      return answerRollout(loader, command.id, command.spec);
   }
 }
 
-addEventListener("message", (event: MessageEvent<Command>) => void obey(event.data));
+let started: Started | undefined;
+
+addEventListener("message", ({ data: command }: MessageEvent<Command>) => {
+  if (command.type === "start") started = start(command.artifacts);
+  else if (started) void obey(started, command);
+});

@@ -1,0 +1,12 @@
+import { createRoot } from "react-dom/client";
+import "../styles/fonts.css";
+import "../styles/tokens.css";
+import "../styles/base.css";
+import "./page.css";
+import { SharePage } from "./SharePage";
+import { loadSharedPolicy } from "./sharedPolicy";
+
+const root = document.getElementById("root");
+if (!root) throw new Error("index.html lacks #root");
+const folder = new URL(".", document.baseURI).href;
+createRoot(root).render(<SharePage loading={loadSharedPolicy(folder)} />);

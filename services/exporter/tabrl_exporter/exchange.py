@@ -10,6 +10,7 @@ from typing import Any
 __all__ = [
     "Export",
     "Exported",
+    "Origin",
     "Parity",
     "Reformat",
     "Reformatted",
@@ -33,6 +34,16 @@ class RewardFiles:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What the caller knows of where a checkpoint comes from, for the manifest's lineage; empty where it does not."""
+
+    run_id: str = ""
+    parent_checkpoint_sha256: str = ""
+    reward_id: str = ""
+    prompt: str = ""
+
+
+@dataclass(frozen=True)
 class Export:
     """An order: export the checkpoint in file `checkpoint` into the empty folder `folder`."""
 
@@ -41,8 +52,7 @@ class Export:
     checkpoint_sha256: str
     reward: RewardFiles | None
     folder: str
-    lineage: Mapping[str, str] = field(default_factory=dict)
-    """Fields of the manifest's lineage that the caller knows."""
+    origin: Origin = field(default_factory=Origin)
 
 
 @dataclass(frozen=True)
@@ -146,7 +156,7 @@ def parse_order(line: bytes) -> Export | Reformat:
 def parse_export(line: bytes) -> Export:
     """Returns the order in a line."""
     fields = _fields(line, "Export")
-    return Export(reward=_reward(fields.pop("reward")), **fields)
+    return Export(reward=_reward(fields.pop("reward")), origin=Origin(**fields.pop("origin")), **fields)
 
 
 def parse_reply(line: bytes) -> Exported | Reformatted | Refusal:

@@ -73,12 +73,12 @@ async def export_policy(
                 checkpoint_sha256=request.checkpoint_sha256,
                 reward=order_inputs[1],
                 folder=folder,
-                lineage={
-                    "run_id": request.run_id,
-                    "parent_checkpoint_sha256": request.parent_checkpoint_sha256,
-                    "reward_id": request.reward.reward_id,
-                    "prompt": request.prompt,
-                },
+                origin=exchange.Origin(
+                    run_id=request.run_id,
+                    parent_checkpoint_sha256=request.parent_checkpoint_sha256,
+                    reward_id=request.reward.reward_id,
+                    prompt=request.prompt,
+                ),
             )
             reply = await process.export(order)
             if isinstance(reply, exchange.Refusal):

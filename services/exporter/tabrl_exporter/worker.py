@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,11 @@ def _carry_out(order: exchange.Export, benches: dict[str, Workbench]) -> exchang
         bench = benches[order.environment_id]
         reward = read_reward(order.reward)
         made = build.build_controller(
-            bench, checkpoint, reward, checkpoint_sha256=order.checkpoint_sha256, lineage=Lineage(**order.lineage)
+            bench,
+            checkpoint,
+            reward,
+            checkpoint_sha256=order.checkpoint_sha256,
+            lineage=Lineage(**asdict(order.origin)),
         )
     except MissingRobot as error:
         return exchange.Refusal("ROBOT_NOT_INSTALLED", str(error), {}, {"robot": error.robot, "remedy": error.remedy})
@@ -139,14 +144,15 @@ def _parity(report: ParityReport) -> exchange.Parity:
         mujoco_version=report.mujoco_version,
         onnx_opset=report.onnx_opset,
         passed=report.passed,
-        closed_loop=closed
-        and {
+        closed_loop={
             "secs": closed.secs,
             "episodes": [{name: getattr(episode, name) for name in _EPISODE_FIELDS} for episode in closed.episodes],
             "passed": closed.passed,
             "reason": closed.reason,
             "return_tolerance": closed.return_tolerance,
-        },
+        }
+        if closed
+        else None,
     )
 
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+import grpc
 from google.protobuf import json_format
 from tabrl.scene.v1 import scene_pb2
 from tabrl.type.v1 import artifact_pb2
@@ -50,6 +51,19 @@ class Recordings:
             environment_id = environment.summary.environment_id
             self._context.background(self._record(environment_id, fingerprint), f"recording states of {environment_id}")
         return scene_pb2.GetRealStatesResponse(state=scene_pb2.REAL_STATES_STATE_RECORDING)
+
+    def kept(self) -> list[artifact_pb2.Artifact]:
+        """Returns everything that was recorded and is kept. Blocks.
+
+        Raises:
+            TabrlError: what is kept cannot be read (STORAGE_UNAVAILABLE).
+        """
+        try:
+            texts = [path.read_text() for path in self._folder.glob("*.json")]
+            return [json_format.Parse(text, artifact_pb2.Artifact()) for text in texts]
+        except (OSError, json_format.ParseError) as error:
+            message = f"The recorded states cannot be read: {error}."
+            raise TabrlError(grpc.StatusCode.UNAVAILABLE, "STORAGE_UNAVAILABLE", message) from error
 
     async def _record(self, environment_id: str, fingerprint: str) -> None:
         try:

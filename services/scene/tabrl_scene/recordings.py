@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 import time
 from pathlib import Path
@@ -53,17 +54,20 @@ class Recordings:
         return scene_pb2.GetRealStatesResponse(state=scene_pb2.REAL_STATES_STATE_RECORDING)
 
     def kept(self) -> list[artifact_pb2.Artifact]:
-        """Returns everything that was recorded and is kept. Blocks.
+        """Returns everything that was recorded and can be found again. Blocks.
 
         Raises:
-            TabrlError: what is kept cannot be read (STORAGE_UNAVAILABLE).
+            TabrlError: the disk does not let it be read (STORAGE_UNAVAILABLE).
         """
+        found = []
         try:
-            texts = [path.read_text() for path in self._folder.glob("*.json")]
-            return [json_format.Parse(text, artifact_pb2.Artifact()) for text in texts]
-        except (OSError, json_format.ParseError) as error:
+            for path in self._folder.glob("*.json"):
+                with contextlib.suppress(json_format.ParseError):  # a damaged one counts as none, and is recorded again
+                    found.append(json_format.Parse(path.read_text(), artifact_pb2.Artifact()))
+        except OSError as error:
             message = f"The recorded states cannot be read: {error}."
             raise TabrlError(grpc.StatusCode.UNAVAILABLE, "STORAGE_UNAVAILABLE", message) from error
+        return found
 
     async def _record(self, environment_id: str, fingerprint: str) -> None:
         try:

@@ -47,7 +47,7 @@ def digests_in(message: Message) -> Iterator[str]:
 
 def _messages(field: FieldDescriptor, value: Any) -> Iterable[Message]:
     entry = field.message_type
-    if entry.GetOptions().map_entry:
+    if entry is not None and entry.GetOptions().map_entry:
         in_value = entry.fields_by_name["value"].type == FieldDescriptor.TYPE_MESSAGE
         return list(value.values()) if in_value else []
     return [value] if isinstance(value, Message) else value

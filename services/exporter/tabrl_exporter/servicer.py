@@ -16,7 +16,7 @@ from tabrl_chassis.limits import ConcurrencyLimit
 from tabrl_chassis.pagination import page_of
 from tabrl_simulation import environments
 
-from tabrl_exporter import policies
+from tabrl_exporter import policies, registry
 from tabrl_exporter.export_process import ExportProcess
 from tabrl_exporter.exporting import export_policy
 
@@ -26,7 +26,7 @@ _WAITING_EXPORTS = 16
 
 
 class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
-    """Exports, and the registry of what was exported."""
+    """Exports, and what was exported."""
 
     def __init__(self, database: Database, artifacts: ArtifactStore, process: ExportProcess, work_folder: Path) -> None:
         """Serves from these stores, and exports in `process` with room for files in `work_folder`."""
@@ -50,14 +50,7 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
     async def GetPolicy(  # noqa: D102
         self, request: exporter_pb2.GetPolicyRequest, _context: Any
     ) -> exporter_pb2.GetPolicyResponse:
-        policy = await self._database.read(lambda session: policies.find(session, request.policy_id))
-        if policy is None:
-            raise TabrlError(
-                grpc.StatusCode.NOT_FOUND,
-                "POLICY_NOT_FOUND",
-                f"There is no policy {request.policy_id!r}.",
-                metadata={"policy_id": request.policy_id},
-            )
+        policy = await self._database.read(lambda session: policies.get(session, request.policy_id))
         return exporter_pb2.GetPolicyResponse(policy=policy)
 
     async def ListPolicies(  # noqa: D102
@@ -65,6 +58,12 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
     ) -> exporter_pb2.ListPoliciesResponse:
         asked = page_of(request, default_size=50, maximum_size=500)
         return await self._database.read(lambda session: policies.page(session, request, asked))
+
+    async def DeletePolicy(  # noqa: D102
+        self, request: exporter_pb2.DeletePolicyRequest, _context: Any
+    ) -> exporter_pb2.DeletePolicyResponse:
+        await self._database.write(lambda session: registry.delete_policy(session, request.policy_id))
+        return exporter_pb2.DeletePolicyResponse()
 
     async def stop(self) -> None:
         """Ends the exports under way."""
@@ -90,8 +89,7 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
                 process=self._process,
                 work_folder=self._work_folder,
             )
-        await self._database.write(lambda session: policies.publish(session, policy))
-        return policy
+        return await self._database.write(lambda session: policies.publish(session, policy))
 
     def _ended(self, policy_id: str, task: asyncio.Task[exporter_pb2.Policy]) -> None:
         del self._under_way[policy_id]

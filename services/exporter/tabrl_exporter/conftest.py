@@ -31,13 +31,18 @@ from tabrl_exporter.service import SERVICE, ExporterConfig
 
 
 class Peer:
-    """What a Scene, a RewardGen or a Trainer names; `away` is the error that it answers with instead."""
+    """What a Scene, a RewardGen or a Trainer names; `away` is the error that it answers with instead.
+
+    `meanwhile` is what happens while it is asked.
+    """
 
     def __init__(self) -> None:
         self.names: set[str] = set()
         self.away: TabrlError | None = None
+        self.meanwhile: Callable[[], object] = list
 
     async def named(self) -> set[str]:
+        self.meanwhile()
         if self.away is not None:
             raise self.away
         return self.names
@@ -79,6 +84,7 @@ class Rig:
     """A running Exporter, a client of it, and its peers by name."""
 
     config: ExporterConfig
+    address: str
     database: Database
     store: ArtifactStore
     exporter: exporter_pb2_grpc.ExporterServiceStub
@@ -150,6 +156,7 @@ async def exporter(data: Path, database_url: str = "", **options: Any) -> AsyncI
         channel = await stack.enter_async_context(open_channel(running.address))
         yield Rig(
             config,
+            running.address,
             running.context.database,
             running.context.artifacts,
             exporter_pb2_grpc.ExporterServiceStub(channel),

@@ -142,7 +142,7 @@ def version(session: Session, name: str, reference: str) -> registry_pb2.PolicyV
     for found, policy in versions:
         if str(found.number) == number:
             return version_message(found, policy)
-    raise _not_found(f"{name} has no version or tag {reference!r}; `tabrl registry {name}` lists them.", name)
+    raise _not_found(f"{name} has no version or tag {reference!r}.", name)
 
 
 def update_notes(session: Session, name: str, number: int, notes: str) -> registry_pb2.PolicyVersion:
@@ -302,13 +302,13 @@ def _numbered(session: Session, name: str, number: int) -> tuple[VersionRow, Pol
     for found, policy in _versions(session, name):
         if found.number == number:
             return found, policy
-    raise _not_found(f"{name} has no version {number}; `tabrl registry {name}` lists them.", name)
+    raise _not_found(f"{name} has no version {number}.", name)
 
 
 def _tag(session: Session, name: str, tag: str) -> TagRow:
     found = session.get(TagRow, (name, tag))
     if found is None:
-        raise _not_found(f"{name} has no tag {tag!r}; `tabrl registry {name}` lists them.", name)
+        raise _not_found(f"{name} has no tag {tag!r}.", name)
     return found
 
 
@@ -339,7 +339,7 @@ def _now() -> datetime.datetime:
 
 
 def _nothing(name: str) -> TabrlError:
-    return _not_found(f"Nothing is registered as {name!r}; `tabrl registry` lists the names.", name)
+    return _not_found(f"Nothing is registered as {name!r}.", name)
 
 
 def _not_found(message: str, name: str) -> TabrlError:

@@ -56,7 +56,10 @@ def try_prompt(  # noqa: PLR0917
     backend: Annotated[Backend | None, typer.Option(help="Physics; the machine chooses if left out.")] = None,
     randomize: Annotated[bool, typer.Option("--randomize", help="Vary masses, friction and gains.")] = False,
     start_from: Annotated[
-        str, typer.Option("--from", help="Start from what this run, policy or checkpoint (its SHA-256) has learned.")
+        str,
+        typer.Option(
+            "--from", help="Start from what this run, policy (also NAME@TAG) or checkpoint (its SHA-256) learned."
+        ),
     ] = "",
     place: On = Place.HERE,
     gpu: Gpu = "",
@@ -83,7 +86,7 @@ def try_prompt(  # noqa: PLR0917
             seed=seed,
             backend=backend,
             randomize=randomize,
-            start_from=start_from,
+            start_from=policy_id_of(session.connection, start_from),
             compute=compute_of(place, gpu, max_secs),
         )
         run = start_run(session.connection, session.output, spec, may_cost=yes)

@@ -13,6 +13,7 @@ import pytest
 from google.protobuf import timestamp_pb2
 from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc, registry_pb2, registry_pb2_grpc
 from tabrl.inference.v1 import inference_pb2, inference_pb2_grpc
+from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
 
 from tabrl_cli.conftest import abort, tabrl
 from tabrl_cli.policy_records import date
@@ -50,6 +51,7 @@ class Registry(
     registry_pb2_grpc.RegistryServiceServicer,
     exporter_pb2_grpc.ExporterServiceServicer,
     inference_pb2_grpc.InferenceServiceServicer,
+    trainer_pb2_grpc.TrainerServiceServicer,
 ):
     """Two policies, of which `go1-dance` has the one as its versions 1 and the other as 2; `stable` points to 1."""
 
@@ -134,6 +136,10 @@ class Registry(
         self.asked.append(request)
         return registry_pb2.UpdateVersionResponse(version=registry_pb2.PolicyVersion(number=2, notes=request.notes))
 
+    def EstimateRun(self, request, context):  # type: ignore[no-untyped-def, override]
+        self.asked.append(request.spec.start_from)
+        abort(context, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", "No run is to begin here.")
+
     def Evaluate(self, request, context):  # type: ignore[no-untyped-def, override]
         self.asked.append(request)
         yield inference_pb2.EvaluateResponse(summary=inference_pb2.EvaluationSummary(episodes=request.episodes))
@@ -158,6 +164,7 @@ def registry() -> Iterator[tuple[Registry, str]]:
     registry_pb2_grpc.add_RegistryServiceServicer_to_server(servicer, running)
     exporter_pb2_grpc.add_ExporterServiceServicer_to_server(servicer, running)
     inference_pb2_grpc.add_InferenceServiceServicer_to_server(servicer, running)
+    trainer_pb2_grpc.add_TrainerServiceServicer_to_server(servicer, running)
     port = running.add_insecure_port("127.0.0.1:0")
     running.start()
     yield servicer, f"http://127.0.0.1:{port}"
@@ -173,6 +180,12 @@ def test_a_policy_is_named_by_its_id_or_as_a_version(registry: tuple[Registry, s
         result = tabrl(url, *command)
         assert result.exit_code == 0, result.output
     assert [request.policy_id for request in servicer.asked] == [policy_id] * 3
+
+
+def test_a_run_can_start_from_a_version(registry: tuple[Registry, str]) -> None:
+    servicer, url = registry
+    tabrl(url, "try", "--env", "CartpoleBalance", "--from", "go1-dance@stable")
+    assert servicer.asked == [trainer_pb2.StartingPoint(policy_id="p1")]
 
 
 def test_a_version_that_is_not_there_says_where_to_look(registry: tuple[Registry, str]) -> None:

@@ -199,6 +199,34 @@ class TestRest:
             async with gateway.http.get(url) as answer:
                 assert (answer.status, await answer.read()) == (200, ARTIFACT)
 
+    @pytest.mark.parametrize(
+        ("method", "path", "body", "field", "answered"),
+        [
+            ("GET", "/api/registry/go1/versions/stable", None, "version", {"notes": "go1 stable"}),
+            (
+                "POST",
+                "/api/registry/go1/versions",
+                {"policy_id": "p1", "notes": "x"},
+                "version",
+                {"notes": "go1 p1 x"},
+            ),
+            ("PATCH", "/api/registry/go1/versions/3", {"notes": "x"}, "version", {"number": 3, "notes": "x"}),
+            ("DELETE", "/api/registry/go1/versions/3", None, "", {}),
+            ("PUT", "/api/registry/go1/tags/stable", {"number": 3}, "tag", {"tag": "stable", "number": 3}),
+            ("POST", "/api/registry/go1/tags/stable/rollback", {"from_number": 3}, "tag", {"earlier": [3]}),
+            ("POST", "/api/models/p1/measure", {"episodes": 7}, "measurement", {"check": "p1", "episodes": 7}),
+            ("GET", "/api/models/p1/compare/p2", None, "right", {"policy_id": "p2"}),
+            ("POST", "/api/artifacts/collect", {"dry_run": True}, "", {"files": 1}),
+        ],
+    )
+    async def test_keeps_the_registry(
+        self, gateway: GatewayUnderTest, method: str, path: str, body: object, field: str, answered: dict[str, object]
+    ) -> None:
+        async with gateway.http.request(method, gateway.url + path, json=body) as answer:
+            told = await answer.json()
+        assert answer.status == 200
+        assert answered.items() <= (told[field] if field else told).items()
+
     async def test_errors_are_a_status_with_details(self, gateway: GatewayUnderTest) -> None:
         async with gateway.http.get(gateway.url + "/api/playground/environments/Foo") as answer:
             body = await answer.json()
@@ -279,8 +307,12 @@ class TestGrpc:
         assert answer.headers["access-control-allow-origin"] == "http://localhost:5173"
         assert "grpc-status-details-bin" in answer.headers["access-control-expose-headers"]
 
-    async def test_an_unknown_method_is_unimplemented(self, gateway: GatewayUnderTest) -> None:
-        async with gateway.http.post(gateway.url + "/tabrl.none.v1.None/None", headers=GRPC_WEB) as answer:
+    # The second is there, but for services alone.
+    @pytest.mark.parametrize(
+        "path", ["/tabrl.none.v1.None/None", "/tabrl.artifacts.v1.ReferenceService/ListReferences"]
+    )
+    async def test_an_unknown_method_is_unimplemented(self, gateway: GatewayUnderTest, path: str) -> None:
+        async with gateway.http.post(gateway.url + path, headers=GRPC_WEB) as answer:
             assert answer.headers["grpc-status"] == str(grpc.StatusCode.UNIMPLEMENTED.value[0])
             _, info = details(answer.headers["grpc-status-details-bin"])
         assert info.reason == "ROUTE_NOT_FOUND"

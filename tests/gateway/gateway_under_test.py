@@ -21,7 +21,7 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
-from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
+from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc, registry_pb2, registry_pb2_grpc
 from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
 from tabrl.trainer.v1 import trainer_pb2, trainer_pb2_grpc
 from tabrl_chassis.artifacts import ArtifactStore
@@ -67,6 +67,45 @@ class SceneServer(scene_pb2_grpc.SceneServiceServicer):
 
     async def GetEnvironmentXml(self, request, context):  # type: ignore[no-untyped-def, override]
         return httpbody_pb2.HttpBody(content_type="application/xml", data=ARTIFACT)
+
+
+class RegistryServer(registry_pb2_grpc.RegistryServiceServicer):
+    """Says with each answer what it was asked."""
+
+    async def GetVersion(self, request, context):  # type: ignore[no-untyped-def, override]
+        notes = f"{request.name} {request.reference}"
+        return registry_pb2.GetVersionResponse(version=registry_pb2.PolicyVersion(notes=notes))
+
+    async def RegisterVersion(self, request, context):  # type: ignore[no-untyped-def, override]
+        notes = f"{request.name} {request.policy_id} {request.notes}"
+        return registry_pb2.RegisterVersionResponse(version=registry_pb2.PolicyVersion(notes=notes))
+
+    async def UpdateVersion(self, request, context):  # type: ignore[no-untyped-def, override]
+        version = registry_pb2.PolicyVersion(number=request.number, notes=request.notes)
+        return registry_pb2.UpdateVersionResponse(version=version)
+
+    async def DeleteVersion(self, request, context):  # type: ignore[no-untyped-def, override]
+        return registry_pb2.DeleteVersionResponse()
+
+    async def SetTag(self, request, context):  # type: ignore[no-untyped-def, override]
+        return registry_pb2.SetTagResponse(tag=registry_pb2.VersionTag(tag=request.tag, number=request.number))
+
+    async def RollBackTag(self, request, context):  # type: ignore[no-untyped-def, override]
+        tag = registry_pb2.VersionTag(tag=request.tag, earlier=[request.from_number])
+        return registry_pb2.RollBackTagResponse(tag=tag)
+
+    async def MeasurePolicy(self, request, context):  # type: ignore[no-untyped-def, override]
+        measurement = exporter_pb2.PolicyMeasurement(check=request.policy_id, episodes=request.episodes)
+        return registry_pb2.MeasurePolicyResponse(measurement=measurement)
+
+    async def ComparePolicies(self, request, context):  # type: ignore[no-untyped-def, override]
+        left, right = (
+            exporter_pb2.Policy(policy_id=each) for each in (request.left_policy_id, request.right_policy_id)
+        )
+        return registry_pb2.ComparePoliciesResponse(left=left, right=right)
+
+    async def CollectGarbage(self, request, context):  # type: ignore[no-untyped-def, override]
+        return registry_pb2.CollectGarbageResponse(files=int(request.dry_run))
 
 
 class TrainerServer(trainer_pb2_grpc.TrainerServiceServicer):
@@ -222,6 +261,8 @@ async def running_gateway(
             exporter_pb2_grpc.add_ExporterServiceServicer_to_server(exporter, server)
         if name == "trainer":
             trainer_pb2_grpc.add_TrainerServiceServicer_to_server(TrainerServer(), server)
+        if name == "exporter":
+            registry_pb2_grpc.add_RegistryServiceServicer_to_server(RegistryServer(), server)
         server.add_insecure_port(topology.address(name))
         await healths[name].set("", health_pb2.HealthCheckResponse.SERVING)
         await server.start()

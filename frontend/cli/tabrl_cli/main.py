@@ -8,17 +8,17 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from tabrl.exporter.v1 import exporter_pb2
 from tabrl.inference.v1 import inference_pb2
 from tabrl.rewardgen.v1 import rewardgen_pb2
 from tabrl.scene.v1 import scene_pb2
 from tabrl.trainer.v1 import trainer_pb2
 
-from tabrl_cli import batch_commands, evaluation, exports, reward_records, scenes
+from tabrl_cli import batch_commands, evaluation, exports, policy_commands, reward_records, scenes
 from tabrl_cli.connection import DEFAULT_GATEWAY
 from tabrl_cli.console import count
 from tabrl_cli.errors import EXIT_INTERRUPTED
 from tabrl_cli.improvement import auto_improve, generate_approaches
+from tabrl_cli.policy_names import PolicyName, policy_id_of
 from tabrl_cli.progress import reached_return
 from tabrl_cli.session import AsJson, Gateway, Limit, Session, open_session
 from tabrl_cli.training import Backend, Place, compute_of, run_spec, show_estimate, start_run, watch_to_the_end
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 
 app.add_typer(batch_commands.app, name="batch")
+app.add_typer(policy_commands.app)
 
 _NO_RUNS = "No runs yet: tabrl try PROMPT --env ENVIRONMENT starts one."
 
@@ -55,7 +56,10 @@ def try_prompt(  # noqa: PLR0917
     backend: Annotated[Backend | None, typer.Option(help="Physics; the machine chooses if left out.")] = None,
     randomize: Annotated[bool, typer.Option("--randomize", help="Vary masses, friction and gains.")] = False,
     start_from: Annotated[
-        str, typer.Option("--from", help="Start from what this run, policy or checkpoint (its SHA-256) has learned.")
+        str,
+        typer.Option(
+            "--from", help="Start from what this run, policy (also NAME@TAG) or checkpoint (its SHA-256) learned."
+        ),
     ] = "",
     place: On = Place.HERE,
     gpu: Gpu = "",
@@ -82,7 +86,7 @@ def try_prompt(  # noqa: PLR0917
             seed=seed,
             backend=backend,
             randomize=randomize,
-            start_from=start_from,
+            start_from=policy_id_of(session.connection, start_from),
             compute=compute_of(place, gpu, max_secs),
         )
         run = start_run(session.connection, session.output, spec, may_cost=yes)
@@ -373,31 +377,6 @@ def runs(  # noqa: PLR0917
             session.output.note("≈ is what the first episodes come to if they go on as they began; none had ended yet")
 
 
-@app.command("policies")
-def policies(
-    environment_id: EnvironmentFilter = "",
-    run_id: Annotated[str, typer.Option("--run", help="Only policies of this run.")] = "",
-    limit: Limit = 20,
-    gateway: Gateway = DEFAULT_GATEWAY,
-    as_json: AsJson = False,
-) -> None:
-    """List the policies, newest first."""
-    with open_session(gateway, as_json) as session:
-        request = exporter_pb2.ListPoliciesRequest(environment_id=environment_id, run_id=run_id, page_size=limit)
-        answer = session.connection.call(session.connection.exporter.ListPolicies, request)
-        if as_json:
-            session.output.document(answer)
-            return
-        session.output.table(
-            ("policy", "environment", "steps", "run", "prompt"),
-            (
-                (policy.policy_id, policy.environment_id, count(policy.env_steps), policy.run_id, policy.title)
-                for policy in answer.policies
-            ),
-            empty="No policies yet: tabrl try PROMPT --env ENVIRONMENT makes one.",
-        )
-
-
 @app.command("export")
 def export(
     policy_id: Annotated[str, typer.Argument(help="Id of the policy.")],
@@ -430,7 +409,7 @@ def models(gateway: Gateway = DEFAULT_GATEWAY, as_json: AsJson = False) -> None:
 
 @app.command("evaluate")
 def evaluate(  # noqa: PLR0917
-    policy_id: Annotated[str, typer.Argument(help="Id of the policy.")],
+    policy: PolicyName,
     episodes: Annotated[int, typer.Option(min=1, max=100, help="How many episodes to play.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Seed that chooses the starting states.")] = 0,
     check: Annotated[str, typer.Option(help="What to judge the motion by, such as \"mean(up('pole')) > 0.9\".")] = "",
@@ -439,6 +418,7 @@ def evaluate(  # noqa: PLR0917
 ) -> None:
     """Play whole episodes on the server and measure them."""
     with open_session(gateway, as_json) as session:
+        policy_id = policy_id_of(session.connection, policy)
         request = inference_pb2.EvaluateRequest(policy_id=policy_id, episodes=episodes, seed=seed, check=check)
         evaluation.evaluate(session.connection, session.output, request)
 

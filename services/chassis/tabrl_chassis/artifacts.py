@@ -9,7 +9,9 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,19 @@ from tabrl_chassis.errors import TabrlError
 DEFAULT_MEDIA_TYPE = "application/octet-stream"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHUNK_BYTES = 1 << 20
+# Renewing an object means writing it again, so those of an object store are renewed only once they are so old.
+_RENEW_AFTER_SECS = 12 * 3600.0
+# What filesystems call the time of the last change where a listing says it.
+_CHANGED = ("mtime", "LastModified", "last_modified", "updated")
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of the store: its digest, its length, and how long ago it was stored, or stored again."""
+
+    sha256: str
+    size_bytes: int
+    age_secs: float
 
 
 class ArtifactStore:
@@ -49,9 +64,7 @@ class ArtifactStore:
         """Store bytes and return their artifact; storing the same bytes again mends what was damaged meanwhile."""
         sha256 = hashlib.sha256(data).hexdigest()
         with _storage_errors():
-            if self._holds(sha256, len(data)):
-                self._touch(sha256)
-            else:
+            if not (self._holds(sha256, len(data)) and self._touch(sha256)):
                 # The media type goes first, so that no reader finds the file without it.
                 self._write(self._type_key(sha256), media_type.encode())
                 self._write(self._key(sha256), data)
@@ -112,21 +125,40 @@ class ArtifactStore:
                 start += len(chunk)
                 yield chunk
 
+    def stored(self) -> Iterator[StoredFile]:
+        """Yield every artifact that the store holds, in no order; one that comes or goes meanwhile may be left out."""
+        with _storage_errors():
+            yield from self._local_files() if self._local else self._objects()
+
+    def renew(self, sha256: str) -> bool:
+        """Have an artifact count as stored anew, so that nobody removes it for a while; return whether it is here.
+
+        For who is about to name a file that perhaps nothing else names any more.
+        """
+        if not self.exists(sha256):
+            return False
+        with _storage_errors():
+            return self._touch(sha256)
+
     def remove(self, sha256: str, *, unused_for_secs: float) -> bool:
         """Delete an artifact, unless it was stored, or stored again, within the last seconds; return if it is gone.
 
-        An object store does not know when the same bytes were stored again, only when they were first.
+        An object store knows to half a day only when the same bytes were stored again.
         """
         try:
             with _storage_errors(FileNotFoundError):
-                age = datetime.datetime.now(datetime.UTC) - self._modified(sha256)
-                if age.total_seconds() < unused_for_secs:
+                if self._age_secs(sha256) < unused_for_secs:
                     return False
-                self._filesystem.rm_file(self._key(sha256))
+                if self._local:
+                    if not _removed(Path(self._key(sha256)), unused_for_secs):
+                        return False
+                else:
+                    self._filesystem.rm_file(self._key(sha256))
         except FileNotFoundError:
             pass
         with contextlib.suppress(FileNotFoundError), _storage_errors(FileNotFoundError):
-            self._filesystem.rm_file(self._type_key(sha256))
+            if self._size(sha256) is None:  # else it was stored again in this moment
+                self._filesystem.rm_file(self._type_key(sha256))
         return True
 
     def check(self) -> None:
@@ -143,15 +175,37 @@ class ArtifactStore:
     def _type_key(self, sha256: str) -> str:
         return self._key(sha256) + ".type"
 
-    def _touch(self, sha256: str) -> None:
-        if self._local:
-            os.utime(self._key(sha256))
+    def _touch(self, sha256: str) -> bool:
+        """Make an artifact young again; False where it is gone by now."""
+        try:
+            if self._local:
+                os.utime(self._key(sha256))
+            elif self._age_secs(sha256) > _RENEW_AFTER_SECS:
+                self._filesystem.pipe_file(self._key(sha256), self._filesystem.cat_file(self._key(sha256)))
+        except FileNotFoundError:
+            return False
+        return True
 
-    def _modified(self, sha256: str) -> datetime.datetime:
-        if self._local:
-            return datetime.datetime.fromtimestamp(os.stat(self._key(sha256)).st_mtime, datetime.UTC)
-        modified: datetime.datetime = self._filesystem.modified(self._key(sha256))
-        return modified
+    def _age_secs(self, sha256: str) -> float:
+        key = self._key(sha256)
+        return _age_secs(os.stat(key).st_mtime if self._local else self._filesystem.modified(key))
+
+    def _local_files(self) -> Iterator[StoredFile]:
+        for folder in Path(self._root).iterdir():
+            for entry in os.scandir(folder) if folder.is_dir() else ():
+                if _SHA256.fullmatch(entry.name):
+                    with contextlib.suppress(FileNotFoundError):
+                        found = entry.stat()
+                        yield StoredFile(entry.name, found.st_size, _age_secs(found.st_mtime))
+
+    def _objects(self) -> Iterator[StoredFile]:
+        self._filesystem.invalidate_cache()
+        for key, told in self._filesystem.find(self._root, detail=True).items():
+            sha256 = key.rpartition("/")[2]
+            if _SHA256.fullmatch(sha256):
+                with contextlib.suppress(FileNotFoundError):
+                    changed = _changed(told) or self._filesystem.modified(key)
+                    yield StoredFile(sha256, int(told["size"]), _age_secs(changed))
 
     def _size(self, sha256: str) -> int | None:
         try:
@@ -208,6 +262,33 @@ def _write_atomically(path: Path, data: bytes) -> None:
             os.unlink(temporary)
         raise
     _sync_folder(path.parent)
+
+
+def _removed(path: Path, unused_for_secs: float) -> bool:
+    """Delete a file unless it is younger; return whether it is gone.
+
+    It is taken aside first: whoever stores the same bytes meanwhile either finds it gone and writes it anew, or has
+    made it young, so that it is put back.
+    """
+    aside = path.with_name(f".removing-{path.name}")
+    os.rename(path, aside)
+    if _age_secs(aside.stat().st_mtime) < unused_for_secs:
+        os.rename(aside, path)
+        return False
+    aside.unlink()
+    return True
+
+
+def _changed(told: Mapping[str, Any]) -> datetime.datetime | float | None:
+    """Return when an object changed last, where the listing says it as a time."""
+    return next((told[name] for name in _CHANGED if isinstance(told.get(name), (datetime.datetime, float))), None)
+
+
+def _age_secs(changed: datetime.datetime | float) -> float:
+    """Return how long ago a time was, given as such or in seconds since 1970."""
+    if isinstance(changed, datetime.datetime):
+        changed = (changed if changed.tzinfo else changed.replace(tzinfo=datetime.UTC)).timestamp()
+    return time.time() - changed
 
 
 def _sync_folder(path: Path) -> None:

@@ -1,8 +1,10 @@
 """The artifact store, and its HTTP face."""
 
+import datetime
 import errno
 import hashlib
 import os
+import time
 
 import aiohttp
 import grpc
@@ -55,6 +57,87 @@ def test_storing_the_same_bytes_again_keeps_them_from_being_removed(tmp_path):
     os.utime(path, (0, 0))
     store.put(XML)
     assert not store.remove(XML_SHA256, unused_for_secs=600.0)
+
+
+def test_everything_stored_is_listed_and_nothing_that_is_being_written(store, tmp_path):
+    assert list(store.stored()) == []
+    digests = {store.put(XML, "application/xml").sha256: len(XML), store.put(b"12").sha256: 2}
+    (tmp_path / "artifacts" / XML_SHA256[:2]).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "artifacts" / XML_SHA256[:2] / ".writing-x").write_bytes(b"half")
+
+    found = list(store.stored())
+
+    assert {each.sha256: each.size_bytes for each in found} == digests
+    assert all(-60 < each.age_secs < 60 for each in found)
+
+
+def test_an_old_file_is_listed_with_its_age(tmp_path):
+    store = ArtifactStore(tmp_path)
+    path = store.local_path(store.put(XML).sha256)
+    os.utime(path, (0, time.time() - 7200))
+    (found,) = store.stored()
+    assert found.age_secs == pytest.approx(7200, abs=60)
+
+
+def test_what_is_renewed_is_not_removed(store):
+    sha256 = store.put(XML).sha256
+    _age(store, sha256, days=2)
+    assert store.renew(sha256)
+    assert not store.remove(sha256, unused_for_secs=24 * 3600.0)
+    assert store.describe(sha256).size_bytes == len(XML)
+    _age(store, sha256, days=2)
+    assert store.remove(sha256, unused_for_secs=24 * 3600.0)
+    assert not store.renew(sha256)
+    assert not store.renew("no digest")
+
+
+def test_storing_again_renews_what_an_object_store_has_held_for_long(store):
+    sha256 = store.put(XML).sha256
+    _age(store, sha256, days=2)
+    store.put(XML)
+    assert not store.remove(sha256, unused_for_secs=24 * 3600.0)
+
+
+def test_what_is_stored_again_while_it_is_removed_stays(tmp_path, monkeypatch):
+    # given a file that is stored again between the look at its age and its removal
+    store = ArtifactStore(tmp_path)
+    path = store.local_path(store.put(XML).sha256)
+    os.utime(path, (0, 0))
+    rename = os.rename
+
+    def stored_meanwhile(source, target):
+        monkeypatch.setattr(os, "rename", rename)
+        store.put(XML)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", stored_meanwhile)
+    assert not store.remove(XML_SHA256, unused_for_secs=600.0)
+    assert store.read(XML_SHA256) == XML
+
+
+def test_what_is_taken_aside_while_it_is_stored_again_is_written_anew(tmp_path, monkeypatch):
+    # given a file that goes between the look at its bytes and the touch of it
+    store = ArtifactStore(tmp_path)
+    path = store.local_path(store.put(XML).sha256)
+    touch = os.utime
+
+    def gone(*arguments):
+        monkeypatch.setattr(os, "utime", touch)
+        path.unlink()
+        touch(*arguments)
+
+    monkeypatch.setattr(os, "utime", gone)
+    store.put(XML)
+    assert store.read(XML_SHA256) == XML
+
+
+def _age(store, sha256, *, days):
+    """Have a file look as if it had been stored days ago."""
+    then = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=days)
+    if store._local:
+        os.utime(store.local_path(sha256), (0, then.timestamp()))
+    else:
+        store._filesystem.store[store._filesystem._strip_protocol(store._key(sha256))].modified = then
 
 
 @pytest.mark.parametrize("digest", ["0" * 64, "", "../../etc/passwd", "A" * 64, "0" * 10_000])

@@ -30,7 +30,7 @@ class Page:
             return None
         # Longer numbers would overflow the database's 64 bits.
         if not (self.after.isascii() and self.after.isdigit() and len(self.after) <= _MOST_DIGITS):
-            raise _invalid_token()
+            raise invalid_page_token()
         return int(self.after)
 
     def token(self, last_key: str) -> str:
@@ -58,11 +58,12 @@ def page_of(request: Any, *, default_size: int = 50, maximum_size: int = 500) ->
     except (binascii.Error, UnicodeDecodeError, ValueError, TypeError):
         issued_for, after = None, None
     if issued_for != query or not isinstance(after, str):
-        raise _invalid_token()
+        raise invalid_page_token()
     return Page(size, after, query)
 
 
-def _invalid_token() -> TabrlError:
+def invalid_page_token() -> TabrlError:
+    """Return the error of a page token that was not issued for this query."""
     return TabrlError(
         grpc.StatusCode.INVALID_ARGUMENT,
         "INVALID_PAGE_TOKEN",

@@ -14,6 +14,7 @@ from prometheus_client import Histogram
 from tabrl.exporter.v1 import exporter_pb2, manifest_pb2
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.references import digests_in
 
 from tabrl_exporter import exchange
 from tabrl_exporter.export_process import ExportProcess
@@ -97,6 +98,8 @@ async def export_policy(
 def _inputs(
     request: exporter_pb2.CreatePolicyRequest, artifacts: ArtifactStore
 ) -> tuple[str, exchange.RewardFiles | None]:
+    for sha256 in digests_in(request):
+        artifacts.renew(sha256)  # nothing may name them until the policy does
     checkpoint = str(artifacts.local_path(request.checkpoint_sha256))
     return checkpoint, reward_files(request.reward, artifacts) if request.HasField("reward") else None
 

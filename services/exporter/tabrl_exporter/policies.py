@@ -1,31 +1,47 @@
-"""The registry of policies: one row each, newest last."""
+"""Policies on record: one row each, newest last."""
 
 from __future__ import annotations
 
 import base64
+import enum
 import hashlib
 import json
 from typing import Any
 
+import grpc
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from tabrl.exporter.v1 import exporter_pb2
+from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.pagination import Page
 
 __all__ = [
     "Base",
+    "Lock",
     "PolicyRow",
     "RefusedExportRow",
+    "add_measurement",
     "find",
+    "get",
     "page",
     "parity_report",
     "policy_id_of",
     "publish",
     "refuse",
     "remember_export",
+    "row",
 ]
 
 _ID_BYTES = 10
+_MOST_MEASUREMENTS = 10
+
+
+class Lock(enum.Enum):
+    """What other transactions may not do with a row until this one ends, where several write at once."""
+
+    NONE = enum.auto()
+    AGAINST_DELETION = enum.auto()
+    FOR_CHANGE = enum.auto()
 
 
 class Base(DeclarativeBase):
@@ -42,10 +58,19 @@ class PolicyRow(Base):
     environment_id: Mapped[str] = mapped_column(sa.String(100), index=True)
     run_id: Mapped[str] = mapped_column(sa.String(100), index=True)
     policy: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    checkpoint_sha256: Mapped[str] = mapped_column(sa.String(64), default="", index=True)
+    parent_checkpoint_sha256: Mapped[str] = mapped_column(sa.String(64), default="", index=True)
 
     def message(self) -> exporter_pb2.Policy:
         """Returns the policy."""
         return exporter_pb2.Policy.FromString(self.policy)
+
+    def keep(self, policy: exporter_pb2.Policy) -> None:
+        """Has the row hold a policy, also in the columns."""
+        self.policy_id, self.environment_id, self.run_id = policy.policy_id, policy.environment_id, policy.run_id
+        self.checkpoint_sha256 = policy.checkpoint_sha256
+        self.parent_checkpoint_sha256 = policy.lineage.parent_checkpoint_sha256
+        self.policy = policy.SerializeToString(deterministic=True)
 
 
 class RefusedExportRow(Base):
@@ -73,22 +98,72 @@ def policy_id_of(request: exporter_pb2.CreatePolicyRequest) -> str:
 
 def find(session: Session, policy_id: str) -> exporter_pb2.Policy | None:
     """Returns a policy, or None."""
-    row = session.scalar(sa.select(PolicyRow).where(PolicyRow.policy_id == policy_id))
-    return None if row is None else row.message()
+    found = _row(session, policy_id, Lock.NONE)
+    return None if found is None else found.message()
 
 
-def publish(session: Session, policy: exporter_pb2.Policy) -> None:
-    """Puts a policy on record, in place of an earlier one of the same id."""
-    body = policy.SerializeToString(deterministic=True)
+def get(session: Session, policy_id: str) -> exporter_pb2.Policy:
+    """Returns a policy.
+
+    Raises:
+        TabrlError: POLICY_NOT_FOUND.
+    """
+    return row(session, policy_id).message()
+
+
+def row(session: Session, policy_id: str, *, lock: Lock = Lock.NONE) -> PolicyRow:
+    """Returns the row of a policy.
+
+    Raises:
+        TabrlError: POLICY_NOT_FOUND.
+    """
+    found = _row(session, policy_id, lock)
+    if found is None:
+        raise TabrlError(
+            grpc.StatusCode.NOT_FOUND,
+            "POLICY_NOT_FOUND",
+            f"There is no policy {policy_id!r}.",
+            metadata={"policy_id": policy_id},
+        )
+    return found
+
+
+def publish(session: Session, policy: exporter_pb2.Policy) -> exporter_pb2.Policy:
+    """Puts a policy on record, in place of an earlier one of the same id, and returns it as it is on record then.
+
+    What was made and measured of the earlier one stays with it; so does where it came from, unless that is said anew.
+    """
+    published = exporter_pb2.Policy()
+    published.CopyFrom(policy)
     session.execute(sa.delete(RefusedExportRow).where(RefusedExportRow.policy_id == policy.policy_id))
-    row = session.scalar(sa.select(PolicyRow).where(PolicyRow.policy_id == policy.policy_id))
-    if row is not None:
-        # Also the columns: another run may have asked for it this time.
-        row.environment_id, row.run_id, row.policy = policy.environment_id, policy.run_id, body
-        return
-    session.add(
-        PolicyRow(policy_id=policy.policy_id, environment_id=policy.environment_id, run_id=policy.run_id, policy=body)
-    )
+    found = _row(session, policy.policy_id, Lock.FOR_CHANGE)
+    if found is None:
+        found = PolicyRow()
+        session.add(found)
+    else:
+        earlier = found.message()
+        if not published.exports:
+            published.exports.extend(earlier.exports)
+        if not published.measurements:
+            published.measurements.extend(earlier.measurements)
+        if not published.HasField("lineage") and earlier.HasField("lineage"):
+            published.lineage.CopyFrom(earlier.lineage)
+    found.keep(published)
+    return published
+
+
+def add_measurement(session: Session, policy_id: str, measurement: exporter_pb2.PolicyMeasurement) -> None:
+    """Keeps what was measured with a policy: the newest first, the oldest given up.
+
+    Raises:
+        TabrlError: POLICY_NOT_FOUND.
+    """
+    found = row(session, policy_id, lock=Lock.FOR_CHANGE)
+    policy = found.message()
+    kept = [measurement, *policy.measurements][:_MOST_MEASUREMENTS]
+    del policy.measurements[:]
+    policy.measurements.extend(kept)
+    found.keep(policy)
 
 
 def refuse(session: Session, policy_id: str, report: exporter_pb2.ParityReport) -> None:
@@ -96,13 +171,16 @@ def refuse(session: Session, policy_id: str, report: exporter_pb2.ParityReport) 
     session.merge(RefusedExportRow(policy_id=policy_id, report=report.SerializeToString(deterministic=True)))
 
 
-def parity_report(session: Session, policy_id: str) -> exporter_pb2.ParityReport | None:
-    """Returns the report of a policy's last export, also of a refused one; None if there was none."""
+def parity_report(session: Session, policy_id: str) -> exporter_pb2.ParityReport:
+    """Returns the report of a policy's last export, also of a refused one.
+
+    Raises:
+        TabrlError: POLICY_NOT_FOUND, where there was none.
+    """
     refused = session.get(RefusedExportRow, policy_id)
     if refused is not None:
         return exporter_pb2.ParityReport.FromString(refused.report)
-    policy = find(session, policy_id)
-    return policy.parity if policy is not None else None
+    return get(session, policy_id).parity
 
 
 def remember_export(session: Session, policy_id: str, controller_sha256: str, made: exporter_pb2.PolicyExport) -> bool:
@@ -110,16 +188,16 @@ def remember_export(session: Session, policy_id: str, controller_sha256: str, ma
 
     Returns whether it did: not where the policy is gone, or has another controller by now.
     """
-    row = session.scalar(sa.select(PolicyRow).where(PolicyRow.policy_id == policy_id).with_for_update())
-    if row is None:
+    found = _row(session, policy_id, Lock.FOR_CHANGE)
+    if found is None:
         return False
-    policy = row.message()
+    policy = found.message()
     if policy.controller.sha256 != controller_sha256:
         return False
     others = [export for export in policy.exports if export.format != made.format]
     del policy.exports[:]
     policy.exports.extend(sorted([*others, made], key=lambda export: export.format))
-    row.policy = policy.SerializeToString(deterministic=True)
+    found.keep(policy)
     return True
 
 
@@ -137,3 +215,10 @@ def page(session: Session, request: exporter_pb2.ListPoliciesRequest, asked: Pag
     if len(rows) > asked.size:
         response.next_page_token = asked.token(str(rows[asked.size - 1].number))
     return response
+
+
+def _row(session: Session, policy_id: str, lock: Lock) -> PolicyRow | None:
+    query = sa.select(PolicyRow).where(PolicyRow.policy_id == policy_id)
+    if lock is not Lock.NONE:
+        query = query.with_for_update(read=lock is Lock.AGAINST_DELETION)
+    return session.scalar(query)

@@ -16,7 +16,7 @@ from tabrl_chassis.limits import ConcurrencyLimit
 from tabrl_chassis.pagination import page_of
 from tabrl_simulation import environments
 
-from tabrl_exporter import policies
+from tabrl_exporter import policies, registry
 from tabrl_exporter.export_process import ExportProcess
 from tabrl_exporter.exporting import export_policy
 from tabrl_exporter.exports import Exports
@@ -27,7 +27,7 @@ _WAITING_EXPORTS = 16
 
 
 class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
-    """Exports, and the registry of what was exported."""
+    """Exports, and what was exported."""
 
     def __init__(self, database: Database, artifacts: ArtifactStore, process: ExportProcess, work_folder: Path) -> None:
         """Serves from these stores, and exports in `process` with room for files in `work_folder`."""
@@ -52,14 +52,13 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
     async def GetPolicy(  # noqa: D102
         self, request: exporter_pb2.GetPolicyRequest, _context: Any
     ) -> exporter_pb2.GetPolicyResponse:
-        return exporter_pb2.GetPolicyResponse(policy=await self._require_policy(request.policy_id))
+        policy = await self._database.read(lambda session: policies.get(session, request.policy_id))
+        return exporter_pb2.GetPolicyResponse(policy=policy)
 
     async def GetParityReport(  # noqa: D102
         self, request: exporter_pb2.GetParityReportRequest, _context: Any
     ) -> exporter_pb2.GetParityReportResponse:
         report = await self._database.read(lambda session: policies.parity_report(session, request.policy_id))
-        if report is None:
-            raise _no_policy(request.policy_id)
         return exporter_pb2.GetParityReportResponse(report=report)
 
     async def ListPolicies(  # noqa: D102
@@ -71,8 +70,15 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
     async def ExportPolicy(  # noqa: D102
         self, request: exporter_pb2.ExportPolicyRequest, _context: Any
     ) -> exporter_pb2.ExportPolicyResponse:
-        made = await self._exports.export(await self._require_policy(request.policy_id), request.format)
+        policy = await self._database.read(lambda session: policies.get(session, request.policy_id))
+        made = await self._exports.export(policy, request.format)
         return exporter_pb2.ExportPolicyResponse(export=made, download_path=f"/artifacts/{made.file.sha256}")
+
+    async def DeletePolicy(  # noqa: D102
+        self, request: exporter_pb2.DeletePolicyRequest, _context: Any
+    ) -> exporter_pb2.DeletePolicyResponse:
+        await self._database.write(lambda session: registry.delete_policy(session, request.policy_id))
+        return exporter_pb2.DeletePolicyResponse()
 
     async def stop(self) -> None:
         """Ends the exports under way."""
@@ -80,12 +86,6 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
         for task in self._under_way.values():
             task.cancel()
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
-
-    async def _require_policy(self, policy_id: str) -> exporter_pb2.Policy:
-        policy = await self._database.read(lambda session: policies.find(session, policy_id))
-        if policy is None:
-            raise _no_policy(policy_id)
-        return policy
 
     async def _exported_once(self, request: exporter_pb2.CreatePolicyRequest, policy_id: str) -> exporter_pb2.Policy:
         """Joins the export of this policy if one is under way; a caller that goes away does not end it."""
@@ -109,8 +109,7 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
                 work_folder=self._work_folder,
                 refused=refused,
             )
-        await self._database.write(lambda session: policies.publish(session, policy))
-        return policy
+        return await self._database.write(lambda session: policies.publish(session, policy))
 
     def _ended(self, policy_id: str, task: asyncio.Task[exporter_pb2.Policy]) -> None:
         del self._under_way[policy_id]
@@ -131,15 +130,6 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
             return False
         scene = (manifest.scene_xml, *(asset.artifact for asset in manifest.scene_assets))
         return all(self._artifacts.exists(file.sha256) for file in scene)
-
-
-def _no_policy(policy_id: str) -> TabrlError:
-    return TabrlError(
-        grpc.StatusCode.NOT_FOUND,
-        "POLICY_NOT_FOUND",
-        f"There is no policy {policy_id!r}.",
-        metadata={"policy_id": policy_id},
-    )
 
 
 def _require_environment(environment_id: str) -> None:

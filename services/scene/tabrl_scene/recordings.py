@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 import time
 from pathlib import Path
 from typing import Final
 
+import grpc
 from google.protobuf import json_format
 from tabrl.scene.v1 import scene_pb2
 from tabrl.type.v1 import artifact_pb2
@@ -50,6 +52,22 @@ class Recordings:
             environment_id = environment.summary.environment_id
             self._context.background(self._record(environment_id, fingerprint), f"recording states of {environment_id}")
         return scene_pb2.GetRealStatesResponse(state=scene_pb2.REAL_STATES_STATE_RECORDING)
+
+    def kept(self) -> list[artifact_pb2.Artifact]:
+        """Returns everything that was recorded and can be found again. Blocks.
+
+        Raises:
+            TabrlError: the disk does not let it be read (STORAGE_UNAVAILABLE).
+        """
+        found = []
+        try:
+            for path in self._folder.glob("*.json"):
+                with contextlib.suppress(json_format.ParseError):  # a damaged one counts as none, and is recorded again
+                    found.append(json_format.Parse(path.read_text(), artifact_pb2.Artifact()))
+        except OSError as error:
+            message = f"The recorded states cannot be read: {error}."
+            raise TabrlError(grpc.StatusCode.UNAVAILABLE, "STORAGE_UNAVAILABLE", message) from error
+        return found
 
     async def _record(self, environment_id: str, fingerprint: str) -> None:
         try:

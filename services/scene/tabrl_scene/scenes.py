@@ -77,7 +77,16 @@ class Scenes:
         Raises:
             TabrlError: it may be one that is read soon (SERVICE_UNAVAILABLE).
         """
-        if self._loading and environment_id.startswith(store.PREFIX) and environment_id not in self._shelved:
+        if environment_id.startswith(store.PREFIX) and environment_id not in self._shelved:
+            self.require_all_loaded()
+
+    def require_all_loaded(self) -> None:
+        """Makes sure that no scene is still to be read.
+
+        Raises:
+            TabrlError: some are (SERVICE_UNAVAILABLE).
+        """
+        if self._loading:
             message = "The uploaded scenes are still being read after a start; try again in a moment."
             raise TabrlError(grpc.StatusCode.UNAVAILABLE, "SERVICE_UNAVAILABLE", message, retry_after_secs=1.0)
 

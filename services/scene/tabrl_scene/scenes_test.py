@@ -19,6 +19,7 @@ from tabrl_chassis.logs import configure_logs
 from tabrl_simulation.custom import examining, store
 
 from tabrl_scene import scenes
+from tabrl_scene.recordings import Recordings
 from tabrl_scene.scene_messages import config_message, config_of
 from tabrl_scene.scenes import Scenes
 from tabrl_scene.servicer import SceneServicer
@@ -49,7 +50,7 @@ async def _servicer(data: Path) -> SceneServicer:
     )
     scenes = Scenes(context)
     await scenes.load()
-    return SceneServicer(context, _Shelf(), scenes)  # type: ignore[arg-type]
+    return SceneServicer(context, _Shelf(), scenes, Recordings(context))  # type: ignore[arg-type]
 
 
 def _pieces(content: bytes, length: int, **said: Any) -> Iterator[scene_pb2.UploadSceneRequest]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 
 import grpc
+from tabrl.artifacts.v1 import artifacts_pb2_grpc
 from tabrl.scene.v1 import scene_pb2_grpc
 from tabrl_chassis.config import ServiceConfig
+from tabrl_chassis.references import ReferenceServicer
 from tabrl_chassis.service import Context, Service
 
+from tabrl_scene.recordings import Recordings
+from tabrl_scene.references import named_files
 from tabrl_scene.scenes import Scenes
 from tabrl_scene.servicer import SceneServicer
 from tabrl_scene.shelf import Shelf
@@ -25,14 +30,17 @@ async def _serve(server: grpc.aio.Server, context: Context[ServiceConfig]) -> As
         context.background(shelf.prepare(), "preparing the environments")
     scenes = Scenes(context)
     context.background(scenes.load(), "loading the uploaded scenes")
-    scene_pb2_grpc.add_SceneServiceServicer_to_server(SceneServicer(context, shelf, scenes), server)
+    recordings = Recordings(context)
+    scene_pb2_grpc.add_SceneServiceServicer_to_server(SceneServicer(context, shelf, scenes, recordings), server)
+    references = ReferenceServicer(functools.partial(named_files, shelf, scenes, recordings))
+    artifacts_pb2_grpc.add_ReferenceServiceServicer_to_server(references, server)
     yield
 
 
 SERVICE = Service(
     "scene",
     ServiceConfig,
-    ("tabrl.scene.v1.SceneService",),
+    ("tabrl.scene.v1.SceneService", "tabrl.artifacts.v1.ReferenceService"),
     _serve,
     description="Which environments exist and what their robots are made of.",
 )

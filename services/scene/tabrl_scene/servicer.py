@@ -26,14 +26,14 @@ __all__ = ["SceneServicer"]
 class SceneServicer(scene_pb2_grpc.SceneServiceServicer):
     """Answers from the shelf and the uploaded scenes; a TabrlError that it raises becomes the call's status."""
 
-    def __init__(self, context: Context[ServiceConfig], shelf: Shelf, scenes: Scenes) -> None:
+    def __init__(self, context: Context[ServiceConfig], shelf: Shelf, scenes: Scenes, recordings: Recordings) -> None:
         """Serves what is on the shelf, and what people uploaded."""
         self._artifacts = context.artifacts
         self._shelf = shelf
         self._scenes = scenes
         self._uploads = Uploads(context, scenes)
         self._installation = Installation(context, shelf)
-        self._recordings = Recordings(context)
+        self._recordings = recordings
 
     async def ListEnvironments(
         self, request: scene_pb2.ListEnvironmentsRequest, _context: Any

@@ -70,6 +70,7 @@ def keep_stored(session: Session, artifacts: ArtifactStore, sha256: str) -> None
         TabrlError: ARTIFACT_NOT_FOUND, where it was deleted since it was looked at.
     """
     keep(session, sha256)
+    artifacts.renew(sha256)  # nothing may have named it until now, so the collection of garbage may be at it
     artifacts.describe(sha256)
 
 

@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 import grpc
 import sqlalchemy as sa
 from prometheus_client import Gauge
+from tabrl.artifacts.v1 import artifacts_pb2_grpc
 from tabrl.trainer.v1 import batches_pb2_grpc, trainer_pb2, trainer_pb2_grpc
 from tabrl_chassis.leadership import while_leading
+from tabrl_chassis.references import ReferenceServicer
 from tabrl_chassis.service import Context, Service
 
 from tabrl_trainer.batch_driver import BatchDriver
@@ -25,6 +27,7 @@ from tabrl_trainer.modal_cloud.place import ModalPlace
 from tabrl_trainer.models import RunRow
 from tabrl_trainer.publishing import Publisher
 from tabrl_trainer.record import Record
+from tabrl_trainer.references import named_files
 from tabrl_trainer.retention import Janitor
 from tabrl_trainer.server_sent_events import routes
 from tabrl_trainer.servicer import TrainerServicer
@@ -55,6 +58,8 @@ def trainer_service(worker: Sequence[str] = _WORKER) -> Service[TrainerConfig]:
         trainer_pb2_grpc.add_TrainerServiceServicer_to_server(servicer, server)
         batches = BatchServicer(context, record, executor, searches, cloud)
         batches_pb2_grpc.add_BatchServiceServicer_to_server(batches, server)
+        references = ReferenceServicer(lambda: record.read(named_files))
+        artifacts_pb2_grpc.add_ReferenceServiceServicer_to_server(references, server)
         context.routes.extend(routes(context, feeds))
         for each in executors:
             context.background(each.run(), "executor")
@@ -75,7 +80,7 @@ def trainer_service(worker: Sequence[str] = _WORKER) -> Service[TrainerConfig]:
     return Service(
         "trainer",
         TrainerConfig,
-        ("tabrl.trainer.v1.TrainerService", "tabrl.trainer.v1.BatchService"),
+        ("tabrl.trainer.v1.TrainerService", "tabrl.trainer.v1.BatchService", "tabrl.artifacts.v1.ReferenceService"),
         serve,
         migrations="tabrl_trainer.migrations",
         description="Runs from submission to the final checkpoint.",

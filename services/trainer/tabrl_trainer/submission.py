@@ -137,6 +137,8 @@ def _check_sizes(start_from: Checkpoint, settings: Settings, environment: scene_
 
 
 def _check_reward(artifacts: ArtifactStore, spec: trainer_pb2.RunSpec, fingerprint: str) -> None:
+    for sha256 in (spec.reward.onnx_sha256, spec.reward.program_sha256):
+        artifacts.renew(sha256)  # nothing may name them until the run does
     with naming("spec.reward.onnx_sha256", *_NOT_THERE):
         onnx = artifacts.read(spec.reward.onnx_sha256)
     with naming("spec.reward.program_sha256", *_NOT_THERE):

@@ -171,7 +171,7 @@ class Listener:
     async def _bring(self, checkpoint: trainer_pb2.Checkpoint) -> bool:
         """Bring a checkpoint from the volume into the artifact store; False where it cannot be had whole."""
         sha256 = checkpoint.artifact.sha256
-        if await asyncio.to_thread(self._artifacts.exists, sha256):
+        if await asyncio.to_thread(self._artifacts.renew, sha256):
             return True
         for pause, _ in zip(pauses(), range(_READ_TIMES), strict=False):
             data = await self._cloud.read(self._run_id, sha256)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -18,9 +19,12 @@ from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.client import open_channel
 from tabrl_chassis.errors import TabrlError, error_from
 from tabrl_chassis.service import Running, started
-from tabrl_simulation import bundle, environments
+from tabrl_simulation import arrays, bundle, environments
+from tabrl_simulation.checkpoint import Checkpoint
 from tabrl_simulation.controllers import network_zip
 from tabrl_simulation.controllers.untrained import untrained_checkpoint
+from tabrl_simulation.rewards.compile import compile_reward
+from tabrl_simulation.rewards.robot import Robot
 
 from tabrl_exporter import exchange, policies
 from tabrl_exporter.service import SERVICE, ExporterConfig, exporter_service
@@ -69,9 +73,17 @@ async def stub(running: Running[ExporterConfig]) -> AsyncIterator[Stub]:
         yield Stub(channel)
 
 
-async def published(stub: Stub, store: ArtifactStore, *, seed: int = 0) -> exporter_pb2.Policy:
-    checkpoint = store.put(untrained_checkpoint(environments.load(CARTPOLE), seed=seed).to_bytes()).sha256
-    request = exporter_pb2.CreatePolicyRequest(environment_id=CARTPOLE, checkpoint_sha256=checkpoint)
+async def published(
+    stub: Stub,
+    store: ArtifactStore,
+    *,
+    seed: int = 0,
+    checkpoint: Checkpoint | None = None,
+    reward: exporter_pb2.PolicyReward | None = None,
+) -> exporter_pb2.Policy:
+    checkpoint = checkpoint or untrained_checkpoint(environments.load(CARTPOLE), seed=seed)
+    sha256 = store.put(checkpoint.to_bytes()).sha256
+    request = exporter_pb2.CreatePolicyRequest(environment_id=CARTPOLE, checkpoint_sha256=sha256, reward=reward)
     policy: exporter_pb2.Policy = (await stub.CreatePolicy(request)).policy
     return policy
 
@@ -191,6 +203,56 @@ async def test_without_the_checkpoint_the_published_controller_is_the_measure(
         error = await refused(stub, policy, wanted)
         assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "CHECKPOINT_NOT_HERE")
         assert error.metadata["sha256"] == policy.checkpoint_sha256
+
+
+@in_one_loop
+async def test_a_policy_of_a_sealed_reward_is_measured_with_it_while_it_is_here(
+    stub: Stub, running: Running[ExporterConfig]
+) -> None:
+    # Given a policy that was trained for a reward
+    store, environment = running.context.artifacts, environments.load(CARTPOLE)
+    robot = Robot(
+        environment_id=environment.id,
+        environment_fingerprint=environment.fingerprint,
+        **dict.fromkeys(("bodies", "joints", "actuators", "sensors", "sites", "geoms"), ()),  # type: ignore[arg-type]
+        arrays=arrays.shapes(environment.model),
+        action_size=environment.action_size,
+        control_period_secs=environment.control_period_secs,
+    )
+    source = "def reward(state, action):\n    return {'upright': jnp.cos(state.qpos[1])}\n"
+    sealed = await asyncio.to_thread(compile_reward, source, robot)
+    program, onnx = store.put(sealed.program).sha256, store.put(sealed.onnx).sha256
+    trained = untrained_checkpoint(environment, reward_program_sha256=program, weights={"upright": 2.0})
+    reward = exporter_pb2.PolicyReward(program_sha256=program, onnx_sha256=onnx, weights={"upright": 2.0})
+    policy = await published(stub, store, checkpoint=trained, reward=reward)
+
+    # when it is exported, then the reward's terms are compared with their source as well
+    made = (await exported(stub, policy, INT8)).export
+    assert made.parity.jax_version
+    assert {"action", "reward", "term.upright"} <= {output.name for output in made.parity.outputs}
+
+    # when the reward is gone, then the published controller is the measure, and the network needs no reward
+    store.local_path(program).unlink()
+    made = (await exported(stub, policy, FP16)).export
+    assert made.parity.jax_version == ""
+    assert "term.upright" in {output.name for output in made.parity.outputs}
+    assert (await exported(stub, policy, WEIGHTS)).export.parity.passed
+
+
+@in_one_loop
+async def test_an_environment_that_has_changed_since_leaves_the_controller(
+    stub: Stub, running: Running[ExporterConfig]
+) -> None:
+    # Given a policy whose environment was another when it was trained
+    store = running.context.artifacts
+    policy = await published(stub, store, seed=3)
+    stale = replace(untrained_checkpoint(environments.load(CARTPOLE)), environment_fingerprint="0" * 64)
+    policy.checkpoint_sha256 = store.put(stale.to_bytes()).sha256
+    await running.context.database.write(lambda session: policies.publish(session, policy))
+
+    assert (await exported(stub, policy, FP16)).export.parity.jax_version == ""
+    error = await refused(stub, policy, WEIGHTS)
+    assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "CHECKPOINT_INCOMPATIBLE")
 
 
 @in_one_loop

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import io
 import json
+import math
+import struct
 import zipfile
 from dataclasses import replace
 
@@ -17,7 +20,7 @@ from tabrl.play import player
 
 from tabrl_simulation import bundle
 from tabrl_simulation.checkpoint import Checkpoint, CheckpointError
-from tabrl_simulation.controllers import build, formats, network_zip
+from tabrl_simulation.controllers import build, formats, network, network_zip
 from tabrl_simulation.controllers.formats import Form
 from tabrl_simulation.controllers.untrained import untrained_checkpoint
 
@@ -164,6 +167,10 @@ def test_the_network_takes_observations_as_the_controller_shows_them() -> None:
         TensorProto.INT64,
     }
 
+    policy = checkpoint().policy(environment)
+    again = network.network_onnx(policy, observation_size=environment.observation_size, name=environment.id)
+    assert again == network_in(Form.POLICY).content  # the same every time
+
     # when the controller drives the robot, then the network would say the same at each tick
     controller = player.Controller(built().onnx, built().manifest)
     ticks = player.Player(controller, bundle.load_scene(built().scene)).episode()
@@ -192,6 +199,38 @@ def test_the_zip_is_the_same_every_time_and_holds_arrays_by_layer() -> None:
     policy = policy_of(archive)
     assert (policy["format_version"], policy["observation_size"], policy["action_size"]) == (1, 24, 6)
     assert policy["checkpoint_sha256"] == "c" * 64
+
+
+def test_the_zip_can_be_read_without_numpy() -> None:
+    # Given a reader that knows services/exporter/FORMATS.md and the formats zip, JSON and npy alone
+    def read(npy: bytes) -> tuple[tuple[int, ...], list[float]]:
+        assert npy[:8] == b"\x93NUMPY\x01\x00"
+        (length,) = struct.unpack_from("<H", npy, 8)
+        header = ast.literal_eval(npy[10 : 10 + length].decode())
+        assert (header["descr"], header["fortran_order"]) == ("<f4", False)
+        return header["shape"], [number for (number,) in struct.iter_unpack("<f", npy[10 + length :])]
+
+    with zipfile.ZipFile(io.BytesIO(network_in(Form.WEIGHTS).content)) as files:
+        policy = json.loads(files.read("policy.json"))
+        with zipfile.ZipFile(io.BytesIO(files.read("weights.npz"))) as weights:
+            arrays = {name.removesuffix(".npy"): read(weights.read(name)) for name in weights.namelist()}
+
+    # when it does what the page says
+    observation = observations()[0].tolist()
+    normalizer, action = policy["normalizer"], policy["action"]
+    mean, std, limit = arrays[normalizer["mean"]][1], arrays[normalizer["std"]][1], normalizer["limit"]
+    x = [min(max((o - m) / s, -limit), limit) for o, m, s in zip(observation, mean, std, strict=True)]
+    for layer in policy["layers"]:
+        (inputs, outputs), kernel = arrays[layer["kernel"]]
+        bias = arrays[layer["bias"]][1]
+        x = [sum(x[i] * kernel[i * outputs + o] for i in range(inputs)) + bias[o] for o in range(outputs)]
+        if layer["activation"] == "swish":
+            x = [value / (1 + math.exp(-value)) for value in x]
+    acted = [math.tanh(value) for value in x[action["first_output"] :][: action["outputs"]]]
+
+    # then it acts as the checkpoint's policy
+    expected = checkpoint().policy(workbench().environment)(observations()[0])
+    np.testing.assert_allclose(acted, expected, rtol=0, atol=1e-5)
 
 
 def test_numpy_reads_one_observation_and_many_and_clips_those_far_off() -> None:

@@ -70,8 +70,9 @@ NamedValues Graph::run(const NamedValues& feed) {
     given.push_back(value_of(input, feed.at(input.name), allocator_));
   }
   for (const TensorSpec& output : outputs_) output_names.push_back(output.name.c_str());
-  const std::vector<Ort::Value> results = session_.Run(Ort::RunOptions{}, input_names.data(), given.data(), given.size(),
-                                                       output_names.data(), output_names.size());
+  const std::vector<Ort::Value> results =
+      session_.Run(Ort::RunOptions{}, input_names.data(), given.data(), given.size(), output_names.data(),
+                   output_names.size());
   NamedValues outputs;
   for (std::size_t i = 0; i < outputs_.size(); ++i) outputs[outputs_[i].name] = values_of(outputs_[i], results[i]);
   return outputs;
@@ -85,10 +86,10 @@ void Graph::check_names() const {
   for (std::size_t i = 0; i < session_.GetOutputCount(); ++i) {
     outputs.emplace_back(session_.GetOutputNameAllocated(i, allocator_).get());
   }
-  const auto check = [](const std::vector<std::string>& present, const std::vector<TensorSpec>& listed, const char* what) {
+  const auto check = [](const auto& present, const std::vector<TensorSpec>& listed, const std::string& what) {
     for (const TensorSpec& tensor : listed) {
       if (std::find(present.begin(), present.end(), tensor.name) == present.end()) {
-        throw ControllerError(tensor.name, std::string("the manifest lists this ") + what + ", the graph does not have it");
+        throw ControllerError(tensor.name, "the manifest lists this " + what + ", the graph does not have it");
       }
     }
   };

@@ -31,7 +31,9 @@ template <class T>
 T number(const std::string& option, const std::string& text, T lowest) {
   std::istringstream stream(text);
   T value;
-  if (!(stream >> value) || !stream.eof() || value < lowest) throw UsageError(option + ": \"" + text + "\" does not do");
+  if (!(stream >> value) || !stream.eof() || value < lowest) {
+    throw UsageError(option + ": \"" + text + "\" does not do");
+  }
   return value;
 }
 

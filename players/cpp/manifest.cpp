@@ -107,7 +107,8 @@ std::size_t TensorSpec::size() const {
 }
 
 const GraphOutput& Manifest::output(OutputRole role) const {
-  const auto found = std::find_if(outputs.begin(), outputs.end(), [&](const auto& entry) { return entry.role == role; });
+  const auto found =
+      std::find_if(outputs.begin(), outputs.end(), [&](const auto& entry) { return entry.role == role; });
   if (found != outputs.end()) return *found;
   const auto name = std::find_if(kRoles.begin(), kRoles.end(), [&](const auto& known) { return known.second == role; });
   throw ControllerError("outputs", "the manifest lists no " + name->first);

@@ -152,8 +152,11 @@ def test_a_visitor_sees_the_robot_driven_and_what_there_is_to_know(served: Serve
         card = tab.text("card")
         for said in (TITLE, PROMPT, "2.4M steps", "ab12ab12ab12", "240 states", "Apache-2.0", "871"):
             assert said in card
-        assert "3.2·10⁻⁷" in tab.text("parity")
+        assert "differs by more than 3.2" in tab.text("parity")
         assert tab.page.title() == f"{TITLE} · TabRL"
+        licences = tab.page.request.get(tab.page.get_by_text("Licences of the software").evaluate("link => link.href"))
+        assert licences.ok
+        assert "@mujoco/mujoco" in licences.text()
         # all from the folder itself, and nothing was missing
         assert asked
         assert [url for url in asked if not url.startswith((served.url, "data:", "blob:"))] == []

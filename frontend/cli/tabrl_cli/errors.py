@@ -58,6 +58,7 @@ _REMEDIES = {
     "ARTIFACT_DAMAGED": "Generate the reward again, or train again: what is made anew replaces the damaged file.",
     "CHECKPOINT_INCOMPATIBLE": "Train again with this version.",
     "PARITY_FAILED": "Train again; if that does not help, it is a defect.",
+    "PAGE_NOT_BUILT": "Run `make install` where TabRL runs, and start it again.",
     "BACKEND_UNAVAILABLE": "Leave --backend out: the machine then chooses the fastest it has.",
     "REWARD_MISMATCH": "Generate the reward again.",
     "WORKER_CRASHED": "Try again; the logs in DATA/logs say more.",

@@ -21,6 +21,7 @@ from tabrl_cli.improvement import auto_improve, generate_approaches
 from tabrl_cli.policy_names import PolicyName, policy_id_of
 from tabrl_cli.progress import reached_return
 from tabrl_cli.session import AsJson, Gateway, Limit, Session, open_session
+from tabrl_cli.share_page import share_page
 from tabrl_cli.training import Backend, Place, compute_of, run_spec, show_estimate, start_run, watch_to_the_end
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ app = typer.Typer(
 
 app.add_typer(batch_commands.app, name="batch")
 app.add_typer(policy_commands.app)
+app.command("share-page")(share_page)
 
 _NO_RUNS = "No runs yet: tabrl try PROMPT --env ENVIRONMENT starts one."
 

@@ -62,7 +62,8 @@ export function ModelCard({ shared }: { readonly shared: SharedPolicy }) {
         <Mark />
         <p>
           Made with TabRL. MuJoCo and ONNX Runtime move the robot on your own device; this page asks no server for
-          anything but its own files, each checked against its SHA-256.
+          anything but its own files, each checked against its SHA-256.{" "}
+          <a href="./third-party-licences.txt">Licences of the software</a>
         </p>
       </footer>
     </article>

@@ -34,7 +34,7 @@ export function promptOf({ policy, manifest }: Pick<SharedPolicy, "policy" | "ma
 export function originFacts({ policy, manifest }: SharedPolicy): Fact[] {
   const lineage = policy.lineage ?? manifest.lineage;
   const steps = policy.envSteps || lineage?.envSteps || 0n;
-  const facts: Fact[] = [{ name: "Robot and task", value: environmentName(policy.environmentId) }];
+  const facts: Fact[] = [{ name: "Environment", value: policy.environmentId, code: true }];
   if (steps > 0n) facts.push({ name: "Practice", value: `${formatCount(steps)} steps` });
   if (policy.createTime) facts.push({ name: "Made", value: day(policy.createTime) });
   const reward = policy.reward?.rewardId || lineage?.rewardId;
@@ -42,7 +42,7 @@ export function originFacts({ policy, manifest }: SharedPolicy): Fact[] {
     reward ? { name: "Reward", value: reward, code: true } : { name: "Reward", value: "the environment’s own" },
   );
   const parent = lineage?.parentCheckpointSha256;
-  if (parent) facts.push({ name: "Learned on from", ...digest(parent) });
+  if (parent) facts.push({ name: "Fine-tuned from", ...digest(parent) });
   if (policy.runId || lineage?.runId)
     facts.push({ name: "Run", value: policy.runId || lineage?.runId || "", code: true });
   if (policy.checkpointSha256) facts.push({ name: "Checkpoint", ...digest(policy.checkpointSha256) });
@@ -101,7 +101,7 @@ function formatSize(bytes: number): string {
 function scientific(value: number): string {
   if (value === 0) return "0";
   const exponent = Math.floor(Math.log10(value));
-  return `${(value / 10 ** exponent).toFixed(1)}·10${superscript(exponent)}`;
+  return `${(value / 10 ** exponent).toFixed(1)} × 10${superscript(exponent)}`;
 }
 
 function superscript(exponent: number): string {

@@ -141,7 +141,8 @@ def collect_garbage(connection: Connection, output: Output, *, dry_run: bool) ->
         output.document(answer)
         return
     done = "would be deleted" if dry_run else "deleted"
-    output.line(f"{count(answer.files)} files of {count(answer.size_bytes)} bytes {done}")
+    files = "1 file" if answer.files == 1 else f"{count(answer.files)} files"
+    output.line(f"{files} of {count(answer.size_bytes)} bytes {done}")
     output.note(f"{count(answer.named_files)} are named, {count(answer.young_files)} are too young to be deleted")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabrl_exporter import exchange
+from tabrl_exporter.closed_loop_fields import closed_loop_fields
 from tabrl_exporter.reward_files import read_reward
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def carry_out(order: exchange.Reformat, benches: dict[str, Workbench]) -> exchan
         ),
     )
     if form.is_controller:
-        made = formats.make_controller(form, published, _source(order, benches))
+        made = formats.make_controller(form, published, _origin(order, benches))
     else:
         try:
             made = formats.make_network(
@@ -61,8 +62,8 @@ def carry_out(order: exchange.Reformat, benches: dict[str, Workbench]) -> exchan
     return _written(order, made)
 
 
-def _source(order: exchange.Reformat, benches: dict[str, Workbench]) -> Source | None:
-    """Returns the function that the controller was made from; None where this machine cannot make it any more."""
+def _origin(order: exchange.Reformat, benches: dict[str, Workbench]) -> tuple[Workbench, Source] | None:
+    """Returns what the controller was made from; None where this machine cannot make it any more."""
     from tabrl_simulation.checkpoint import Checkpoint, CheckpointError
     from tabrl_simulation.controllers import build
     from tabrl_simulation.controllers.merge import RewardGraphError
@@ -75,7 +76,7 @@ def _source(order: exchange.Reformat, benches: dict[str, Workbench]) -> Source |
         checkpoint = Checkpoint.from_bytes(Path(order.checkpoint).read_bytes())
         bench = _bench(order.environment_id, benches)
         reward = read_reward(order.reward)
-        return build.build_controller(bench, checkpoint, reward, checkpoint_sha256=order.checkpoint_sha256).source
+        made = build.build_controller(bench, checkpoint, reward, checkpoint_sha256=order.checkpoint_sha256)
     except (
         MissingRobot,
         UnknownEnvironment,
@@ -86,6 +87,7 @@ def _source(order: exchange.Reformat, benches: dict[str, Workbench]) -> Source |
     ):
         # The environment has changed since, or its robot is gone; the published controller is as it was.
         return None
+    return bench, made.source
 
 
 def _bench(environment_id: str, benches: dict[str, Workbench]) -> Workbench:
@@ -98,12 +100,10 @@ def _bench(environment_id: str, benches: dict[str, Workbench]) -> Workbench:
 
 def _refusal(form: Form, made: Made) -> exchange.Refusal:
     report = made.report
-    furthest = report.moved[0]
     return exchange.Refusal(
         "PARITY_FAILED",
-        f"As {form.value} the policy does something else: {furthest.name} differs by {furthest.max_difference:.2g}, "
-        f"where {furthest.tolerance:.2g} is allowed, over {report.states} states. Nothing was stored; take a form with "
-        "more exact weights.",
+        f"As {form.value} the policy does something else: {report.reason}. Nothing was stored; take a form with more "
+        "exact weights.",
         {
             output.name: f"differs by {output.max_difference:.2g}, allowed {output.tolerance:.2g}"
             for output in report.moved
@@ -113,9 +113,10 @@ def _refusal(form: Form, made: Made) -> exchange.Refusal:
 
 
 def _written(order: exchange.Reformat, made: Made) -> exchange.Reformatted:
+    import mujoco
     import onnxruntime
     from tabrl.play import manifest_json
-    from tabrl_simulation.controllers import formats
+    from tabrl_simulation.controllers import formats, graph
 
     folder = Path(order.folder)
     (folder / "file").write_bytes(made.content)
@@ -128,5 +129,8 @@ def _written(order: exchange.Reformat, made: Made) -> exchange.Reformatted:
         outputs={output.name: (output.max_difference, output.tolerance) for output in outputs},
         onnxruntime_version=onnxruntime.__version__,
         jax_version=made.report.jax_version,
+        mujoco_version=mujoco.__version__,
+        onnx_opset=made.manifest.onnx_opset if made.manifest else graph.OPSET,
+        closed_loop=closed_loop_fields(made.report.closed_loop),
     )
     return exchange.Reformatted(parity, has_manifest=made.manifest is not None)

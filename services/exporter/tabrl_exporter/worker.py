@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from tabrl_chassis.processes import die_with_parent
 
 from tabrl_exporter import exchange, reformatting
+from tabrl_exporter.closed_loop_fields import closed_loop_fields
 from tabrl_exporter.reward_files import read_reward
 
 if TYPE_CHECKING:
@@ -25,17 +26,6 @@ if TYPE_CHECKING:
     from tabrl_simulation.controllers.parity import ParityReport
 
 __all__ = ["main"]
-
-_EPISODE_FIELDS = (
-    "reset",
-    "controller_return",
-    "source_return",
-    "controller_steps",
-    "source_steps",
-    "together_secs",
-    "twin_together_secs",
-)
-"""Fields of the contract's ClosedLoopEpisode."""
 
 
 def main() -> None:
@@ -134,7 +124,6 @@ def _published(
 
 
 def _parity(report: ParityReport) -> exchange.Parity:
-    closed = report.closed_loop
     return exchange.Parity(
         states=report.states,
         tolerance=report.tolerance,
@@ -144,15 +133,7 @@ def _parity(report: ParityReport) -> exchange.Parity:
         mujoco_version=report.mujoco_version,
         onnx_opset=report.onnx_opset,
         passed=report.passed,
-        closed_loop={
-            "secs": closed.secs,
-            "episodes": [{name: getattr(episode, name) for name in _EPISODE_FIELDS} for episode in closed.episodes],
-            "passed": closed.passed,
-            "reason": closed.reason,
-            "return_tolerance": closed.return_tolerance,
-        }
-        if closed
-        else None,
+        closed_loop=closed_loop_fields(report.closed_loop),
     )
 
 

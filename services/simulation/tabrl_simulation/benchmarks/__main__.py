@@ -12,7 +12,17 @@ import sys
 from typing import Final
 
 _ALONE: Final = ("learning", "stepping", "startup", "resume")
-_NAMES: Final = (*_ALONE, "joystick", "any_robot", "peers", "backends", "environments", "controllers", "formats", "sealing")
+_NAMES: Final = (
+    *_ALONE,
+    "joystick",
+    "any_robot",
+    "peers",
+    "backends",
+    "environments",
+    "controllers",
+    "formats",
+    "sealing",
+)
 
 
 def main() -> None:

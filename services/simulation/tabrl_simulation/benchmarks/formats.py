@@ -96,7 +96,7 @@ def measure(environment_id: str, layers: tuple[int, ...]) -> list[Row]:
     rows = [row(_CONTROLLER, made.onnx, differences, report.states, lambda: controller.run(first.feed))]
     for form in Form:
         if form.is_controller:
-            other = formats.make_controller(form, published, made.source)
+            other = formats.make_controller(form, published, (bench, made.source))
         else:
             other = formats.make_network(form, published, checkpoint, bench.environment, checkpoint_sha256=sha256)
         found = {output.name: output.max_difference for output in other.report.outputs}

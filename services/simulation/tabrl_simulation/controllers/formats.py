@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from tabrl.play.manifest import GraphOutput, Manifest, OutputRole
+from tabrl.play.manifest import Format, GraphOutput, Manifest, OutputRole
 from tabrl.play.player import Controller, Player, Tick
 
 from tabrl_simulation import bundle
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import mujoco
 
     from tabrl_simulation.checkpoint import Checkpoint
+    from tabrl_simulation.controllers.build import Workbench
+    from tabrl_simulation.controllers.closed_loop import ClosedLoop
     from tabrl_simulation.controllers.source import Source
     from tabrl_simulation.environments import Environment
 
@@ -100,11 +102,24 @@ class FormReport:
         states: how many were compared.
         outputs: the differences.
         jax_version: jax that ran the source; empty where the float32 controller stood in for it.
+        closed_loop: what became of the robot that it drove, for a controller.
     """
 
     states: int
     outputs: tuple[FormDifference, ...]
     jax_version: str
+    closed_loop: ClosedLoop | None = None
+
+    @property
+    def reason(self) -> str:
+        """What is further off than is allowed, in words; empty when nothing is."""
+        if self.moved:
+            furthest = self.moved[0]
+            return (
+                f"{furthest.name} differs by {furthest.max_difference:.2g}, where {furthest.tolerance:.2g} is allowed, "
+                f"over {self.states} states"
+            )
+        return self.closed_loop.reason if self.closed_loop else ""
 
     @property
     def moved(self) -> tuple[FormDifference, ...]:
@@ -125,28 +140,29 @@ class Made:
 def acceptable(report: FormReport) -> bool:
     """Whether a policy in another form may be given away.
 
-    An open loop is all that is looked at: at each state the action may differ by the bound of its form, and what does
-    not follow from the action by what is allowed for float32. Whether the robot then earns as much and stands as long
-    takes a closed loop, which belongs here.
+    At each state the action may differ by the bound of its form, and what does not follow from the action by what is
+    allowed for float32. The robot that a controller drives must earn as much as with its source and stand as long.
     """
-    return not report.moved
+    return not report.reason
 
 
-def make_controller(form: Form, published: Published, source: Source | None) -> Made:
+def make_controller(form: Form, published: Published, origin: tuple[Workbench, Source] | None) -> Made:
     """Stores a controller's weights in another form, and measures what that changes.
 
     Args:
         form: FP16 or INT8.
         published: the float32 controller.
-        source: the JAX function it was made from. None where the checkpoint is not at hand, as with an imported
-            policy: then the float32 controller in onnxruntime, which was once measured against it, stands in for it.
+        origin: the environment's workbench and the JAX function that it was made from. None where the checkpoint is
+            not at hand, as with an imported policy: then the float32 controller in onnxruntime, which was once measured
+            against the function, stands in for it.
     """
     manifest = published.manifest
     action = next(output.tensor.name for output in manifest.outputs if output.role is OutputRole.ACTION)
     write = {Form.FP16: weights.with_float16_weights, Form.INT8: weights.with_int8_weights}[form]
     content = write(published.onnx, action=action)
-    described = _manifest_of(manifest, content)
+    described = _manifest_of(manifest, form, content)
     controller, model = Controller(content, described), bundle.load_scene(published.scene)
+    source = origin[1] if origin else None
     states, differences, jax_version = _controller_differences(published, controller, model, source)
     bound = ACTION_BOUNDS[form]
     # The ctrl is the action brought to the actuators' ranges, and so is its difference.
@@ -155,7 +171,8 @@ def make_controller(form: Form, published: Published, source: Source | None) -> 
         FormDifference(name, difference, allowed.get(name.partition(".")[0], tolerance))
         for name, (difference, tolerance) in differences.items()
     )
-    return Made(content, described, FormReport(states, outputs, jax_version))
+    closed = _closed_loop(published, controller, model, origin)
+    return Made(content, described, FormReport(states, outputs, jax_version, closed))
 
 
 def make_network(
@@ -196,9 +213,25 @@ def make_network(
     return Made(content, None, FormReport(len(ticks), (difference,), jax.__version__))
 
 
-def _manifest_of(manifest: Manifest, onnx: bytes) -> Manifest:
+def _manifest_of(manifest: Manifest, form: Form, onnx: bytes) -> Manifest:
     """Returns the manifest of the same controller in another form."""
-    return replace(manifest, controller_sha256=hashlib.sha256(onnx).hexdigest())
+    stored = {Form.FP16: Format.FP16, Form.INT8: Format.INT8}[form]
+    return replace(manifest, controller_sha256=hashlib.sha256(onnx).hexdigest(), format=stored)
+
+
+def _closed_loop(
+    published: Published, controller: Controller, model: mujoco.MjModel, origin: tuple[Workbench, Source] | None
+) -> ClosedLoop:
+    """Lets a controller drive beside what it was made from; it need not go the same way, but earn and last alike."""
+    from tabrl_simulation.controllers import closed_loop
+
+    if origin is None:
+        reference = Controller(published.onnx, published.manifest)
+        return closed_loop.compare_controllers(controller, reference, model)
+    from tabrl_simulation.controllers.source_runs import BatchedSource
+
+    workbench, source = origin
+    return closed_loop.compare(workbench, BatchedSource(source), controller, model, by_path=False)[0]
 
 
 Differences = dict[str, tuple[float, float]]

@@ -17,6 +17,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto
 from tabrl.play import player
+from tabrl.play.manifest import Format
 
 from tabrl_simulation import bundle
 from tabrl_simulation.checkpoint import Checkpoint, CheckpointError
@@ -48,7 +49,7 @@ def published(made: build.BuiltController) -> formats.Published:
 
 @functools.cache
 def controller_in(form: Form) -> formats.Made:
-    return formats.make_controller(form, published(built()), built().source)
+    return formats.make_controller(form, published(built()), (workbench(), built().source))
 
 
 @functools.cache
@@ -113,6 +114,16 @@ def test_int8_is_smaller_and_further_off_than_float16() -> None:
     assert action[whole.content].max_difference > action[half.content].max_difference
 
 
+def test_a_controller_in_another_form_says_so_and_drove_the_robot() -> None:
+    for form in (Form.FP16, Form.INT8):
+        made = controller_in(form)
+        assert made.manifest is not None
+        assert made.manifest.format is Format[form.name]
+        assert made.report.closed_loop is not None
+        assert made.report.closed_loop.passed, made.report.closed_loop.reason
+        assert len(made.report.closed_loop.episodes) == 4
+
+
 def test_the_published_controller_stands_in_for_a_source_that_is_not_here() -> None:
     against_source = controller_in(Form.INT8)
     against_controller = formats.make_controller(Form.INT8, published(built()), None)
@@ -131,7 +142,7 @@ def test_weights_that_int8_cannot_tell_apart_are_not_acceptable() -> None:
     large = replace(checkpoint(), arrays=arrays)
     made = build.build_controller(workbench(), large, None, checkpoint_sha256="")
 
-    report = formats.make_controller(Form.INT8, published(made), made.source).report
+    report = formats.make_controller(Form.INT8, published(made), (workbench(), made.source)).report
 
     assert not formats.acceptable(report)
     assert "action" in {output.name for output in report.moved}
@@ -142,7 +153,7 @@ def test_a_controller_whose_other_outputs_moved_is_not_acceptable() -> None:
     # Given the source of another policy of the robot, so that action and all that follows differ
     other = untrained_checkpoint(workbench().environment, seed=1, hidden_layer_sizes=(64, 64))
     source = build.build_controller(workbench(), other, None, checkpoint_sha256="").source
-    assert not formats.acceptable(formats.make_controller(Form.FP16, published(built()), source).report)
+    assert not formats.acceptable(formats.make_controller(Form.FP16, published(built()), (workbench(), source)).report)
 
 
 @pytest.mark.parametrize("form", [Form.POLICY, Form.WEIGHTS])

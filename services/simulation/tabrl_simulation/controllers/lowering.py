@@ -218,7 +218,7 @@ def _select(eqn: Any, operands: list[Any]) -> list[Any] | None:
     # onnxruntime has no Where kernel for truth values.
     out = eqn.outvars[0].aval
     # An operand may be a plain truth value, where a branch is known while tracing.
-    if len(operands) != 3 or out.dtype != np.bool_ or np.result_type(operands[0]) != np.bool_:
+    if len(operands) != 3 or out.dtype != np.bool_ or jnp.result_type(operands[0]) != np.bool_:
         return None
     chosen = jnp.broadcast_to(operands[0], out.shape)
     return [jnp.logical_or(jnp.logical_and(chosen, operands[2]), jnp.logical_and(jnp.logical_not(chosen), operands[1]))]
@@ -226,7 +226,7 @@ def _select(eqn: Any, operands: list[Any]) -> list[Any] | None:
 
 def _dot_general(eqn: Any, operands: list[Any]) -> list[Any] | None:
     # Operands of two types become an Einsum of two types, which ONNX does not allow.
-    if np.result_type(operands[0]) == np.result_type(operands[1]):
+    if jnp.result_type(operands[0]) == jnp.result_type(operands[1]):
         return None
     dtype = eqn.outvars[0].aval.dtype
     cast = [jnp.asarray(operand).astype(dtype) for operand in operands]

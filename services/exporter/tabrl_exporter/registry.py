@@ -59,11 +59,10 @@ def register(session: Session, name: str, policy_id: str, notes: str) -> registr
         )
         session.add(found)
         session.flush()
-    versions = _versions(session, name)
-    for known, its_policy in versions:
-        if known.policy_id == policy_id:
-            return version_message(known, its_policy)
-    if versions and found.environment_id != policy.environment_id:
+    known = session.scalar(sa.select(VersionRow).filter_by(name=name, policy_id=policy_id))
+    if known is not None:
+        return version_message(known, policy)
+    if found.environment_id != policy.environment_id and _newest(session, [name]):
         drives = f"{name} drives {found.environment_id}, and {policy_id} drives {policy.environment_id}"
         message = f"{drives}; choose another name."
         raise TabrlError(
@@ -129,20 +128,17 @@ def version(session: Session, name: str, reference: str) -> registry_pb2.PolicyV
     Raises:
         TabrlError: VERSION_NOT_FOUND.
     """
-    versions = _versions(session, name)
-    if not versions:
+    newest = _newest(session, [name]).get(name)
+    if newest is None:
         raise _nothing(name)
     if reference == LATEST:
-        number = str(versions[0][0].number)
-    elif reference.isdecimal():
-        number = reference.lstrip("0")
-    else:
-        tag = session.get(TagRow, (name, reference))
-        number = "" if tag is None else str(tag.number)
-    for found, policy in versions:
-        if str(found.number) == number:
-            return version_message(found, policy)
-    raise _not_found(f"{name} has no version or tag {reference!r}.", name)
+        return version_message(*newest)
+    if reference.isascii() and reference.isdecimal():
+        number = int(reference)
+        if number > newest[0].number:  # also those that the database has no room for
+            raise _no_version(name, number)
+        return version_message(*_numbered(session, name, number))
+    return version_message(*_numbered(session, name, _tag(session, name, reference).number))
 
 
 def update_notes(session: Session, name: str, number: int, notes: str) -> registry_pb2.PolicyVersion:
@@ -299,10 +295,11 @@ def _locked(session: Session, name: str) -> RegisteredRow:
 
 
 def _numbered(session: Session, name: str, number: int) -> tuple[VersionRow, PolicyRow]:
-    for found, policy in _versions(session, name):
-        if found.number == number:
-            return found, policy
-    raise _not_found(f"{name} has no version {number}.", name)
+    query = sa.select(VersionRow, PolicyRow).join(PolicyRow, PolicyRow.policy_id == VersionRow.policy_id)
+    found = session.execute(query.where(VersionRow.name == name, VersionRow.number == number)).one_or_none()
+    if found is None:
+        raise _no_version(name, number)
+    return found[0], found[1]
 
 
 def _tag(session: Session, name: str, tag: str) -> TagRow:
@@ -340,6 +337,10 @@ def _now() -> datetime.datetime:
 
 def _nothing(name: str) -> TabrlError:
     return _not_found(f"Nothing is registered as {name!r}.", name)
+
+
+def _no_version(name: str, number: int) -> TabrlError:
+    return _not_found(f"{name} has no version {number}.", name)
 
 
 def _not_found(message: str, name: str) -> TabrlError:

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import grpc
-from tabrl.exporter.v1 import exporter_pb2_grpc
+from tabrl.exporter.v1 import exporter_pb2_grpc, sharing_pb2_grpc
 from tabrl_chassis.config import ServiceConfig, option
 from tabrl_chassis.service import Context, Service
 
 from tabrl_exporter.export_process import WORKER, ExportProcess
 from tabrl_exporter.servicer import ExporterServicer
+from tabrl_exporter.sharing_servicer import SharingServicer
 
 __all__ = ["SERVICE", "ExporterConfig", "exporter_service"]
 
@@ -40,6 +41,13 @@ def exporter_service(worker: Sequence[str] = WORKER) -> Service[ExporterConfig]:
         shutil.rmtree(work_folder, ignore_errors=True)  # left by a process that was killed
         servicer = ExporterServicer(context.database, context.artifacts, process, work_folder)
         exporter_pb2_grpc.add_ExporterServiceServicer_to_server(servicer, server)
+        sharing = SharingServicer(
+            context.database,
+            context.artifacts,
+            work_folder=work_folder / "sharing",
+            upload_folder=config.data.absolute() / "exporter" / "uploads",
+        )
+        sharing_pb2_grpc.add_SharingServiceServicer_to_server(sharing, server)
         context.background(process.end_when_idle(), "idle watch")
         yield
         await servicer.stop()
@@ -48,7 +56,7 @@ def exporter_service(worker: Sequence[str] = WORKER) -> Service[ExporterConfig]:
     return Service(
         "exporter",
         ExporterConfig,
-        ("tabrl.exporter.v1.ExporterService",),
+        ("tabrl.exporter.v1.ExporterService", "tabrl.exporter.v1.SharingService"),
         serve,
         migrations="tabrl_exporter.migrations",
         description="Turns checkpoints into controllers that run anywhere.",

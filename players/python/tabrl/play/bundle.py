@@ -40,6 +40,8 @@ MEDIA_TYPE: Final = "application/vnd.tabrl.bundle+zip"
 _INDEX: Final = "bundle.json"
 _MOST_INDEX_BYTES: Final = 2 << 20
 _MOST_TEXT_BYTES: Final = 1 << 20
+# Whoever imports it keeps these, and lists hundreds of them at once.
+_MOST_RECORD_BYTES: Final = 128 << 10
 _MOST_PICTURE_BYTES: Final = 8 << 20
 _MOST_VIDEO_BYTES: Final = 64 << 20
 _LONGEST_TITLE: Final = 4000
@@ -144,9 +146,9 @@ def read_bundle(source: str | Path | bytes) -> Bundle:
     _check_listed(files, listed)
     manifest = read_manifest(files["manifest.json"])
     _check_belonging(manifest, listed, index)
-    read_json(files["parity.json"], "parity.json", most_bytes=_MOST_TEXT_BYTES)
-    if "policy.json" in files:
-        read_json(files["policy.json"], "policy.json", most_bytes=_MOST_TEXT_BYTES)
+    for record in ("parity.json", "policy.json"):
+        if record in files and not isinstance(read_json(files[record], record, most_bytes=_MOST_RECORD_BYTES), dict):
+            raise BundleError("JSON", "it is no JSON object", record)
     mjcf_check.check_mjcf(files[_SCENE_XML], {path: files[_SCENE + path] for path in manifest.scene_assets})
     onnx_check.check_controller(files["controller.onnx"], manifest)
     return Bundle(

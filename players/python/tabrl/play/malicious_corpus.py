@@ -160,6 +160,7 @@ def _indexes() -> Iterator[Malicious]:
     stored = forging.zipped({**files, "bundle.json": long}, method=zipfile.ZIP_STORED)
     yield Malicious("an index of megabytes", "JSON_LIMITS", stored)
     yield Malicious("a web page for a picture", "CONTENT_KIND", forging.forged({**files, "thumbnail.webp": b"<html>"}))
+    yield Malicious("a record that is a list", "JSON", forging.forged({**files, "parity.json": b"[]"}))
     yield Malicious(
         "a model card that is no text", "CONTENT_KIND", forging.forged({**files, "MODEL_CARD.md": b"\xff\xfe"})
     )

@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 import grpc
 from google.protobuf import descriptor_pb2
 from google.protobuf.message import Message
-from tabrl.exporter.v1 import exporter_pb2_grpc
+from tabrl.exporter.v1 import exporter_pb2_grpc, sharing_pb2_grpc
 from tabrl.inference.v1 import inference_pb2_grpc
 from tabrl.rewardgen.v1 import rewardgen_pb2_grpc
 from tabrl.scene.v1 import scene_pb2_grpc
@@ -68,6 +68,7 @@ class Connection:
         self.trainer = trainer_pb2_grpc.TrainerServiceStub(self.channel)
         self.batches = batches_pb2_grpc.BatchServiceStub(self.channel)
         self.exporter = exporter_pb2_grpc.ExporterServiceStub(self.channel)
+        self.sharing = sharing_pb2_grpc.SharingServiceStub(self.channel)
         self.inference = inference_pb2_grpc.InferenceServiceStub(self.channel)
 
     def call(self, method: _Unary[Request, Response], request: Request, timeout: float = UNARY_SECS) -> Response:

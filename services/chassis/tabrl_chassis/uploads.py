@@ -20,7 +20,6 @@ __all__ = ["Piece", "Uploads"]
 _ANSWER_WITHIN_SECS: Final = 15.0
 _FORGET_AFTER_SECS: Final = 24 * 3600.0
 _MOST_UNFINISHED: Final = 16
-_MOST_READ: Final = 8
 _MOST_REMEMBERED: Final = 64
 
 
@@ -45,7 +44,12 @@ class Uploads(Generic[PieceT, Found]):
     """
 
     def __init__(
-        self, folder: Path, read: Callable[[bytes, PieceT], Awaitable[Found]], *, said_once: Sequence[str] = ()
+        self,
+        folder: Path,
+        read: Callable[[bytes, PieceT], Awaitable[Found]],
+        *,
+        said_once: Sequence[str] = (),
+        most_read: int = 8,
     ) -> None:
         """Sweeps what was left behind long ago.
 
@@ -54,9 +58,11 @@ class Uploads(Generic[PieceT, Found]):
             read: reads an upload that is all there; its second argument is the last piece's request. It raises a
                 TabrlError with INVALID_ARGUMENT for what is refused for good; after any other error it is tried again.
             said_once: fields of the request that must be the same in every piece, beside `size_bytes`.
+            most_read: how many may be read, or wait for that with all of their bytes in memory.
         """
         self._folder = folder
         self._read = read
+        self._most_read = most_read
         self._said_once = ("size_bytes", *said_once)
         self._locks: dict[str, asyncio.Lock] = {}
         self._readings: OrderedDict[str, asyncio.Task[Found]] = OrderedDict()
@@ -127,12 +133,11 @@ class Uploads(Generic[PieceT, Found]):
 
     def _begin(self, upload_id: str, request: PieceT) -> asyncio.Task[Found]:
         """Starts reading an upload that is all there."""
-        if sum(not reading.done() for reading in self._readings.values()) >= _MOST_READ:
-            # Each waits for its turn with all of its bytes in memory.
+        if sum(not reading.done() for reading in self._readings.values()) >= self._most_read:
             raise TabrlError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "TOO_MANY_REQUESTS",
-                f"{_MOST_READ} uploads are being read already; send the last piece again in a moment.",
+                f"{self._most_read} uploads are being read already; send the last piece again in a moment.",
                 retry_after_secs=2.0,
             )
         task = asyncio.create_task(self._reading(upload_id, request))

@@ -18,7 +18,7 @@ from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.limits import ConcurrencyLimit
 
-from tabrl_exporter.films import FILES, NotDrawn, film
+from tabrl_exporter.films import FILES, Films, NotDrawn
 from tabrl_exporter.model_card import model_card
 
 __all__ = ["Bundles"]
@@ -32,10 +32,10 @@ _NOT_SHARED: Final = ("exports", "imported", "create_time")
 class Bundles:
     """Packs policies, one at a time."""
 
-    def __init__(self, artifacts: ArtifactStore, work_folder: Path) -> None:
-        """Packs from and into this store; `work_folder` is for files meanwhile."""
+    def __init__(self, artifacts: ArtifactStore, film_folder: Path) -> None:
+        """Packs from and into this store, and keeps films of robots in `film_folder`."""
         self._artifacts = artifacts
-        self._work_folder = work_folder
+        self._films = Films(film_folder)
         self._limit = ConcurrencyLimit("bundles", _WAITING)
         self._turn = asyncio.Lock()
 
@@ -47,7 +47,7 @@ class Bundles:
         """
         async with self._limit, self._turn:
             contents = await asyncio.to_thread(_gathered, policy, self._artifacts)
-            content, left_out = await self._packed(contents)
+            content, left_out = await self._packed(contents, policy)
             bundle = await asyncio.to_thread(self._artifacts.put, content, MEDIA_TYPE)
         return sharing_pb2.CreateBundleResponse(
             bundle=bundle,
@@ -56,11 +56,12 @@ class Bundles:
             left_out=left_out,
         )
 
-    async def _packed(self, contents: Contents) -> tuple[bytes, list[str]]:
+    async def _packed(self, contents: Contents, policy: exporter_pb2.Policy) -> tuple[bytes, list[str]]:
         """Returns the bundle with its pictures; without them, and why, where they cannot be drawn."""
         content = await asyncio.to_thread(_written, contents)
         try:
-            drawn = await film(content, self._work_folder)
+            seen = f"{policy.controller.sha256[:32]}-{policy.manifest.sha256[:32]}"
+            drawn = await self._films.of(seen, content)
         except NotDrawn as reason:
             return content, [f"{file}: {reason}" for file in FILES]
         with_pictures = dataclasses.replace(contents, files={**contents.files, **drawn})

@@ -31,6 +31,7 @@ from tabrl_exporter.trials import JailUnavailable, try_in_jail
 __all__ = ["Imports"]
 
 _ID_BYTES: Final = 10
+_MOST_READ: Final = 3
 _MOST_MEASUREMENTS: Final = 10
 _BINARY: Final = "application/octet-stream"
 _JSON: Final = "application/json"
@@ -45,9 +46,9 @@ class Imports:
         """Imports into these stores; `folder` keeps pieces until all of a bundle is there."""
         self._database = database
         self._artifacts = artifacts
-        # Each takes hundreds of megabytes of memory at worst.
+        # One at a time, and few that wait: each takes hundreds of megabytes of memory at worst.
         self._turn = asyncio.Lock()
-        self._uploads: Uploads[sharing_pb2.ImportBundleRequest, str] = Uploads(folder, self._read)
+        self._uploads: Uploads[sharing_pb2.ImportBundleRequest, str] = Uploads(folder, self._read, most_read=_MOST_READ)
 
     async def receive(self, request: sharing_pb2.ImportBundleRequest) -> sharing_pb2.ImportBundleResponse:
         """Takes a piece; after the last one, waits a while for the policy.

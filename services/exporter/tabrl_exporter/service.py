@@ -44,7 +44,7 @@ def exporter_service(worker: Sequence[str] = WORKER) -> Service[ExporterConfig]:
         sharing = SharingServicer(
             context.database,
             context.artifacts,
-            work_folder=work_folder / "sharing",
+            film_folder=config.data.absolute() / "exporter" / "films",
             upload_folder=config.data.absolute() / "exporter" / "uploads",
         )
         sharing_pb2_grpc.add_SharingServiceServicer_to_server(sharing, server)

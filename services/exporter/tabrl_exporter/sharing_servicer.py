@@ -21,10 +21,10 @@ __all__ = ["SharingServicer"]
 class SharingServicer(sharing_pb2_grpc.SharingServiceServicer):
     """Packs policies and imports packed ones."""
 
-    def __init__(self, database: Database, artifacts: ArtifactStore, *, work_folder: Path, upload_folder: Path) -> None:
+    def __init__(self, database: Database, artifacts: ArtifactStore, *, film_folder: Path, upload_folder: Path) -> None:
         """Serves from these stores, with room for files in these folders."""
         self._database = database
-        self._bundles = Bundles(artifacts, work_folder)
+        self._bundles = Bundles(artifacts, film_folder)
         self._imports = Imports(database, artifacts, upload_folder)
 
     async def CreateBundle(  # noqa: D102

@@ -14,8 +14,8 @@ from tabrl_cli.errors import EXIT_INTERRUPTED
 __all__ = ["play"]
 
 _MISSING = (
-    "Playing needs the package tabrl-play with MuJoCo and onnxruntime, which is not installed. Install it beside "
-    "tabrl: `pip install 'tabrl-cli[play]'`, or in a clone of TabRL `make install`."
+    "Playing needs the package tabrl-play with MuJoCo and onnxruntime, which is not installed. In a clone of "
+    "TabRL, `make install` brings it; beside a tabrl elsewhere, `pip install ./players/python` there does."
 )
 
 

@@ -173,4 +173,4 @@ def test_without_the_player_it_says_how_to_install_it(tmp_path: Path, monkeypatc
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     result = local("play", str(tmp_path / "pole.tabrl"))
     assert result.exit_code == 2
-    assert "tabrl-cli[play]" in result.output
+    assert "pip install ./players/python" in result.output

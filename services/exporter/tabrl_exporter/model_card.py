@@ -23,7 +23,7 @@ def _lines(policy: exporter_pb2.Policy, manifest: manifest_pb2.ControllerManifes
     yield "ends; `manifest.json` says how to feed it."
     yield f"It decides every {manifest.control_period_secs:g} s, {manifest.episode_length:,} times an episode."
     yield ""
-    yield "Play it: `pip install tabrl-play`, then `python -m tabrl.play FILE.tabrl`."
+    yield "Play it with `tabrl play FILE.tabrl`, or bring it into another TabRL with `tabrl import FILE.tabrl`."
     yield ""
     yield "## Where it comes from"
     yield ""

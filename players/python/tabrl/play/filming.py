@@ -110,9 +110,7 @@ def require_video_format(path: Path) -> None:
     if path.suffix not in _VIDEO_SUFFIXES:
         raise FilmError(f"{path.name}: a video ends in {', '.join(_VIDEO_SUFFIXES)}")
     if path.suffix == ".mp4" and importlib.util.find_spec("imageio_ffmpeg") is None:
-        raise FilmError(
-            "MP4 needs the package imageio-ffmpeg: `pip install 'tabrl-play[mp4]'`, or name a .webp or .gif"
-        )
+        raise FilmError("MP4 needs the package imageio-ffmpeg: `pip install imageio-ffmpeg`, or name a .webp or .gif")
 
 
 def save_video(pictures: list[Picture], path: Path, *, frame_secs: float) -> None:

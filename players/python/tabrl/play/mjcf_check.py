@@ -35,7 +35,7 @@ _REFUSED_ELEMENTS: Final = frozenset(
 )
 _FILE_ATTRIBUTE: Final = re.compile(r"file\w*", re.IGNORECASE)
 # What makes MuJoCo look for files elsewhere.
-_REFUSED_ATTRIBUTES: Final = frozenset({"meshdir", "texturedir", "assetdir"})
+_REFUSED_ATTRIBUTES: Final = frozenset({"meshdir", "texturedir", "assetdir", "strippath"})
 _CONTENT_TYPES: Final = frozenset({"model/stl", "model/obj", "model/vnd.mujoco.msh", "image/png", "image/ktx"})
 _SIDES: Final = frozenset({"nrow", "ncol", "width", "height"})
 

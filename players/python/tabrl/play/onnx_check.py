@@ -15,7 +15,7 @@ from tabrl.play.refusal import BundleError
 
 __all__ = ["MOST_BYTES", "check_controller"]
 
-MOST_BYTES: Final = 64 << 20
+MOST_BYTES: Final = 32 << 20
 """Bytes of a controller at most."""
 
 _FILE: Final = "controller.onnx"

@@ -64,6 +64,7 @@ _REMEDIES = {
     "WORKER_CRASHED": "Try again; the logs in DATA/logs say more.",
     "REQUEST_TOO_LARGE": "Shorten what is sent.",
     "HOST_NOT_ALLOWED": "Name this machine: --gateway http://127.0.0.1:8080; forward the port of another one (ssh -L).",
+    "BUNDLE_REFUSED": "Have it made or sent again by whoever made it; a file that was changed on its way is refused.",
     "INTERNAL": "This is a defect; the log in DATA/logs has the incident.",
 }
 

@@ -13,7 +13,7 @@ from tabrl.rewardgen.v1 import rewardgen_pb2
 from tabrl.scene.v1 import scene_pb2
 from tabrl.trainer.v1 import trainer_pb2
 
-from tabrl_cli import batch_commands, evaluation, exports, policy_commands, reward_records, scenes
+from tabrl_cli import batch_commands, evaluation, exports, policy_commands, reward_records, scenes, sharing_commands
 from tabrl_cli.connection import DEFAULT_GATEWAY
 from tabrl_cli.console import count
 from tabrl_cli.errors import EXIT_INTERRUPTED
@@ -35,6 +35,7 @@ app = typer.Typer(
 app.add_typer(batch_commands.app, name="batch")
 app.add_typer(policy_commands.app)
 app.command("share-page")(share_page)
+app.add_typer(sharing_commands.app)
 
 _NO_RUNS = "No runs yet: tabrl try PROMPT --env ENVIRONMENT starts one."
 

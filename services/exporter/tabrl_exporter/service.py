@@ -58,7 +58,13 @@ def exporter_service(worker: Sequence[str] = WORKER) -> Service[ExporterConfig]:
         shutil.rmtree(work_folder, ignore_errors=True)  # left by a process that was killed
         servicer = ExporterServicer(context.database, context.artifacts, process, work_folder)
         exporter_pb2_grpc.add_ExporterServiceServicer_to_server(servicer, server)
-        sharing = SharingServicer(context.database, context.artifacts, config.share_page)
+        sharing = SharingServicer(
+            context.database,
+            context.artifacts,
+            film_folder=config.data.absolute() / "exporter" / "films",
+            upload_folder=config.data.absolute() / "exporter" / "uploads",
+            page=config.share_page,
+        )
         sharing_pb2_grpc.add_SharingServiceServicer_to_server(sharing, server)
         references = References(context.database, context.artifacts)
         artifacts_pb2_grpc.add_ReferenceServiceServicer_to_server(ReferenceServicer(references.named), server)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 from google.api import httpbody_pb2
@@ -12,13 +13,13 @@ from tabrl_chassis.config import ServiceConfig
 from tabrl_chassis.errors import invalid_field
 from tabrl_chassis.pagination import page_of
 from tabrl_chassis.service import Context
+from tabrl_chassis.uploads import Uploads
 
 from tabrl_scene.installation import Installation
 from tabrl_scene.recordings import Recordings
 from tabrl_scene.robots import DISK_BYTES, DOWNLOAD_BYTES
 from tabrl_scene.scenes import Scenes
 from tabrl_scene.shelf import Shelf, ShelvedEnvironment, not_found
-from tabrl_scene.uploads import Uploads
 
 __all__ = ["SceneServicer"]
 
@@ -31,7 +32,9 @@ class SceneServicer(scene_pb2_grpc.SceneServiceServicer):
         self._artifacts = context.artifacts
         self._shelf = shelf
         self._scenes = scenes
-        self._uploads = Uploads(context, scenes)
+        self._uploads = Uploads(
+            Path(context.config.data) / "scene" / "uploads", self._read, said_once=("file_name", "title", "main_file")
+        )
         self._installation = Installation(context, shelf)
         self._recordings = recordings
 
@@ -85,7 +88,12 @@ class SceneServicer(scene_pb2_grpc.SceneServiceServicer):
 
     async def UploadScene(self, request: scene_pb2.UploadSceneRequest, _context: Any) -> scene_pb2.UploadSceneResponse:
         """Takes a piece of a scene."""
-        return await self._uploads.receive(request)
+        received, found = await self._uploads.receive(request)
+        environment = None if found is None else found.message
+        return scene_pb2.UploadSceneResponse(received_bytes=received, environment=environment)
+
+    async def _read(self, content: bytes, request: scene_pb2.UploadSceneRequest) -> ShelvedEnvironment:
+        return await self._scenes.add(content, request.file_name, title=request.title, main_file=request.main_file)
 
     async def GetScene(self, request: scene_pb2.GetSceneRequest, _context: Any) -> scene_pb2.GetSceneResponse:
         """Returns what was uploaded and decided."""

@@ -66,11 +66,14 @@ _READ_AT_START = """
 /proc/self /proc/cpuinfo /sys/devices/system/cpu"""
 
 
-def confine_files() -> None:
+def confine_files(*packages: Path) -> None:
     """Give up files, privileges and capabilities, in this thread and all that it starts; the process's first act.
 
     What remains is reading Python's library, this package, shared libraries and what the kernel says about this very
     process and the processors.
+
+    Args:
+        packages: folders of more code to read until `confine_calls`.
 
     Raises:
         JailUnavailable: this kernel lacks a layer, or another thread runs already. The caller must not go on then.
@@ -82,7 +85,9 @@ def confine_files() -> None:
         _limit((resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0))
         _drop_capabilities()
         package = str(Path(__file__).resolve().parents[1])
-        _restrict_files([*_library(), package, os.path.join(sys.base_prefix, "lib"), *_READ_AT_START.split()])
+        _restrict_files(
+            [*_library(), package, *map(str, packages), os.path.join(sys.base_prefix, "lib"), *_READ_AT_START.split()]
+        )
     except (OSError, ImportError, AttributeError, RuntimeError) as e:
         raise _unavailable(e) from e
 

@@ -1,4 +1,4 @@
-"""Uploads under way: pieces that arrive in order, kept in files until the last one is there and the scene is read."""
+"""Uploads under way: pieces that arrive in order, kept in files until the last one is there and the whole is read."""
 
 from __future__ import annotations
 
@@ -7,45 +7,76 @@ import contextlib
 import errno
 import time
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import grpc
-from tabrl.scene.v1 import scene_pb2
-from tabrl_chassis.config import ServiceConfig
+
 from tabrl_chassis.errors import TabrlError, invalid_field
-from tabrl_chassis.service import Context
 
-from tabrl_scene.scenes import Scenes
-from tabrl_scene.shelf import ShelvedEnvironment
-
-__all__ = ["Uploads"]
+__all__ = ["Piece", "Uploads"]
 
 _ANSWER_WITHIN_SECS: Final = 15.0
 _FORGET_AFTER_SECS: Final = 24 * 3600.0
 _MOST_UNFINISHED: Final = 16
-_MOST_READ: Final = 8
 _MOST_REMEMBERED: Final = 64
 
 
-class Uploads:
-    """Takes pieces and answers with how far they are, and at the end with the environment."""
+class Piece(Protocol):
+    """A request that carries a piece of an upload, as a message of the contracts."""
 
-    def __init__(self, context: Context[ServiceConfig], scenes: Scenes) -> None:
-        """Sweeps what was left behind long ago."""
-        self._context = context
-        self._scenes = scenes
-        self._folder = Path(context.config.data) / "scene" / "uploads"
+    upload_id: str
+    size_bytes: int
+    offset_bytes: int
+    data: bytes
+
+
+PieceT = TypeVar("PieceT", bound=Piece)
+Found = TypeVar("Found")
+
+
+class Uploads(Generic[PieceT, Found]):
+    """Takes pieces and answers with how far they are, and at the end with what the upload was read to be.
+
+    Safe to repeat: a piece that is sent again changes nothing, and what an upload was read to be is remembered for a
+    while, a refusal too.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        read: Callable[[bytes, PieceT], Awaitable[Found]],
+        *,
+        said_once: Sequence[str] = (),
+        most_read: int = 8,
+    ) -> None:
+        """Sweeps what was left behind long ago.
+
+        Args:
+            folder: where pieces are kept until all are there.
+            read: reads an upload that is all there; its second argument is the last piece's request. It raises a
+                TabrlError with INVALID_ARGUMENT for what is refused for good; after any other error it is tried again.
+            said_once: fields of the request that must be the same in every piece, beside `size_bytes`.
+            most_read: how many may be read, or wait for that with all of their bytes in memory.
+        """
+        self._folder = folder
+        self._read = read
+        self._most_read = most_read
+        self._said_once = ("size_bytes", *said_once)
         self._locks: dict[str, asyncio.Lock] = {}
-        self._readings: OrderedDict[str, asyncio.Task[ShelvedEnvironment]] = OrderedDict()
-        self._descriptions: dict[str, scene_pb2.UploadSceneRequest] = {}
+        self._readings: OrderedDict[str, asyncio.Task[Found]] = OrderedDict()
+        self._descriptions: dict[str, dict[str, Any]] = {}
         self._sweep()
 
-    async def receive(self, request: scene_pb2.UploadSceneRequest) -> scene_pb2.UploadSceneResponse:
-        """Takes a piece; after the last one, waits a while for the environment.
+    async def receive(self, request: PieceT) -> tuple[int, Found | None]:
+        """Takes a piece; after the last one, waits a while for what the upload is read to be.
+
+        Returns:
+            How many bytes have arrived, and what was found; None until then.
 
         Raises:
-            TabrlError: as the contract says of UploadScene.
+            TabrlError: INVALID_FIELD, UPLOAD_OUT_OF_STEP, STORAGE_FULL, TOO_MANY_REQUESTS, or what reading raised.
         """
         upload_id = request.upload_id.lower()
         if request.offset_bytes + len(request.data) > request.size_bytes:
@@ -56,26 +87,20 @@ class Uploads:
             if reading is None:
                 received = await asyncio.to_thread(self._append, self._path(upload_id), request)
                 if received < request.size_bytes:
-                    return scene_pb2.UploadSceneResponse(received_bytes=received)
+                    return received, None
                 reading = self._begin(upload_id, request)
         done, _ = await asyncio.wait([reading], timeout=_ANSWER_WITHIN_SECS)
-        response = scene_pb2.UploadSceneResponse(received_bytes=request.size_bytes)
-        if done:
-            response.environment.CopyFrom(reading.result().message)
-        return response
+        return request.size_bytes, reading.result() if done else None
 
-    def _require_same(self, upload_id: str, request: scene_pb2.UploadSceneRequest) -> None:
+    def _require_same(self, upload_id: str, request: PieceT) -> None:
         """Refuses a piece that says something else of the upload than the first one."""
-        said = scene_pb2.UploadSceneRequest()
-        said.CopyFrom(request)
-        said.ClearField("data")
-        said.ClearField("offset_bytes")
+        said = {name: getattr(request, name) for name in self._said_once}
         before = self._descriptions.setdefault(upload_id, said)
-        for name in ("size_bytes", "file_name", "title", "main_file"):
-            if getattr(before, name) != getattr(said, name):
-                raise invalid_field(name, f"was {getattr(before, name)!r} in the pieces before; choose a new upload_id")
+        for name, value in said.items():
+            if before[name] != value:
+                raise invalid_field(name, f"was {before[name]!r} in the pieces before; choose a new upload_id")
 
-    def _append(self, path: Path, request: scene_pb2.UploadSceneRequest) -> int:
+    def _append(self, path: Path, request: PieceT) -> int:
         """Writes what is new of a piece; returns how many bytes have arrived."""
         received = path.stat().st_size if path.exists() else 0
         if request.offset_bytes > received:
@@ -106,35 +131,16 @@ class Uploads:
             raise TabrlError(grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL", message) from error
         return received + len(fresh)
 
-    def _begin(self, upload_id: str, request: scene_pb2.UploadSceneRequest) -> asyncio.Task[ShelvedEnvironment]:
+    def _begin(self, upload_id: str, request: PieceT) -> asyncio.Task[Found]:
         """Starts reading an upload that is all there."""
-        if sum(not reading.done() for reading in self._readings.values()) >= _MOST_READ:
-            # Each waits for its turn with all of its bytes in memory.
+        if sum(not reading.done() for reading in self._readings.values()) >= self._most_read:
             raise TabrlError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "TOO_MANY_REQUESTS",
-                f"{_MOST_READ} uploads are being read already; send the last piece again in a moment.",
+                f"{self._most_read} uploads are being read already; send the last piece again in a moment.",
                 retry_after_secs=2.0,
             )
-
-        async def read() -> ShelvedEnvironment:
-            path = self._path(upload_id)
-            try:
-                content = await asyncio.to_thread(path.read_bytes)
-                found = await self._scenes.add(
-                    content, request.file_name, title=request.title, main_file=request.main_file
-                )
-            except BaseException as error:
-                # What passes by itself is tried again with the next call; what was refused stays refused.
-                if isinstance(error, TabrlError) and error.code is grpc.StatusCode.INVALID_ARGUMENT:
-                    await asyncio.to_thread(path.unlink, missing_ok=True)
-                else:
-                    self._readings.pop(upload_id, None)
-                raise
-            await asyncio.to_thread(path.unlink, missing_ok=True)
-            return found
-
-        task = asyncio.create_task(read())
+        task = asyncio.create_task(self._reading(upload_id, request))
         task.add_done_callback(lambda done: None if done.cancelled() else done.exception() and None)
         self._readings[upload_id] = task
         while len(self._readings) > _MOST_REMEMBERED:
@@ -142,6 +148,20 @@ class Uploads:
             self._descriptions.pop(forgotten, None)
             self._locks.pop(forgotten, None)
         return task
+
+    async def _reading(self, upload_id: str, request: PieceT) -> Found:
+        path = self._path(upload_id)
+        try:
+            found = await self._read(await asyncio.to_thread(path.read_bytes), request)
+        except BaseException as error:
+            # What passes by itself is tried again with the next call; what was refused stays refused.
+            if isinstance(error, TabrlError) and error.code is grpc.StatusCode.INVALID_ARGUMENT:
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+            else:
+                self._readings.pop(upload_id, None)
+            raise
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+        return found
 
     def _path(self, upload_id: str) -> Path:
         return self._folder / f"{upload_id}.part"

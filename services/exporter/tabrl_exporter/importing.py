@@ -1,0 +1,178 @@
+"""From a stranger's `.tabrl` file to a policy: tried in a jail, verified here, and only then stored."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, TypeVar
+
+import grpc
+import sqlalchemy as sa
+from google.protobuf import json_format, timestamp_pb2
+from google.protobuf.message import Message
+from sqlalchemy.orm import Session
+from tabrl.exporter.v1 import exporter_pb2, manifest_pb2, sharing_pb2
+from tabrl.play.bundle import Bundle, read_bundle
+from tabrl.play.refusal import BundleError
+from tabrl.type.v1 import artifact_pb2
+from tabrl_chassis.artifacts import ArtifactStore
+from tabrl_chassis.database import Database
+from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.uploads import Uploads
+
+from tabrl_exporter import policies
+from tabrl_exporter.trials import JailUnavailable, try_in_jail
+
+__all__ = ["Imports"]
+
+_ID_BYTES: Final = 10
+_MOST_READ: Final = 3
+_MOST_MEASUREMENTS: Final = 10
+_BINARY: Final = "application/octet-stream"
+_JSON: Final = "application/json"
+
+MessageT = TypeVar("MessageT", bound=Message)
+
+
+class Imports:
+    """Takes bundles in pieces, and publishes what is in them."""
+
+    def __init__(self, database: Database, artifacts: ArtifactStore, folder: Path) -> None:
+        """Imports into these stores; `folder` keeps pieces until all of a bundle is there."""
+        self._database = database
+        self._artifacts = artifacts
+        # One at a time, and few that wait: each takes hundreds of megabytes of memory at worst.
+        self._turn = asyncio.Lock()
+        self._uploads: Uploads[sharing_pb2.ImportBundleRequest, str] = Uploads(folder, self._read, most_read=_MOST_READ)
+
+    async def receive(self, request: sharing_pb2.ImportBundleRequest) -> sharing_pb2.ImportBundleResponse:
+        """Takes a piece; after the last one, waits a while for the policy.
+
+        Raises:
+            TabrlError: as ImportBundle says.
+        """
+        received, policy_id = await self._uploads.receive(request)
+        policy = None
+        if policy_id is not None:
+            policy = await self._database.read(lambda session: policies.find(session, policy_id))
+        return sharing_pb2.ImportBundleResponse(received_bytes=received, policy=policy)
+
+    async def _read(self, content: bytes, _request: sharing_pb2.ImportBundleRequest) -> str:
+        async with self._turn:
+            with _refusals():
+                # Readers are C++ too: what would break one breaks the jail first. The jail's word is then not taken.
+                await try_in_jail(content)
+                bundle = await asyncio.to_thread(read_bundle, content)
+                policy = await asyncio.to_thread(_policy_of, bundle)
+            await asyncio.to_thread(_store, bundle, self._artifacts)
+            return await self._database.write(lambda session: _published(session, policy))
+
+
+def _published(session: Session, policy: exporter_pb2.Policy) -> str:
+    """Puts the policy on record, unless this installation has it; returns its id here."""
+    rows = session.scalars(sa.select(policies.PolicyRow).filter_by(environment_id=policy.environment_id))
+    for known in map(policies.PolicyRow.message, rows):
+        if _digests(known) == _digests(policy):
+            return known.policy_id
+    policies.publish(session, policy)
+    return policy.policy_id
+
+
+def _digests(policy: exporter_pb2.Policy) -> tuple[str, str]:
+    return policy.controller.sha256, policy.manifest.sha256
+
+
+def _policy_of(bundle: Bundle) -> exporter_pb2.Policy:
+    """Returns the policy of a bundle. What its maker says of it is kept as said; what can be derived is derived.
+
+    Raises:
+        BundleError: RECORD, a record in the bundle is none.
+    """
+    manifest = _record(bundle, "manifest.json", manifest_pb2.ControllerManifest())
+    said = _record(bundle, "policy.json", exporter_pb2.Policy()) if "policy.json" in bundle.files else None
+    said = said or exporter_pb2.Policy()
+    now = timestamp_pb2.Timestamp()
+    now.GetCurrentTime()
+    policy = exporter_pb2.Policy(
+        policy_id=_policy_id(bundle),
+        environment_id=bundle.environment_id,
+        title=bundle.title,
+        env_steps=max(0, said.env_steps or manifest.lineage.env_steps),
+        checkpoint_sha256=manifest.checkpoint_sha256,
+        controller=_described(bundle.controller, _BINARY),
+        manifest=_described(bundle.files["manifest.json"], _JSON),
+        parity=_record(bundle, "parity.json", exporter_pb2.ParityReport()),
+        create_time=now,
+        lineage=manifest.lineage if manifest.HasField("lineage") else said.lineage,
+        measurements=said.measurements[:_MOST_MEASUREMENTS],
+        imported=exporter_pb2.PolicyImport(bundle_sha256=bundle.sha256, policy_id=bundle.policy_id, import_time=now),
+    )
+    if said.reward.program_sha256 and said.reward.program_sha256 == manifest.reward_program_sha256:
+        policy.reward.CopyFrom(said.reward)
+    return policy
+
+
+def _policy_id(bundle: Bundle) -> str:
+    """Returns the id here. It follows from the files alone: the bundle's own could be that of a policy to come."""
+    files = (bundle.files["controller.onnx"], bundle.files["manifest.json"])
+    digests = "".join(hashlib.sha256(content).hexdigest() for content in files)
+    digest = hashlib.sha256(f"imported {digests}".encode()).digest()
+    return "i" + base64.b32encode(digest[:_ID_BYTES]).decode().lower()
+
+
+def _described(content: bytes, media_type: str) -> artifact_pb2.Artifact:
+    digest = hashlib.sha256(content).hexdigest()
+    return artifact_pb2.Artifact(sha256=digest, size_bytes=len(content), media_type=media_type)
+
+
+def _record(bundle: Bundle, file: str, message: MessageT) -> MessageT:
+    """Reads a message from a file of the bundle, and requires that its numbers are finite."""
+    try:
+        json_format.Parse(bundle.files[file], message, ignore_unknown_fields=True, max_recursion_depth=24)
+    except (json_format.ParseError, ValueError, RecursionError) as error:
+        name = message.DESCRIPTOR.full_name
+        raise BundleError("RECORD", f"it is no {name}: {' '.join(str(error).split())[:300]}", file) from error
+    if file != "manifest.json" and not all(map(math.isfinite, _numbers(message))):
+        raise BundleError("RECORD", "it holds a number that is not finite", file)
+    return message
+
+
+def _numbers(message: Message) -> Iterator[float]:
+    """Yields every floating-point number in a message."""
+    for field, value in message.ListFields():
+        is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
+        for each in value.values() if is_map else value if field.is_repeated else (value,):
+            if isinstance(each, Message):
+                yield from _numbers(each)
+            elif isinstance(each, float):
+                yield each
+
+
+def _store(bundle: Bundle, artifacts: ArtifactStore) -> None:
+    # The manifest names the others, so it goes last: whoever finds it finds them.
+    artifacts.put(bundle.files["scene/scene.xml"], "application/xml")
+    for content in bundle.scene_assets.values():
+        artifacts.put(content, _BINARY)
+    artifacts.put(bundle.controller, _BINARY)
+    artifacts.put(bundle.files["manifest.json"], _JSON)
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except BundleError as error:
+        raise TabrlError(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "BUNDLE_REFUSED",
+            f"This bundle is refused: {error}. Nothing of it was stored.",
+            metadata={"rule": error.rule, "file": error.file},
+        ) from error
+    except JailUnavailable as error:
+        message = f"Bundles cannot be tried on this machine: {error}"
+        raise TabrlError(grpc.StatusCode.UNAVAILABLE, "JAIL_UNAVAILABLE", message) from error

@@ -19,11 +19,12 @@ from tabrl.play import manifest_json, player
 from tabrl.play.player import Array, Decision, Values
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.client import call
+from tabrl_chassis.errors import TabrlError
 
 if TYPE_CHECKING:
     import mujoco
 
-__all__ = ["LoadedPolicy", "Policies", "TimedController"]
+__all__ = ["LoadedPolicy", "Policies", "TimedController", "incompatible"]
 
 _LATENCY = Histogram(
     "tabrl_inference_control_latency_seconds",
@@ -97,7 +98,7 @@ class Policies:
 
         Raises:
             TabrlError: no such policy (POLICY_NOT_FOUND), no answer from the Exporter (SERVICE_UNAVAILABLE), or a file
-                of it is gone (ARTIFACT_NOT_FOUND).
+                of it is gone (ARTIFACT_NOT_FOUND) or not for this machine (CONTROLLER_INCOMPATIBLE).
         """
         task = self._loading.get(policy_id)
         if task is None:
@@ -114,8 +115,13 @@ class Policies:
         return await asyncio.to_thread(self._open, response.policy)
 
     def _open(self, policy: exporter_pb2.Policy) -> LoadedPolicy:
-        manifest = manifest_json.loads(self._artifacts.read(policy.manifest.sha256))
-        controller = TimedController(self._artifacts.read(policy.controller.sha256), manifest)
+        try:
+            manifest = manifest_json.loads(self._artifacts.read(policy.manifest.sha256))
+            controller = TimedController(self._artifacts.read(policy.controller.sha256), manifest)
+        except manifest_json.ManifestError as error:
+            raise incompatible("manifest", error) from error
+        except player.ControllerError as error:
+            raise incompatible(error.field, error) from error
         return LoadedPolicy(controller, self._artifacts)
 
     def _loaded(self, policy_id: str, task: asyncio.Task[LoadedPolicy]) -> None:
@@ -124,3 +130,13 @@ class Policies:
         while len(self._loading) > self._maximum:
             self._loading.popitem(last=False)
         _LOADED.set(len(self._loading))
+
+
+def incompatible(field: str, error: Exception) -> TabrlError:
+    """Returns the error of a controller that was not made for what runs here; `field` names the manifest's entry."""
+    return TabrlError(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "CONTROLLER_INCOMPATIBLE",
+        f"This policy cannot be played here: {error}",
+        metadata={"field": field},
+    )

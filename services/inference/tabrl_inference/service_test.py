@@ -15,6 +15,7 @@ import pytest_asyncio
 from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
 from tabrl.inference.v1 import inference_pb2, inference_pb2_grpc
 from tabrl.play import manifest_json, player
+from tabrl.play.manifest import VersionRange
 from tabrl.type.v1 import tensor_pb2
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.client import call, open_channel
@@ -115,6 +116,29 @@ async def _evaluated(
     request = inference_pb2.EvaluateRequest(policy_id=SHORT, **fields)
     responses = [response async for response in inference.stub.Evaluate(request)]
     return [response.episode for response in responses[:-1]], responses[-1].summary
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"mujoco_versions": VersionRange("9.0.0", "10.0.0")}, "mujoco_versions"),
+        ({"specification": 2}, "manifest"),
+    ],
+)
+async def test_a_controller_that_was_not_made_for_this_machine_is_refused_by_name(
+    inference: _Inference, built: BuiltController, change: dict[str, Any], field: str
+) -> None:
+    manifest = manifest_json.dumps(replace(built.manifest, **change)).encode()
+    inference.exporter.policies["other"] = exporter_pb2.Policy(
+        policy_id="other",
+        controller=inference.artifacts.put(built.onnx),
+        manifest=inference.artifacts.put(manifest, "application/json"),
+    )
+
+    error = await _refusal(anext(aiter(inference.stub.Evaluate(inference_pb2.EvaluateRequest(policy_id="other")))))
+
+    assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "CONTROLLER_INCOMPATIBLE")
+    assert error.metadata["field"] == field
 
 
 async def test_the_signature_is_what_act_takes(inference: _Inference, built: BuiltController) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from tabrl.inference.v1 import inference_pb2, inference_pb2_grpc
 from tabrl.play.manifest import GraphInput, Tensor
+from tabrl.play.player import ControllerError
 from tabrl_chassis.errors import invalid_field
 
 from tabrl_inference.evaluation import Episode, Evaluations, summary
-from tabrl_inference.policies import Policies
+from tabrl_inference.policies import Policies, incompatible
 from tabrl_inference.tensors import arrays_of, spec_message, tensor_message
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
                 yield _summary_message(episodes)
         except CheckError as error:
             raise invalid_field("check", str(error)) from error
+        except ControllerError as error:
+            raise incompatible(error.field, error) from error
 
     async def GetActSignature(
         self, request: inference_pb2.GetActSignatureRequest, _context: Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -90,7 +91,9 @@ def licences(environment: Environment) -> tuple[Licence, ...]:
     """Returns the licences of the environment and of the robots in it, with their texts where these lie beside them."""
     if environment.id.startswith("custom-"):
         return (Licence("scene, as it was uploaded", _UNKNOWN),)
-    covering = [Licence("environment, MuJoCo Playground", "Apache-2.0")]
+    covered = "environment" if robots.robots_of(environment.id) else "environment and model"
+    text = importlib.metadata.distribution("playground").read_text("licenses/LICENSE") or ""
+    covering = [Licence(f"{covered}, MuJoCo Playground", _spdx_of(text), text)]
     for robot in robots.robots_of(environment.id):
         path = robots.folder() / robot / "LICENSE"
         text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""

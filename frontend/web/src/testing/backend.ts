@@ -2,7 +2,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampNow } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createRouterTransport, type Transport } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema } from "../gen/google/rpc/error_details_pb";
-import { ExporterService, type Policy, PolicySchema } from "../gen/tabrl/exporter/v1/exporter_pb";
+import { ExporterService, ExportFormat, type Policy, PolicySchema } from "../gen/tabrl/exporter/v1/exporter_pb";
 import { SharingService } from "../gen/tabrl/exporter/v1/sharing_pb";
 import { InferenceService } from "../gen/tabrl/inference/v1/inference_pb";
 import {
@@ -369,7 +369,9 @@ export function createBackend(options: BackendOptions = {}): Backend {
         guard("exporter");
         found(policies.get(policyId), "POLICY_NOT_FOUND", "policy");
         const sha256 = format.toString(16).padStart(64, "0");
-        return { export: { format, file: { sha256 } }, downloadPath: `/artifacts/${sha256}` };
+        const isController = format <= ExportFormat.CONTROLLER_INT8;
+        const manifest = isController ? { manifest: { sha256: format.toString(16).padStart(64, "f") } } : {};
+        return { export: { format, file: { sha256 }, ...manifest }, downloadPath: `/artifacts/${sha256}` };
       },
     });
     service(SharingService, {

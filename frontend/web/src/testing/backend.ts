@@ -150,6 +150,7 @@ export function createBackend(options: BackendOptions = {}): Backend {
   const rewards = new Map<string, Reward>();
   const policies = new Map<string, Policy>();
   const down = new Set<ServiceKey>();
+  let imported = 0n;
   const watches = { requests: [] as WatchRunsRequest[], open: 0 };
   let ended = Promise.withResolvers<"ended">();
   let changed = Promise.withResolvers<void>();
@@ -222,6 +223,9 @@ export function createBackend(options: BackendOptions = {}): Backend {
       },
       getSceneBundle: ({ environmentId }) => {
         guard("scene");
+        if (![...ENVIRONMENTS, GO1].some((each) => each.environmentId === environmentId)) {
+          throw typedError(Code.NotFound, "ENVIRONMENT_NOT_FOUND", `no environment ${environmentId}`);
+        }
         return { bundle: create(SceneBundleSchema, { environmentId, xml: { sha256: "c".repeat(64) } }) };
       },
       async *installRobots({ acceptedDownloadBytes }) {
@@ -380,6 +384,25 @@ export function createBackend(options: BackendOptions = {}): Backend {
         found(policies.get(policyId), "POLICY_NOT_FOUND", "policy");
         const leftOut = ["The video: this machine cannot draw."];
         return { downloadPath: `/artifacts/${"b".repeat(64)}`, fileName: `${policyId}.tabrl`, leftOut };
+      },
+      importBundle: ({ sizeBytes, offsetBytes, data }) => {
+        guard("exporter");
+        if (offsetBytes !== imported) {
+          const metadata = { received_bytes: String(imported) };
+          throw typedError(Code.OutOfRange, "UPLOAD_OUT_OF_STEP", "the piece does not follow", [], metadata);
+        }
+        if (offsetBytes === 0n && !(data[0] === 0x50 && data[1] === 0x4b)) {
+          const metadata = { rule: "NOT_A_ZIP" };
+          throw typedError(Code.InvalidArgument, "BUNDLE_REFUSED", "the file is no zip", [], metadata);
+        }
+        imported += BigInt(data.length);
+        const receivedBytes = imported;
+        if (receivedBytes < sizeBytes || data.length > 0) return { receivedBytes };
+        imported = 0n;
+        const policyId = "imported-1";
+        const policy = create(PolicySchema, { policyId, environmentId: "CartpoleBalance", title: "dance" });
+        policies.set(policyId, policy);
+        return { receivedBytes, policy };
       },
     });
     service(InferenceService, {

@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
-from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
+from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc, registry_pb2, registry_pb2_grpc
 from tabrl.inference.v1 import inference_pb2, inference_pb2_grpc
 from tabrl.rewardgen.v1 import rewardgen_pb2, rewardgen_pb2_grpc
 from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
@@ -56,6 +56,22 @@ def abort(
     context.abort_with_status(
         rpc_status.to_status(status_pb2.Status(code=code.value[0], message=message, details=packed))
     )
+
+
+class Registry(registry_pb2_grpc.RegistryServiceServicer):
+    """Knows one version, `go1-dance@latest`, which is of the policy given."""
+
+    def __init__(self, policy_id: str) -> None:
+        super().__init__()
+        self._policy_id = policy_id
+
+    def GetVersion(
+        self, request: registry_pb2.GetVersionRequest, context: grpc.ServicerContext
+    ) -> registry_pb2.GetVersionResponse:
+        if (request.name, request.reference) != ("go1-dance", "latest"):
+            abort(context, grpc.StatusCode.NOT_FOUND, "VERSION_NOT_FOUND", f"{request.name} has no such version.")
+        policy = exporter_pb2.Policy(policy_id=self._policy_id)
+        return registry_pb2.GetVersionResponse(version=registry_pb2.PolicyVersion(number=1, policy=policy))
 
 
 class Uploads(scene_pb2_grpc.SceneServiceServicer):

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import http.client
-import json
-import urllib.error
-import urllib.request
-import uuid
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO
 
 from rich.markup import escape
 from tabrl.exporter.v1 import exporter_pb2
-from tabrl.type.v1 import artifact_pb2
 
-from tabrl_cli.connection import Connection, UsageError
+from tabrl_cli.connection import Connection
 from tabrl_cli.console import Output, count
-from tabrl_cli.errors import CallError
+from tabrl_cli.downloads import download
 
 __all__ = ["Format", "export"]
 
 # As long as the gateway waits: the export process may have to start, and others' exports go first.
 EXPORT_SECS = 300.0
-SILENCE_SECS = 30.0
-PIECE_BYTES = 1 << 20
 ROWS = 8
 
 
@@ -63,11 +52,11 @@ def export(connection: Connection, output: Output, *, policy_id: str, form: Form
     answer = connection.call(connection.exporter.ExportPolicy, request, timeout=EXPORT_SECS)
     made = answer.export
     target = _target(path, policy_id, form)
-    _download(connection.url + answer.download_path, made.file, target)
+    download(connection.url, answer.download_path, made.file, target)
     written = [(target, made.file.size_bytes)]
     if made.HasField("manifest"):
         beside = target.with_suffix(".manifest.json")
-        _download(f"{connection.url}/artifacts/{made.manifest.sha256}", made.manifest, beside)
+        download(connection.url, f"artifacts/{made.manifest.sha256}", made.manifest, beside)
         written.append((beside, made.manifest.size_bytes))
     if output.as_json:
         output.document(answer)
@@ -96,54 +85,3 @@ def _target(path: Path | None, policy_id: str, form: Format) -> Path:
     if path is None:
         return Path(name)
     return path / name if path.is_dir() else path
-
-
-def _download(url: str, artifact: artifact_pb2.Artifact, target: Path) -> None:
-    """Writes an artifact so that the file is there whole or not at all."""
-    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with unfinished.open("xb") as file:
-            digest = _receive(url, file)
-        if digest != artifact.sha256:
-            message = f"What came from {url} is damaged: it has the digest {digest}. Nothing was kept; try again."
-            raise CallError("DATA_LOSS", "DOWNLOAD_DAMAGED", message)
-        unfinished.replace(target)
-    except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-
-
-def _receive(url: str, file: BinaryIO) -> str:
-    """Writes what is at an address to a file, and returns its SHA-256."""
-    digest = hashlib.sha256()
-    try:
-        answer = urllib.request.urlopen(url, timeout=SILENCE_SECS)
-    except urllib.error.HTTPError as error:
-        raise _refused(url, error) from error
-    except (OSError, http.client.HTTPException) as error:
-        raise _broken_off(url) from error
-    with answer:
-        while True:
-            try:
-                piece = answer.read(PIECE_BYTES)
-            except (OSError, http.client.HTTPException) as error:
-                raise _broken_off(url) from error
-            if not piece:
-                return digest.hexdigest()
-            digest.update(piece)
-            file.write(piece)
-
-
-def _refused(url: str, error: urllib.error.HTTPError) -> CallError:
-    """Reads the `google.rpc.Status` that the services and the gateway answer with."""
-    reason, message = "DOWNLOAD_FAILED", f"{url} answers with status {error.code}."
-    with contextlib.suppress(ValueError, KeyError, IndexError, TypeError, OSError):
-        status = json.loads(error.read())
-        message, reason = status["message"], status["details"][0]["reason"]
-    return CallError("NOT_FOUND" if error.code == 404 else "UNAVAILABLE", reason, message)
-
-
-def _broken_off(url: str) -> CallError:
-    return CallError("UNAVAILABLE", "DOWNLOAD_FAILED", f"The download from {url} broke off; try again.")

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
+from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc, registry_pb2_grpc
 
-from tabrl_cli.conftest import abort, tabrl
+from tabrl_cli.conftest import Registry, abort, tabrl
 
 FILES = {
     exporter_pb2.EXPORT_FORMAT_CONTROLLER_FP32: b"controller",
@@ -112,6 +112,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Gateway
     monkeypatch.chdir(tmp_path)
     services = grpc.server(futures.ThreadPoolExecutor(2))
     exporter_pb2_grpc.add_ExporterServiceServicer_to_server(Exporter(), services)
+    registry_pb2_grpc.add_RegistryServiceServicer_to_server(Registry("p1"), services)
     running = Gateway(services.add_insecure_port("127.0.0.1:0"))
     services.start()
     thread = threading.Thread(target=running.serve_forever, args=(0.01,))
@@ -165,6 +166,12 @@ def test_a_file_or_a_folder_can_be_named(gateway: Gateway, tmp_path: Path) -> No
     result = tabrl(gateway.url, "export", "p1", "-o", "nowhere/walker.onnx")
     assert result.exit_code == 2
     assert "cannot be written" in result.output
+
+
+def test_a_version_is_exported_under_the_id_of_its_policy(gateway: Gateway, tmp_path: Path) -> None:
+    assert tabrl(gateway.url, "export", "go1-dance@latest").exit_code == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"p1.onnx", "p1.manifest.json"}
+    assert tabrl(gateway.url, "export", "go1-dance@stable").exit_code == 3
 
 
 def test_for_programs_there_is_the_answer_itself(gateway: Gateway) -> None:

@@ -382,7 +382,7 @@ def runs(  # noqa: PLR0917
 
 @app.command("export")
 def export(
-    policy_id: Annotated[str, typer.Argument(help="Id of the policy.")],
+    policy: PolicyName,
     form: Annotated[
         exports.Format, typer.Option("--format", help="Whole controller, with smaller weights, or the network alone.")
     ] = exports.Format.CONTROLLER,
@@ -392,6 +392,7 @@ def export(
 ) -> None:
     """Write a policy to a file, and say how exact it is in that form."""
     with open_session(gateway, as_json) as session:
+        policy_id = policy_id_of(session.connection, policy)
         exports.export(session.connection, session.output, policy_id=policy_id, form=form, path=path)
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tabrl.exporter.v1 import sharing_pb2, sharing_pb2_grpc
+from tabrl.exporter.v1 import registry_pb2_grpc, sharing_pb2, sharing_pb2_grpc
 from tabrl.type.v1 import artifact_pb2
 
-from tabrl_cli.conftest import abort, tabrl
-from tabrl_cli.errors import EXIT_BAD_INPUT, EXIT_NOT_FOUND, EXIT_NOT_POSSIBLE
+from tabrl_cli.conftest import Registry, abort, tabrl
+from tabrl_cli.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_NOT_FOUND, EXIT_NOT_POSSIBLE
 
 
 class Sharing(sharing_pb2_grpc.SharingServiceServicer):
@@ -65,6 +65,7 @@ def sharing(tmp_path: Path) -> Iterator[tuple[Sharing, str]]:
         servicer = Sharing(files, f"http://127.0.0.1:{web.server_address[1]}")
         running = grpc.server(futures.ThreadPoolExecutor(2))
         sharing_pb2_grpc.add_SharingServiceServicer_to_server(servicer, running)
+        registry_pb2_grpc.add_RegistryServiceServicer_to_server(Registry("p1"), running)
         port = running.add_insecure_port("127.0.0.1:0")
         running.start()
         yield servicer, f"http://127.0.0.1:{port}"
@@ -79,6 +80,13 @@ def test_a_page_is_written_as_a_zip(sharing: tuple[Sharing, str], tmp_path: Path
     with zipfile.ZipFile(tmp_path / "out" / "page.zip") as archive:
         assert "CartpoleBalance-p1/index.html" in archive.namelist()
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["page.zip"]
+
+
+def test_a_page_of_a_registered_version(sharing: tuple[Sharing, str], tmp_path: Path) -> None:
+    result = tabrl(sharing[1], "share-page", "go1-dance@latest", "-o", str(tmp_path / "site"))
+
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "site" / "index.html").is_file()
 
 
 def test_a_page_is_unpacked_into_the_folder_that_is_named(sharing: tuple[Sharing, str], tmp_path: Path) -> None:
@@ -111,15 +119,28 @@ def test_what_is_there_already_stays(sharing: tuple[Sharing, str], tmp_path: Pat
     assert [path.name for path in (tmp_path / "site").iterdir()] == ["diary.txt"]
 
 
+@pytest.mark.parametrize("name", ["page.zip", "site"])
 def test_a_file_that_is_not_the_one_that_was_made_is_not_written(
-    sharing: tuple[Sharing, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sharing: tuple[Sharing, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(Path, "write_bytes", lambda path, content: path.write_text("damaged"))
+    (tmp_path / "out").mkdir()
 
-    result = tabrl(sharing[1], "share-page", "p1", "-o", str(tmp_path / "page.zip"))
+    result = tabrl(sharing[1], "share-page", "p1", "-o", str(tmp_path / "out" / name))
 
-    assert result.exit_code == EXIT_NOT_POSSIBLE
-    assert not (tmp_path / "page.zip").exists()
+    assert result.exit_code == EXIT_FAILED
+    assert "DOWNLOAD_DAMAGED" in result.output
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("name", ["page.zip", "site"])
+def test_a_page_that_cannot_be_written_is_told_as_that(sharing: tuple[Sharing, str], tmp_path: Path, name: str) -> None:
+    (tmp_path / "taken").write_text("a file, no folder")
+
+    result = tabrl(sharing[1], "share-page", "p1", "-o", str(tmp_path / "taken" / name))
+
+    assert result.exit_code == EXIT_BAD_INPUT
+    assert "cannot be written" in result.output
 
 
 def test_what_cannot_be_made_is_said(sharing: tuple[Sharing, str], tmp_path: Path) -> None:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
 import time
 import uuid
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from rich.markup import escape
 from tabrl.exporter.v1 import exporter_pb2, sharing_pb2
 
 from tabrl_cli.connection import Connection, UsageError
 from tabrl_cli.console import Output, count
+from tabrl_cli.downloads import download
 from tabrl_cli.errors import CallError
 
 __all__ = ["import_bundle", "share"]
@@ -24,7 +20,6 @@ PIECE_BYTES = 1 << 20
 LONGEST_BYTES = 256 << 20
 # Packing films the robot, which takes a minute on a machine without a graphics card.
 PACKING_SECS = 180.0
-_DOWNLOAD_SECS = 60.0
 # Trying a bundle takes seconds, and minutes at most.
 _MOST_TURNS_WAITED = 100
 
@@ -38,7 +33,7 @@ def share(connection: Connection, output: Output, policy_id: str, path: Path | N
     target = path or Path(Path(answer.file_name).name or "policy.tabrl")
     if target.is_dir():
         target = target / Path(answer.file_name).name
-    _download(f"{connection.url}{answer.download_path}", answer.bundle.sha256, target)
+    download(connection.url, answer.download_path, answer.bundle, target)
     if output.as_json:
         output.event("shared", file=str(target), bundle=answer.bundle, left_out=list(answer.left_out))
         return
@@ -97,26 +92,3 @@ def _sent(connection: Connection, output: Output, content: bytes) -> exporter_pb
             output.event("uploading", received_bytes=received, size_bytes=len(content))
         else:
             output.note("verifying and trying it")
-
-
-def _download(url: str, sha256: str, path: Path) -> None:
-    """Writes a file of the gateway, all of it or none."""
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    digest = hashlib.sha256()
-    try:
-        with urlopen(url, timeout=_DOWNLOAD_SECS) as answer, partial.open("wb") as file:
-            while piece := answer.read(PIECE_BYTES):
-                digest.update(piece)
-                file.write(piece)
-        if digest.hexdigest() != sha256:
-            raise CallError(
-                "UNAVAILABLE", "ARTIFACT_DAMAGED", "The file did not arrive as it was sent; share it again."
-            )
-        os.replace(partial, path)
-    except URLError as error:
-        raise CallError("UNAVAILABLE", "GATEWAY_UNREACHABLE", f"{url} does not answer: {error.reason}") from error
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)

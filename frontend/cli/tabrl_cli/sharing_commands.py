@@ -11,6 +11,7 @@ from tabrl_cli import playing, sharing
 from tabrl_cli.connection import DEFAULT_GATEWAY
 from tabrl_cli.console import Output
 from tabrl_cli.errors import CallError
+from tabrl_cli.policy_names import PolicyName, policy_id_of
 from tabrl_cli.session import AsJson, Gateway, open_session
 
 __all__ = ["app"]
@@ -22,7 +23,7 @@ Bundle = Annotated[Path, typer.Argument(help="A .tabrl file.")]
 
 @app.command("share")
 def share(
-    policy_id: Annotated[str, typer.Argument(help="Id of the policy.")],
+    policy: PolicyName,
     path: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; its own name if left out.")
     ] = None,
@@ -31,7 +32,7 @@ def share(
 ) -> None:
     """Pack a policy, its robot and a short video into one file, for others to play or import."""
     with open_session(gateway, as_json) as session:
-        sharing.share(session.connection, session.output, policy_id, path)
+        sharing.share(session.connection, session.output, policy_id_of(session.connection, policy), path)
 
 
 @app.command("import")

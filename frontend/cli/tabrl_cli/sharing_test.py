@@ -13,12 +13,12 @@ from types import ModuleType
 
 import grpc
 import pytest
-from tabrl.exporter.v1 import exporter_pb2, sharing_pb2, sharing_pb2_grpc
+from tabrl.exporter.v1 import exporter_pb2, registry_pb2_grpc, sharing_pb2, sharing_pb2_grpc
 from tabrl.type.v1 import artifact_pb2
 from typer.testing import CliRunner, Result
 
 from tabrl_cli import main
-from tabrl_cli.conftest import abort, tabrl
+from tabrl_cli.conftest import Registry, abort, tabrl
 
 _PACKED = b"a bundle"
 
@@ -74,9 +74,10 @@ def sharing_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Sharing, s
         asked.append(url)
         return io.BytesIO(_PACKED)
 
-    monkeypatch.setattr("tabrl_cli.sharing.urlopen", download)
+    monkeypatch.setattr("urllib.request.urlopen", download)
     running = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
     sharing_pb2_grpc.add_SharingServiceServicer_to_server(servicer, running)
+    registry_pb2_grpc.add_RegistryServiceServicer_to_server(Registry("policy-1"), running)
     port = running.add_insecure_port("127.0.0.1:0")
     running.start()
     yield servicer, f"http://127.0.0.1:{port}", asked
@@ -90,7 +91,7 @@ def test_a_policy_is_packed_and_written_here(
     monkeypatch.chdir(tmp_path)
 
     result = tabrl(url, "share", "policy-1")
-    named = tabrl(url, "share", "policy-1", "-o", "dance.tabrl")
+    named = tabrl(url, "share", "go1-dance@latest", "-o", "dance.tabrl")
 
     assert result.exit_code == 0, result.output
     assert "nothing draws here" in result.output
@@ -109,9 +110,10 @@ def test_a_policy_is_packed_and_written_here(
 def test_a_file_that_arrives_damaged_is_not_kept(
     sharing_server: tuple[Sharing, str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tabrl_cli.sharing.urlopen", lambda _url, timeout: io.BytesIO(_PACKED[:-1]))
+    monkeypatch.setattr("urllib.request.urlopen", lambda _url, timeout: io.BytesIO(_PACKED[:-1]))
     result = tabrl(sharing_server[1], "share", "policy-1", "-o", str(tmp_path / "dance.tabrl"))
-    assert result.exit_code == 4
+    assert result.exit_code == 1
+    assert "DOWNLOAD_DAMAGED" in result.output
     assert not list(tmp_path.iterdir())
     assert tabrl(sharing_server[1], "share", "none").exit_code == 3
 

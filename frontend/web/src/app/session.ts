@@ -32,6 +32,8 @@ export interface Session {
   readonly gallery: Resources<Catalogue>;
   readonly environments: Resources<Environment>;
   readonly bundles: Resources<SceneBundle>;
+  /** Scenes that policies bring along, by the digest of the policy's manifest. */
+  readonly policyScenes: Resources<SceneBundle>;
   /** Models that write rewards, under the key ALL; the first is the default. */
   readonly models: Resources<readonly Model[]>;
   readonly rewards: Resources<Reward>;
@@ -68,6 +70,9 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
   const bundles = createResources(async (environmentId) =>
     present((await clients.scene.getSceneBundle({ environmentId })).bundle),
   );
+  const policyScenes = createResources(
+    async (sha256) => (await (await import("../player/manifestScene")).readManifestScene(sha256)).bundle,
+  );
   const models = createResources<readonly Model[]>(async () => (await clients.rewards.listModels({})).models);
   const rewards = createResources(async (rewardId) => present((await clients.rewards.getReward({ rewardId })).reward));
   const policies = createResources(async (policyId) =>
@@ -86,7 +91,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     gallery.reload(ALL);
     for (const each of [environments, bundles]) each.retryFailed({ unlikely: true });
   });
-  const resources = [gallery, environments, bundles, models, rewards, policies, runLists, policyLists];
+  const resources = [gallery, environments, bundles, policyScenes, models, rewards, policies, runLists, policyLists];
   const health = monitorHealth(fetchHealth, () => {
     runs.wake();
     for (const each of resources) each.retryFailed();
@@ -101,6 +106,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     gallery,
     environments,
     bundles,
+    policyScenes,
     models,
     rewards,
     policies,
@@ -110,7 +116,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     writer: createRewardWriter(clients.rewards),
     evaluations: createEvaluations(clients.inference),
     robots,
-    uploader: createUploader(clients.scene),
+    uploader: createUploader(clients),
     health,
   };
 }

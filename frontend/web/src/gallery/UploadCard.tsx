@@ -5,18 +5,27 @@ import { Button } from "../ui/Button";
 import { FailureNotice } from "../ui/Notice";
 import styles from "./UploadCard.module.css";
 
-/** Where a person drops a robot of their own, or chooses its file; leads to it once it is an environment. */
+/** Where a person drops a robot of their own or a policy that was shared, or chooses its file; leads to what it became. */
 export function UploadCard() {
-  const { uploader, gallery, environments, navigation } = useSession();
+  const { uploader, gallery, environments, policies, policyLists, navigation } = useSession();
   const upload = useStore(uploader.store);
   const [over, setOver] = useState(false);
   const input = useId();
   const busy = upload.status === "sending" || upload.status === "reading";
 
   async function take(file: File | undefined) {
-    const environment = file && (await uploader.upload(file));
-    const environmentId = environment?.summary?.environmentId;
-    if (!environment || !environmentId) return;
+    const arrival = file && (await uploader.upload(file));
+    if (!arrival) return;
+    if (arrival.kind === "policy") {
+      const { policy } = arrival;
+      policies.put(policy.policyId, policy);
+      for (const list of [ALL, policy.environmentId]) policyLists.reload(list);
+      navigation.go({ policyId: policy.policyId });
+      return;
+    }
+    const { environment } = arrival;
+    const environmentId = environment.summary?.environmentId;
+    if (!environmentId) return;
     environments.put(environmentId, environment);
     gallery.reload(ALL);
     navigation.go({ environmentId });
@@ -31,7 +40,7 @@ export function UploadCard() {
   return (
     <section
       className={`${styles.card} ${over ? styles.over : ""}`}
-      aria-label="Upload a robot"
+      aria-label="Upload a robot or a policy"
       aria-busy={busy}
       onDragOver={(event) => {
         event.preventDefault();
@@ -41,7 +50,7 @@ export function UploadCard() {
       onDrop={drop}
       data-testid="upload-card"
     >
-      <h3>Upload a robot</h3>
+      <h3>Upload a robot or a policy</h3>
       {busy ? (
         <>
           <p className={styles.text}>
@@ -56,7 +65,8 @@ export function UploadCard() {
       ) : (
         <>
           <p className={styles.text}>
-            An MJCF scene: a zip with its meshes, or one XML file. Drop it here. It stays on this machine.
+            An MJCF scene: a zip with its meshes, or one XML file; or a policy that somebody shared, as .tabrl. Drop it
+            here. It stays on this machine.
           </p>
           <label className={styles.choose} htmlFor={input}>
             Choose a file
@@ -65,7 +75,7 @@ export function UploadCard() {
             id={input}
             className="hidden-visually"
             type="file"
-            accept=".zip,.xml"
+            accept=".zip,.xml,.tabrl"
             onChange={(event) => {
               void take(event.target.files?.[0]);
               event.target.value = ""; // the same file may be chosen again once it is mended

@@ -1,19 +1,25 @@
 import { useState } from "react";
 import { useSession } from "../app/session";
 import { ExportFormat, type Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
+import { artifactUrl } from "../rpc/artifacts";
 import type { Clients } from "../rpc/clients";
 import { type Failure, failureFrom } from "../rpc/failure";
 import { Button } from "../ui/Button";
 import { FailureNotice } from "../ui/Notice";
 import styles from "./TakeAway.module.css";
 
-/** Packing renders a video and measures again: half a minute on a slow machine, and others may be waiting. */
+/** As long as the gateway waits: packing films the robot, another form is compared with the float32 one, and others may be before it. */
 const PACKING_DEADLINE_MS = 300_000;
 
-/** A file that was made for the person. */
-interface Made {
+/** A file at the gateway, and what to call it. */
+interface NamedFile {
   readonly path: string;
   readonly fileName: string;
+}
+
+/** What was made for the person. */
+interface Made {
+  readonly files: readonly NamedFile[];
   readonly remark: string;
 }
 
@@ -21,7 +27,7 @@ interface Form {
   readonly id: string;
   readonly label: string;
   readonly hint: string;
-  readonly make: (clients: Clients, policyId: string) => Promise<Made>;
+  readonly make: (clients: Clients, policy: Policy) => Promise<Made>;
 }
 
 const MAIN: readonly Form[] = [
@@ -29,45 +35,57 @@ const MAIN: readonly Form[] = [
     id: "bundle",
     label: "Share file",
     hint: "One .tabrl file with robot, policy, model card and video; another TabRL imports it, `tabrl play` plays it",
-    make: async ({ sharing }, policyId) => {
+    make: async ({ sharing }, { policyId }) => {
       const made = await sharing.createBundle({ policyId }, { timeoutMs: PACKING_DEADLINE_MS });
-      return { path: made.downloadPath, fileName: made.fileName, remark: made.leftOut.join(" ") };
+      return { files: [{ path: made.downloadPath, fileName: made.fileName }], remark: made.leftOut.join(" ") };
     },
   },
   {
     id: "page",
     label: "Web page",
     hint: "A folder that any web host can serve: the robot plays in the visitor's browser, with no server behind it",
-    make: async ({ sharing }, policyId) => {
+    make: async ({ sharing }, { policyId }) => {
       const made = await sharing.createSharePage({ policyId }, { timeoutMs: PACKING_DEADLINE_MS });
-      return { path: made.downloadPath, fileName: made.fileName, remark: "" };
+      return { files: [{ path: made.downloadPath, fileName: made.fileName }], remark: "" };
     },
   },
   exported(
     "controller",
     "Controller (ONNX)",
-    "The graph that drives the robot here",
+    "The graph that drives the robot here, and the manifest that says how to play it",
     ExportFormat.CONTROLLER_FP32,
-    "onnx",
+    ".onnx",
   ),
 ];
 
 const OTHERS: readonly Form[] = [
-  exported("fp16", "Half size", "The controller with 16-bit weights", ExportFormat.CONTROLLER_FP16, "fp16.onnx"),
-  exported("int8", "Quarter size", "The controller with 8-bit weights", ExportFormat.CONTROLLER_INT8, "int8.onnx"),
+  exported(
+    "fp16",
+    "Half size",
+    "The controller with 16-bit weights, and its manifest",
+    ExportFormat.CONTROLLER_FP16,
+    "-fp16.onnx",
+  ),
+  exported(
+    "int8",
+    "Quarter size",
+    "The controller with 8-bit weights, and its manifest",
+    ExportFormat.CONTROLLER_INT8,
+    "-int8.onnx",
+  ),
   exported(
     "network",
     "Network alone",
     "Observation to action, for a control loop of your own",
     ExportFormat.POLICY_ONNX,
-    "policy.onnx",
+    "-policy.onnx",
   ),
   exported(
     "weights",
     "Weights",
     "Arrays as .npz with a JSON that says how to put them together",
     ExportFormat.WEIGHTS,
-    "zip",
+    "-weights.zip",
   ),
 ];
 
@@ -76,15 +94,23 @@ function exported(id: string, label: string, hint: string, format: ExportFormat,
     id,
     label,
     hint,
-    make: async ({ exporter }, policyId) => {
+    make: async ({ exporter }, policy) => {
+      const { policyId, environmentId } = policy;
       const made = await exporter.exportPolicy({ policyId, format }, { timeoutMs: PACKING_DEADLINE_MS });
-      return { path: made.downloadPath, fileName: `${policyId}.${ending}`, remark: "" };
+      const fileName = `${environmentId}-${policyId}${ending}`;
+      // Of the float32 controller the policy has the manifest.
+      const manifest = format === ExportFormat.CONTROLLER_FP32 ? policy.manifest : made.export?.manifest;
+      const beside = manifest && {
+        path: artifactUrl(manifest),
+        fileName: fileName.replace(/\.onnx$/, ".manifest.json"),
+      };
+      return { files: [{ path: made.downloadPath, fileName }, ...(beside ? [beside] : [])], remark: "" };
     },
   };
 }
 
 /** The policy as files: to share, to publish, or to build on. */
-export function TakeAway({ policy: { policyId } }: { readonly policy: Policy }) {
+export function TakeAway({ policy }: { readonly policy: Policy }) {
   const { clients } = useSession();
   const [busy, setBusy] = useState("");
   const [failed, setFailed] = useState<{ readonly form: Form; readonly failure: Failure }>();
@@ -95,8 +121,8 @@ export function TakeAway({ policy: { policyId } }: { readonly policy: Policy }) 
     setFailed(undefined);
     setRemark("");
     try {
-      const made = await form.make(clients, policyId);
-      save(made);
+      const made = await form.make(clients, policy);
+      made.files.forEach(save);
       setRemark(made.remark);
     } catch (thrown) {
       setFailed({ form, failure: failureFrom(thrown) });
@@ -134,7 +160,7 @@ export function TakeAway({ policy: { policyId } }: { readonly policy: Policy }) 
 }
 
 /** Files are named by digest at the gateway; a person wants a name. */
-function save({ path, fileName }: Made): void {
+function save({ path, fileName }: NamedFile): void {
   const link = document.createElement("a");
   link.href = path;
   link.download = fileName;

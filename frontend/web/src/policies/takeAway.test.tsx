@@ -9,6 +9,8 @@ import { closePage, openPage, preparePage } from "../testing/page";
 vi.mock("../player", () => ({ RobotStage: () => null }));
 vi.mock("../training/LineChart", () => ({ LineChart: () => null }));
 
+const MANIFEST_SHA256 = "e".repeat(64);
+
 let backend: Backend;
 let saved: { readonly href: string; readonly name: string }[];
 
@@ -26,6 +28,7 @@ beforeEach(async () => {
     policyId: "policy-1",
     environmentId: "CartpoleBalance",
     runId: "run-1",
+    manifest: { sha256: MANIFEST_SHA256 },
     parity: {
       states: 512,
       passed: true,
@@ -51,9 +54,29 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-test("given a policy, when the person takes its controller, then the file is saved under a name", async () => {
+test("given a policy, when the person takes its controller, then the manifest that plays it comes with it", async () => {
   fireEvent.click(screen.getByTestId("take-controller"));
-  await waitFor(() => expect(saved).toEqual([{ href: `/artifacts/${"1".padStart(64, "0")}`, name: "policy-1.onnx" }]));
+  await waitFor(() =>
+    expect(saved).toEqual([
+      { href: `/artifacts/${"1".padStart(64, "0")}`, name: "CartpoleBalance-policy-1.onnx" },
+      { href: `/artifacts/${MANIFEST_SHA256}`, name: "CartpoleBalance-policy-1.manifest.json" },
+    ]),
+  );
+});
+
+test("given a smaller form, when the person takes it, then it comes with a manifest of its own", async () => {
+  fireEvent.click(screen.getByTestId("take-fp16"));
+  await waitFor(() =>
+    expect(saved).toEqual([
+      { href: `/artifacts/${"2".padStart(64, "0")}`, name: "CartpoleBalance-policy-1-fp16.onnx" },
+      { href: `/artifacts/${"2".padStart(64, "f")}`, name: "CartpoleBalance-policy-1-fp16.manifest.json" },
+    ]),
+  );
+});
+
+test("given a form without a manifest, when the person takes it, then one file is saved", async () => {
+  fireEvent.click(screen.getByTestId("take-weights"));
+  await waitFor(() => expect(saved.map(({ name }) => name)).toEqual(["CartpoleBalance-policy-1-weights.zip"]));
 });
 
 test("given a machine that cannot draw, when the person shares, then the file is saved and what it lacks is said", async () => {
@@ -69,7 +92,7 @@ test("given an Exporter that is away, when the person takes a file, then it says
   backend.setDown("exporter", false);
   await waitFor(() => expect((retry as HTMLButtonElement).disabled).toBe(false), { timeout: 5000 });
   fireEvent.click(retry);
-  await waitFor(() => expect(saved.map(({ name }) => name)).toEqual(["policy-1.int8.onnx"]));
+  await waitFor(() => expect(saved.map(({ name }) => name)).toContain("CartpoleBalance-policy-1-int8.onnx"));
 });
 
 test("given the report of the gate, when it is opened, then every output and every episode is in it", () => {

@@ -37,6 +37,7 @@ const REMEDIES: Readonly<Record<string, (metadata: Readonly<Record<string, strin
   ROBOTS_UNREACHABLE: () => "The package registry does not answer. Is this machine online? Then try again.",
   ARTIFACT_DAMAGED: () =>
     "Make the reward again, or train again: the damaged file in the data folder is then replaced by a good one.",
+  BUNDLE_REFUSED: () => "Have it made or sent again by whoever made it; a file that was changed on its way is refused.",
   HOST_NOT_ALLOWED: () =>
     "Open the page as http://localhost or http://127.0.0.1 with its port; from another machine, forward the port with `ssh -L`.",
   ORIGIN_NOT_ALLOWED: () => "Open TabRL's own page; pages of other sites may not call it.",

@@ -1,10 +1,10 @@
-import { create, fromJsonString } from "@bufbuild/protobuf";
+import { fromJsonString } from "@bufbuild/protobuf";
 import { type Policy, PolicySchema } from "../gen/tabrl/exporter/v1/exporter_pb";
 import type { ControllerManifest } from "../gen/tabrl/exporter/v1/manifest_pb";
-import { type SceneBundle, SceneBundleSchema } from "../gen/tabrl/scene/v1/scene_pb";
+import type { SceneBundle } from "../gen/tabrl/scene/v1/scene_pb";
 import { type ArtifactOptions, artifactSource } from "../player/artifacts";
-import { parseManifest } from "../player/controller/wiring";
 import { PlayerError } from "../player/errors";
+import { readManifestScene } from "../player/manifestScene";
 
 /** Document beside the page that says what it plays: `tabrl.exporter.v1.Policy` as protobuf JSON. */
 const POLICY_FILE = "policy.json";
@@ -30,14 +30,7 @@ export async function loadSharedPolicy(folder: string, options: Partial<Artifact
   const files = `${folder}${FILES_FOLDER}`;
   const policy = parsePolicy(await readPolicy(`${folder}${POLICY_FILE}`, options.fetch ?? ((url) => fetch(url))));
   const source = artifactSource({ ...options, folder: files });
-  const manifest = parseManifest(new TextDecoder().decode(await source.read(policy.manifest?.sha256 ?? "")));
-  const { environmentId, sceneXml, sceneAssets, mujocoVersion } = manifest;
-  const bundle = create(SceneBundleSchema, {
-    environmentId,
-    mujocoVersion,
-    assets: sceneAssets.map(({ path, artifact }) => ({ path, ...(artifact && { artifact }) })),
-    ...(sceneXml && { xml: sceneXml }),
-  });
+  const { manifest, bundle } = await readManifestScene(policy.manifest?.sha256 ?? "", source);
   return { policy, manifest, bundle, files };
 }
 

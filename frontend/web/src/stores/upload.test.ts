@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { EnvironmentSchema, SceneService, type UploadSceneRequest } from "../gen/tabrl/scene/v1/scene_pb";
 import { createClients } from "../rpc/clients";
 import { typedError } from "../testing/backend";
-import { createUploader, MAX_UPLOAD_BYTES } from "./upload";
+import { type Arrival, createUploader, MAX_BUNDLE_BYTES, MAX_UPLOAD_BYTES } from "./upload";
 
 /** An uploader before a service that keeps what it gets and, after the last piece, takes one more call to read it. */
 function uploading(refusal?: Error) {
@@ -21,19 +21,22 @@ function uploading(refusal?: Error) {
       },
     }),
   );
-  return { pieces, uploader: createUploader(createClients(transport).scene) };
+  return { pieces, uploader: createUploader(createClients(transport)) };
 }
 
 const file = (bytes: number, name = "arm.zip") => new File([new Uint8Array(bytes).fill(7)], name);
+
+const environmentId = (arrival: Arrival | undefined) =>
+  arrival?.kind === "environment" ? arrival.environment.summary?.environmentId : undefined;
 
 test("given a long file, when it is uploaded, then it goes in pieces and becomes an environment", async () => {
   const { pieces, uploader } = uploading();
   const states: string[] = [];
   uploader.store.subscribe(() => states.push(uploader.store.get().status));
 
-  const environment = await uploader.upload(file(2_500_000));
+  const arrival = await uploader.upload(file(2_500_000));
 
-  expect(environment?.summary?.environmentId).toBe("custom-arm-0a1b2c3d");
+  expect(environmentId(arrival)).toBe("custom-arm-0a1b2c3d");
   expect(pieces.map(({ offsetBytes, data }) => [Number(offsetBytes), data.length])).toEqual([
     [0, 1_048_576],
     [1_048_576, 1_048_576],
@@ -57,9 +60,9 @@ test("given others' uploads are read, when the last piece comes, then it is sent
       },
     }),
   );
-  const uploader = createUploader(createClients(transport).scene, async (ms) => void waits.push(ms));
+  const uploader = createUploader(createClients(transport), async (ms) => void waits.push(ms));
 
-  expect((await uploader.upload(file(10)))?.summary?.environmentId).toBe("custom-arm-0a1b2c3d");
+  expect(environmentId(await uploader.upload(file(10)))).toBe("custom-arm-0a1b2c3d");
   expect(waits).toEqual([2000, 2000]);
 });
 
@@ -82,6 +85,7 @@ test.each([
   [file(0), "empty"],
   [file(10, "robot.urdf"), "MJCF"],
   [Object.defineProperty(file(1), "size", { value: MAX_UPLOAD_BYTES + 1 }), "at most 67"],
+  [Object.defineProperty(file(1, "dance.tabrl"), "size", { value: MAX_BUNDLE_BYTES + 1 }), "at most 268"],
 ])("given a file that cannot be a scene, when it is chosen, then nothing is sent", async (chosen, says) => {
   const { pieces, uploader } = uploading();
   await uploader.upload(chosen);

@@ -9,7 +9,7 @@ import { prefetchEditor } from "../reward/SourcePanel";
 import { RobotDownload } from "../robots/RobotDownload";
 import { prefetchCurves } from "../training/RunPanel";
 import { TrainStep } from "../training/TrainStep";
-import { FailureNotice } from "../ui/Notice";
+import { FailureNotice, Notice } from "../ui/Notice";
 import { EarlierWork } from "./EarlierWork";
 import { StagePanel } from "./StagePanel";
 import styles from "./Studio.module.css";
@@ -49,6 +49,13 @@ export function Studio({ environmentId }: { readonly environmentId: string }) {
             title="This robot is not on this machine yet"
             downloadBytes={BigInt(failure.metadata.download_bytes ?? 0)}
           />
+        ) : studio.environmentAbsent && studio.policy.value ? (
+          <>
+            <Notice tone="info" title={`The environment ${environmentId} is not on this machine`} testId="env-absent">
+              <p>The policy brought its robot along, so it plays here. It cannot be trained further without it.</p>
+            </Notice>
+            <ResultStep studio={studio} />
+          </>
         ) : (
           <>
             {failure && !environment && (

@@ -20,6 +20,9 @@ export type Goal =
 export interface StudioState {
   readonly environmentId: string;
   readonly environment: Loaded<Environment>;
+  /** This installation does not have the environment; a policy that was imported plays all the same. */
+  readonly environmentAbsent: boolean;
+  /** The environment's scene; where the environment is absent, the one that the policy brings along. */
   readonly bundle: Loaded<SceneBundle>;
   readonly rewardId: string;
   readonly reward: Loaded<Reward>;
@@ -59,7 +62,8 @@ export function useStudio(environmentId: string): StudioState {
   const { navigation, runs, rewards, policies, policyLists, runLists } = session;
   const place = useStore(navigation.place);
   const environment = useResource(session.environments, environmentId);
-  const bundle = useResource(session.bundles, environmentId);
+  const environmentAbsent = environment.failure?.reason === "ENVIRONMENT_NOT_FOUND" && !environment.value;
+  const ownBundle = useResource(session.bundles, environmentId);
   const reward = ownOf(useResource(rewards, place.rewardId), environmentId);
   const record = useStore(runs.records).get(place.runId);
   // A run of another environment is about to take the page there.
@@ -82,6 +86,8 @@ export function useStudio(environmentId: string): StudioState {
   const policyId = place.policyId || bestPolicyId || newest;
   const shownPolicy = ownOf(useResource(policies, policyId), environmentId);
   const policy = useHeldPolicy(shownPolicy, policyId !== "");
+  const broughtKey = environmentAbsent ? (policy.value?.manifest?.sha256 ?? "") : "";
+  const brought = useResource(session.policyScenes, broughtKey);
   const scale = useMemo(() => returnScale(environment.value, spec), [environment.value, spec]);
 
   // What was trained meanwhile belongs in the lists of earlier work.
@@ -113,7 +119,8 @@ export function useStudio(environmentId: string): StudioState {
   return {
     environmentId,
     environment,
-    bundle,
+    environmentAbsent,
+    bundle: broughtKey ? brought : ownBundle,
     rewardId: place.rewardId,
     reward,
     goal,

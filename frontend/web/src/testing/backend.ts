@@ -2,7 +2,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampNow } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createRouterTransport, type Transport } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema } from "../gen/google/rpc/error_details_pb";
-import { ExporterService, type Policy, PolicySchema } from "../gen/tabrl/exporter/v1/exporter_pb";
+import { ExporterService, ExportFormat, type Policy, PolicySchema } from "../gen/tabrl/exporter/v1/exporter_pb";
 import { SharingService } from "../gen/tabrl/exporter/v1/sharing_pb";
 import { InferenceService } from "../gen/tabrl/inference/v1/inference_pb";
 import {
@@ -150,6 +150,7 @@ export function createBackend(options: BackendOptions = {}): Backend {
   const rewards = new Map<string, Reward>();
   const policies = new Map<string, Policy>();
   const down = new Set<ServiceKey>();
+  let imported = 0n;
   const watches = { requests: [] as WatchRunsRequest[], open: 0 };
   let ended = Promise.withResolvers<"ended">();
   let changed = Promise.withResolvers<void>();
@@ -222,6 +223,9 @@ export function createBackend(options: BackendOptions = {}): Backend {
       },
       getSceneBundle: ({ environmentId }) => {
         guard("scene");
+        if (![...ENVIRONMENTS, GO1].some((each) => each.environmentId === environmentId)) {
+          throw typedError(Code.NotFound, "ENVIRONMENT_NOT_FOUND", `no environment ${environmentId}`);
+        }
         return { bundle: create(SceneBundleSchema, { environmentId, xml: { sha256: "c".repeat(64) } }) };
       },
       async *installRobots({ acceptedDownloadBytes }) {
@@ -369,7 +373,9 @@ export function createBackend(options: BackendOptions = {}): Backend {
         guard("exporter");
         found(policies.get(policyId), "POLICY_NOT_FOUND", "policy");
         const sha256 = format.toString(16).padStart(64, "0");
-        return { export: { format, file: { sha256 } }, downloadPath: `/artifacts/${sha256}` };
+        const isController = format <= ExportFormat.CONTROLLER_INT8;
+        const manifest = isController ? { manifest: { sha256: format.toString(16).padStart(64, "f") } } : {};
+        return { export: { format, file: { sha256 }, ...manifest }, downloadPath: `/artifacts/${sha256}` };
       },
     });
     service(SharingService, {
@@ -378,6 +384,25 @@ export function createBackend(options: BackendOptions = {}): Backend {
         found(policies.get(policyId), "POLICY_NOT_FOUND", "policy");
         const leftOut = ["The video: this machine cannot draw."];
         return { downloadPath: `/artifacts/${"b".repeat(64)}`, fileName: `${policyId}.tabrl`, leftOut };
+      },
+      importBundle: ({ sizeBytes, offsetBytes, data }) => {
+        guard("exporter");
+        if (offsetBytes !== imported) {
+          const metadata = { received_bytes: String(imported) };
+          throw typedError(Code.OutOfRange, "UPLOAD_OUT_OF_STEP", "the piece does not follow", [], metadata);
+        }
+        if (offsetBytes === 0n && !(data[0] === 0x50 && data[1] === 0x4b)) {
+          const metadata = { rule: "NOT_A_ZIP" };
+          throw typedError(Code.InvalidArgument, "BUNDLE_REFUSED", "the file is no zip", [], metadata);
+        }
+        imported += BigInt(data.length);
+        const receivedBytes = imported;
+        if (receivedBytes < sizeBytes || data.length > 0) return { receivedBytes };
+        imported = 0n;
+        const policyId = "imported-1";
+        const policy = create(PolicySchema, { policyId, environmentId: "CartpoleBalance", title: "dance" });
+        policies.set(policyId, policy);
+        return { receivedBytes, policy };
       },
     });
     service(InferenceService, {

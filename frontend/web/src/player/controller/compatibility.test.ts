@@ -5,13 +5,13 @@ import { checkCompatible, type LoadedModel } from "./compatibility";
 
 const sizes = { nq: 19, nv: 18, nu: 12, na: 0, nbody: 14, nsensordata: 20, nmocap: 0 };
 
-function loaded(mujocoVersion: string, change: Partial<typeof sizes> = {}): LoadedModel {
-  return { mujocoVersion, size: (name) => ({ ...sizes, ...change })[name] };
+function loaded(mujocoVersion: string, change: Partial<typeof sizes> = {}, timestepSecs = 0.004): LoadedModel {
+  return { mujocoVersion, timestepSecs, size: (name) => ({ ...sizes, ...change })[name] };
 }
 
 const requirements = {
   mujocoVersions: create(VersionRangeSchema, { minimum: "3.14.0", below: "5.0.0" }),
-  model: create(ModelSizesSchema, sizes),
+  model: create(ModelSizesSchema, { ...sizes, timestepSecs: 0.004 }),
 };
 
 describe("checkCompatible", () => {
@@ -25,6 +25,10 @@ describe("checkCompatible", () => {
 
   it("refuses a model of other sizes, and names the one", () => {
     expect(() => checkCompatible(requirements, loaded("3.14.0", { nsensordata: 21 }))).toThrow(/nsensordata is 20/);
+  });
+
+  it("refuses a model that steps at another pace", () => {
+    expect(() => checkCompatible(requirements, loaded("3.14.0", {}, 0.002))).toThrow(/steps of 0\.004 s/);
   });
 
   it("checks nothing that an older manifest does not say", () => {

@@ -7,13 +7,17 @@ export interface Requirements {
   readonly model: ModelSizes | undefined;
 }
 
-/** A loaded model: MuJoCo's version, and sizes by MuJoCo's names. */
+/** A loaded model: MuJoCo's version, the time between two physics steps, and sizes by MuJoCo's names. */
 export interface LoadedModel {
   readonly mujocoVersion: string;
+  readonly timestepSecs: number;
   size(name: "nq" | "nv" | "nu" | "na" | "nbody" | "nsensordata" | "nmocap"): number;
 }
 
 const sizeNames = ["nq", "nv", "nu", "na", "nbody", "nsensordata", "nmocap"] as const;
+
+/** Both are the same number of the scene's MJCF, to 17 digits. */
+const TIMESTEP_TOLERANCE_SECS = 1e-12;
 
 /**
  * Refuses a MuJoCo or a model that a controller was not made for: it would only look like a policy that falls.
@@ -35,6 +39,12 @@ export function checkCompatible({ mujocoVersions, model }: Requirements, loaded:
     throw new PlayerError(
       "MANIFEST_INVALID",
       `The controller was made for a model whose ${odd} is ${model[odd]}, this one's is ${loaded.size(odd)}: it is of another scene.`,
+    );
+  }
+  if (Math.abs(model.timestepSecs - loaded.timestepSecs) > TIMESTEP_TOLERANCE_SECS) {
+    throw new PlayerError(
+      "MANIFEST_INVALID",
+      `The controller was made for physics steps of ${model.timestepSecs} s, this scene's are ${loaded.timestepSecs} s: it is another scene.`,
     );
   }
 }

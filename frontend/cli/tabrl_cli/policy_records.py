@@ -39,14 +39,14 @@ def list_policies(connection: Connection, output: Output, *, environment_id: str
         output.document(answer)
         return
     output.table(
-        ("policy", "environment", "steps", "return", "run", "prompt"),
+        ("policy", "environment", "steps", "return", "from", "prompt"),
         (
             (
                 policy.policy_id,
                 policy.environment_id,
                 count(policy.env_steps),
                 newest_return(policy),
-                policy.run_id,
+                "imported" if policy.HasField("imported") else policy.run_id,
                 policy.title,
             )
             for policy in answer.policies
@@ -70,7 +70,9 @@ def show_policy(connection: Connection, output: Output, policy_id: str) -> None:
         output.line(f"  {escape(words)}")
     output.line(f"  {count(policy.env_steps)} steps, published {date(policy.create_time)}")
     output.line(f"  controller of {count(policy.controller.size_bytes)} bytes {escape(policy.controller.sha256)}")
-    _show_parity(output, policy.parity)
+    if policy.HasField("imported"):
+        output.line("  imported; what follows of its parity is its file's claim, not checked here")
+    _show_parity(output, policy.imported.claimed_parity if policy.HasField("imported") else policy.parity)
     for export in policy.exports:
         form = exporter_pb2.ExportFormat.Name(export.format).removeprefix("EXPORT_FORMAT_").lower().replace("_", " ")
         output.line(f"  as {form}: {count(export.file.size_bytes)} bytes {escape(export.file.sha256)}")

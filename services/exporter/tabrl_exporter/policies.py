@@ -180,7 +180,15 @@ def parity_report(session: Session, policy_id: str) -> exporter_pb2.ParityReport
     refused = session.get(RefusedExportRow, policy_id)
     if refused is not None:
         return exporter_pb2.ParityReport.FromString(refused.report)
-    return get(session, policy_id).parity
+    policy = get(session, policy_id)
+    if not policy.HasField("parity"):
+        raise TabrlError(
+            grpc.StatusCode.NOT_FOUND,
+            "POLICY_NOT_FOUND",
+            f"The policy {policy_id!r} was imported, so its source is not here to compare it with.",
+            metadata={"policy_id": policy_id},
+        )
+    return policy.parity
 
 
 def remember_export(session: Session, policy_id: str, controller_sha256: str, made: exporter_pb2.PolicyExport) -> bool:

@@ -118,6 +118,10 @@ async def _of_policy(context: Context[TrainerConfig], policy_id: str, sha256: st
     with naming(f"{_PREFIX}.policy_id", *_NOT_THERE):
         response = await call(exporter.GetPolicy, request, service="exporter", timeout_secs=_EXPORTER_TIMEOUT_SECS)
     found = str(response.policy.checkpoint_sha256)
+    if not found:
+        raise invalid_field(
+            f"{_PREFIX}.policy_id", f"{policy_id} was imported without its checkpoint; only its maker can train it on"
+        )
     if sha256 not in ("", found):
         raise invalid_field(
             f"{_PREFIX}.policy_id", f"{policy_id} was exported from {found}, not from {sha256}; leave one of them out"

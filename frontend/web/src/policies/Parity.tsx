@@ -3,11 +3,15 @@ import type { ParityReport, Policy } from "../gen/tabrl/exporter/v1/exporter_pb"
 import styles from "./Parity.module.css";
 
 /** That what plays here is what was trained: the gate that the controller passed, number by number on request. */
-export function Parity({ policy: { parity } }: { readonly policy: Policy }) {
+export function Parity({ policy: { parity: own, imported } }: { readonly policy: Policy }) {
+  const parity = own ?? imported?.claimedParity;
   if (!parity?.passed) return null;
   return (
     <details className={styles.parity} data-testid="parity">
-      <summary>{inWords(parity)}</summary>
+      <summary>
+        {own ? "" : "Its file says, and nobody here can check: "}
+        {inWords(parity)}
+      </summary>
       <div className={styles.scroll}>
         <table className={styles.table}>
           <caption>Largest difference of each output, relative to the larger of 1 and the value</caption>

@@ -19,6 +19,7 @@ export function ModelCard({ shared }: { readonly shared: SharedPolicy }) {
   const title = titleOf(shared);
   const prompt = promptOf(shared);
   const parity = parityWords(policy.parity);
+  const claimed = parityWords(policy.imported?.claimedParity);
   return (
     <article className={styles.card} data-testid="card">
       <header className={styles.head}>
@@ -41,6 +42,11 @@ export function ModelCard({ shared }: { readonly shared: SharedPolicy }) {
       <Section title="What runs here">
         <Facts facts={controllerFacts(shared)} />
         {parity && <p data-testid="parity">{parity}</p>}
+        {!parity && claimed && (
+          <p data-testid="parity">
+            Who made the policy says, and it was not checked where this page was made: {claimed}
+          </p>
+        )}
       </Section>
       <Section title="Licences">
         {manifest.licences.length > 0 ? (

@@ -82,6 +82,7 @@ def exporter_service(worker: Sequence[str] = WORKER) -> Service[ExporterConfig]:
         context.background(while_leading(context.database, "garbage", collecting), "garbage")
         context.background(process.end_when_idle(), "idle watch")
         yield
+        await sharing.stop()
         await servicer.stop()
         await process.stop()
 

@@ -27,6 +27,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHUNK_BYTES = 1 << 20
 # Renewing an object means writing it again, so those of an object store are renewed only once they are so old.
 _RENEW_AFTER_SECS = 12 * 3600.0
+_LEFT_AFTER_SECS = 24 * 3600.0
+_WRITING = ".writing-"
+_REMOVING = ".removing-"
 # What filesystems call the time of the last change where a listing says it.
 _CHANGED = ("mtime", "LastModified", "last_modified", "updated")
 
@@ -50,8 +53,9 @@ class ArtifactStore:
     """
 
     def __init__(self, url: str | Path) -> None:
-        """Open the store; a local folder is made when it is missing."""
-        filesystem, root = fsspec.core.url_to_fs(str(url))
+        """Open the store; a local folder is made when it is missing, and rid of what killed processes left."""
+        # Other processes store and remove too, so what was listed a while ago says nothing.
+        filesystem, root = fsspec.core.url_to_fs(str(url), use_listings_cache=False)
         self._filesystem: Any = filesystem
         self._root: str = root
         self._local = isinstance(filesystem, fsspec.implementations.local.LocalFileSystem)
@@ -59,13 +63,14 @@ class ArtifactStore:
         if self._local:
             with _storage_errors():
                 Path(root).mkdir(parents=True, exist_ok=True)
+                _tidy(Path(root))
 
     def put(self, data: bytes, media_type: str = DEFAULT_MEDIA_TYPE) -> artifact_pb2.Artifact:
         """Store bytes and return their artifact; storing the same bytes again mends what was damaged meanwhile."""
         sha256 = hashlib.sha256(data).hexdigest()
         with _storage_errors():
             if not (self._holds(sha256, len(data)) and self._touch(sha256)):
-                # The media type goes first, so that no reader finds the file without it.
+                # The media type goes first, so that no reader finds the file without it; `remove` spares a young one.
                 self._write(self._type_key(sha256), media_type.encode())
                 self._write(self._key(sha256), data)
         return artifact_pb2.Artifact(sha256=sha256, size_bytes=len(data), media_type=media_type)
@@ -147,18 +152,14 @@ class ArtifactStore:
         """
         try:
             with _storage_errors(FileNotFoundError):
-                if self._age_secs(sha256) < unused_for_secs:
+                if not self._removed(self._key(sha256), unused_for_secs):
                     return False
-                if self._local:
-                    if not _removed(Path(self._key(sha256)), unused_for_secs):
-                        return False
-                else:
-                    self._filesystem.rm_file(self._key(sha256))
         except FileNotFoundError:
             pass
         with contextlib.suppress(FileNotFoundError), _storage_errors(FileNotFoundError):
             if self._size(sha256) is None:  # else it was stored again in this moment
-                self._filesystem.rm_file(self._type_key(sha256))
+                # A young one is of somebody who is about to store the file again.
+                self._removed(self._type_key(sha256), unused_for_secs)
         return True
 
     def check(self) -> None:
@@ -180,14 +181,22 @@ class ArtifactStore:
         try:
             if self._local:
                 os.utime(self._key(sha256))
-            elif self._age_secs(sha256) > _RENEW_AFTER_SECS:
+            elif self._age_secs(self._key(sha256)) > _RENEW_AFTER_SECS:
                 self._filesystem.pipe_file(self._key(sha256), self._filesystem.cat_file(self._key(sha256)))
         except FileNotFoundError:
             return False
         return True
 
-    def _age_secs(self, sha256: str) -> float:
-        key = self._key(sha256)
+    def _removed(self, key: str, unused_for_secs: float) -> bool:
+        """Delete a file unless it is younger; return whether it is gone. FileNotFoundError where there is none."""
+        if self._age_secs(key) < unused_for_secs:
+            return False
+        if self._local:
+            return _removed(Path(key), unused_for_secs)
+        self._filesystem.rm_file(key)
+        return True
+
+    def _age_secs(self, key: str) -> float:
         return _age_secs(os.stat(key).st_mtime if self._local else self._filesystem.modified(key))
 
     def _local_files(self) -> Iterator[StoredFile]:
@@ -199,7 +208,6 @@ class ArtifactStore:
                         yield StoredFile(entry.name, found.st_size, _age_secs(found.st_mtime))
 
     def _objects(self) -> Iterator[StoredFile]:
-        self._filesystem.invalidate_cache()
         for key, told in self._filesystem.find(self._root, detail=True).items():
             sha256 = key.rpartition("/")[2]
             if _SHA256.fullmatch(sha256):
@@ -249,7 +257,7 @@ def _write_atomically(path: Path, data: bytes) -> None:
     if not path.parent.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
         _sync_folder(path.parent.parent)  # a new folder is an entry too
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_WRITING)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -270,13 +278,29 @@ def _removed(path: Path, unused_for_secs: float) -> bool:
     It is taken aside first: whoever stores the same bytes meanwhile either finds it gone and writes it anew, or has
     made it young, so that it is put back.
     """
-    aside = path.with_name(f".removing-{path.name}")
+    aside = path.with_name(f"{_REMOVING}{path.name}")
     os.rename(path, aside)
-    if _age_secs(aside.stat().st_mtime) < unused_for_secs:
-        os.rename(aside, path)
+    try:
+        if _age_secs(aside.stat().st_mtime) < unused_for_secs:
+            os.rename(aside, path)
+            return False
+        aside.unlink()
+    except FileNotFoundError:  # a process that opened the store in this moment has put it back
         return False
-    aside.unlink()
     return True
+
+
+def _tidy(root: Path) -> None:
+    """Put back what was taken aside by a process that was killed then, and delete what was half written long ago."""
+    for path in root.glob(f"*/{_REMOVING}*"):
+        with contextlib.suppress(OSError):
+            with contextlib.suppress(FileExistsError):  # it was stored again, and is younger
+                os.link(path, path.with_name(path.name.removeprefix(_REMOVING)))
+            path.unlink()
+    for path in root.glob(f"*/{_WRITING}*"):
+        with contextlib.suppress(OSError):
+            if _age_secs(path.stat().st_mtime) > _LEFT_AFTER_SECS:
+                path.unlink()
 
 
 def _changed(told: Mapping[str, Any]) -> datetime.datetime | float | None:

@@ -7,9 +7,11 @@ import os
 import time
 
 import aiohttp
+import fsspec
 import grpc
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from fsspec.implementations.memory import MemoryFileSystem
 
 from tabrl_chassis import artifacts
 from tabrl_chassis.artifacts import ArtifactStore
@@ -129,6 +131,105 @@ def test_what_is_taken_aside_while_it_is_stored_again_is_written_anew(tmp_path, 
     monkeypatch.setattr(os, "utime", gone)
     store.put(XML)
     assert store.read(XML_SHA256) == XML
+
+
+class ListingFileSystem(MemoryFileSystem):
+    """An object store whose client remembers what it listed, as those of S3 and Google do."""
+
+    protocol = "listing"
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(path.removeprefix("listing://"))
+
+    def ls(self, path, detail=True, **kwargs):
+        path = self._strip_protocol(path)
+        if path not in self.dircache:
+            self.dircache[path] = super().ls(path, detail=True, **kwargs)
+        listed = self.dircache[path] if path in self.dircache else super().ls(path, detail=True, **kwargs)
+        return listed if detail else [entry["name"] for entry in listed]
+
+    def info(self, path, **kwargs):
+        path = self._strip_protocol(path)
+        folder = self._parent(path)
+        if folder not in self.dircache:
+            return super().info(path, **kwargs)
+        for entry in self.dircache[folder]:
+            if entry["name"] == path:
+                return entry
+        raise FileNotFoundError(path)
+
+    def find(self, path, **kwargs):
+        return fsspec.AbstractFileSystem.find(self, path, **kwargs)
+
+    def modified(self, path):
+        return self.info(path)["created"]
+
+
+fsspec.register_implementation("listing", ListingFileSystem, clobber=True)
+
+
+def test_what_another_process_stores_after_a_listing_is_there(tmp_path):
+    here, other = ArtifactStore(f"listing://{tmp_path.name}"), ArtifactStore(f"memory://{tmp_path.name}")
+    # Given a file in the same folder of the store, so that the folder has been listed
+    folder = XML_SHA256[:2]
+    other._filesystem.pipe_file(f"{other._root}/{folder}/{folder}{'0' * 62}", b"beside")
+    assert len(list(here.stored())) == 1
+    other.put(XML)
+    assert here.exists(XML_SHA256)
+    assert here.read(XML_SHA256) == XML
+    assert len(list(here.stored())) == 2
+
+
+def test_what_another_process_renews_after_a_listing_is_not_removed(tmp_path):
+    here, other = ArtifactStore(f"listing://{tmp_path.name}"), ArtifactStore(f"memory://{tmp_path.name}")
+    other.put(XML)
+    file = other._filesystem.store[other._filesystem._strip_protocol(other._key(XML_SHA256))]
+    file.created = file.modified = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=2)
+    (found,) = here.stored()
+    assert found.age_secs > 24 * 3600.0
+    assert other.renew(XML_SHA256)
+    assert not here.remove(XML_SHA256, unused_for_secs=24 * 3600.0)
+    assert here.exists(XML_SHA256)
+
+
+def test_the_media_type_of_what_is_stored_again_while_it_is_removed_stays(store, monkeypatch):
+    # Given a file that is removed between the writing of its media type and of its bytes
+    sha256 = store.put(XML, "text/plain").sha256
+    _age(store, sha256, days=2)
+    write = store._write
+
+    def removed_in_between(key, data):
+        write(key, data)
+        if key.endswith(".type"):
+            assert store.remove(sha256, unused_for_secs=24 * 3600.0)
+
+    monkeypatch.setattr(store, "_write", removed_in_between)
+    monkeypatch.setattr(store, "_touch", lambda _sha256: False)
+    store.put(XML, "application/xml")
+    assert store.describe(sha256).media_type == "application/xml"
+
+
+def test_opening_puts_back_what_a_killed_process_had_taken_aside(tmp_path):
+    store = ArtifactStore(tmp_path)
+    path = store.local_path(store.put(XML, "application/xml").sha256)
+    path.rename(path.with_name(f".removing-{path.name}"))
+    other = store.local_path(store.put(b"12").sha256)
+    other.with_name(f".removing-{other.name}").write_bytes(b"12")
+    reopened = ArtifactStore(tmp_path)
+    assert reopened.read(XML_SHA256) == XML
+    assert other.read_bytes() == b"12"
+    assert not list(tmp_path.glob("*/.*"))
+
+
+def test_opening_deletes_what_was_half_written_long_ago_and_nothing_that_is_being_written(tmp_path):
+    folder = ArtifactStore(tmp_path).local_path(ArtifactStore(tmp_path).put(XML).sha256).parent
+    old, new = folder / ".writing-old", folder / ".writing-new"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (0, time.time() - 2 * 24 * 3600))
+    ArtifactStore(tmp_path)
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def _age(store, sha256, *, days):

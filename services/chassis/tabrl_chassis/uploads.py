@@ -7,7 +7,8 @@ import contextlib
 import errno
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -21,6 +22,7 @@ _ANSWER_WITHIN_SECS: Final = 15.0
 _FORGET_AFTER_SECS: Final = 24 * 3600.0
 _MOST_UNFINISHED: Final = 16
 _MOST_REMEMBERED: Final = 64
+_MOST_KNOWN: Final = 256
 
 
 class Piece(Protocol):
@@ -34,6 +36,14 @@ class Piece(Protocol):
 
 PieceT = TypeVar("PieceT", bound=Piece)
 Found = TypeVar("Found")
+
+
+@dataclass
+class _Known:
+    """What the first piece of an upload said of it; who takes a piece of it holds the lock."""
+
+    said: dict[str, Any]
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Uploads(Generic[PieceT, Found]):
@@ -64,9 +74,8 @@ class Uploads(Generic[PieceT, Found]):
         self._read = read
         self._most_read = most_read
         self._said_once = ("size_bytes", *said_once)
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._known: OrderedDict[str, _Known] = OrderedDict()
         self._readings: OrderedDict[str, asyncio.Task[Found]] = OrderedDict()
-        self._descriptions: dict[str, dict[str, Any]] = {}
         self._sweep()
 
     async def receive(self, request: PieceT) -> tuple[int, Found | None]:
@@ -81,27 +90,50 @@ class Uploads(Generic[PieceT, Found]):
         upload_id = request.upload_id.lower()
         if request.offset_bytes + len(request.data) > request.size_bytes:
             raise invalid_field("data", f"the piece ends beyond the upload's {request.size_bytes} bytes")
-        async with self._locks.setdefault(upload_id, asyncio.Lock()):
-            self._require_same(upload_id, request)
+        known = self._know(upload_id, request)
+        async with known.lock:
+            _require_same(known.said, self._said(request))
             reading = self._readings.get(upload_id)
             if reading is None:
-                received = await asyncio.to_thread(self._append, self._path(upload_id), request)
+                received, dropped = await asyncio.to_thread(self._append, self._path(upload_id), request, self._busy())
+                self._forget(dropped)
                 if received < request.size_bytes:
                     return received, None
                 reading = self._begin(upload_id, request)
         done, _ = await asyncio.wait([reading], timeout=_ANSWER_WITHIN_SECS)
         return request.size_bytes, reading.result() if done else None
 
-    def _require_same(self, upload_id: str, request: PieceT) -> None:
-        """Refuses a piece that says something else of the upload than the first one."""
-        said = {name: getattr(request, name) for name in self._said_once}
-        before = self._descriptions.setdefault(upload_id, said)
-        for name, value in said.items():
-            if before[name] != value:
-                raise invalid_field(name, f"was {before[name]!r} in the pieces before; choose a new upload_id")
+    async def stop(self) -> None:
+        """Ends what is being read. The pieces stay: whoever sends the last one again has the upload read anew."""
+        under_way = [reading for reading in self._readings.values() if not reading.done()]
+        for reading in under_way:
+            reading.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
 
-    def _append(self, path: Path, request: PieceT) -> int:
-        """Writes what is new of a piece; returns how many bytes have arrived."""
+    def _said(self, request: PieceT) -> dict[str, Any]:
+        return {name: getattr(request, name) for name in self._said_once}
+
+    def _know(self, upload_id: str, request: PieceT) -> _Known:
+        """Returns what is known of an upload, and forgets those that nobody has sent anything of for longest."""
+        known = self._known.setdefault(upload_id, _Known(self._said(request)))
+        self._known.move_to_end(upload_id)
+        if (beyond := len(self._known) - _MOST_KNOWN) > 0:
+            self._forget([each for each in self._known if each != upload_id and each not in self._readings][:beyond])
+        return known
+
+    def _forget(self, upload_ids: Sequence[str]) -> None:
+        for upload_id in upload_ids:
+            if upload_id in self._known and not self._known[upload_id].lock.locked():
+                del self._known[upload_id]
+
+    def _busy(self) -> set[Path]:
+        """Returns the files that are being written or read."""
+        written = [upload_id for upload_id, known in self._known.items() if known.lock.locked()]
+        read = [upload_id for upload_id, reading in self._readings.items() if not reading.done()]
+        return {self._path(upload_id) for upload_id in (*written, *read)}
+
+    def _append(self, path: Path, request: PieceT, busy: Collection[Path]) -> tuple[int, list[str]]:
+        """Writes what is new of a piece; returns how many bytes have arrived, and which uploads had to make room."""
         received = path.stat().st_size if path.exists() else 0
         if request.offset_bytes > received:
             raise TabrlError(
@@ -112,9 +144,8 @@ class Uploads(Generic[PieceT, Found]):
             )
         fresh = request.data[received - request.offset_bytes :]
         if not fresh:
-            return received
-        if received == 0:
-            self._make_room()
+            return received, []
+        dropped = self._make_room(busy) if received == 0 else []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab") as file:
@@ -129,7 +160,7 @@ class Uploads(Generic[PieceT, Found]):
                 raise
             message = "The disk is full. Free some space and send the piece again."
             raise TabrlError(grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL", message) from error
-        return received + len(fresh)
+        return received + len(fresh), dropped
 
     def _begin(self, upload_id: str, request: PieceT) -> asyncio.Task[Found]:
         """Starts reading an upload that is all there."""
@@ -145,8 +176,7 @@ class Uploads(Generic[PieceT, Found]):
         self._readings[upload_id] = task
         while len(self._readings) > _MOST_REMEMBERED:
             forgotten, _ = self._readings.popitem(last=False)
-            self._descriptions.pop(forgotten, None)
-            self._locks.pop(forgotten, None)
+            self._forget([forgotten])
         return task
 
     async def _reading(self, upload_id: str, request: PieceT) -> Found:
@@ -166,13 +196,23 @@ class Uploads(Generic[PieceT, Found]):
     def _path(self, upload_id: str) -> Path:
         return self._folder / f"{upload_id}.part"
 
-    def _make_room(self) -> None:
-        """Removes the oldest unfinished uploads beyond a number that nobody needs."""
+    def _make_room(self, busy: Collection[Path]) -> list[str]:
+        """Removes the oldest unfinished uploads beyond a number that nobody needs; returns which."""
         parts = sorted(self._folder.glob("*.part"), key=lambda path: path.stat().st_mtime)
-        for path in parts[: max(0, len(parts) - _MOST_UNFINISHED + 1)]:
+        beyond = max(0, len(parts) - _MOST_UNFINISHED + 1)
+        dropped = [path for path in parts if path not in busy][:beyond]
+        for path in dropped:
             path.unlink(missing_ok=True)
+        return [path.stem for path in dropped]
 
     def _sweep(self) -> None:
         for path in self._folder.glob("*.part"):
             if time.time() - path.stat().st_mtime > _FORGET_AFTER_SECS:
                 path.unlink(missing_ok=True)
+
+
+def _require_same(before: dict[str, Any], said: dict[str, Any]) -> None:
+    """Refuses a piece that says something else of the upload than the first one."""
+    for name, value in said.items():
+        if before[name] != value:
+            raise invalid_field(name, f"was {before[name]!r} in the pieces before; choose a new upload_id")

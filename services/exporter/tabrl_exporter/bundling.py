@@ -19,7 +19,9 @@ from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.limits import ConcurrencyLimit
 
 from tabrl_exporter.films import FILES, Films, NotDrawn
+from tabrl_exporter.finite import is_finite
 from tabrl_exporter.model_card import model_card
+from tabrl_exporter.stored_files import parse_manifest
 
 __all__ = ["Bundles"]
 
@@ -38,22 +40,45 @@ class Bundles:
         self._films = Films(film_folder)
         self._limit = ConcurrencyLimit("bundles", _WAITING)
         self._turn = asyncio.Lock()
+        self._under_way: dict[bytes, asyncio.Task[sharing_pb2.CreateBundleResponse]] = {}
 
     async def create(self, policy: exporter_pb2.Policy) -> sharing_pb2.CreateBundleResponse:
-        """Packs a policy and stores the file.
+        """Packs a policy and stores the file, or joins who does; a caller that goes away does not end it.
 
         Raises:
             TabrlError: as CreateBundle says.
         """
+        record = policy.SerializeToString(deterministic=True)
+        task = self._under_way.get(record)
+        if task is None:
+            task = asyncio.create_task(self._create(policy), name=f"bundle {policy.policy_id}")
+            self._under_way[record] = task
+            task.add_done_callback(lambda done: self._ended(record, done))
+        return await asyncio.shield(task)
+
+    async def stop(self) -> None:
+        """Ends the packing under way."""
+        under_way = list(self._under_way.values())
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+    def _ended(self, record: bytes, task: asyncio.Task[sharing_pb2.CreateBundleResponse]) -> None:
+        del self._under_way[record]
+        if not task.cancelled():
+            task.exception()  # all callers may be gone; that is no lost error then
+
+    async def _create(self, policy: exporter_pb2.Policy) -> sharing_pb2.CreateBundleResponse:
         async with self._limit, self._turn:
-            contents = await asyncio.to_thread(_gathered, policy, self._artifacts)
+            told, unreadable = _readable(policy)
+            contents = await asyncio.to_thread(_gathered, told, self._artifacts)
             content, left_out = await self._packed(contents, policy)
             bundle = await asyncio.to_thread(self._artifacts.put, content, MEDIA_TYPE)
         return sharing_pb2.CreateBundleResponse(
             bundle=bundle,
             download_path=f"/artifacts/{bundle.sha256}",
             file_name=f"{re.sub(r'[^A-Za-z0-9_-]', '-', policy.environment_id)}-{policy.policy_id[:_OF_THE_ID]}.tabrl",
-            left_out=left_out,
+            left_out=[*unreadable, *left_out],
         )
 
     async def _packed(self, contents: Contents, policy: exporter_pb2.Policy) -> tuple[bytes, list[str]]:
@@ -68,9 +93,25 @@ class Bundles:
         return await asyncio.to_thread(_written, with_pictures), []
 
 
+def _readable(policy: exporter_pb2.Policy) -> tuple[exporter_pb2.Policy, list[str]]:
+    """Returns a policy as others can read it, and what that leaves out: who imports takes finite numbers alone."""
+    told = exporter_pb2.Policy()
+    told.CopyFrom(policy)
+    left_out = []
+    measurements = list(filter(is_finite, policy.measurements))
+    if bad := len(policy.measurements) - len(measurements):
+        del told.measurements[:]
+        told.measurements.extend(measurements)
+        left_out.append(f"measurements: {bad} with a number that is not finite")
+    if not is_finite(told.parity.closed_loop):
+        told.parity.ClearField("closed_loop")
+        left_out.append("closed loop of the parity report: it has a number that is not finite")
+    return told, left_out
+
+
 def _gathered(policy: exporter_pb2.Policy, artifacts: ArtifactStore) -> Contents:
     manifest_json = artifacts.read(policy.manifest.sha256)
-    manifest = json_format.Parse(manifest_json, manifest_pb2.ControllerManifest(), ignore_unknown_fields=True)
+    manifest = parse_manifest(manifest_json)
     shared = exporter_pb2.Policy()
     shared.CopyFrom(policy)
     for name in _NOT_SHARED:

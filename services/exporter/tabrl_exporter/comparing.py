@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 from tabrl.exporter.v1 import exporter_pb2, registry_pb2
@@ -71,10 +72,10 @@ def _each(
 
 
 def _number(name: str, left: float | None, right: float | None) -> registry_pb2.PolicyDifference | None:
-    if left == right:
+    if left == right or _text(left) == _text(right) == "nan":
         return None
     told = registry_pb2.PolicyDifference(name=name, left=_text(left), right=_text(right))
-    if left is not None and right is not None:
+    if left is not None and right is not None and math.isfinite(right - left):
         told.change = right - left
     return told
 
@@ -84,7 +85,9 @@ def _words(name: str, left: str, right: str) -> registry_pb2.PolicyDifference | 
 
 
 def _text(number: float | None) -> str:
-    """Returns a number with six digits that tell, or nothing."""
+    """Returns a number with six digits that tell, `nan`, `inf` or `-inf`; or nothing."""
     if number is None:
         return ""
+    if not math.isfinite(number):
+        return f"{number}"
     return f"{number:,.0f}" if number == round(number) and abs(number) < 1e15 else f"{number:.6g}"

@@ -67,6 +67,17 @@ def test_another_environment_is_told_first() -> None:
     ]
 
 
+def test_a_number_that_is_none_is_told_without_a_change() -> None:
+    nan, infinite = float("nan"), float("inf")
+    assert told(policy(measurements=[measured(nan, up=infinite)]), policy(measurements=[measured(1.0, up=2.0)])) == [
+        ("mean_return", "nan", "1", None),
+        ("term_returns.up", "inf", "2", None),
+    ]
+    both = policy(measurements=[measured(nan, up=-infinite)])
+    assert told(both, both) == []
+    assert told(both, policy(measurements=[measured(nan, up=infinite)])) == [("term_returns.up", "-inf", "inf", None)]
+
+
 def test_weights_that_are_left_out_of_one_reward_are_one() -> None:
     left = policy(reward=exporter_pb2.PolicyReward(reward_id="r", program_sha256="a", weights={"up": 2.0, "calm": 1.0}))
     right = policy(reward=exporter_pb2.PolicyReward(reward_id="r", program_sha256="a", weights={"far": 4.0}))

@@ -99,8 +99,11 @@ class Rig:
 
     def age(self, *digests: str, days: float = 2.0) -> None:
         """Has files look as if they had been stored days ago."""
+        then = time.time() - days * 24 * 3600
         for sha256 in digests:
-            os.utime(self.store.local_path(sha256), (0, time.time() - days * 24 * 3600))
+            path = self.store.local_path(sha256)
+            for each in (path, path.with_name(f"{path.name}.type")):
+                os.utime(each, (0, then))
 
     def manifest(self, name: str, *, scene: bytes, asset: bytes | None = None) -> tuple[str, set[str]]:
         """Stores a manifest, and the scene that it names; returns its digest, and those of the scene."""

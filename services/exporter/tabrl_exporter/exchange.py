@@ -125,8 +125,8 @@ class Refusal:
     """An order that cannot be carried out.
 
     Attributes:
-        reason: `CHECKPOINT_INCOMPATIBLE`, `PARITY_FAILED`, `REWARD_MISMATCH`, `ROBOT_NOT_INSTALLED`, `STORAGE_FULL`,
-            or `INTERNAL` for a defect.
+        reason: `CHECKPOINT_INCOMPATIBLE`, `CONTROLLER_INCOMPATIBLE`, `PARITY_FAILED`, `REWARD_MISMATCH`,
+            `ROBOT_NOT_INSTALLED`, `STORAGE_FULL`, or `INTERNAL` for a defect.
         message: what is wrong, and what to do.
         fields: for PARITY_FAILED, each output that moved with how far.
         metadata: what else a program may want to know of it.

@@ -18,6 +18,7 @@ from tabrl_chassis.references import digests_in
 
 from tabrl_exporter import exchange
 from tabrl_exporter.export_process import ExportProcess
+from tabrl_exporter.stored_files import ASSET_TYPE, JSON_TYPE, ONNX_TYPE, XML_TYPE
 
 __all__ = ["error_of", "export_policy", "parity_message", "reward_files"]
 
@@ -35,15 +36,12 @@ _PARITY = Histogram(
 
 _CODES = {
     "CHECKPOINT_INCOMPATIBLE": grpc.StatusCode.FAILED_PRECONDITION,
+    "CONTROLLER_INCOMPATIBLE": grpc.StatusCode.FAILED_PRECONDITION,
     "PARITY_FAILED": grpc.StatusCode.FAILED_PRECONDITION,
     "REWARD_MISMATCH": grpc.StatusCode.INVALID_ARGUMENT,
     "ROBOT_NOT_INSTALLED": grpc.StatusCode.FAILED_PRECONDITION,
     "STORAGE_FULL": grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
-_ONNX_TYPE = "application/octet-stream"
-_ASSET_TYPE = "application/octet-stream"
-_XML_TYPE = "application/xml"
-_JSON_TYPE = "application/json"
 
 
 async def export_policy(
@@ -126,11 +124,11 @@ def _stored(
     artifacts: ArtifactStore,
 ) -> exporter_pb2.Policy:
     # The manifest names the others, so it goes last: whoever finds it finds them.
-    artifacts.put_file(folder / "scene.xml", _XML_TYPE)
+    artifacts.put_file(folder / "scene.xml", XML_TYPE)
     for name in exported.assets:
-        artifacts.put_file(folder / name, _ASSET_TYPE)
-    controller = artifacts.put_file(folder / "controller.onnx", _ONNX_TYPE)
-    manifest = artifacts.put_file(folder / "manifest.json", _JSON_TYPE)
+        artifacts.put_file(folder / name, ASSET_TYPE)
+    controller = artifacts.put_file(folder / "controller.onnx", ONNX_TYPE)
+    manifest = artifacts.put_file(folder / "manifest.json", JSON_TYPE)
     now = timestamp_pb2.Timestamp()
     now.GetCurrentTime()
     policy = exporter_pb2.Policy(

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import grpc
-from google.protobuf import json_format
 from prometheus_client import Histogram
-from tabrl.exporter.v1 import exporter_pb2, manifest_pb2
+from tabrl.exporter.v1 import exporter_pb2
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.database import Database
 from tabrl_chassis.errors import TabrlError
@@ -20,6 +19,7 @@ from tabrl_chassis.limits import ConcurrencyLimit
 from tabrl_exporter import exchange, policies
 from tabrl_exporter.export_process import ExportProcess
 from tabrl_exporter.exporting import error_of, parity_message, reward_files
+from tabrl_exporter.stored_files import JSON_TYPE, ONNX_TYPE, ZIP_TYPE, parse_manifest
 
 __all__ = ["Exports"]
 
@@ -40,9 +40,6 @@ _FORMS: Final[dict[Format, str]] = {
     exporter_pb2.EXPORT_FORMAT_WEIGHTS: "weights",
 }
 _NEEDS_CHECKPOINT: Final = (exporter_pb2.EXPORT_FORMAT_POLICY_ONNX, exporter_pb2.EXPORT_FORMAT_WEIGHTS)
-_ONNX_TYPE: Final = "application/octet-stream"
-_ZIP_TYPE: Final = "application/zip"
-_JSON_TYPE: Final = "application/json"
 
 
 class Exports:
@@ -122,7 +119,7 @@ class Exports:
             _SECONDS.labels(_FORMS[wanted], outcome).observe(time.perf_counter() - begin)
 
     def _order(self, policy: exporter_pb2.Policy, wanted: Format, folder: str) -> exchange.Reformat:
-        manifest = self._manifest(policy)
+        manifest = parse_manifest(self._artifacts.read(policy.manifest.sha256))
         checkpoint, reward = self._origin(policy, wanted)
         return exchange.Reformat(
             form=_FORMS[wanted],
@@ -163,16 +160,12 @@ class Exports:
         files = reward_files(reward, self._artifacts) if reward else None
         return str(self._artifacts.local_path(policy.checkpoint_sha256)), files
 
-    def _manifest(self, policy: exporter_pb2.Policy) -> manifest_pb2.ControllerManifest:
-        content = self._artifacts.read(policy.manifest.sha256)
-        return json_format.Parse(content, manifest_pb2.ControllerManifest(), ignore_unknown_fields=True)
-
     def _stored(self, wanted: Format, folder: Path, reply: exchange.Reformatted) -> exporter_pb2.PolicyExport:
-        media_type = _ZIP_TYPE if wanted == exporter_pb2.EXPORT_FORMAT_WEIGHTS else _ONNX_TYPE
+        media_type = ZIP_TYPE if wanted == exporter_pb2.EXPORT_FORMAT_WEIGHTS else ONNX_TYPE
         file = self._artifacts.put_file(folder / "file", media_type)
         made = exporter_pb2.PolicyExport(format=wanted, file=file, parity=parity_message(reply.parity))
         if reply.has_manifest:
-            made.manifest.CopyFrom(self._artifacts.put_file(folder / "manifest.json", _JSON_TYPE))
+            made.manifest.CopyFrom(self._artifacts.put_file(folder / "manifest.json", JSON_TYPE))
         return made
 
     def _require(self, *digests: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import grpc
 import numpy as np
@@ -21,12 +22,14 @@ from tabrl_chassis.errors import TabrlError, error_from
 from tabrl_chassis.service import Running, started
 from tabrl_simulation import arrays, bundle, environments
 from tabrl_simulation.checkpoint import Checkpoint
-from tabrl_simulation.controllers import network_zip
+from tabrl_simulation.controllers import build, formats, network_zip
+from tabrl_simulation.controllers.lowering import UnsupportedStepError
 from tabrl_simulation.controllers.untrained import untrained_checkpoint
 from tabrl_simulation.rewards.compile import compile_reward
 from tabrl_simulation.rewards.robot import Robot
+from tabrl_simulation.split import SplitError
 
-from tabrl_exporter import exchange, policies
+from tabrl_exporter import exchange, policies, reformatting
 from tabrl_exporter.service import SERVICE, ExporterConfig, exporter_service
 
 in_one_loop = pytest.mark.asyncio(loop_scope="module")
@@ -172,9 +175,9 @@ async def test_the_network_alone_says_the_same_in_onnx_and_in_numpy(
     assert not onnx.HasField("manifest")
     assert not weights.HasField("manifest")
     for made in (onnx, weights):
-        (action,) = made.parity.outputs
-        assert (action.name, made.parity.passed) == ("action", True)
-        assert action.max_difference <= 1e-5
+        assert made.parity.passed
+        assert [each.name for each in made.parity.outputs] == ["action", "action of the published controller"]
+        assert all(each.max_difference <= 1e-5 for each in made.parity.outputs)
     observation = np.linspace(-1, 1, 5, dtype=np.float32)
     session = onnxruntime.InferenceSession(store.read(onnx.file.sha256))
     (action,) = session.run(["action"], {"obs": observation})
@@ -253,6 +256,56 @@ async def test_an_environment_that_has_changed_since_leaves_the_controller(
     assert (await exported(stub, policy, FP16)).export.parity.jax_version == ""
     error = await refused(stub, policy, WEIGHTS)
     assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "CHECKPOINT_INCOMPATIBLE")
+
+
+@in_one_loop
+async def test_a_controller_that_cannot_be_played_here_is_told(stub: Stub, running: Running[ExporterConfig]) -> None:
+    # Given a policy that was made for another MuJoCo
+    store = running.context.artifacts
+    policy = await published(stub, store, seed=4)
+    manifest = json_format.Parse(store.read(policy.manifest.sha256), manifest_pb2.ControllerManifest())
+    manifest.mujoco_versions.CopyFrom(manifest_pb2.VersionRange(minimum="1.0", below="1.1"))
+    policy.manifest.CopyFrom(store.put(json_format.MessageToJson(manifest).encode()))
+    await running.context.database.write(lambda session: policies.publish(session, policy))
+    for wanted in (FP16, WEIGHTS):
+        error = await refused(stub, policy, wanted)
+        assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "CONTROLLER_INCOMPATIBLE")
+        assert error.metadata["field"] == "mujoco_versions"
+
+
+@in_one_loop
+async def test_the_network_of_a_checkpoint_of_somebody_else_is_refused(
+    stub: Stub, running: Running[ExporterConfig]
+) -> None:
+    # Given a policy on record with a checkpoint that it was not made from, as a bundle may claim
+    policy = await published(stub, running.context.artifacts, seed=5)
+    other = await published(stub, running.context.artifacts, seed=6)
+    policy.checkpoint_sha256 = other.checkpoint_sha256
+    await running.context.database.write(lambda session: policies.publish(session, policy))
+    error = await refused(stub, policy, WEIGHTS)
+    assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "PARITY_FAILED")
+    assert [name for name, _ in error.fields] == ["action of the published controller"]
+
+
+@pytest.mark.parametrize("cause", [UnsupportedStepError("no such primitive"), SplitError("no pipeline")])
+def test_what_has_no_graph_any_more_is_refused_and_leaves_the_controller(
+    cause: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an environment, or a policy, that this TabRL cannot write as a graph
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise cause
+
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.write_bytes(untrained_checkpoint(environments.load(CARTPOLE)).to_bytes())
+    order = exchange.Reformat("fp16", CARTPOLE, "", "", "", {}, str(checkpoint), "c" * 64, None, str(tmp_path))
+    monkeypatch.setattr(build, "build_controller", fail)
+    monkeypatch.setattr(formats, "make_network", fail)
+    monkeypatch.setattr(reformatting, "_bench", lambda *_arguments: SimpleNamespace(environment=None))
+    # then its network cannot be had, and the published controller is the measure of what can
+    assert reformatting._origin(order, {}) is None
+    refusal = reformatting._network(order, formats.Form.POLICY, None, {})  # type: ignore[arg-type]
+    assert isinstance(refusal, exchange.Refusal)
+    assert (refusal.reason, refusal.message) == ("CHECKPOINT_INCOMPATIBLE", str(cause))
 
 
 @in_one_loop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ _SECS: Final = 4.0
 _LIMIT_SECS: Final = 90.0
 _STOP_SECS: Final = 2.0
 _MOST_KEPT: Final = 64
+_DRAWING: Final = ".drawing-"
 
 
 class NotDrawn(Exception):
@@ -28,8 +30,10 @@ class Films:
     """Draws each policy once, and keeps the newest films: a policy that is shared again is the same file again."""
 
     def __init__(self, folder: Path) -> None:
-        """Keeps films in this folder; it may be deleted at any time."""
+        """Keeps films in this folder, which nobody else does; it may be deleted at any time."""
         self._folder = folder
+        for left in folder.glob(f"{_DRAWING}*"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
 
     async def of(self, name: str, bundle: bytes) -> dict[str, bytes]:
         """Returns a picture of the robot and a short video of what it does, by their names in a bundle.
@@ -39,12 +43,18 @@ class Films:
             bundle: a bundle without them.
 
         Raises:
-            NotDrawn: this machine cannot draw, or not in time.
+            NotDrawn: this machine cannot draw, or not in time, or cannot keep what it drew.
         """
+        try:
+            return await self._drawn_once(name, bundle)
+        except OSError as error:
+            raise NotDrawn(f"a file of it cannot be written or read here: {error.strerror or error}") from error
+
+    async def _drawn_once(self, name: str, bundle: bytes) -> dict[str, bytes]:
         kept = self._folder / name
         if not await asyncio.to_thread((kept / FILES[-1]).is_file):
             await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self._folder, prefix=".drawing-") as drawing:
+            with tempfile.TemporaryDirectory(dir=self._folder, prefix=_DRAWING) as drawing:
                 await _draw(Path(drawing), bundle)
                 await asyncio.to_thread(self._keep, Path(drawing), kept)
         return {file: await asyncio.to_thread((kept / file).read_bytes) for file in FILES}

@@ -11,10 +11,12 @@ import sqlalchemy as sa
 from prometheus_client import REGISTRY
 from tabrl.exporter.v1 import exporter_pb2, registry_pb2
 from tabrl_chassis.client import open_channel
+from tabrl_chassis.config import parse_config
 from tabrl_chassis.errors import TabrlError
 
 from tabrl_exporter import garbage
 from tabrl_exporter.conftest import Rig, exporter, referenced, refused
+from tabrl_exporter.service import ExporterConfig
 
 pytestmark = pytest.mark.asyncio
 
@@ -198,3 +200,10 @@ async def test_it_is_collected_by_itself_and_goes_on_after_a_failure(
             rig.peers["scene"].away = None
             while rig.store.exists(sha256):
                 await asyncio.sleep(0.02)
+
+
+async def test_nothing_may_be_deleted_that_is_younger_than_a_day(capsys: pytest.CaptureFixture[str]) -> None:
+    # An object store is not told of every renewal within half a day.
+    with pytest.raises(SystemExit):
+        parse_config(ExporterConfig, "exporter", arguments=["--garbage-unused-secs", "43200"], environment={})
+    assert "43200 is less than 86400" in capsys.readouterr().err

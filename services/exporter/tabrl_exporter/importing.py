@@ -6,7 +6,6 @@ import asyncio
 import base64
 import contextlib
 import hashlib
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TypeVar
@@ -26,6 +25,8 @@ from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.uploads import Uploads
 
 from tabrl_exporter import policies
+from tabrl_exporter.finite import is_finite
+from tabrl_exporter.stored_files import ASSET_TYPE, JSON_TYPE, ONNX_TYPE, XML_TYPE
 from tabrl_exporter.trials import JailUnavailable, try_in_jail
 
 __all__ = ["Imports"]
@@ -33,8 +34,6 @@ __all__ = ["Imports"]
 _ID_BYTES: Final = 10
 _MOST_READ: Final = 3
 _MOST_MEASUREMENTS: Final = 10
-_BINARY: Final = "application/octet-stream"
-_JSON: Final = "application/json"
 
 MessageT = TypeVar("MessageT", bound=Message)
 
@@ -62,6 +61,10 @@ class Imports:
             policy = await self._database.read(lambda session: policies.find(session, policy_id))
         return sharing_pb2.ImportBundleResponse(received_bytes=received, policy=policy)
 
+    async def stop(self) -> None:
+        """Ends what is being read; who sends the last piece again has it read anew."""
+        await self._uploads.stop()
+
     async def _read(self, content: bytes, _request: sharing_pb2.ImportBundleRequest) -> str:
         async with self._turn:
             with _refusals():
@@ -75,16 +78,18 @@ class Imports:
 
 def _published(session: Session, policy: exporter_pb2.Policy) -> str:
     """Puts the policy on record, unless this installation has it; returns its id here."""
-    rows = session.scalars(sa.select(policies.PolicyRow).filter_by(environment_id=policy.environment_id))
-    for known in map(policies.PolicyRow.message, rows):
-        if _digests(known) == _digests(policy):
+    found = policies.find(session, policy.policy_id)
+    if found is not None:
+        return found.policy_id  # the id follows from the files
+    # It may have been exported here. Few others have the same controller.
+    here = sa.select(policies.PolicyRow).filter_by(
+        environment_id=policy.environment_id, controller_sha256=policy.controller.sha256
+    )
+    for known in map(policies.PolicyRow.message, session.scalars(here)):
+        if known.manifest.sha256 == policy.manifest.sha256:
             return known.policy_id
     policies.publish(session, policy)
     return policy.policy_id
-
-
-def _digests(policy: exporter_pb2.Policy) -> tuple[str, str]:
-    return policy.controller.sha256, policy.manifest.sha256
 
 
 def _policy_of(bundle: Bundle) -> exporter_pb2.Policy:
@@ -104,8 +109,8 @@ def _policy_of(bundle: Bundle) -> exporter_pb2.Policy:
         title=bundle.title,
         env_steps=max(0, said.env_steps or manifest.lineage.env_steps),
         checkpoint_sha256=manifest.checkpoint_sha256,
-        controller=_described(bundle.controller, _BINARY),
-        manifest=_described(bundle.files["manifest.json"], _JSON),
+        controller=_described(bundle.controller, ONNX_TYPE),
+        manifest=_described(bundle.files["manifest.json"], JSON_TYPE),
         parity=_record(bundle, "parity.json", exporter_pb2.ParityReport()),
         create_time=now,
         lineage=manifest.lineage if manifest.HasField("lineage") else said.lineage,
@@ -137,29 +142,18 @@ def _record(bundle: Bundle, file: str, message: MessageT) -> MessageT:
     except (json_format.ParseError, ValueError, RecursionError) as error:
         name = message.DESCRIPTOR.full_name
         raise BundleError("RECORD", f"it is no {name}: {' '.join(str(error).split())[:300]}", file) from error
-    if file != "manifest.json" and not all(map(math.isfinite, _numbers(message))):
+    if file != "manifest.json" and not is_finite(message):
         raise BundleError("RECORD", "it holds a number that is not finite", file)
     return message
 
 
-def _numbers(message: Message) -> Iterator[float]:
-    """Yields every floating-point number in a message."""
-    for field, value in message.ListFields():
-        is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
-        for each in value.values() if is_map else value if field.is_repeated else (value,):
-            if isinstance(each, Message):
-                yield from _numbers(each)
-            elif isinstance(each, float):
-                yield each
-
-
 def _store(bundle: Bundle, artifacts: ArtifactStore) -> None:
     # The manifest names the others, so it goes last: whoever finds it finds them.
-    artifacts.put(bundle.files["scene/scene.xml"], "application/xml")
+    artifacts.put(bundle.files["scene/scene.xml"], XML_TYPE)
     for content in bundle.scene_assets.values():
-        artifacts.put(content, _BINARY)
-    artifacts.put(bundle.controller, _BINARY)
-    artifacts.put(bundle.files["manifest.json"], _JSON)
+        artifacts.put(content, ASSET_TYPE)
+    artifacts.put(bundle.controller, ONNX_TYPE)
+    artifacts.put(bundle.files["manifest.json"], JSON_TYPE)
 
 
 @contextlib.contextmanager

@@ -52,15 +52,17 @@ def _upwards(session: Session, graph: _Graph, policy: exporter_pb2.Policy, seen:
 
 def _downwards(session: Session, graph: _Graph, policy: exporter_pb2.Policy, seen: set[str]) -> None:
     """Adds the policies that were trained on from a policy's checkpoint, and from theirs."""
-    trained_from = deque([policy.checkpoint_sha256])
-    while trained_from and (parent := trained_from.popleft()):
+    trained_from = deque(filter(None, [policy.checkpoint_sha256]))
+    while trained_from:
+        parent = trained_from.popleft()
         query = sa.select(PolicyRow).where(PolicyRow.parent_checkpoint_sha256 == parent).order_by(PolicyRow.number)
         for row in session.scalars(query.limit(_MOST_POLICIES)):
             if row.policy_id in seen or len(seen) >= _MOST_POLICIES:
                 continue
             seen.add(row.policy_id)
             graph.making(row.message())
-            trained_from.append(row.checkpoint_sha256)
+            if row.checkpoint_sha256:  # an imported one may be without, and ends its branch alone
+                trained_from.append(row.checkpoint_sha256)
 
 
 @dataclass

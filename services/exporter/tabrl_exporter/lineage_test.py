@@ -93,6 +93,17 @@ async def test_a_checkpoint_of_which_no_policy_is_on_record_ends_the_way_up(rig:
     assert [name for kind, name in nodes if kind == "policy"] == ["p"]
 
 
+async def test_a_policy_without_a_checkpoint_ends_no_branch_but_its_own(rig: Rig) -> None:
+    # Given two that were trained on from one, the older of them without a checkpoint
+    await publish(rig, "first")
+    parent = manifest_pb2.ControllerLineage(parent_checkpoint_sha256="checkpoint-first")
+    await rig.publish("bare", lineage=parent)
+    await publish(rig, "second", parent="first")
+    await publish(rig, "third", parent="second")
+    nodes, _ = await lineage(rig, "first")
+    assert sorted(name for kind, name in nodes if kind == "policy") == ["bare", "first", "second", "third"]
+
+
 async def test_a_lineage_that_bites_its_tail_ends(rig: Rig) -> None:
     await publish(rig, "a", parent="b")
     await publish(rig, "b", parent="a")

@@ -21,6 +21,7 @@ __all__ = [
     "PolicyRow",
     "RefusedExportRow",
     "add_measurement",
+    "delete",
     "find",
     "get",
     "page",
@@ -60,6 +61,7 @@ class PolicyRow(Base):
     policy: Mapped[bytes] = mapped_column(sa.LargeBinary)
     checkpoint_sha256: Mapped[str] = mapped_column(sa.String(64), default="", index=True)
     parent_checkpoint_sha256: Mapped[str] = mapped_column(sa.String(64), default="", index=True)
+    controller_sha256: Mapped[str] = mapped_column(sa.String(64), default="", index=True)
 
     def message(self) -> exporter_pb2.Policy:
         """Returns the policy."""
@@ -70,6 +72,7 @@ class PolicyRow(Base):
         self.policy_id, self.environment_id, self.run_id = policy.policy_id, policy.environment_id, policy.run_id
         self.checkpoint_sha256 = policy.checkpoint_sha256
         self.parent_checkpoint_sha256 = policy.lineage.parent_checkpoint_sha256
+        self.controller_sha256 = policy.controller.sha256
         self.policy = policy.SerializeToString(deterministic=True)
 
 
@@ -131,7 +134,8 @@ def row(session: Session, policy_id: str, *, lock: Lock = Lock.NONE) -> PolicyRo
 def publish(session: Session, policy: exporter_pb2.Policy) -> exporter_pb2.Policy:
     """Puts a policy on record, in place of an earlier one of the same id, and returns it as it is on record then.
 
-    What was made and measured of the earlier one stays with it; so does where it came from, unless that is said anew.
+    What was made and measured of the earlier one stays with it if it has the same controller; where it came from stays,
+    unless that is said anew.
     """
     published = exporter_pb2.Policy()
     published.CopyFrom(policy)
@@ -142,10 +146,11 @@ def publish(session: Session, policy: exporter_pb2.Policy) -> exporter_pb2.Polic
         session.add(found)
     else:
         earlier = found.message()
-        if not published.exports:
-            published.exports.extend(earlier.exports)
-        if not published.measurements:
-            published.measurements.extend(earlier.measurements)
+        if published.controller.sha256 == earlier.controller.sha256:
+            if not published.exports:
+                published.exports.extend(earlier.exports)
+            if not published.measurements:
+                published.measurements.extend(earlier.measurements)
         if not published.HasField("lineage") and earlier.HasField("lineage"):
             published.lineage.CopyFrom(earlier.lineage)
     found.keep(published)
@@ -164,6 +169,12 @@ def add_measurement(session: Session, policy_id: str, measurement: exporter_pb2.
     del policy.measurements[:]
     policy.measurements.extend(kept)
     found.keep(policy)
+
+
+def delete(session: Session, found: PolicyRow) -> None:
+    """Takes a policy off the record, with the report of an export of it that was refused."""
+    session.execute(sa.delete(RefusedExportRow).where(RefusedExportRow.policy_id == found.policy_id))
+    session.delete(found)
 
 
 def refuse(session: Session, policy_id: str, report: exporter_pb2.ParityReport) -> None:

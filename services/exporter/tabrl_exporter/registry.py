@@ -256,7 +256,7 @@ def delete_policy(session: Session, policy_id: str) -> None:
             f"{policy_id} is registered as {references}; delete that first.",
             metadata={"policy_id": policy_id, "references": references},
         )
-    session.delete(row)
+    policies.delete(session, row)
 
 
 def _versions(session: Session, name: str) -> Sequence[tuple[VersionRow, PolicyRow]]:

@@ -11,6 +11,7 @@ import grpc
 import pytest
 import sqlalchemy as sa
 from tabrl.exporter.v1 import exporter_pb2, registry_pb2
+from tabrl.type.v1 import artifact_pb2
 from tabrl_chassis.database import Database, schema_differences
 
 from tabrl_exporter import policies
@@ -341,10 +342,41 @@ async def test_what_belongs_to_a_policy_survives_that_it_is_exported_again(rig: 
     assert await resolved(rig, "1") == "p1"
 
 
-async def test_policies_of_before_there_was_a_registry_are_found_by_their_checkpoint(database_url: str) -> None:
+async def test_what_was_made_and_measured_of_another_controller_does_not_stay(rig: Rig) -> None:
+    # Given a policy that was measured and made in another form
+    policy = exporter_pb2.Policy(policy_id="p1", environment_id="CartpoleBalance")
+    policy.controller.sha256 = "a" * 64
+    policy.lineage.prompt = "sway"
+    policy.exports.add(format=exporter_pb2.EXPORT_FORMAT_WEIGHTS).file.sha256 = "b" * 64
+    policy.measurements.add(episodes=1, mean_return=5.0)
+    await rig.database.write(lambda session: policies.publish(session, policy))
+
+    # when its export comes to another controller, then neither is of that one
+    again = await rig.publish("p1", controller=artifact_pb2.Artifact(sha256="c" * 64))
+    assert (list(again.exports), list(again.measurements)) == ([], [])
+    assert again.lineage.prompt == "sway"
+    assert (await rig.exporter.GetPolicy(exporter_pb2.GetPolicyRequest(policy_id="p1"))).policy == again
+
+
+async def test_no_report_of_a_refused_export_outlives_its_policy(rig: Rig) -> None:
+    # Given a policy whose export was refused when it was asked for again
+    await rig.publish("p1")
+    report = exporter_pb2.ParityReport(states=7)
+    await rig.database.write(lambda session: policies.refuse(session, "p1", report))
+    request = exporter_pb2.GetParityReportRequest(policy_id="p1")
+    assert (await rig.exporter.GetParityReport(request)).report == report
+    # when it is deleted, then there is no report either
+    await rig.exporter.DeletePolicy(exporter_pb2.DeletePolicyRequest(policy_id="p1"))
+    assert (await refused(rig.exporter.GetParityReport, request)).reason == "POLICY_NOT_FOUND"
+
+
+async def test_policies_of_before_there_was_a_registry_are_found_by_what_they_are_of(
+    database_url: str,
+) -> None:
     database = Database(database_url)
     database.migrate(MIGRATIONS, "0001")
     policy = exporter_pb2.Policy(policy_id="old", environment_id="CartpoleBalance", checkpoint_sha256="a" * 64)
+    policy.controller.sha256 = "b" * 64
     with database.engine.begin() as connection:
         connection.execute(
             sa.text(
@@ -356,5 +388,6 @@ async def test_policies_of_before_there_was_a_registry_are_found_by_their_checkp
     assert schema_differences(database, policies.Base.metadata) == []
     row = await database.read(lambda session: policies.row(session, "old"))
     assert (row.checkpoint_sha256, row.parent_checkpoint_sha256) == ("a" * 64, "")
+    assert row.controller_sha256 == "b" * 64
     assert row.message() == policy
     database.close()

@@ -37,8 +37,10 @@ class ExporterConfig(ServiceConfig):
     trainer_address: str = peer("trainer")
     inference_address: str = peer("inference")
     garbage_every_secs: float = option("time between two collections of garbage", 3600.0, least=1.0)
+    # An object store is told of a renewal only for files older than half a day, so that less than a day deletes what is
+    # about to be named.
     garbage_unused_secs: float = option(
-        "how long ago a file that nothing names must have been stored to be deleted", 24 * 3600.0, least=3600.0
+        "how long ago a file that nothing names must have been stored to be deleted", 24 * 3600.0, least=24 * 3600.0
     )
     export_timeout_secs: float = option("how long one export may take", 240.0)
     share_page: Path | None = option("folder of the built page that plays a policy anywhere; no pages without", None)  # noqa: RUF009
@@ -80,6 +82,7 @@ def exporter_service(worker: Sequence[str] = WORKER) -> Service[ExporterConfig]:
         context.background(while_leading(context.database, "garbage", collecting), "garbage")
         context.background(process.end_when_idle(), "idle watch")
         yield
+        await sharing.stop()
         await servicer.stop()
         await process.stop()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 from google.protobuf import json_format
-from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc, manifest_pb2
+from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.database import Database
 from tabrl_chassis.errors import TabrlError
@@ -20,6 +20,7 @@ from tabrl_exporter import policies, registry
 from tabrl_exporter.export_process import ExportProcess
 from tabrl_exporter.exporting import export_policy
 from tabrl_exporter.exports import Exports
+from tabrl_exporter.stored_files import parse_manifest
 
 __all__ = ["ExporterServicer"]
 
@@ -121,7 +122,7 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
         try:
             self._artifacts.local_path(policy.controller.sha256)
             content = self._artifacts.read(policy.manifest.sha256)
-            manifest = json_format.Parse(content, manifest_pb2.ControllerManifest(), ignore_unknown_fields=True)
+            manifest = parse_manifest(content)
         except json_format.ParseError:
             return False
         except TabrlError as error:

@@ -64,5 +64,10 @@ class SharingServicer(sharing_pb2_grpc.SharingServiceServicer):
     ) -> sharing_pb2.ImportBundleResponse:
         return await self._imports.receive(request)
 
+    async def stop(self) -> None:
+        """Ends the packing and the imports under way."""
+        await self._bundles.stop()
+        await self._imports.stop()
+
     async def _policy(self, policy_id: str) -> exporter_pb2.Policy:
         return await self._database.read(lambda session: policies.get(session, policy_id))

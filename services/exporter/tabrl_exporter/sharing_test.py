@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,7 +27,7 @@ from tabrl_chassis.service import Running, started
 from tabrl_simulation import environments
 from tabrl_simulation.controllers.untrained import untrained_checkpoint
 
-from tabrl_exporter import importing, policies, trials
+from tabrl_exporter import films, importing, policies, trials
 from tabrl_exporter.service import SERVICE, ExporterConfig
 
 in_one_loop = pytest.mark.asyncio(loop_scope="module")
@@ -169,6 +171,113 @@ async def test_where_nothing_can_be_drawn_the_bundle_says_so(
 
 
 @in_one_loop
+async def test_a_film_that_cannot_be_written_is_left_out(
+    taker: Running[ExporterConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = await import_bundle(taker, write_bundle(sample_contents()))
+
+    async def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(films, "_draw", full)
+    async with open_channel(taker.address) as channel:
+        packed = await Sharing(channel).CreateBundle(sharing_pb2.CreateBundleRequest(policy_id=policy.policy_id))
+    assert [reason.partition(":")[0] for reason in packed.left_out] == ["thumbnail.webp", "video.webp"]
+    assert "No space left" in packed.left_out[0]
+
+
+def test_half_drawn_films_of_a_killed_process_are_swept(tmp_path: Path) -> None:
+    (tmp_path / ".drawing-x").mkdir()
+    (tmp_path / ".drawing-x" / "video.webp").write_bytes(b"half")
+    (tmp_path / "kept").mkdir()
+    films.Films(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+@in_one_loop
+async def test_a_bundle_whose_caller_went_away_is_packed_on_and_joined_by_the_next(
+    taker: Running[ExporterConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = await import_bundle(taker, write_bundle(sample_contents()))
+    request = sharing_pb2.CreateBundleRequest(policy_id=policy.policy_id)
+    drawn, begun, may_end = 0, asyncio.Event(), asyncio.Event()
+
+    async def draw(folder: Path, _bundle: bytes) -> None:
+        nonlocal drawn
+        drawn += 1
+        begun.set()
+        await may_end.wait()
+        for file in films.FILES:
+            (folder / file).write_bytes(b"RIFF\x04\0\0\0WEBP")
+
+    monkeypatch.setattr(films, "_draw", draw)
+    async with open_channel(taker.address) as channel:
+        # Given a caller that gave up while the film was drawn
+        call = Sharing(channel).CreateBundle(request)
+        await begun.wait()
+        call.cancel()
+        # when another one asks, then the film goes on, and is drawn once
+        second = asyncio.ensure_future(Sharing(channel).CreateBundle(request))
+        await asyncio.sleep(0.2)
+        may_end.set()
+        packed = await second
+    assert (drawn, list(packed.left_out)) == (1, [])
+
+
+@in_one_loop
+async def test_what_is_packed_or_imported_when_the_service_ends_has_ended_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended = {"draw": asyncio.Event(), "try": asyncio.Event()}, []
+
+    async def long(what: str) -> None:
+        begun[what].set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(what)
+
+    async with started(SERVICE, ExporterConfig(data=tmp_path, drain_secs=0.1)) as running:
+        policy = await import_bundle(running, write_bundle(sample_contents()))
+        monkeypatch.setattr(films, "_draw", lambda *_: long("draw"))
+        monkeypatch.setattr(importing, "try_in_jail", lambda _: long("try"))
+        async with open_channel(running.address) as channel:
+            request = sharing_pb2.CreateBundleRequest(policy_id=policy.policy_id)
+            packing = asyncio.ensure_future(Sharing(channel).CreateBundle(request))
+            reading = asyncio.create_task(import_bundle(running, write_bundle(sample_contents())))
+            await asyncio.gather(*(event.wait() for event in begun.values()))
+            for task in (packing, reading):
+                task.cancel()
+            await asyncio.gather(packing, reading, return_exceptions=True)
+            assert ended == []  # a caller that goes away ends neither
+    assert sorted(ended) == ["draw", "try"]
+
+
+@in_one_loop
+async def test_numbers_that_are_not_finite_stay_out_of_the_bundle_so_that_it_can_be_imported(
+    taker: Running[ExporterConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a policy with a measurement, and a return in its parity report, that diverged
+    monkeypatch.setenv("MUJOCO_GL", "none-such")
+    policy = await import_bundle(taker, write_bundle(sample_contents()))
+    policy.measurements.add(episodes=1, mean_return=float("nan"))
+    policy.measurements.add(episodes=2, mean_return=2.5)
+    policy.parity.closed_loop.episodes.add(source_return=float("inf"))
+    await taker.context.database.write(lambda session: policies.publish(session, policy))
+    # when it is packed, then these are left out
+    async with open_channel(taker.address) as channel:
+        packed = await Sharing(channel).CreateBundle(sharing_pb2.CreateBundleRequest(policy_id=policy.policy_id))
+        await Exporter(channel).DeletePolicy(exporter_pb2.DeletePolicyRequest(policy_id=policy.policy_id))
+    assert [reason.partition(":")[0] for reason in packed.left_out][:2] == [
+        "measurements",
+        "closed loop of the parity report",
+    ]
+    # and the rest can be imported
+    imported = await import_bundle(taker, taker.context.artifacts.read(packed.bundle.sha256))
+    assert [measured.mean_return for measured in imported.measurements] == [2.5]
+
+
+@in_one_loop
 async def test_a_bundle_that_lies_is_refused_and_leaves_nothing(
     taker: Running[ExporterConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +358,14 @@ async def test_two_imports_of_one_bundle_at_once_make_one_policy(taker: Running[
     first, second = await asyncio.gather(import_bundle(taker, content), import_bundle(taker, content))
     assert first == second
     assert await listed(taker) == [first]
+
+
+@in_one_loop
+async def test_an_import_looks_at_no_policy_that_has_another_controller(taker: Running[ExporterConfig]) -> None:
+    # Given a policy of the same environment that nobody can read
+    unreadable = policies.PolicyRow(policy_id="p", environment_id="SamplePole", run_id="", policy=b"\xff")
+    await taker.context.database.write(lambda session: session.add(unreadable))
+    assert (await import_bundle(taker, write_bundle(sample_contents()))).environment_id == "SamplePole"
 
 
 @in_one_loop

@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING
 from tabrl_chassis.processes import die_with_parent
 
 from tabrl_exporter import exchange, reformatting
-from tabrl_exporter.closed_loop_fields import closed_loop_fields
+from tabrl_exporter.parity_told import parity_told
 from tabrl_exporter.reward_files import read_reward
 
 if TYPE_CHECKING:
     from tabrl_simulation.controllers.build import BuiltController, Workbench
-    from tabrl_simulation.controllers.parity import ParityReport
 
 __all__ = ["main"]
 
@@ -98,6 +97,7 @@ def _published(
     from tabrl_simulation.controllers import parity
 
     report = parity.measure(bench, made)
+    told = parity_told(report, onnx_opset=report.onnx_opset, passed=report.passed)
     if not report.passed:
         return exchange.Refusal(
             "PARITY_FAILED",
@@ -106,7 +106,7 @@ def _published(
                 output.name: f"differs by {output.max_difference:.2g}, allowed {output.tolerance:.2g}"
                 for output in report.moved
             },
-            parity=_parity(report),
+            parity=told,
         )
     folder = Path(order.folder)
     (folder / "controller.onnx").write_bytes(made.onnx)
@@ -116,25 +116,7 @@ def _published(
     for number, content in enumerate(made.scene.assets.values()):
         names.append(f"asset-{number}")
         (folder / names[-1]).write_bytes(content)
-    return exchange.Exported(
-        parity=_parity(report),
-        env_steps=env_steps,
-        assets=tuple(names),
-    )
-
-
-def _parity(report: ParityReport) -> exchange.Parity:
-    return exchange.Parity(
-        states=report.states,
-        tolerance=report.tolerance,
-        outputs={output.name: (output.max_difference, output.tolerance) for output in report.outputs},
-        onnxruntime_version=report.onnxruntime_version,
-        jax_version=report.jax_version,
-        mujoco_version=report.mujoco_version,
-        onnx_opset=report.onnx_opset,
-        passed=report.passed,
-        closed_loop=closed_loop_fields(report.closed_loop),
-    )
+    return exchange.Exported(parity=told, env_steps=env_steps, assets=tuple(names))
 
 
 if __name__ == "__main__":

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import enum
 import hashlib
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from tabrl.play.manifest import Format, GraphOutput, Manifest, OutputRole
-from tabrl.play.player import Controller, Player, Tick
+from tabrl.play.manifest import Format, Manifest, OutputRole
+from tabrl.play.player import Controller
 
 from tabrl_simulation import bundle
 from tabrl_simulation.controllers import network, network_zip, weights
+from tabrl_simulation.controllers.exactness import (
+    TOLERANCE,
+    allowed_by_rounding,
+    label,
+    relative_difference,
+    rollout,
+)
 
 if TYPE_CHECKING:
     import mujoco
@@ -46,16 +52,8 @@ __all__ = [
 STATES: Final = 200
 """States compared at least."""
 
-TOLERANCE: Final = 1e-5
-"""Largest difference of what stays float32, relative to the larger of 1 and the value."""
-
-ROUNDING_LIMIT: Final = 1e-3
-"""Largest difference ever allowed for the action of a network in float32."""
-
-_ROUNDING_MULTIPLE: Final = 4.0
-_TICKS_PER_EPISODE: Final = 50
 _ACTION: Final = "action"
-_FOLLOW_FROM_ACTION: Final = (OutputRole.ACTION, OutputRole.CTRL, OutputRole.CARRY)
+_PUBLISHED: Final = "action of the published controller"
 
 
 class Form(enum.Enum):
@@ -180,6 +178,8 @@ def make_network(
 ) -> Made:
     """Writes the network of a checkpoint, and compares it with the checkpoint's policy in JAX.
 
+    It is compared with the published controller too: what the manifest says of its checkpoint may be somebody's word.
+
     Args:
         form: POLICY or WEIGHTS.
         published: the controller of the checkpoint; its rollout is where the observations come from.
@@ -195,7 +195,7 @@ def make_network(
 
     policy = checkpoint.policy(environment)
     controller = Controller(published.onnx, published.manifest)
-    ticks = _rollout(controller, bundle.load_scene(published.scene))
+    ticks = rollout(controller, bundle.load_scene(published.scene), states=STATES)
     observations = np.stack([tick.decision.observation for tick in ticks])
     if form is Form.POLICY:
         content = network.network_onnx(policy, observation_size=environment.observation_size, name=environment.id)
@@ -207,10 +207,15 @@ def make_network(
     with jax.enable_x64(True):
         exact = np.asarray(jax.jit(jax.vmap(policy))(observations.astype(np.float64)))
     # Large weights amplify the rounding of float32, in the source as well.
-    rounding = _ROUNDING_MULTIPLE * _difference(exact, expected)
-    tolerance = min(ROUNDING_LIMIT, max(TOLERANCE, rounding))
-    difference = FormDifference(_ACTION, _difference(expected, actual), tolerance)
-    return Made(content, None, FormReport(len(ticks), (difference,), jax.__version__))
+    tolerance = allowed_by_rounding(exact, expected)
+    # Between two choices the controller holds its action.
+    choosing = [index for index, tick in enumerate(ticks) if tick.step % published.manifest.action_repeat == 0]
+    chosen = np.stack([ticks[index].decision.action for index in choosing])
+    differences = (
+        FormDifference(_ACTION, relative_difference(expected, actual), tolerance),
+        FormDifference(_PUBLISHED, relative_difference(chosen, actual[choosing]), tolerance),
+    )
+    return Made(content, None, FormReport(len(ticks), differences, jax.__version__))
 
 
 def _manifest_of(manifest: Manifest, form: Form, onnx: bytes) -> Manifest:
@@ -255,13 +260,14 @@ def _controller_differences(
         )
     reference = Controller(published.onnx, published.manifest)
     differences: Differences = {}
-    ticks = _rollout(controller, model)
+    ticks = rollout(controller, model, states=STATES)
     for tick in ticks:
         expected = reference.run(tick.feed)
         for output in published.manifest.outputs:
-            name, label = output.tensor.name, _label(output)
-            before, _ = differences.get(label, (0.0, TOLERANCE))
-            differences[label] = (max(before, _difference(expected[name], tick.outputs[name])), TOLERANCE)
+            name = output.tensor.name
+            before, _ = differences.get(label(output), (0.0, TOLERANCE))
+            found = relative_difference(expected[name], tick.outputs[name])
+            differences[label(output)] = (max(before, found), TOLERANCE)
     return len(ticks), differences, ""
 
 
@@ -271,34 +277,8 @@ def _ctrl_scale(model: mujoco.MjModel) -> float:
     return float(np.max((limited[:, 1] - limited[:, 0]) / 2, initial=1.0))
 
 
-def _rollout(controller: Controller, model: mujoco.MjModel) -> list[Tick]:
-    """Returns the ticks of beginnings of episodes, from one reset state after another."""
-    noise = np.random.default_rng(0)
-    player = Player(controller, model)
-    ticks: list[Tick] = []
-    for reset in itertools.count():
-        ticks.extend(itertools.islice(player.episode(reset=reset, noise=noise), _TICKS_PER_EPISODE))
-        if len(ticks) >= STATES:
-            break
-    return ticks
-
-
 def _network_actions(onnx: bytes, observations: NDArray[Any]) -> NDArray[Any]:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
     return np.stack([session.run([network.ACTION], {network.OBSERVATION: each})[0] for each in observations])
-
-
-def _difference(expected: NDArray[Any], actual: NDArray[Any]) -> float:
-    """Returns the largest `|expected - actual| / max(1, |expected|)`; infinite where only one is NaN."""
-    left, right = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
-    same = (left == right) | (np.isnan(left) & np.isnan(right))
-    with np.errstate(invalid="ignore", over="ignore"):
-        difference = np.where(same, 0.0, np.abs(left - right) / np.maximum(1.0, np.abs(left)))
-    return float(np.max(np.where(np.isnan(difference), np.inf, difference), initial=0.0))
-
-
-def _label(output: GraphOutput) -> str:
-    role = output.role.name.lower()
-    return f"{role}.{output.field}" if output.field else role

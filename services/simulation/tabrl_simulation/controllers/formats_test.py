@@ -160,9 +160,9 @@ def test_a_controller_whose_other_outputs_moved_is_not_acceptable() -> None:
 @pytest.mark.parametrize("form", [Form.POLICY, Form.WEIGHTS])
 def test_the_network_alone_does_what_the_checkpoint_does(form: Form) -> None:
     made = network_in(form)
-    (action,) = made.report.outputs
     assert made.manifest is None
-    assert (action.name, action.max_difference <= action.tolerance <= 1e-3) == ("action", True)
+    assert [output.name for output in made.report.outputs] == ["action", "action of the published controller"]
+    assert all(output.max_difference <= output.tolerance <= 1e-3 for output in made.report.outputs)
     assert made.report.states >= 200
     assert formats.acceptable(made.report)
 
@@ -275,7 +275,26 @@ def test_a_network_that_is_written_wrongly_is_not_acceptable(monkeypatch: pytest
     report = formats.make_network(
         Form.WEIGHTS, published(built()), checkpoint(), workbench().environment, checkpoint_sha256=""
     ).report
-    assert [output.name for output in report.moved] == ["action"]
+    assert {output.name for output in report.moved} == {"action", "action of the published controller"}
+
+
+@pytest.mark.parametrize("form", [Form.POLICY, Form.WEIGHTS])
+def test_the_network_of_a_checkpoint_that_the_controller_was_not_made_from_is_not_acceptable(form: Form) -> None:
+    # Given a controller whose manifest names the checkpoint of another policy of the robot
+    other = untrained_checkpoint(workbench().environment, seed=1, hidden_layer_sizes=(64, 64))
+    report = formats.make_network(
+        form, published(built()), other, workbench().environment, checkpoint_sha256="c" * 64
+    ).report
+    assert not formats.acceptable(report)
+    assert [output.name for output in report.moved] == ["action of the published controller"]
+
+
+def test_an_action_that_is_held_is_compared_where_it_is_chosen() -> None:
+    environment = replace(workbench().environment, action_repeat=3)
+    bench = replace(workbench(), environment=environment)
+    made = build.build_controller(bench, checkpoint(), None, checkpoint_sha256="c" * 64)
+    report = formats.make_network(Form.POLICY, published(made), checkpoint(), environment, checkpoint_sha256="").report
+    assert formats.acceptable(report), report.reason
 
 
 @pytest.mark.parametrize(

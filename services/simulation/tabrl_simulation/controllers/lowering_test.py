@@ -18,7 +18,7 @@ import pytest
 from tabrl.play import player
 from tabrl.play.manifest import FileReference, InputSource, Manifest, OutputRole, ResetState
 
-from tabrl_simulation.controllers import graph, lowering, parity
+from tabrl_simulation.controllers import exactness, graph, lowering, parity
 from tabrl_simulation.controllers.source import Source, compose
 from tabrl_simulation.rewards import onnx_plugins
 from tabrl_simulation.split import After
@@ -59,7 +59,7 @@ def test_an_operation_says_the_same_in_onnx(name: str, function: Callable[[Any],
 
     assert (uniform, normal) == (0, 0)
     for left, right in zip(function(jnp.asarray(SIX)), actual, strict=True):
-        assert parity.relative_difference(np.asarray(left), right) <= 1e-6, name
+        assert exactness.relative_difference(np.asarray(left), right) <= 1e-6, name
 
 
 def test_draws_become_inputs_in_their_order_and_none_is_no_noise() -> None:

@@ -12,17 +12,24 @@ amplify too, without any policy: how far the last bit of their inputs moves the 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from tabrl.play.manifest import GraphOutput, OutputRole
-from tabrl.play.player import Controller, Player, Tick
+from tabrl.play.player import Controller, Tick
 
 from tabrl_simulation.bundle import load_scene
 from tabrl_simulation.controllers import closed_loop
+from tabrl_simulation.controllers.exactness import (
+    ROUNDING_LIMIT,
+    TOLERANCE,
+    allowed_by_rounding,
+    label,
+    relative_difference,
+    rollout,
+)
 from tabrl_simulation.controllers.source_runs import BatchedSource
 
 if TYPE_CHECKING:
@@ -36,15 +43,7 @@ __all__ = ["STATES", "TOLERANCE", "Difference", "ParityReport", "measure", "meas
 STATES: Final = 500
 """States compared at least."""
 
-TOLERANCE: Final = 1e-5
-"""Largest difference allowed, relative to the larger of 1 and the value."""
-
-ROUNDING_LIMIT: Final = 1e-3
-"""Largest difference ever allowed for what follows from the action, or for a reward."""
-
-_ROUNDING_MULTIPLE: Final = 4.0
 _OPERATIONS: Final = 16.0  # each of which may lose a last bit
-_TICKS_PER_EPISODE: Final = 50
 _FIRST_STATES: Final = 64  # enough to see how far rounding moves the ctrl
 
 Array = np.ndarray[Any, Any]
@@ -111,7 +110,7 @@ def measure(workbench: Workbench, made: BuiltController, *, seed: int = 0) -> Pa
     """
     controller, model = Controller(made.onnx, made.manifest), load_scene(made.scene)
     batched = BatchedSource(made.source)
-    first = _compared(batched, controller, _rollout(controller, model, _FIRST_STATES, seed), TOLERANCE)
+    first = _compared(batched, controller, rollout(controller, model, states=_FIRST_STATES, seed=seed), TOLERANCE)
     ctrl = next(output for output in first.outputs if output.name == "ctrl")
     # A ctrl that is wrong excuses nothing.
     ctrl_error = ctrl.max_difference if ctrl.max_difference <= ctrl.tolerance else 0.0
@@ -119,7 +118,7 @@ def measure(workbench: Workbench, made: BuiltController, *, seed: int = 0) -> Pa
     every = max(1, len(ticks) // STATES)
     chosen = ticks[::every]
     if len(chosen) < STATES:
-        chosen += _rollout(controller, model, STATES - len(chosen), seed + 1)
+        chosen += rollout(controller, model, states=STATES - len(chosen), seed=seed + 1)
     return replace(_compared(batched, controller, chosen, TOLERANCE), closed_loop=closed)
 
 
@@ -142,7 +141,7 @@ def measure_parity(
         tolerance: largest difference allowed.
         seed: of the environment's noise.
     """
-    return _compared(BatchedSource(source), controller, _rollout(controller, model, states, seed), tolerance)
+    return _compared(BatchedSource(source), controller, rollout(controller, model, states=states, seed=seed), tolerance)
 
 
 def _compared(batched: BatchedSource, controller: Controller, ticks: Sequence[Tick], tolerance: float) -> ParityReport:
@@ -157,10 +156,10 @@ def _compared(batched: BatchedSource, controller: Controller, ticks: Sequence[Ti
     for (output, origin), values in zip(origins, expected, strict=True):
         if origin is None:
             if output.role is not OutputRole.CARRY:  # a carry entry that nothing reads
-                worst[_label(output)] = float("inf")
+                worst[label(output)] = float("inf")
             continue
         actual = (tick.outputs[origin] if origin in tick.outputs else tick.feed[origin] for tick in ticks)
-        worst[_label(output)] = max(
+        worst[label(output)] = max(
             relative_difference(value, np.asarray(other)) for value, other in zip(values, actual, strict=True)
         )
     allowed = dict.fromkeys(worst, tolerance)
@@ -172,10 +171,10 @@ def _compared(batched: BatchedSource, controller: Controller, ticks: Sequence[Ti
             if output.role is OutputRole.OBSERVATION
         )
         following = _allowed_by_rounding(source, observed, tolerance)
-        allowed |= {_label(output): following for output, _ in origins if output.role in _FOLLOWS_FROM_ACTION}
-    if beyond & {_label(output) for output, _ in origins if output.role in _REWARDS}:
+        allowed |= {label(output): following for output, _ in origins if output.role in _FOLLOWS_FROM_ACTION}
+    if beyond & {label(output) for output, _ in origins if output.role in _REWARDS}:
         conditions = _allowed_by_last_bits(batched, ticks, expected, tolerance)
-        allowed |= {_label(output): conditions[_label(output)] for output, _ in origins if output.role in _REWARDS}
+        allowed |= {label(output): conditions[label(output)] for output, _ in origins if output.role in _REWARDS}
     return ParityReport(
         states=len(ticks),
         tolerance=tolerance,
@@ -200,7 +199,7 @@ def _allowed_by_rounding(source: Source, observations: Any, tolerance: float) ->
         double = np.asarray(jax.jit(jax.vmap(source.policy))(observations.astype(np.float64)))
     if double.dtype != np.float64:
         return tolerance
-    return min(ROUNDING_LIMIT, max(tolerance, _ROUNDING_MULTIPLE * relative_difference(double, single)))
+    return allowed_by_rounding(double, single, tolerance)
 
 
 def _allowed_by_last_bits(
@@ -223,19 +222,8 @@ def _allowed_by_last_bits(
     allowed = {}
     for output, values, others in zip(batched.source.outputs, expected, batched.over(moved), strict=True):
         effect = max(relative_difference(value, other) for value, other in zip(values, others, strict=True))
-        allowed[_label(output)] = min(ROUNDING_LIMIT, max(tolerance, _OPERATIONS * effect))
+        allowed[label(output)] = min(ROUNDING_LIMIT, max(tolerance, _OPERATIONS * effect))
     return allowed
-
-
-def relative_difference(expected: np.ndarray[Any, Any], actual: np.ndarray[Any, Any]) -> float:
-    """Returns the largest `|expected - actual| / max(1, |expected|)`; infinite where only one is NaN."""
-    if np.shape(expected) != np.shape(actual):
-        return float("inf")
-    left, right = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
-    same = (left == right) | (np.isnan(left) & np.isnan(right))
-    with np.errstate(invalid="ignore", over="ignore"):
-        difference = np.where(same, 0.0, np.abs(left - right) / np.maximum(1.0, np.abs(left)))
-    return float(np.max(np.where(np.isnan(difference), np.inf, difference), initial=0.0))
 
 
 def _origins(source: Source, controller: Controller) -> list[tuple[GraphOutput, str | None]]:
@@ -243,20 +231,3 @@ def _origins(source: Source, controller: Controller) -> list[tuple[GraphOutput, 
     found = {(output.role, output.field): output.tensor.name for output in controller.manifest.outputs}
     found.update({(OutputRole.CARRY, copy.field): copy.input for copy in controller.manifest.copies})
     return [(output, found.get((output.role, output.field))) for output in source.outputs]
-
-
-def _rollout(controller: Controller, model: mujoco.MjModel, states: int, seed: int) -> list[Tick]:
-    """Returns the ticks of episodes from one reset state after another."""
-    noise = np.random.default_rng(seed)
-    player = Player(controller, model)
-    ticks: list[Tick] = []
-    reset = 0
-    while len(ticks) < states:
-        ticks.extend(itertools.islice(player.episode(reset=reset, noise=noise), _TICKS_PER_EPISODE))
-        reset += 1
-    return ticks
-
-
-def _label(output: GraphOutput) -> str:
-    role = output.role.name.lower()
-    return f"{role}.{output.field}" if output.field else role

@@ -246,6 +246,9 @@ def _tensors() -> Iterator[Malicious]:
     yield Malicious("no ONNX", "ONNX_UNREADABLE", forging.with_controller(b"\xff" * 100))
     honest = sample_controller().SerializeToString()
     yield Malicious("an ONNX that is cut", "ONNX_UNREADABLE", forging.with_controller(honest[: len(honest) // 2]))
+    yield Malicious(
+        "a graph of onnxruntime's own format within", "ONNX_UNREADABLE", forging.with_controller(forging.two_formats())
+    )
     location = onnx.StringStringEntryProto(key="location", value="/etc/passwd")
     external = {"data_type": 1, "dims": [4], "data_location": TensorProto.EXTERNAL, "external_data": [location]}
     yield Malicious("numbers in another file", "ONNX_EXTERNAL_DATA", _with_graph(lambda m: _put(m, "x", **external)))
@@ -299,6 +302,9 @@ def _graphs() -> Iterator[Malicious]:
         model.graph.node.append(helper.make_node("Expand", ["qpos", "sizes"], ["y"]))
 
     yield Malicious("few bytes that unfold to a terabyte", "ONNX_TOO_LARGE", _with_graph(unfold))
+    yield Malicious("much that is found, each beside each", "ONNX_TOO_LARGE", _with_graph(_squared))
+    for what, change in _sized_by_numbers():
+        yield Malicious(what, "ONNX_SHAPE", _with_graph(change))
     yield Malicious("a value from nowhere", "ONNX_INVALID", _with_graph(_node("Abs", ["nowhere"], ["y"])))
     many = [helper.make_node("Abs", ["qpos"], [f"y{number}"]) for number in range(20_001)]
     yield Malicious("too many nodes", "ONNX_TOO_LARGE", _with_graph(lambda m: m.graph.node.extend(many)))
@@ -315,6 +321,55 @@ def _graphs() -> Iterator[Malicious]:
         "an input with a value of its own",
         "ONNX_SIGNATURE",
         _with_graph(lambda m: _put(m, "qpos", data_type=1, dims=[1], raw_data=b"\0" * 4)),
+    )
+
+
+def _sized_by_numbers() -> Iterator[tuple[str, Callable[[Any], Any]]]:
+    """Yields graphs whose values are small at first and grow without end when the carry `count` has come to 100."""
+    from onnx import helper
+
+    def graph(*last: Any, shape: tuple[int, ...] | None = None) -> Callable[[Any], None]:
+        def change(model: Any) -> None:
+            _put(model, "hundred", data_type=6, dims=[], raw_data=np.int32(100).tobytes())
+            _put(model, "huge", data_type=7, dims=[1], raw_data=np.int64(1 << 33).tobytes())
+            _put(model, "number", data_type=7, dims=[], raw_data=np.int64(0).tobytes())
+            _put(model, "step", data_type=7, dims=[], raw_data=np.int64(1).tobytes())
+            late = (
+                helper.make_node("Greater", ["count", "hundred"], ["is_late"]),
+                helper.make_node("Cast", ["is_late"], ["late"], to=7),
+                helper.make_node("Mul", ["late", "huge"], ["size"]),
+                helper.make_node("Squeeze", ["size"], ["end"]),
+            )
+            model.graph.node.extend((*late, *last))
+            if shape is not None:
+                model.graph.value_info.append(helper.make_tensor_value_info("y", 1, shape))
+
+        return change
+
+    filled = helper.make_node("ConstantOfShape", ["size"], ["y"])
+    yield "34 GB after a hundred ticks", graph(filled)
+    yield "34 GB that are said to be one number", graph(filled, shape=(1,))
+    yield "a range without end", graph(helper.make_node("Range", ["number", "end", "step"], ["y"]))
+    yield "a value that is repeated without end", graph(helper.make_node("Tile", ["qpos", "size"], ["y"]))
+    yield "a value that is widened without end", graph(helper.make_node("Expand", ["qpos", "size"], ["y"]))
+    pads = helper.make_node("Concat", ["size", "size"], ["pads"], axis=0)
+    yield "a border without end", graph(pads, helper.make_node("Pad", ["qpos", "pads"], ["y"]))
+    found = (helper.make_node("NonZero", ["qpos"], ["found"]), helper.make_node("Shape", ["found"], ["few"], start=1))
+    less = (helper.make_node("Sub", ["huge", "few"], ["more"]), helper.make_node("Expand", ["qpos", "more"], ["y"]))
+    yield "a value that is large where little is found", graph(*found, *less)
+
+
+def _squared(model: Any) -> None:
+    from onnx import helper
+
+    _put(model, "many", data_type=7, dims=[1], raw_data=np.int64(1 << 12).tobytes())
+    model.graph.node.extend(
+        (
+            helper.make_node("Expand", ["qpos", "many"], ["wide"]),
+            helper.make_node("NonZero", ["wide"], ["row"]),
+            helper.make_node("Transpose", ["row"], ["column"]),
+            helper.make_node("Mul", ["row", "column"], ["pairs"]),
+        )
     )
 
 

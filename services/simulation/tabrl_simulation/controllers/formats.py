@@ -286,7 +286,9 @@ def _rollout(controller: Controller, model: mujoco.MjModel) -> list[Tick]:
 def _network_actions(onnx: bytes, observations: NDArray[Any]) -> NDArray[Any]:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
     return np.stack([session.run([network.ACTION], {network.OBSERVATION: each})[0] for each in observations])
 
 

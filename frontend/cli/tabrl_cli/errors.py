@@ -68,6 +68,14 @@ _REMEDIES = {
     "INTERNAL": "This is a defect; the log in DATA/logs has the incident.",
 }
 
+_TRIAL_REMEDY = (
+    "The file is whole, and cannot be played here: `python -m tabrl.play FILE --headless` shows how it fails."
+)
+_TRIAL_REMEDIES = {
+    "TRIAL_TOO_HEAVY": "The file is whole, and its robot takes more than a trial may here; export one with less in it.",
+    "TRIAL_SCENE": "The file is whole, and not for the MuJoCo here: use the release of TabRL that made it, or export it anew.",
+}
+
 
 @dataclass
 class CallError(Exception):
@@ -94,6 +102,8 @@ class CallError(Exception):
             return "" if self.reason == "CHECKPOINT_INCOMPATIBLE" else _STARTING_POINTS
         if self.reason == "PARITY_FAILED" and "form" in self.metadata:
             return "`tabrl export` writes the controller itself, if no --format is named."
+        if self.reason == "BUNDLE_REFUSED" and self.metadata.get("rule", "").startswith("TRIAL_"):
+            return _TRIAL_REMEDIES.get(self.metadata["rule"], _TRIAL_REMEDY)
         nearest = self.metadata.get("nearest")
         if nearest and nearest not in self.message:
             return f"Did you mean {nearest}? {_REMEDIES.get(self.reason, '')}".rstrip()

@@ -18,6 +18,7 @@ from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.limits import ConcurrencyLimit
 
+from tabrl_exporter.file_names import file_stem
 from tabrl_exporter.films import FILES, Films, NotDrawn
 from tabrl_exporter.model_card import model_card
 
@@ -25,8 +26,9 @@ __all__ = ["Bundles"]
 
 _WAITING: Final = 8
 _OF_THE_ID: Final = 9
-# What differs from one installation to the next, or with each other form that is made of the policy.
-_NOT_SHARED: Final = ("exports", "imported", "create_time")
+# What differs from one installation to the next, or with each other form that is made of the policy; and what other
+# entries say, so that a long title or report does not make the record longer than it may be.
+_NOT_SHARED: Final = ("exports", "imported", "create_time", "title", "parity")
 
 
 class Bundles:
@@ -52,7 +54,7 @@ class Bundles:
         return sharing_pb2.CreateBundleResponse(
             bundle=bundle,
             download_path=f"/artifacts/{bundle.sha256}",
-            file_name=f"{re.sub(r'[^A-Za-z0-9_-]', '-', policy.environment_id)}-{policy.policy_id[:_OF_THE_ID]}.tabrl",
+            file_name=f"{file_stem(policy.environment_id)}-{policy.policy_id[:_OF_THE_ID]}.tabrl",
             left_out=left_out,
         )
 

@@ -18,6 +18,8 @@ from google.protobuf.message import Message
 from sqlalchemy.orm import Session
 from tabrl.exporter.v1 import exporter_pb2, manifest_pb2, sharing_pb2
 from tabrl.play.bundle import Bundle, read_bundle
+from tabrl.play.manifest import Lineage
+from tabrl.play.provenance_check import check_lineage
 from tabrl.play.refusal import BundleError
 from tabrl.type.v1 import artifact_pb2
 from tabrl_chassis.artifacts import ArtifactStore
@@ -33,6 +35,8 @@ __all__ = ["Imports"]
 _ID_BYTES: Final = 10
 _MOST_READ: Final = 3
 _MOST_MEASUREMENTS: Final = 10
+# A page of a list has 50 of them, and one message 4 MiB.
+_MOST_POLICY_BYTES: Final = 80_000
 _BINARY: Final = "application/octet-stream"
 _JSON: Final = "application/json"
 
@@ -96,6 +100,11 @@ def _policy_of(bundle: Bundle) -> exporter_pb2.Policy:
     manifest = _record(bundle, "manifest.json", manifest_pb2.ControllerManifest())
     said = _record(bundle, "policy.json", exporter_pb2.Policy()) if "policy.json" in bundle.files else None
     said = said or exporter_pb2.Policy()
+    lineage = manifest.lineage if manifest.HasField("lineage") else said.lineage
+    check_lineage(
+        Lineage(lineage.run_id, lineage.env_steps, lineage.parent_checkpoint_sha256, lineage.reward_id, lineage.prompt),
+        "policy.json",
+    )
     now = timestamp_pb2.Timestamp()
     now.GetCurrentTime()
     policy = exporter_pb2.Policy(
@@ -108,12 +117,14 @@ def _policy_of(bundle: Bundle) -> exporter_pb2.Policy:
         manifest=_described(bundle.files["manifest.json"], _JSON),
         parity=_record(bundle, "parity.json", exporter_pb2.ParityReport()),
         create_time=now,
-        lineage=manifest.lineage if manifest.HasField("lineage") else said.lineage,
+        lineage=lineage,
         measurements=said.measurements[:_MOST_MEASUREMENTS],
         imported=exporter_pb2.PolicyImport(bundle_sha256=bundle.sha256, policy_id=bundle.policy_id, import_time=now),
     )
     if said.reward.program_sha256 and said.reward.program_sha256 == manifest.reward_program_sha256:
         policy.reward.CopyFrom(said.reward)
+    if policy.ByteSize() > _MOST_POLICY_BYTES:
+        raise BundleError("RECORD", f"a policy has {_MOST_POLICY_BYTES:,} bytes at most on record", "policy.json")
     return policy
 
 

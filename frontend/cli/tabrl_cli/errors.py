@@ -68,12 +68,10 @@ _REMEDIES = {
     "INTERNAL": "This is a defect; the log in DATA/logs has the incident.",
 }
 
-_TRIAL_REMEDY = (
-    "The file is whole, and cannot be played here: `python -m tabrl.play FILE --headless` shows how it fails."
-)
+_TRIAL_REMEDY = "The file is whole and cannot be played: its scene, graph and manifest do not fit. Export it anew."
 _TRIAL_REMEDIES = {
-    "TRIAL_TOO_HEAVY": "The file is whole, and its robot takes more than a trial may here; export one with less in it.",
-    "TRIAL_SCENE": "The file is whole, and not for the MuJoCo here: use the release of TabRL that made it, or export it anew.",
+    "TRIAL_TOO_HEAVY": "The file is whole, and takes more memory or time than a trial may: export a smaller scene.",
+    "TRIAL_SCENE": "The file is whole, and not for the MuJoCo here: export it anew with this release.",
 }
 
 

@@ -54,6 +54,10 @@ Graph::Graph(const std::filesystem::path& file, const Manifest& manifest) {
   }
   Ort::SessionOptions options;
   options.SetIntraOpNumThreads(1).SetInterOpNumThreads(1);
+  // Bytes that are a graph in two formats are the one that was checked.
+  options.AddConfigEntry("session.load_model_format", "ONNX");
+  // Weights of 8 bits are multiplied out once, not at every decision.
+  options.AddConfigEntry("session.disable_quant_qdq", "1");
   try {
     session_ = Ort::Session(env_, file.c_str(), options);
   } catch (const Ort::Exception& error) {

@@ -68,6 +68,12 @@ _REMEDIES = {
     "INTERNAL": "This is a defect; the log in DATA/logs has the incident.",
 }
 
+_TRIAL_REMEDY = "The file is whole and cannot be played: its scene, graph and manifest do not fit. Export it anew."
+_TRIAL_REMEDIES = {
+    "TRIAL_TOO_HEAVY": "The file is whole, and takes more memory or time than a trial may: export a smaller scene.",
+    "TRIAL_SCENE": "The file is whole, and not for the MuJoCo here: export it anew with this release.",
+}
+
 
 @dataclass
 class CallError(Exception):
@@ -94,6 +100,8 @@ class CallError(Exception):
             return "" if self.reason == "CHECKPOINT_INCOMPATIBLE" else _STARTING_POINTS
         if self.reason == "PARITY_FAILED" and "form" in self.metadata:
             return "`tabrl export` writes the controller itself, if no --format is named."
+        if self.reason == "BUNDLE_REFUSED" and self.metadata.get("rule", "").startswith("TRIAL_"):
+            return _TRIAL_REMEDIES.get(self.metadata["rule"], _TRIAL_REMEDY)
         nearest = self.metadata.get("nearest")
         if nearest and nearest not in self.message:
             return f"Did you mean {nearest}? {_REMEDIES.get(self.reason, '')}".rstrip()

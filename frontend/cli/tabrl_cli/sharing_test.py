@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 
 from tabrl_cli import main
 from tabrl_cli.conftest import Registry, abort, tabrl
+from tabrl_cli.errors import CallError
 
 _PACKED = b"a bundle"
 
@@ -143,6 +144,19 @@ def test_a_refused_bundle_is_named_by_its_rule(sharing_server: tuple[Sharing, st
     assert (error["reason"], error["metadata"]["rule"]) == ("BUNDLE_REFUSED", "DIGEST")
     for path in ("none.tabrl", "."):
         assert tabrl(sharing_server[1], "import", str(tmp_path / path)).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("DIGEST", "made or sent again"),
+        ("TRIAL_TOO_HEAVY", "smaller scene"),
+        ("TRIAL_SCENE", "MuJoCo"),
+        ("TRIAL_SIZES", "do not fit"),
+    ],
+)
+def test_what_to_do_about_a_refused_bundle_follows_from_the_rule(rule: str, said: str) -> None:
+    assert said in CallError("INVALID_ARGUMENT", "BUNDLE_REFUSED", "refused", metadata={"rule": rule}).remedy
 
 
 def test_a_bundle_is_played_and_unpacked_without_a_server(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.limits import ConcurrencyLimit
 
+from tabrl_exporter.file_names import file_stem
 from tabrl_exporter.films import FILES, Films, NotDrawn
 from tabrl_exporter.finite import is_finite
 from tabrl_exporter.model_card import model_card
@@ -27,8 +28,9 @@ __all__ = ["Bundles"]
 
 _WAITING: Final = 8
 _OF_THE_ID: Final = 9
-# What differs from one installation to the next, or with each other form that is made of the policy.
-_NOT_SHARED: Final = ("exports", "imported", "create_time")
+# What differs from one installation to the next, or with each other form that is made of the policy; and what other
+# entries say, so that a long title or report does not make the record longer than it may be.
+_NOT_SHARED: Final = ("exports", "imported", "create_time", "title", "parity")
 
 
 class Bundles:
@@ -77,7 +79,7 @@ class Bundles:
         return sharing_pb2.CreateBundleResponse(
             bundle=bundle,
             download_path=f"/artifacts/{bundle.sha256}",
-            file_name=f"{re.sub(r'[^A-Za-z0-9_-]', '-', policy.environment_id)}-{policy.policy_id[:_OF_THE_ID]}.tabrl",
+            file_name=f"{file_stem(policy.environment_id)}-{policy.policy_id[:_OF_THE_ID]}.tabrl",
             left_out=[*unreadable, *left_out],
         )
 
@@ -97,9 +99,13 @@ def _readable(policy: exporter_pb2.Policy) -> tuple[exporter_pb2.Policy, list[st
     """Returns a policy as others can read it, and what that leaves out: who imports takes finite numbers alone."""
     told = exporter_pb2.Policy()
     told.CopyFrom(policy)
+    if policy.HasField("imported"):  # what its maker claims goes on with it
+        told.parity.CopyFrom(policy.imported.claimed_parity)
+        told.measurements.extend(policy.imported.claimed_measurements)
+        told.checkpoint_sha256 = policy.imported.claimed_checkpoint_sha256
     left_out = []
-    measurements = list(filter(is_finite, policy.measurements))
-    if bad := len(policy.measurements) - len(measurements):
+    measurements = list(filter(is_finite, told.measurements))
+    if bad := len(told.measurements) - len(measurements):
         del told.measurements[:]
         told.measurements.extend(measurements)
         left_out.append(f"measurements: {bad} with a number that is not finite")

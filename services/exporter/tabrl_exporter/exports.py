@@ -149,7 +149,7 @@ class Exports:
                     grpc.StatusCode.FAILED_PRECONDITION,
                     "CHECKPOINT_NOT_HERE",
                     "This form is made from the checkpoint, which is not here: the policy was imported without it. "
-                    "Take the controller, or import the policy with its checkpoint.",
+                    "Take the controller; only who trained it can make this form.",
                     metadata={"policy_id": policy.policy_id, "sha256": policy.checkpoint_sha256},
                 )
             return str(self._artifacts.local_path(policy.checkpoint_sha256)), None

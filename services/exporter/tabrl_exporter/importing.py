@@ -17,6 +17,8 @@ from google.protobuf.message import Message
 from sqlalchemy.orm import Session
 from tabrl.exporter.v1 import exporter_pb2, manifest_pb2, sharing_pb2
 from tabrl.play.bundle import Bundle, read_bundle
+from tabrl.play.manifest import Lineage
+from tabrl.play.provenance_check import check_lineage
 from tabrl.play.refusal import BundleError
 from tabrl.type.v1 import artifact_pb2
 from tabrl_chassis.artifacts import ArtifactStore
@@ -34,6 +36,8 @@ __all__ = ["Imports"]
 _ID_BYTES: Final = 10
 _MOST_READ: Final = 3
 _MOST_MEASUREMENTS: Final = 10
+# A page of a list has 50 of them, and one message 4 MiB.
+_MOST_POLICY_BYTES: Final = 80_000
 
 MessageT = TypeVar("MessageT", bound=Message)
 
@@ -93,7 +97,7 @@ def _published(session: Session, policy: exporter_pb2.Policy) -> str:
 
 
 def _policy_of(bundle: Bundle) -> exporter_pb2.Policy:
-    """Returns the policy of a bundle. What its maker says of it is kept as said; what can be derived is derived.
+    """Returns the policy of a bundle. What its maker says of it is kept as a claim; what can be derived is derived.
 
     Raises:
         BundleError: RECORD, a record in the bundle is none.
@@ -101,6 +105,11 @@ def _policy_of(bundle: Bundle) -> exporter_pb2.Policy:
     manifest = _record(bundle, "manifest.json", manifest_pb2.ControllerManifest())
     said = _record(bundle, "policy.json", exporter_pb2.Policy()) if "policy.json" in bundle.files else None
     said = said or exporter_pb2.Policy()
+    lineage = manifest.lineage if manifest.HasField("lineage") else said.lineage
+    check_lineage(
+        Lineage(lineage.run_id, lineage.env_steps, lineage.parent_checkpoint_sha256, lineage.reward_id, lineage.prompt),
+        "policy.json",
+    )
     now = timestamp_pb2.Timestamp()
     now.GetCurrentTime()
     policy = exporter_pb2.Policy(
@@ -108,17 +117,25 @@ def _policy_of(bundle: Bundle) -> exporter_pb2.Policy:
         environment_id=bundle.environment_id,
         title=bundle.title,
         env_steps=max(0, said.env_steps or manifest.lineage.env_steps),
-        checkpoint_sha256=manifest.checkpoint_sha256,
         controller=_described(bundle.controller, ONNX_TYPE),
         manifest=_described(bundle.files["manifest.json"], JSON_TYPE),
-        parity=_record(bundle, "parity.json", exporter_pb2.ParityReport()),
         create_time=now,
-        lineage=manifest.lineage if manifest.HasField("lineage") else said.lineage,
-        measurements=said.measurements[:_MOST_MEASUREMENTS],
-        imported=exporter_pb2.PolicyImport(bundle_sha256=bundle.sha256, policy_id=bundle.policy_id, import_time=now),
+        lineage=lineage,
+        imported=exporter_pb2.PolicyImport(
+            bundle_sha256=bundle.sha256,
+            policy_id=bundle.policy_id,
+            import_time=now,
+            claimed_parity=_record(bundle, "parity.json", exporter_pb2.ParityReport()),
+            claimed_measurements=said.measurements[:_MOST_MEASUREMENTS],
+            claimed_checkpoint_sha256=manifest.checkpoint_sha256,
+        ),
     )
+    # Policies here that came from a checkpoint of that name are no kin of a stranger's.
+    policy.lineage.parent_checkpoint_sha256 = ""
     if said.reward.program_sha256 and said.reward.program_sha256 == manifest.reward_program_sha256:
         policy.reward.CopyFrom(said.reward)
+    if policy.ByteSize() > _MOST_POLICY_BYTES:
+        raise BundleError("RECORD", f"a policy has {_MOST_POLICY_BYTES:,} bytes at most on record", "policy.json")
     return policy
 
 

@@ -16,7 +16,7 @@ def model_card(policy: exporter_pb2.Policy, manifest: manifest_pb2.ControllerMan
 
 
 def _lines(policy: exporter_pb2.Policy, manifest: manifest_pb2.ControllerManifest) -> Iterator[str]:
-    yield f"# {_plain(policy.title) or policy.environment_id}"
+    yield f"# {_plain(policy.title or policy.environment_id)}"
     yield ""
     yield f"A controller for the robot of `{_code(policy.environment_id)}`, trained and exported by TabRL."
     yield "It is one ONNX graph that reads MuJoCo's state and says the controls, the reward and whether the episode"

@@ -22,6 +22,8 @@ from tabrl.exporter.v1 import exporter_pb2, manifest_pb2
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.errors import TabrlError
 
+from tabrl_exporter.file_names import file_stem
+
 __all__ = ["MEDIA_TYPE", "SharePage", "pack_share_page"]
 
 MEDIA_TYPE: Final = "application/zip"
@@ -75,7 +77,7 @@ def pack_share_page(policy: exporter_pb2.Policy, page: Path | None, artifacts: A
             "start the Exporter with --share-page FOLDER.",
             metadata={"folder": str(page or "")},
         )
-    folder = f"{policy.environment_id}-{policy.policy_id[:_ID_SHOWN]}"
+    folder = f"{file_stem(policy.environment_id)}-{policy.policy_id[:_ID_SHOWN]}"
     title = policy.title or policy.lineage.prompt or policy.environment_id
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

@@ -89,6 +89,18 @@ def test_one_folder_holds_the_page_and_all_that_it_plays(store: ArtifactStore, p
     assert {shown.controller.sha256, shown.manifest.sha256} < set(stored)
 
 
+def test_the_name_of_an_environment_names_no_other_folder(store: ArtifactStore, page: Path) -> None:
+    # given a policy of an environment that somebody else has named, when it is packed
+    policy = policy_in(store)
+    policy.environment_id = "../../.ssh/\r\nx"
+    packed = pack_share_page(policy, page, store)
+
+    # then folder and file are called by what is left of the name
+    assert packed.file_name == "-------ssh---x-pabcdefg-page.zip"
+    with zipfile.ZipFile(io.BytesIO(packed.content)) as archive:
+        assert {name.partition("/")[0] for name in archive.namelist()} == {"-------ssh---x-pabcdefg"}
+
+
 def test_the_same_policy_gives_the_same_bytes(store: ArtifactStore, page: Path) -> None:
     policy = policy_in(store)
     first = pack_share_page(policy, page, store)

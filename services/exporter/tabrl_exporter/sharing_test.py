@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import uuid
 from collections.abc import AsyncIterator
@@ -324,6 +325,31 @@ async def test_records_that_are_none_are_refused(taker: Running[ExporterConfig])
         error = await refused(taker, forging.forged({**forging.sample_files(), file: text}))
         assert (error.metadata["rule"], error.metadata["file"]) == ("RECORD", file), text
     assert await listed(taker) == []
+
+
+@in_one_loop
+async def test_records_that_come_to_more_than_a_list_can_hold_are_refused(taker: Running[ExporterConfig]) -> None:
+    # Given records that are short as JSON, and twice as long as what is kept of them
+    returns = ",".join(f'"{number:03x}":1' for number in range(3_900))
+    records = {
+        "policy.json": f'{{"measurements":[{{"termReturns":{{{returns}}}}}]}}'.encode(),
+        "parity.json": json.dumps({"mujocoVersion": "3" * 30_000}).encode(),
+    }
+    # when they are imported, then they are refused
+    error = await refused(taker, forging.forged({**forging.sample_files(), **records}))
+    assert (error.metadata["rule"], error.metadata["file"]) == ("RECORD", "policy.json")
+    assert await listed(taker) == []
+
+
+@in_one_loop
+async def test_a_lineage_of_the_record_is_no_longer_than_one_of_the_manifest(taker: Running[ExporterConfig]) -> None:
+    files = forging.sample_files()
+    manifest = json.loads(files["manifest.json"])
+    del manifest["lineage"]
+    said = json.dumps({"lineage": {"parentCheckpointSha256": "x" * 64}}).encode()
+    changed = {**files, "manifest.json": json.dumps(manifest).encode(), "policy.json": said}
+    error = await refused(taker, forging.forged(changed))
+    assert (error.metadata["rule"], error.metadata["file"]) == ("MANIFEST_RANGE", "policy.json")
 
 
 @in_one_loop

@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import sys
-from typing import Any, Final
+from typing import Final
 
 from tabrl.play.refusal import BundleError
 from tabrl_simulation.rewards.diagnostics import JailUnavailable
@@ -50,6 +50,16 @@ async def try_in_jail(content: bytes) -> None:
     _believe(answer)
 
 
+def _believe(answer: bytes) -> None:
+    try:
+        _obey(answer)
+    except (BundleError, JailUnavailable):
+        raise
+    # A bundle that broke the reader may have it say anything: what is no answer is a refusal.
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise BundleError("TRIAL_TOO_HEAVY", _TOO_HEAVY) from error
+
+
 async def _write(child: asyncio.subprocess.Process, content: bytes) -> None:
     assert child.stdin is not None
     with contextlib.suppress(ConnectionError):  # a child that is gone shows where its answer is read
@@ -58,24 +68,22 @@ async def _write(child: asyncio.subprocess.Process, content: bytes) -> None:
         child.stdin.close()
 
 
-async def _read(child: asyncio.subprocess.Process) -> dict[str, Any]:
+async def _read(child: asyncio.subprocess.Process) -> bytes:
     assert child.stdout is not None
     answer = bytearray()
     while part := await child.stdout.read(_LONGEST_ANSWER):
         answer += part
         if len(answer) > _LONGEST_ANSWER:
             raise ValueError("the answer is too long")
+    return bytes(answer)
+
+
+def _obey(answer: bytes) -> None:
     fields = json.loads(answer)
-    if not isinstance(fields, dict):
-        raise TypeError("the answer is no object")
-    return fields
-
-
-def _believe(answer: dict[str, Any]) -> None:
-    if "unavailable" in answer:
-        raise JailUnavailable(str(answer["unavailable"])[:500])
-    if "refused" in answer:
-        given = answer["refused"]
+    if "unavailable" in fields:
+        raise JailUnavailable(str(fields["unavailable"])[:500])
+    if "refused" in fields:
+        given = fields["refused"]
         raise BundleError(str(given["rule"])[:60], str(given["message"])[:1000], str(given["file"]))
-    if answer.get("passed") is not True:
+    if fields.get("passed") is not True:
         raise BundleError("TRIAL_TOO_HEAVY", _TOO_HEAVY)

@@ -139,7 +139,7 @@ def _print(bundle: Bundle, summary: Any, took_secs: float, asked: argparse.Names
     if asked.json:
         print(json.dumps({"environment_id": bundle.environment_id, "policy_id": bundle.policy_id, **asdict(summary)}))
         return
-    print(f"{_printable(bundle.title) or bundle.policy_id}: {_printable(bundle.environment_id)}")
+    print(f"{_printable(bundle.title or bundle.policy_id)}: {_printable(bundle.environment_id)}")
     for line in summary.lines():
         print(_printable(line))
     if not (asked.video or asked.picture):
@@ -159,11 +159,16 @@ def _held(bundle: Bundle, command: str | None) -> dict[str, NDArray[np.generic]]
         return {}
     import numpy as np
     from tabrl.play.episodes import command_fields
+    from tabrl.play.manifest import InputSource
 
     fields = command_fields(bundle.manifest)
     if not fields:
         raise _UsageError("This robot takes no command; leave --command out")
-    shape = next(given.tensor for given in bundle.manifest.inputs if given.field == fields[0])
+    shape = next(
+        given.tensor
+        for given in bundle.manifest.inputs
+        if given.field == fields[0] and given.source is InputSource.CARRY
+    )
     try:
         values = np.array([float(text) for text in command.replace(",", " ").split()], shape.dtype)
     except ValueError as error:

@@ -43,7 +43,10 @@ _ANEW: Final = "make or fetch the bundle anew"
 # What some file system obeys in a name, Windows' own devices among it.
 _ODD_CHARACTERS: Final = frozenset('\\:*?"<>|')
 _DEVICES: Final = frozenset(
-    {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
+    {
+        *("con", "prn", "aux", "nul", "conin$", "conout$", "clock$"),
+        *(f"{port}{number}" for port in ("com", "lpt") for number in "0123456789\u00b9\u00b2\u00b3"),
+    }
 )
 
 
@@ -108,7 +111,7 @@ def is_safe_path(path: str) -> bool:
 
 
 def _is_safe_part(part: str) -> bool:
-    return bool(part) and part == part.rstrip(". ") and part.partition(".")[0].lower() not in _DEVICES
+    return bool(part) and part == part.rstrip(". ") and part.partition(".")[0].rstrip(" ").lower() not in _DEVICES
 
 
 def _directory(content: bytes) -> int:

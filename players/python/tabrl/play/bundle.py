@@ -29,6 +29,7 @@ from tabrl.play.archive import MOST_FILE_BYTES
 from tabrl.play.bounded_json import read_json
 from tabrl.play.manifest import FileReference, Manifest
 from tabrl.play.manifest_check import read_manifest
+from tabrl.play.provenance_check import is_text
 from tabrl.play.refusal import BundleError
 
 __all__ = ["FORMAT", "MEDIA_TYPE", "Bundle", "BundleError", "Contents", "read_bundle", "write_bundle"]
@@ -41,7 +42,7 @@ _INDEX: Final = "bundle.json"
 _MOST_INDEX_BYTES: Final = 2 << 20
 _MOST_TEXT_BYTES: Final = 1 << 20
 # Whoever imports it keeps these, and lists hundreds of them at once.
-_MOST_RECORD_BYTES: Final = 128 << 10
+_MOST_RECORD_BYTES: Final = 32 << 10
 _MOST_PICTURE_BYTES: Final = 8 << 20
 _MOST_VIDEO_BYTES: Final = 64 << 20
 _LONGEST_TITLE: Final = 4000
@@ -208,7 +209,7 @@ def _index(files: dict[str, bytes]) -> dict[str, Any]:
         raise BundleError("FORMAT", f"it is of format {str(version)[:20]}; this release reads {FORMAT}", _INDEX)
     for name, longest in (("policy_id", _LONGEST_ID), ("environment_id", _LONGEST_ID), ("title", _LONGEST_TITLE)):
         text = index.get(name)
-        if not isinstance(text, str) or len(text) > longest or not (text or name == "title") or "\0" in text:
+        if not is_text(text, longest) or not (text or name == "title"):
             raise _index_wrong(f"{name} is no text of at most {longest} characters")
     return index
 

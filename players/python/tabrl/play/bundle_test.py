@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tabrl.play import malicious_corpus
 from tabrl.play.bundle import BundleError, Contents, read_bundle, write_bundle
-from tabrl.play.malicious_corpus import Malicious
+from tabrl.play.malicious import Malicious
 from tabrl.play.sample import sample_contents
 
 _CORPUS = list(malicious_corpus.bundles())

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from tabrl.play.bundle import write_bundle
-from tabrl.play.sample import sample_contents
+from tabrl.play.sample import sample_contents, sample_controller
 
 __all__ = [
     "changed_within",
@@ -22,6 +22,7 @@ __all__ = [
     "patched",
     "said_to_be_huge",
     "sample_files",
+    "two_formats",
     "with_controller",
     "with_scene",
     "zip64",
@@ -56,6 +57,12 @@ def with_scene(xml: bytes, assets: Mapping[str, bytes]) -> bytes:
         manifest["sceneAssets"].append({"path": path, "artifact": artifact})
     added = {f"scene/{path}": content for path, content in assets.items()}
     return forged({**files, **added, "scene/scene.xml": xml, "manifest.json": json.dumps(manifest).encode()})
+
+
+def two_formats() -> bytes:
+    """Returns the sample's graph for a reader of protobuf, and what onnxruntime takes for its own format."""
+    # A field of ONNX's that does not exist, which holds five bytes.
+    return b"\xfa\x06\x05\0ORTM" + bytes(sample_controller().SerializeToString(deterministic=True))
 
 
 _BINARY: Final = "application/octet-stream"

@@ -17,7 +17,8 @@ def load(bundle: Bundle, *, threads: int = 1) -> Player:
         threads: threads that one decision may use.
 
     Raises:
-        BundleError: MuJoCo (TRIAL_SCENE) or onnxruntime (TRIAL_GRAPH) refuses it.
+        BundleError: MuJoCo (TRIAL_SCENE) or onnxruntime (TRIAL_GRAPH) refuses it, or it was made for another MuJoCo or
+            another model than its scene's (TRIAL_SCENE, of the manifest).
     """
     import mujoco
     from tabrl.play.player import ControllerError
@@ -31,7 +32,10 @@ def load(bundle: Bundle, *, threads: int = 1) -> Player:
         controller = Controller(bundle.controller, bundle.manifest, threads=threads)
     except ControllerError as error:
         raise BundleError("TRIAL_GRAPH", _said(error), "controller.onnx") from error
-    return Player(controller, model)
+    try:
+        return Player(controller, model)
+    except ControllerError as error:
+        raise BundleError("TRIAL_SCENE", _said(error), "manifest.json") from error
 
 
 def _said(error: Exception) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tabrl.play import opengl
 from tabrl.play.__main__ import main
 from tabrl.play.bundle import write_bundle
 from tabrl.play.opengl import NoOpenGLError, off_screen
@@ -89,6 +90,18 @@ def test_a_refused_bundle_is_named_by_rule_and_file_and_its_title_obeyed_by_no_t
     assert "\x1b" not in capsys.readouterr().out
 
 
+def test_a_title_that_is_empty_lets_no_id_through_to_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "pole.tabrl"
+    contents = sample_contents()
+    path.write_bytes(write_bundle(type(contents)("\x1b[2Jgone", "SamplePole", "", contents.files)))
+    assert main([str(path), "--headless", "--secs", "0.1"]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert "[2Jgone: SamplePole" in said
+
+
 def test_it_films_without_a_display(pole: Path, tmp_path: Path) -> None:
     try:
         off_screen()
@@ -113,3 +126,11 @@ def test_without_an_opengl_it_says_what_to_install() -> None:
     with pytest.raises(NoOpenGLError) as caught:
         off_screen({**os.environ, "MUJOCO_GL": "none-such"})
     assert "libosmesa6" in str(caught.value)
+    assert "(none-such does not work)" in str(caught.value)
+
+
+def test_where_neither_opengl_works_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opengl, "_PROBE", "raise SystemExit(1)")
+    with pytest.raises(NoOpenGLError) as caught:
+        off_screen({name: value for name, value in os.environ.items() if name != "MUJOCO_GL"})
+    assert "(neither egl nor osmesa works)" in str(caught.value)

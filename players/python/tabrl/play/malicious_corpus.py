@@ -13,31 +13,22 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from tabrl.play import forging
+from tabrl.play import forging, malicious_graphs
 from tabrl.play.bundle import write_bundle
-from tabrl.play.sample import sample_contents, sample_controller
+from tabrl.play.malicious import Malicious
+from tabrl.play.sample import sample_contents
 
 __all__ = ["Malicious", "bundles"]
 
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Malicious:
-    """A bundle with what it does, and the rule by which it must be refused."""
-
-    what: str
-    rule: str
-    content: bytes = field(repr=False)
-
-
 def bundles() -> Iterator[Malicious]:
     """Yields every bundle of the corpus."""
-    for of_one_kind in (_damaged, _zips, _names, _indexes, _manifests, _tensors, _graphs, _scenes):
+    kinds = (_damaged, _zips, _names, _indexes, _manifests, malicious_graphs.tensors, malicious_graphs.graphs, _scenes)
+    for of_one_kind in kinds:
         yield from of_one_kind()
 
 
@@ -103,6 +94,9 @@ def _names() -> Iterator[Malicious]:
         "scene/./pole2.obj",
         "C:/outside.obj",
         "scene/nul.obj",
+        "scene/con .obj",
+        "scene/conin$",
+        "scene/com\u00b9.obj",
         "scene/pole2.obj ",
         "scene/pole\u202e2.obj",
         "scene/" + "x" * 300,
@@ -161,6 +155,9 @@ def _indexes() -> Iterator[Malicious]:
     yield Malicious("an index of megabytes", "JSON_LIMITS", stored)
     yield Malicious("a web page for a picture", "CONTENT_KIND", forging.forged({**files, "thumbnail.webp": b"<html>"}))
     yield Malicious("a record that is a list", "JSON", forging.forged({**files, "parity.json": b"[]"}))
+    long_record = b'{"x":"' + bytes(range(97, 123)) * (2 << 10) + b'"}'
+    yield Malicious("a record of 50 KB", "JSON_LIMITS", forging.forged({**files, "policy.json": long_record}))
+    yield Malicious("a title that UTF-8 cannot say", "INDEX", indexed(lambda i: i.update(title="\ud800")))
     yield Malicious(
         "a model card that is no text", "CONTENT_KIND", forging.forged({**files, "MODEL_CARD.md": b"\xff\xfe"})
     )
@@ -233,107 +230,58 @@ def _manifests() -> Iterator[Malicious]:
         "an output that is not there", "ONNX_SIGNATURE", changed(lambda m: tensor(m, "outputs", 1, name="else"))
     )
     yield Malicious("another opset", "ONNX_VERSION", changed(lambda m: m.update(onnxOpset=20)))
+    yield Malicious(
+        "types as NumPy lists them", "MANIFEST", changed(lambda m: tensor(m, "inputs", 0, dtype="DATA_TYPE_F4,,F4"))
+    )
+    yield Malicious("a mesh that is listed twice", "MANIFEST", changed(_mesh_twice))
+    other_scene = changed(lambda m: m.update(scene_xml={**m["sceneXml"], "sha256": "0" * 64}))
+    yield Malicious("another scene by the field's other name", "MANIFEST_RANGE", other_scene)
+    yield Malicious(
+        "a reset's other name within",
+        "MANIFEST_RANGE",
+        changed(lambda m: m["inputs"][0]["tensor"].update(data_type="DATA_TYPE_BOOL")),
+    )
+    yield from _origins(changed)
+
+
+def _mesh_twice(manifest: Json) -> None:
+    mesh = manifest["sceneAssets"][0]
+    manifest["sceneAssets"].insert(0, {**mesh, "artifact": {**mesh["artifact"], "sha256": "0" * 64}})
+
+
+def _origins(changed: Callable[[Callable[[Json], Any]], bytes]) -> Iterator[Malicious]:
+    """Yields bundles that say of themselves what nobody should have to keep, or show."""
+    for what, fields in (
+        ("a prompt of 180 KB", {"prompt": "stand up " * 20_000}),
+        ("a prompt with a NUL", {"prompt": "stand\0up"}),
+        ("a checkpoint that is no digest", {"parentCheckpointSha256": "../../etc/passwd"}),
+        ("a run with a long name", {"runId": "r" * 201}),
+        ("a reward with a long name", {"rewardId": "r" * 201}),
+        ("steps below none", {"envSteps": "-1"}),
+    ):
+        yield Malicious(what, "MANIFEST_RANGE", changed(functools.partial(_update_within, "lineage", fields)))
+    licence = {"covers": "robot", "spdxId": "MIT", "text": ""}
+    command = {"field": "nowhere", "elements": []}
+    for what, entries in (
+        ("a licence of 100 KB", {"licences": [{**licence, "text": "x " * 50_000}]}),
+        ("a thousand licences", {"licences": [licence] * 1_000}),
+        ("ten thousand actuators", {"actuators": [{"name": "a"}] * 10_000}),
+        ("an actuator with limits that are texts", {"actuators": [{"ctrlLow": "low"}]}),
+        ("a command that is nowhere", {"commands": [command]}),
+        ("a version with a long name", {"onnxruntimeVersion": "1" * 201}),
+        ("versions with long names", {"mujocoVersions": {"minimum": "3" * 201}}),
+        ("a model of less than nothing", {"model": {"nq": -1}}),
+        ("an environment with an odd name", {"environmentId": "../<b>Pole"}),
+    ):
+        yield Malicious(what, "MANIFEST_RANGE", changed(functools.partial(_update, entries)))
+
+
+def _update_within(name: str, fields: Json, manifest: Json) -> None:
+    manifest[name].update(fields)
 
 
 def _update(fields: Json, manifest: Json) -> None:
     manifest.update(fields)
-
-
-def _tensors() -> Iterator[Malicious]:
-    import onnx
-    from onnx import TensorProto
-
-    yield Malicious("no ONNX", "ONNX_UNREADABLE", forging.with_controller(b"\xff" * 100))
-    honest = sample_controller().SerializeToString()
-    yield Malicious("an ONNX that is cut", "ONNX_UNREADABLE", forging.with_controller(honest[: len(honest) // 2]))
-    location = onnx.StringStringEntryProto(key="location", value="/etc/passwd")
-    external = {"data_type": 1, "dims": [4], "data_location": TensorProto.EXTERNAL, "external_data": [location]}
-    yield Malicious("numbers in another file", "ONNX_EXTERNAL_DATA", _with_graph(lambda m: _put(m, "x", **external)))
-    half = {"data_type": 1, "dims": [1], "raw_data": b"\0" * 4, "external_data": [location]}
-    yield Malicious("numbers in both", "ONNX_EXTERNAL_DATA", _with_graph(lambda m: _put(m, "x", **half)))
-    giant = {"data_type": 1, "dims": [1 << 31, 1 << 31, 4]}
-    yield Malicious("a tensor of 2^64 numbers", "ONNX_TOO_LARGE", _with_graph(lambda m: _put(m, "x", **giant)))
-    negative = {"data_type": 1, "dims": [-1, -4], "raw_data": b"\0" * 16}
-    yield Malicious("a tensor of negative size", "ONNX_TENSOR", _with_graph(lambda m: _put(m, "x", **negative)))
-    short = {"data_type": 1, "dims": [1 << 20], "raw_data": b"\0" * 4}
-    yield Malicious(
-        "a tensor that says more than it holds", "ONNX_TENSOR", _with_graph(lambda m: _put(m, "x", **short))
-    )
-    text = {"data_type": TensorProto.STRING, "dims": [1], "string_data": [b"x"]}
-    yield Malicious("texts", "ONNX_TENSOR", _with_graph(lambda m: _put(m, "x", **text)))
-
-    def poison(value: float) -> Callable[[Any], None]:
-        numbers = np.array([[value], [-1.0]], np.float32).tobytes()
-        return lambda model: setattr(model.graph.initializer[0], "raw_data", numbers)
-
-    yield Malicious("a weight that is NaN", "ONNX_NOT_FINITE", _with_graph(poison(float("nan"))))
-    yield Malicious("a weight without end", "ONNX_NOT_FINITE", _with_graph(poison(float("inf"))))
-
-
-def _graphs() -> Iterator[Malicious]:
-    from onnx import helper
-
-    alpha = _node("LeakyRelu", ["qpos"], ["y"], alpha=float("nan"))
-    yield Malicious("an attribute that is NaN", "ONNX_NOT_FINITE", _with_graph(alpha))
-    yield Malicious(
-        "an operator of another domain", "ONNX_DOMAIN", _with_graph(_node("Run", ["qpos"], ["y"], domain="evil"))
-    )
-    domain = helper.make_opsetid("com.microsoft", 1)
-    yield Malicious("another domain", "ONNX_DOMAIN", _with_graph(lambda m: m.opset_import.append(domain)))
-    yield Malicious("a random operator", "ONNX_OPERATOR", _with_graph(_node("RandomNormal", [], ["y"], shape=[1])))
-    yield Malicious("a sequence", "ONNX_OPERATOR", _with_graph(_node("SequenceEmpty", [], ["y"])))
-    body = helper.make_graph([], "body", [], [])
-    yield Malicious("a loop", "ONNX_OPERATOR", _with_graph(_node("Loop", ["", ""], ["y"], body=body)))
-    yield Malicious("a graph in the graph", "ONNX_SUBGRAPH", _with_graph(_node("Identity", ["qpos"], ["y"], body=body)))
-    function = helper.make_function("", "Abs", ["x"], ["y"], [], [helper.make_opsetid("", 21)])
-    yield Malicious("a function", "ONNX_FUNCTIONS", _with_graph(lambda m: m.functions.append(function)))
-    yield Malicious("a training procedure", "ONNX_FUNCTIONS", _with_graph(lambda m: m.training_info.add()))
-    yield Malicious("an IR of the future", "ONNX_VERSION", _with_graph(lambda m: setattr(m, "ir_version", 99)))
-    yield Malicious(
-        "an opset of the future", "ONNX_VERSION", _with_graph(lambda m: setattr(m.opset_import[0], "version", 99))
-    )
-
-    def unfold(model: Any) -> None:
-        sizes = np.array([1 << 20, 1 << 20], np.int64)
-        _put(model, "sizes", data_type=7, dims=[2], raw_data=sizes.tobytes())
-        model.graph.node.append(helper.make_node("Expand", ["qpos", "sizes"], ["y"]))
-
-    yield Malicious("few bytes that unfold to a terabyte", "ONNX_TOO_LARGE", _with_graph(unfold))
-    yield Malicious("a value from nowhere", "ONNX_INVALID", _with_graph(_node("Abs", ["nowhere"], ["y"])))
-    many = [helper.make_node("Abs", ["qpos"], [f"y{number}"]) for number in range(20_001)]
-    yield Malicious("too many nodes", "ONNX_TOO_LARGE", _with_graph(lambda m: m.graph.node.extend(many)))
-
-    def widened(model: Any) -> None:
-        model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 3
-
-    yield Malicious("a graph of another shape", "ONNX_SIGNATURE", _with_graph(widened))
-    opened = _with_graph(lambda m: m.graph.input[0].type.tensor_type.shape.dim[0].ClearField("dim_value"))
-    yield Malicious("a graph of open shape", "ONNX_SIGNATURE", opened)
-    extra = helper.make_tensor_value_info("more", 1, [1])
-    yield Malicious("an input that nobody feeds", "ONNX_SIGNATURE", _with_graph(lambda m: m.graph.input.append(extra)))
-    yield Malicious(
-        "an input with a value of its own",
-        "ONNX_SIGNATURE",
-        _with_graph(lambda m: _put(m, "qpos", data_type=1, dims=[1], raw_data=b"\0" * 4)),
-    )
-
-
-def _with_graph(change: Callable[[Any], Any]) -> bytes:
-    model = sample_controller()
-    change(model)
-    return forging.with_controller(model.SerializeToString(deterministic=True))
-
-
-def _put(model: Any, name: str, **fields: Any) -> None:
-    import onnx
-
-    model.graph.initializer.append(onnx.TensorProto(name=name, **fields))
-
-
-def _node(*arguments: Any, **fields: Any) -> Callable[[Any], Any]:
-    from onnx import helper
-
-    return lambda model: model.graph.node.append(helper.make_node(*arguments, **fields))
 
 
 def _scenes() -> Iterator[Malicious]:
@@ -377,6 +325,14 @@ def _scenes() -> Iterator[Malicious]:
         "MJCF_LIMITS",
         scene(("<asset>", '<asset><texture builtin="flat" width="1000000" height="1000000"/>')),
     )
+    fields = "".join(f'<hfield name="h{n}" nrow="8192" ncol="8192" size="1 1 1 1"/>' for n in range(3))
+    yield Malicious("many height fields", "MJCF_LIMITS", scene(("<asset>", f"<asset>{fields}")))
+    numbers = '<custom><numeric name="n" size="1000000000"/></custom></mujoco>'
+    yield Malicious("a billion numbers of one's own", "MJCF_LIMITS", scene((end, numbers)))
+    less = '<custom><numeric name="n" size="-1000000000"/></custom></mujoco>'
+    yield Malicious("numbers of one's own that are less than none", "MJCF_LIMITS", scene((end, less)))
+    measured = '<sensor><user name="u" dim="1000000000"/></sensor></mujoco>'
+    yield Malicious("a sensor of a billion numbers", "MJCF_LIMITS", scene((end, measured)))
     yield Malicious("an arena of terabytes", "MJCF_LIMITS", scene(("<asset>", '<size memory="4T"/><asset>')))
     yield Malicious(
         "a billion user numbers", "MJCF_LIMITS", scene(("<asset>", '<size nuserdata="1000000000"/><asset>'))
@@ -389,6 +345,9 @@ def _scenes() -> Iterator[Malicious]:
     yield Malicious("UTF-16", "MJCF_UNREADABLE", forging.with_scene("<mujoco/>".encode("utf-16"), {}))
     picture = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 1 << 20, 1 << 20) + b"\x08\x06\0\0\0"
     yield Malicious("a picture of 10^12 pixels", "ASSET_KIND", scene(assets={"sky.png": picture}))
+    large = picture[:16] + struct.pack(">II", 8192, 8192) + picture[24:]
+    sky = {f"sky{number}.png": large for number in range(3)}
+    yield Malicious("many large pictures", "MJCF_LIMITS", scene(assets=sky))
     yield Malicious("a picture that is none", "ASSET_KIND", scene(assets={"sky.png": b"<svg/>" * 10}))
     yield Malicious("a program among the meshes", "ASSET_KIND", scene(assets={"pole.so": b"\x7fELF"}))
     yield Malicious("a scene among the meshes", "ASSET_KIND", scene(assets={"more.xml": b"<mujoco/>"}))

@@ -28,6 +28,7 @@ __all__ = ["ManifestError", "dumps", "loads"]
 
 _XML_TYPE: Final = "application/xml"
 _ASSET_TYPE: Final = "application/octet-stream"
+_DTYPES: Final = frozenset({"float32", "int32", "uint32", "bool"})
 _NOT_FINITE: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 Json = dict[str, Any]
@@ -109,7 +110,7 @@ def _from(message: Json) -> Manifest:
         environment_fingerprint=message.get("environmentFingerprint", ""),
         controller_sha256=message.get("controllerSha256", ""),
         scene_xml=_file_from(message.get("sceneXml", {})),
-        scene_assets={asset["path"]: _file_from(asset["artifact"]) for asset in message.get("sceneAssets", [])},
+        scene_assets=_assets_from(message.get("sceneAssets", [])),
         control_period_secs=float(message.get("controlPeriodSecs", 0)),
         physics_steps_per_control=message.get("physicsStepsPerControl", 0),
         episode_length=message.get("episodeLength", 0),
@@ -147,13 +148,22 @@ def _file_from(message: Json) -> FileReference:
     return FileReference(message.get("sha256", ""), int(message.get("sizeBytes", 0)))
 
 
+def _assets_from(message: list[Json]) -> dict[str, FileReference]:
+    assets = {asset["path"]: _file_from(asset["artifact"]) for asset in message}
+    if len(assets) != len(message):
+        raise ValueError("sceneAssets has a path twice")
+    return assets
+
+
 def _spec_to(tensor: Tensor) -> Json:
     return {"name": tensor.name, "shape": list(tensor.shape), "dtype": f"DATA_TYPE_{tensor.dtype.upper()}"}
 
 
 def _spec_from(message: Json) -> Tensor:
     dtype = message["dtype"].removeprefix("DATA_TYPE_").lower()
-    return Tensor(message["name"], tuple(message.get("shape", ())), np.dtype(dtype).name)
+    if dtype not in _DTYPES:
+        raise ValueError(f"{dtype[:60]!r} is no type of a controller's numbers")
+    return Tensor(message["name"], tuple(message.get("shape", ())), dtype)
 
 
 def _arrays_to(arrays: Mapping[str, Array]) -> Json:

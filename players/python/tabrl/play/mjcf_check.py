@@ -25,6 +25,8 @@ _MOST_DEPTH: Final = 200
 _MOST_ELEMENTS: Final = 200_000
 _LONGEST_SIDE: Final = 8192
 _MOST_PIXELS: Final = 64 << 20
+# Together, as the elements of height fields, the pixels of textures and those of pictures are.
+_MOST_PIXELS_IN_ALL: Final = 128 << 20
 _MOST_COUNTED: Final = 1_000_000
 _MOST_ARENA_BYTES: Final = 1 << 30
 _MULTIPLIERS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50, "e": 1 << 60}
@@ -37,7 +39,9 @@ _FILE_ATTRIBUTE: Final = re.compile(r"file\w*", re.IGNORECASE)
 # What makes MuJoCo look for files elsewhere.
 _REFUSED_ATTRIBUTES: Final = frozenset({"meshdir", "texturedir", "assetdir", "strippath"})
 _CONTENT_TYPES: Final = frozenset({"model/stl", "model/obj", "model/vnd.mujoco.msh", "image/png", "image/ktx"})
-_SIDES: Final = frozenset({"nrow", "ncol", "width", "height"})
+_SIDES: Final = {"hfield": ("nrow", "ncol"), "texture": ("width", "height"), "global": ("offwidth", "offheight")}
+# Attributes that make so many numbers of one.
+_COUNTS: Final = frozenset({("numeric", "size"), ("user", "dim"), ("contact", "num")})
 
 
 def check_mjcf(content: bytes, assets: Mapping[str, bytes]) -> None:
@@ -49,8 +53,9 @@ def check_mjcf(content: bytes, assets: Mapping[str, bytes]) -> None:
     if len(content) > _MOST_BYTES:
         raise _refused("MJCF_LIMITS", f"it has {len(content):,} bytes; {_MOST_BYTES:,} is the most")
     _Reading(assets).read(content)
-    for path, asset in assets.items():
-        _check_asset(path, asset)
+    pixels = sum(_check_asset(path, asset) for path, asset in assets.items())
+    if pixels > _MOST_PIXELS_IN_ALL:
+        raise _refused("MJCF_LIMITS", f"its pictures have more than {_MOST_PIXELS_IN_ALL:,} pixels in all")
 
 
 class _Reading:
@@ -60,6 +65,8 @@ class _Reading:
         self._assets = assets
         self._depth = 0
         self._elements = 0
+        self._areas = {"hfield": 0.0, "texture": 0.0}
+        self._counted = 0.0
 
     def read(self, content: bytes) -> None:
         parser = expat.ParserCreate("utf-8")
@@ -88,6 +95,10 @@ class _Reading:
             raise _refused("MJCF_ELEMENT", f"it has <{tag}>, which no packed scene needs")
         for name, value in attributes.items():
             self._attribute(tag, name, value)
+        if tag in self._areas:
+            self._areas[tag] += math.prod(_whole(attributes.get(side, "0")) for side in _SIDES[tag])
+            if self._areas[tag] > _MOST_PIXELS_IN_ALL:
+                raise _refused("MJCF_LIMITS", f"all <{tag}> have more than {_MOST_PIXELS_IN_ALL:,} elements together")
 
     def _attribute(self, tag: str, name: str, value: str) -> None:
         if _FILE_ATTRIBUTE.fullmatch(name) and value not in self._assets:
@@ -96,8 +107,14 @@ class _Reading:
             raise _refused("MJCF_FILE", f"<{tag}> has {name}, which sends MuJoCo elsewhere for files")
         if name == "content_type" and value not in _CONTENT_TYPES:
             raise _refused("MJCF_FILE", f"<{tag}> is to be read as {value[:60]!r}, which no packed scene needs")
-        if name in _SIDES and tag in ("hfield", "texture") and not 0 <= _whole(value) <= _LONGEST_SIDE:
+        if name in _SIDES.get(tag, ()) and not 0 <= _whole(value) <= _LONGEST_SIDE:
             raise _refused("MJCF_LIMITS", f"{name} of <{tag}> is over {_LONGEST_SIDE}")
+        if (tag, name) in _COUNTS or name == "nsample":
+            if (number := _whole(value)) < 0:
+                raise _refused("MJCF_LIMITS", f"{name} of <{tag}> is below 0")
+            self._counted += number
+            if self._counted > _MOST_COUNTED:
+                raise _refused("MJCF_LIMITS", f"{name} of <{tag}> and its like come to over {_MOST_COUNTED:,}")
         if tag == "size":
             most = _MOST_ARENA_BYTES if name == "memory" else _MOST_COUNTED
             if not -1 <= (_bytes(value) if name == "memory" else _whole(value)) <= most:
@@ -127,8 +144,11 @@ def _bytes(text: str) -> float:
     return int(found[1]) * _MULTIPLIERS[found[2]] if found else math.inf
 
 
-def _check_asset(path: str, content: bytes) -> None:
-    """Refuses what is no mesh or picture by name, and pictures that are far larger unpacked than they look."""
+def _check_asset(path: str, content: bytes) -> int:
+    """Refuses what is no mesh or picture by name, and pictures that are far larger unpacked than they look.
+
+    Returns the pixels of a picture.
+    """
     if not path.lower().endswith(ASSET_SUFFIXES):
         raise BundleError("ASSET_KIND", f"it is none of {', '.join(ASSET_SUFFIXES)}", f"scene/{path}")
     if path.lower().endswith(".png"):
@@ -137,6 +157,8 @@ def _check_asset(path: str, content: bytes) -> None:
         width, height = struct.unpack(">II", content[16:24])
         if not 0 < width * height <= _MOST_PIXELS:
             raise BundleError("ASSET_KIND", f"it is a picture of {width} by {height} pixels", f"scene/{path}")
+        return int(width * height)
+    return 0
 
 
 def _refused(rule: str, message: str) -> BundleError:

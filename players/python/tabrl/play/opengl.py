@@ -33,10 +33,10 @@ def off_screen(environment: Mapping[str, str] | None = None) -> str:
     for name in (given,) if given else _TRIED:
         if _works({**variables, "MUJOCO_GL": name}):
             return name
-    tried = given or " nor ".join(_TRIED)
+    tried = f"{given} does not work" if given else f"neither {' nor '.join(_TRIED)} works"
     raise NoOpenGLError(
         "Nothing can be drawn here: neither a graphics card nor software that MuJoCo could draw with was found "
-        f"({tried} does not work). On Debian and Ubuntu, `apt install libegl1 libgl1-mesa-dri` or "
+        f"({tried}). On Debian and Ubuntu, `apt install libegl1 libgl1-mesa-dri` or "
         "`apt install libosmesa6` helps. `--headless` plays without drawing."
     )
 

@@ -93,6 +93,8 @@ class Controller:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        # Bytes that are a graph in two formats are the one that was checked.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
         # Weights of 8 bits are multiplied out once, not at every decision.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:

@@ -59,3 +59,13 @@ def test_what_cannot_be_played_is_refused_by_name(what: str, rule: str, content:
     with pytest.raises(BundleError) as caught:
         try_out(bundle)
     assert caught.value.rule == rule, what
+
+
+def test_a_bundle_for_another_mujoco_is_refused_for_its_manifest() -> None:
+    bundle = read_bundle(
+        _with_manifest(lambda manifest: manifest.update(mujocoVersions={"minimum": "99.0.0", "below": ""}))
+    )
+    with pytest.raises(BundleError) as caught:
+        try_out(bundle)
+    assert (caught.value.rule, caught.value.file) == ("TRIAL_SCENE", "manifest.json")
+    assert "made for MuJoCo 99.0.0" in str(caught.value)

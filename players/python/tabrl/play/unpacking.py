@@ -10,7 +10,7 @@ __all__ = ["unpack_into"]
 
 
 def unpack_into(bundle: Bundle, folder: Path) -> None:
-    """Writes every entry of a bundle under its path.
+    """Writes every entry of a bundle but `bundle.json` under its path.
 
     Args:
         bundle: what `read_bundle` returned, so that its paths lead nowhere else.

@@ -280,5 +280,7 @@ def _ctrl_scale(model: mujoco.MjModel) -> float:
 def _network_actions(onnx: bytes, observations: NDArray[Any]) -> NDArray[Any]:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
     return np.stack([session.run([network.ACTION], {network.OBSERVATION: each})[0] for each in observations])

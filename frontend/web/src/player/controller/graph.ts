@@ -26,8 +26,9 @@ export async function loadGraph(onnx: Onnx, bytes: Uint8Array): Promise<Graph> {
       graphOptimizationLevel: "all",
       // Its warnings are about unused initializers and other things that nobody here can act on.
       logSeverityLevel: 3,
-      // Weights of 8 bits are multiplied out once, not at every decision.
-      extra: { session: { disable_quant_qdq: "1" } },
+      // Bytes that are a graph in two formats are the one that was checked. Weights of 8 bits are multiplied out once,
+      // not at every decision.
+      extra: { session: { load_model_format: "ONNX", disable_quant_qdq: "1" } },
     });
   } catch (error) {
     throw PlayerError.from(error, "GRAPH_FAILED", "The controller's graph does not load");

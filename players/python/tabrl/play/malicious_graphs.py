@@ -78,6 +78,7 @@ def graphs() -> Iterator[Malicious]:
         model.graph.node.append(helper.make_node("Expand", ["qpos", "sizes"], ["y"]))
 
     yield Malicious("few bytes that unfold to a terabyte", "ONNX_TOO_LARGE", _with_graph(unfold))
+    yield Malicious("sizes that double and double", "ONNX_TOO_LARGE", _with_graph(_doubled))
     yield Malicious("much that is found, each beside each", "ONNX_TOO_LARGE", _with_graph(_squared))
     for what, change in _sized_by_numbers():
         yield Malicious(what, "ONNX_SHAPE", _with_graph(change))
@@ -133,6 +134,15 @@ def _sized_by_numbers() -> Iterator[tuple[str, Callable[[Any], Any]]]:
     found = (helper.make_node("NonZero", ["qpos"], ["found"]), helper.make_node("Shape", ["found"], ["few"], start=1))
     less = (helper.make_node("Sub", ["huge", "few"], ["more"]), helper.make_node("Expand", ["qpos", "more"], ["y"]))
     yield "a value that is large where little is found", graph(*found, *less)
+
+
+def _doubled(model: Any) -> None:
+    from onnx import helper
+
+    model.graph.node.append(helper.make_node("Shape", ["qpos"], ["sizes0"]))
+    for number in range(20):
+        twice = [f"sizes{number}"] * 2
+        model.graph.node.append(helper.make_node("Concat", twice, [f"sizes{number + 1}"], axis=0))
 
 
 def _squared(model: Any) -> None:

@@ -22,6 +22,8 @@ LARGEST_VALUE: Final = 4 << 20
 _FILE: Final = "controller.onnx"
 _MOST_AXES: Final = 16
 _INT64: Final = 7
+_INTEGERS: Final = (6, _INT64)
+_MOST_FOLLOWED: Final = 1 << 18
 _MOST_ROUNDS: Final = 16
 
 # What may be done to a value whose size is open: its size never falls where that of an input rises.
@@ -43,6 +45,7 @@ def check_shapes(model: Any) -> None:
     declared = {value.name: shape_of(value) for value in model.graph.output}
     # What a graph says of its shapes would fill the gaps of what is worked out, so it may say nothing.
     silent = _inferable(model)
+    _check_followed(_inferred(silent, follow_sizes=False).values())
     shapes = _worked_out(silent)
     if open_values := _open(silent.graph, shapes):
         _Sizes(silent.graph).check(open_values)
@@ -140,11 +143,21 @@ def _worked_out(model: Any) -> Shapes:
     return shapes | {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
 
 
-def _inferred(model: Any) -> dict[str, Any]:
+def _check_followed(values: Iterable[Any]) -> None:
+    """Refuses more than ONNX can follow of integers in lists: it takes every one for a size, and keeps them all."""
+    lists = [value for value in values if value.type.tensor_type.elem_type in _INTEGERS]
+    total = sum(shape[0] for shape in map(shape_of, lists) if shape is not None and len(shape) == 1)
+    if total > _MOST_FOLLOWED:
+        raise refused("ONNX_TOO_LARGE", f"its lists of integers come to more than {_MOST_FOLLOWED:,} numbers")
+
+
+def _inferred(model: Any, *, follow_sizes: bool = True) -> dict[str, Any]:
     import onnx
 
     try:
-        graph = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True).graph
+        graph = onnx.shape_inference.infer_shapes(
+            model, check_type=True, strict_mode=True, data_prop=follow_sizes
+        ).graph
     except Exception as error:  # as above
         raise _invalid(error) from error
     check_values((*graph.value_info, *graph.output))

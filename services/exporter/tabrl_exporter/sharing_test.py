@@ -127,10 +127,13 @@ async def test_a_policy_goes_to_another_installation_and_does_the_same_there(
     imported = await import_bundle(taker, content)
     assert imported.policy_id != policy.policy_id
     assert (imported.environment_id, imported.title) == (policy.environment_id, policy.title)
-    assert imported.checkpoint_sha256 == checkpoint
     assert imported.imported.bundle_sha256 == packed.bundle.sha256
     assert imported.imported.policy_id == policy.policy_id
-    assert (imported.parity, imported.measurements) == (policy.parity, policy.measurements)
+    # what its file says of it is kept as a claim, and no checkpoint here is taken for its own
+    assert imported.imported.claimed_parity == policy.parity
+    assert imported.imported.claimed_measurements == policy.measurements
+    assert imported.imported.claimed_checkpoint_sha256 == checkpoint
+    assert (imported.HasField("parity"), len(imported.measurements), imported.checkpoint_sha256) == (False, 0, "")
     assert (imported.controller, imported.manifest) == (policy.controller, policy.manifest)
     assert await listed(taker) == [imported]
 
@@ -261,6 +264,7 @@ async def test_numbers_that_are_not_finite_stay_out_of_the_bundle_so_that_it_can
     # Given a policy with a measurement, and a return in its parity report, that diverged
     monkeypatch.setenv("MUJOCO_GL", "none-such")
     policy = await import_bundle(taker, write_bundle(sample_contents()))
+    policy.ClearField("imported")
     policy.measurements.add(episodes=1, mean_return=float("nan"))
     policy.measurements.add(episodes=2, mean_return=2.5)
     policy.parity.closed_loop.episodes.add(source_return=float("inf"))
@@ -275,7 +279,7 @@ async def test_numbers_that_are_not_finite_stay_out_of_the_bundle_so_that_it_can
     ]
     # and the rest can be imported
     imported = await import_bundle(taker, taker.context.artifacts.read(packed.bundle.sha256))
-    assert [measured.mean_return for measured in imported.measurements] == [2.5]
+    assert [measured.mean_return for measured in imported.imported.claimed_measurements] == [2.5]
 
 
 @in_one_loop

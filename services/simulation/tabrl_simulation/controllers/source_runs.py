@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BATCH", "BatchedSource", "SourceEpisode", "drive"]
 
-BATCH: Final = 8
+BATCH: Final = 16
 """States that the source is run on at once."""
 
 Array = NDArray[Any]
@@ -121,7 +121,7 @@ def drive(
         if given.source is InputSource.CARRY
     }
     rngs = [np.random.default_rng(seed) for seed in seeds]
-    errors = [np.random.default_rng(seed) for seed in seeds]
+    errors = [np.random.default_rng((number, *seed)) for number, seed in enumerate(seeds)]
     scale = np.asarray(ctrl_error, np.float64)[:, None]
     returns, lengths = np.zeros(BATCH), np.full(BATCH, steps)
     running = np.full(BATCH, True)

@@ -160,8 +160,8 @@ def _page(rows: list[dict[str, Any]], train_secs: float) -> str:
         "*Export* is the second one of the process, without the parity. *Together* is how long the controller, played "
         "by its manifest, and its source, in the environment as training has it, were at the same place (every element "
         "of qpos within 0.001), and *twin* how long the source was with itself when its ctrl was moved by the "
-        "difference that was found, or by the last bit: the shortest of three twins and four episodes. Returns are means "
-        "over these episodes; *periods* are how long they lasted, one number where all lasted as long.",
+        "difference that was found, or by the last bit: the shortest of three twins and four episodes. Returns are "
+        "means over these episodes; *periods* are how long they lasted, one number where all lasted as long.",
         "",
         _HEAD,
         *(_line(row) for row in rows),

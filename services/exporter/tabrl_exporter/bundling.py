@@ -17,6 +17,7 @@ from tabrl.play.refusal import BundleError
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.limits import ConcurrencyLimit
+from tabrl_chassis.tasks import SharedWork
 
 from tabrl_exporter.file_names import file_stem
 from tabrl_exporter.films import FILES, Films, NotDrawn
@@ -42,7 +43,7 @@ class Bundles:
         self._films = Films(film_folder)
         self._limit = ConcurrencyLimit("bundles", _WAITING)
         self._turn = asyncio.Lock()
-        self._under_way: dict[bytes, asyncio.Task[sharing_pb2.CreateBundleResponse]] = {}
+        self._under_way: SharedWork[bytes, sharing_pb2.CreateBundleResponse] = SharedWork()
 
     async def create(self, policy: exporter_pb2.Policy) -> sharing_pb2.CreateBundleResponse:
         """Packs a policy and stores the file, or joins who does; a caller that goes away does not end it.
@@ -51,24 +52,11 @@ class Bundles:
             TabrlError: as CreateBundle says.
         """
         record = policy.SerializeToString(deterministic=True)
-        task = self._under_way.get(record)
-        if task is None:
-            task = asyncio.create_task(self._create(policy), name=f"bundle {policy.policy_id}")
-            self._under_way[record] = task
-            task.add_done_callback(lambda done: self._ended(record, done))
-        return await asyncio.shield(task)
+        return await self._under_way.of(record, lambda: self._create(policy), name=f"bundle {policy.policy_id}")
 
     async def stop(self) -> None:
         """Ends the packing under way."""
-        under_way = list(self._under_way.values())
-        for task in under_way:
-            task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
-
-    def _ended(self, record: bytes, task: asyncio.Task[sharing_pb2.CreateBundleResponse]) -> None:
-        del self._under_way[record]
-        if not task.cancelled():
-            task.exception()  # all callers may be gone; that is no lost error then
+        await self._under_way.stop()
 
     async def _create(self, policy: exporter_pb2.Policy) -> sharing_pb2.CreateBundleResponse:
         async with self._limit, self._turn:

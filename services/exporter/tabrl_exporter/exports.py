@@ -15,6 +15,7 @@ from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.database import Database
 from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.limits import ConcurrencyLimit
+from tabrl_chassis.tasks import SharedWork
 
 from tabrl_exporter import exchange, policies
 from tabrl_exporter.export_process import ExportProcess
@@ -59,7 +60,7 @@ class Exports:
         self._process = process
         self._work_folder = work_folder
         self._limit = limit
-        self._under_way: dict[tuple[str, Format], asyncio.Task[exporter_pb2.PolicyExport]] = {}
+        self._under_way: SharedWork[tuple[str, Format], exporter_pb2.PolicyExport] = SharedWork()
 
     async def export(self, policy: exporter_pb2.Policy, wanted: Format) -> exporter_pb2.PolicyExport:
         """Returns a policy in a form: as it was published, as it was made before, or made now.
@@ -78,23 +79,15 @@ class Exports:
         known = next((export for export in policy.exports if export.format == wanted), None)
         if known is not None and await asyncio.to_thread(self._is_stored, known):
             return known
-        return await self._made_once(policy, wanted)
+        return await self._under_way.of(
+            (policy.policy_id, wanted),
+            lambda: self._make(policy, wanted),
+            name=f"export {policy.policy_id} {_FORMS[wanted]}",
+        )
 
     async def stop(self) -> None:
         """Ends what is under way."""
-        for task in self._under_way.values():
-            task.cancel()
-        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
-
-    async def _made_once(self, policy: exporter_pb2.Policy, wanted: Format) -> exporter_pb2.PolicyExport:
-        """Joins the making of this form if it is under way; a caller that goes away does not end it."""
-        key = policy.policy_id, wanted
-        task = self._under_way.get(key)
-        if task is None:
-            task = asyncio.create_task(self._make(policy, wanted), name=f"export {policy.policy_id} {_FORMS[wanted]}")
-            self._under_way[key] = task
-            task.add_done_callback(lambda done: self._ended(key, done))
-        return await asyncio.shield(task)
+        await self._under_way.stop()
 
     async def _make(self, policy: exporter_pb2.Policy, wanted: Format) -> exporter_pb2.PolicyExport:
         begin = time.perf_counter()
@@ -180,8 +173,3 @@ class Exports:
                 raise
             return False
         return True
-
-    def _ended(self, key: tuple[str, Format], task: asyncio.Task[exporter_pb2.PolicyExport]) -> None:
-        del self._under_way[key]
-        if not task.cancelled():
-            task.exception()  # all callers may be gone; that is no lost error then

@@ -300,7 +300,7 @@ def test_what_has_no_graph_any_more_is_refused_and_leaves_the_controller(
     order = exchange.Reformat("fp16", CARTPOLE, "", "", "", {}, str(checkpoint), "c" * 64, None, str(tmp_path))
     monkeypatch.setattr(build, "build_controller", fail)
     monkeypatch.setattr(formats, "make_network", fail)
-    monkeypatch.setattr(reformatting, "_bench", lambda *_arguments: SimpleNamespace(environment=None))
+    monkeypatch.setattr(reformatting, "bench_of", lambda *_arguments: SimpleNamespace(environment=None))
     # then its network cannot be had, and the published controller is the measure of what can
     assert reformatting._origin(order, {}) is None
     refusal = reformatting._network(order, formats.Form.POLICY, None, {})  # type: ignore[arg-type]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import hashlib
 from collections.abc import Iterator
@@ -33,9 +32,7 @@ from tabrl_exporter.trials import JailUnavailable, try_in_jail
 
 __all__ = ["Imports"]
 
-_ID_BYTES: Final = 10
 _MOST_READ: Final = 3
-_MOST_MEASUREMENTS: Final = 10
 # A page of a list has 50 of them, and one message 4 MiB.
 _MOST_POLICY_BYTES: Final = 80_000
 
@@ -126,7 +123,7 @@ def _policy_of(bundle: Bundle) -> exporter_pb2.Policy:
             policy_id=bundle.policy_id,
             import_time=now,
             claimed_parity=_record(bundle, "parity.json", exporter_pb2.ParityReport()),
-            claimed_measurements=said.measurements[:_MOST_MEASUREMENTS],
+            claimed_measurements=said.measurements[: policies.MOST_MEASUREMENTS],
             claimed_checkpoint_sha256=manifest.checkpoint_sha256,
         ),
     )
@@ -143,8 +140,7 @@ def _policy_id(bundle: Bundle) -> str:
     """Returns the id here. It follows from the files alone: the bundle's own could be that of a policy to come."""
     files = (bundle.files["controller.onnx"], bundle.files["manifest.json"])
     digests = "".join(hashlib.sha256(content).hexdigest() for content in files)
-    digest = hashlib.sha256(f"imported {digests}".encode()).digest()
-    return "i" + base64.b32encode(digest[:_ID_BYTES]).decode().lower()
+    return policies.short_id("i", f"imported {digests}")
 
 
 def _described(content: bytes, media_type: str) -> artifact_pb2.Artifact:

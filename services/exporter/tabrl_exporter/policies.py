@@ -16,6 +16,7 @@ from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.pagination import Page
 
 __all__ = [
+    "MOST_MEASUREMENTS",
     "Base",
     "Lock",
     "PolicyRow",
@@ -31,10 +32,12 @@ __all__ = [
     "refuse",
     "remember_export",
     "row",
+    "short_id",
 ]
 
 _ID_BYTES = 10
-_MOST_MEASUREMENTS = 10
+MOST_MEASUREMENTS = 10
+"""How many a policy keeps."""
 
 
 class Lock(enum.Enum):
@@ -95,8 +98,12 @@ def policy_id_of(request: exporter_pb2.CreatePolicyRequest) -> str:
     if request.HasField("reward"):
         weights = sorted((name, weight) for name, weight in request.reward.weights.items() if weight != 1.0)
         decisive += [request.reward.program_sha256, request.reward.onnx_sha256, weights]
-    digest = hashlib.sha256(json.dumps(decisive).encode()).digest()
-    return "p" + base64.b32encode(digest[:_ID_BYTES]).decode().lower()
+    return short_id("p", json.dumps(decisive))
+
+
+def short_id(kind: str, decisive: str) -> str:
+    """Returns an id that follows from what decides it: a letter for its kind, and 16 letters and digits."""
+    return kind + base64.b32encode(hashlib.sha256(decisive.encode()).digest()[:_ID_BYTES]).decode().lower()
 
 
 def find(session: Session, policy_id: str) -> exporter_pb2.Policy | None:
@@ -165,7 +172,7 @@ def add_measurement(session: Session, policy_id: str, measurement: exporter_pb2.
     """
     found = row(session, policy_id, lock=Lock.FOR_CHANGE)
     policy = found.message()
-    kept = [measurement, *policy.measurements][:_MOST_MEASUREMENTS]
+    kept = [measurement, *policy.measurements][:MOST_MEASUREMENTS]
     del policy.measurements[:]
     policy.measurements.extend(kept)
     found.keep(policy)

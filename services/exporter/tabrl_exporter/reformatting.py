@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tabrl_exporter import exchange
 from tabrl_exporter.parity_told import parity_told
 from tabrl_exporter.reward_files import read_reward
+from tabrl_exporter.workbenches import bench_of
 
 if TYPE_CHECKING:
     from tabrl_simulation.controllers.build import Workbench
@@ -70,7 +71,7 @@ def _network(
             form,
             published,
             Checkpoint.from_bytes(Path(order.checkpoint).read_bytes()),
-            _bench(order.environment_id, benches).environment,
+            bench_of(order.environment_id, benches).environment,
             checkpoint_sha256=order.checkpoint_sha256,
         )
     except MissingRobot as error:
@@ -94,7 +95,7 @@ def _origin(order: exchange.Reformat, benches: dict[str, Workbench]) -> tuple[Wo
         return None
     try:
         checkpoint = Checkpoint.from_bytes(Path(order.checkpoint).read_bytes())
-        bench = _bench(order.environment_id, benches)
+        bench = bench_of(order.environment_id, benches)
         reward = read_reward(order.reward)
         made = build.build_controller(bench, checkpoint, reward, checkpoint_sha256=order.checkpoint_sha256)
     except (
@@ -110,14 +111,6 @@ def _origin(order: exchange.Reformat, benches: dict[str, Workbench]) -> tuple[Wo
         # The environment has changed since, or its robot is gone; the published controller is as it was.
         return None
     return bench, made.source
-
-
-def _bench(environment_id: str, benches: dict[str, Workbench]) -> Workbench:
-    from tabrl_simulation.controllers import build
-
-    if environment_id not in benches:
-        benches[environment_id] = build.prepare(environment_id)
-    return benches[environment_id]
 
 
 def _refusal(form: Form, made: Made) -> exchange.Refusal:

@@ -14,6 +14,7 @@ from tabrl_chassis.database import Database
 from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.limits import ConcurrencyLimit
 from tabrl_chassis.pagination import page_of
+from tabrl_chassis.tasks import SharedWork
 from tabrl_simulation import environments
 
 from tabrl_exporter import policies, registry
@@ -36,7 +37,7 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
         self._artifacts = artifacts
         self._process = process
         self._work_folder = work_folder
-        self._under_way: dict[str, asyncio.Task[exporter_pb2.Policy]] = {}
+        self._under_way: SharedWork[str, exporter_pb2.Policy] = SharedWork()
         self._limit = ConcurrencyLimit("exports", _WAITING_EXPORTS)
         self._exports = Exports(database, artifacts, process, work_folder, self._limit)
 
@@ -47,7 +48,9 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
         policy_id = policies.policy_id_of(request)
         policy = await self._database.read(lambda session: policies.find(session, policy_id))
         if policy is None or not await asyncio.to_thread(self._is_stored, policy):
-            policy = await self._exported_once(request, policy_id)
+            policy = await self._under_way.of(
+                policy_id, lambda: self._export(request, policy_id), name=f"export {policy_id}"
+            )
         return exporter_pb2.CreatePolicyResponse(policy=policy)
 
     async def GetPolicy(  # noqa: D102
@@ -84,18 +87,7 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
     async def stop(self) -> None:
         """Ends the exports under way."""
         await self._exports.stop()
-        for task in self._under_way.values():
-            task.cancel()
-        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
-
-    async def _exported_once(self, request: exporter_pb2.CreatePolicyRequest, policy_id: str) -> exporter_pb2.Policy:
-        """Joins the export of this policy if one is under way; a caller that goes away does not end it."""
-        task = self._under_way.get(policy_id)
-        if task is None:
-            task = asyncio.create_task(self._export(request, policy_id), name=f"export {policy_id}")
-            self._under_way[policy_id] = task
-            task.add_done_callback(lambda done: self._ended(policy_id, done))
-        return await asyncio.shield(task)
+        await self._under_way.stop()
 
     async def _export(self, request: exporter_pb2.CreatePolicyRequest, policy_id: str) -> exporter_pb2.Policy:
         async def refused(report: exporter_pb2.ParityReport) -> None:
@@ -111,11 +103,6 @@ class ExporterServicer(exporter_pb2_grpc.ExporterServiceServicer):
                 refused=refused,
             )
         return await self._database.write(lambda session: policies.publish(session, policy))
-
-    def _ended(self, policy_id: str, task: asyncio.Task[exporter_pb2.Policy]) -> None:
-        del self._under_way[policy_id]
-        if not task.cancelled():
-            task.exception()  # all callers may be gone; that is no lost error then
 
     def _is_stored(self, policy: exporter_pb2.Policy) -> bool:
         """Whether the store still has what plays the policy: graph and manifest undamaged, the scene they name."""

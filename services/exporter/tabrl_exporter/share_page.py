@@ -18,15 +18,14 @@ from typing import Final
 
 import grpc
 from google.protobuf import json_format
-from tabrl.exporter.v1 import exporter_pb2, manifest_pb2
+from tabrl.exporter.v1 import exporter_pb2
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.errors import TabrlError
 
 from tabrl_exporter.file_names import file_stem
+from tabrl_exporter.stored_files import parse_manifest
 
-__all__ = ["MEDIA_TYPE", "SharePage", "pack_share_page"]
-
-MEDIA_TYPE: Final = "application/zip"
+__all__ = ["SharePage", "pack_share_page"]
 
 # The first moment that a zip can name: the same policy gives the same bytes whenever it is packed.
 _TIME: Final = (1980, 1, 1, 0, 0, 0)
@@ -108,7 +107,7 @@ def _entries(
 def _files(policy: exporter_pb2.Policy, artifacts: ArtifactStore) -> Iterator[tuple[str, bytes]]:
     """What the page reads to play: the controller, its manifest, and the scene that the manifest names."""
     written = artifacts.read(policy.manifest.sha256)
-    manifest = json_format.Parse(written, manifest_pb2.ControllerManifest(), ignore_unknown_fields=True)
+    manifest = parse_manifest(written)
     yield policy.manifest.sha256, written
     scene = {manifest.scene_xml.sha256, *(asset.artifact.sha256 for asset in manifest.scene_assets)}
     for sha256 in sorted({policy.controller.sha256} | scene):

@@ -14,6 +14,7 @@ from tabrl_chassis.limits import ConcurrencyLimit
 from tabrl_exporter import policies, share_page
 from tabrl_exporter.bundling import Bundles
 from tabrl_exporter.importing import Imports
+from tabrl_exporter.stored_files import ZIP_TYPE
 
 __all__ = ["SharingServicer"]
 
@@ -54,7 +55,7 @@ class SharingServicer(sharing_pb2_grpc.SharingServiceServicer):
         policy = await self._policy(request.policy_id)
         async with self._pages:
             packed = await asyncio.to_thread(share_page.pack_share_page, policy, self._page, self._artifacts)
-            stored = await asyncio.to_thread(self._artifacts.put, packed.content, share_page.MEDIA_TYPE)
+            stored = await asyncio.to_thread(self._artifacts.put, packed.content, ZIP_TYPE)
         return sharing_pb2.CreateSharePageResponse(
             page=stored, download_path=f"/artifacts/{stored.sha256}", file_name=packed.file_name
         )

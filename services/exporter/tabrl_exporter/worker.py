@@ -20,6 +20,7 @@ from tabrl_chassis.processes import die_with_parent
 from tabrl_exporter import exchange, reformatting
 from tabrl_exporter.parity_told import parity_told
 from tabrl_exporter.reward_files import read_reward
+from tabrl_exporter.workbenches import bench_of
 
 if TYPE_CHECKING:
     from tabrl_simulation.controllers.build import BuiltController, Workbench
@@ -69,9 +70,7 @@ def _carry_out(order: exchange.Export, benches: dict[str, Workbench]) -> exchang
     training.use_compilation_cache()
     try:
         checkpoint = Checkpoint.from_bytes(Path(order.checkpoint).read_bytes())
-        if order.environment_id not in benches:
-            benches[order.environment_id] = build.prepare(order.environment_id)
-        bench = benches[order.environment_id]
+        bench = bench_of(order.environment_id, benches)
         reward = read_reward(order.reward)
         made = build.build_controller(
             bench,

@@ -115,6 +115,7 @@ async def test_a_run_or_a_policy_of_another_checkpoint_is_refused(rig):
     sha256, other = stored(rig), stored(rig, env_steps=1)
     run_id, (own,) = await ran(rig, "final:1")
     rig.exporter.policies["policy-other"] = other
+    rig.exporter.policies["policy-imported"] = ""
     for point, field, words in (
         (Point(checkpoint_sha256=sha256, run_id=run_id), "run_id", f"{run_id} has no checkpoint {sha256}"),
         (Point(policy_id="policy-other", run_id=run_id), "run_id", f"{run_id} has no checkpoint {other}"),
@@ -124,6 +125,7 @@ async def test_a_run_or_a_policy_of_another_checkpoint_is_refused(rig):
             f"policy-other was exported from {other}, not from {sha256}",
         ),
         (Point(checkpoint_sha256=own, policy_id="policy-other", run_id=run_id), "policy_id", "was exported from"),
+        (Point(policy_id="policy-imported"), "policy_id", "was imported without its checkpoint"),
     ):
         error = await refused(rig, start_from=point)
         assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")

@@ -123,14 +123,7 @@ def compare(
     steps = min(manifest.episode_length, max(1, round(secs / workbench.environment.control_period_secs)))
     resets = range(_EPISODES)
     player = Player(controller, model)
-    played = [
-        list(
-            itertools.islice(
-                player.episode(reset=reset, noise=np.random.default_rng((seed, reset)), pushes=True), steps + 1
-            )
-        )
-        for reset in resets
-    ]
+    played = [_played(player, reset, steps, seed) for reset in resets]
     error = max(_LAST_BIT, ctrl_error)
     driven = drive(
         batched,
@@ -160,17 +153,10 @@ def compare_controllers(
     manifest = reference.manifest
     period = manifest.control_period_secs
     steps = min(manifest.episode_length, max(1, round(secs / period)))
+    players = [Player(each, model) for each in (controller, reference)]
     episodes = []
     for reset in range(_EPISODES):
-        first, second = (
-            list(
-                itertools.islice(
-                    Player(each, model).episode(reset=reset, noise=np.random.default_rng((seed, reset)), pushes=True),
-                    steps + 1,
-                )
-            )
-            for each in (controller, reference)
-        )
+        first, second = (_played(player, reset, steps, seed) for player in players)
         path = np.stack([tick.qpos for tick in second])
         source = SourceEpisode(path, sum(tick.decision.reward for tick in second), second[-1].step)
         episodes.append(_episode(reset, first, source, [source], period))
@@ -178,6 +164,12 @@ def compare_controllers(
     spread_steps = float(np.std([episode.source_steps for episode in episodes]))
     reason = _reason_of_means(episodes, spread_return=spread_return, spread_steps=spread_steps)
     return ClosedLoop(steps * period, tuple(episodes), RETURN_TOLERANCE, reason)
+
+
+def _played(player: Player, reset: int, steps: int, seed: int) -> list[Tick]:
+    """Returns the ticks of an episode as training has it, pushes and draws included, cut off after so many periods."""
+    draws = np.random.default_rng((seed, reset))
+    return list(itertools.islice(player.episode(reset=reset, noise=draws, pushes=True), steps + 1))
 
 
 def _episode(

@@ -6,6 +6,8 @@ Differences are relative to the larger of 1 and the value.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -15,7 +17,17 @@ from tabrl.play.player import Controller, Player, Tick
 if TYPE_CHECKING:
     import mujoco
 
-__all__ = ["ROUNDING_LIMIT", "TOLERANCE", "allowed_by_rounding", "label", "relative_difference", "rollout"]
+__all__ = [
+    "ROUNDING_LIMIT",
+    "TOLERANCE",
+    "Difference",
+    "allowed_by_rounding",
+    "in_words",
+    "label",
+    "moved",
+    "relative_difference",
+    "rollout",
+]
 
 TOLERANCE: Final = 1e-5
 """Largest difference allowed of what is computed in float32."""
@@ -25,6 +37,27 @@ ROUNDING_LIMIT: Final = 1e-3
 
 _ROUNDING_MULTIPLE: Final = 4.0
 _TICKS_PER_EPISODE: Final = 50
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Largest difference of one output over all states and elements, and what is allowed for it."""
+
+    name: str
+    max_difference: float
+    tolerance: float
+
+
+def moved(outputs: Sequence[Difference]) -> tuple[Difference, ...]:
+    """Returns the outputs beyond what is allowed for them, the furthest first."""
+    beyond = [output for output in outputs if not output.max_difference <= output.tolerance]
+    return tuple(sorted(beyond, key=lambda output: -output.max_difference))
+
+
+def in_words(furthest: Difference, states: int) -> str:
+    """Returns how far an output moved, for people."""
+    far, allowed = furthest.max_difference, furthest.tolerance
+    return f"{furthest.name} differs by {far:.2g}, where {allowed:.2g} is allowed, over {states} states"
 
 
 def relative_difference(expected: np.ndarray[Any, Any], actual: np.ndarray[Any, Any]) -> float:

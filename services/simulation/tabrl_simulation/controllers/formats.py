@@ -18,9 +18,10 @@ from tabrl.play.manifest import Format, Manifest, OutputRole
 from tabrl.play.player import Controller
 
 from tabrl_simulation import bundle
-from tabrl_simulation.controllers import network, network_zip, weights
+from tabrl_simulation.controllers import exactness, network, network_zip, weights
 from tabrl_simulation.controllers.exactness import (
     TOLERANCE,
+    Difference,
     allowed_by_rounding,
     label,
     relative_difference,
@@ -40,7 +41,6 @@ __all__ = [
     "ACTION_BOUNDS",
     "STATES",
     "Form",
-    "FormDifference",
     "FormReport",
     "Made",
     "Published",
@@ -84,15 +84,6 @@ class Published:
 
 
 @dataclass(frozen=True)
-class FormDifference:
-    """Largest difference of one output, relative to the larger of 1 and the value, and what is allowed for it."""
-
-    name: str
-    max_difference: float
-    tolerance: float
-
-
-@dataclass(frozen=True)
 class FormReport:
     """How far a policy in another form is from its source.
 
@@ -104,7 +95,7 @@ class FormReport:
     """
 
     states: int
-    outputs: tuple[FormDifference, ...]
+    outputs: tuple[Difference, ...]
     jax_version: str
     closed_loop: ClosedLoop | None = None
 
@@ -112,18 +103,13 @@ class FormReport:
     def reason(self) -> str:
         """What is further off than is allowed, in words; empty when nothing is."""
         if self.moved:
-            furthest = self.moved[0]
-            return (
-                f"{furthest.name} differs by {furthest.max_difference:.2g}, where {furthest.tolerance:.2g} is allowed, "
-                f"over {self.states} states"
-            )
+            return exactness.in_words(self.moved[0], self.states)
         return self.closed_loop.reason if self.closed_loop else ""
 
     @property
-    def moved(self) -> tuple[FormDifference, ...]:
+    def moved(self) -> tuple[Difference, ...]:
         """The outputs beyond what is allowed, the furthest first."""
-        beyond = [output for output in self.outputs if not output.max_difference <= output.tolerance]
-        return tuple(sorted(beyond, key=lambda output: -output.max_difference))
+        return exactness.moved(self.outputs)
 
 
 @dataclass(frozen=True)
@@ -166,7 +152,7 @@ def make_controller(form: Form, published: Published, origin: tuple[Workbench, S
     # The ctrl is the action brought to the actuators' ranges, and so is its difference.
     allowed = {"action": bound, "ctrl": bound * _ctrl_scale(model), "carry": bound * _ctrl_scale(model)}
     outputs = tuple(
-        FormDifference(name, difference, allowed.get(name.partition(".")[0], tolerance))
+        Difference(name, difference, allowed.get(name.partition(".")[0], tolerance))
         for name, (difference, tolerance) in differences.items()
     )
     closed = _closed_loop(published, controller, model, origin)
@@ -212,8 +198,8 @@ def make_network(
     choosing = [index for index, tick in enumerate(ticks) if tick.step % published.manifest.action_repeat == 0]
     chosen = np.stack([ticks[index].decision.action for index in choosing])
     differences = (
-        FormDifference(_ACTION, relative_difference(expected, actual), tolerance),
-        FormDifference(_PUBLISHED, relative_difference(chosen, actual[choosing]), tolerance),
+        Difference(_ACTION, relative_difference(expected, actual), tolerance),
+        Difference(_PUBLISHED, relative_difference(chosen, actual[choosing]), tolerance),
     )
     return Made(content, None, FormReport(len(ticks), differences, jax.__version__))
 

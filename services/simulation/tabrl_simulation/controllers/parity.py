@@ -21,10 +21,11 @@ from tabrl.play.manifest import GraphOutput, OutputRole
 from tabrl.play.player import Controller, Tick
 
 from tabrl_simulation.bundle import load_scene
-from tabrl_simulation.controllers import closed_loop
+from tabrl_simulation.controllers import closed_loop, exactness
 from tabrl_simulation.controllers.exactness import (
     ROUNDING_LIMIT,
     TOLERANCE,
+    Difference,
     allowed_by_rounding,
     label,
     relative_difference,
@@ -50,18 +51,6 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Largest difference of one output over all states and elements, relative to the larger of 1 and the value.
-
-    `tolerance` is what is allowed for it.
-    """
-
-    name: str
-    max_difference: float
-    tolerance: float
-
-
-@dataclass(frozen=True)
 class ParityReport:
     """Whether a controller does what its source does; field for field `tabrl.exporter.v1.ParityReport`."""
 
@@ -83,18 +72,13 @@ class ParityReport:
     def reason(self) -> str:
         """What is otherwise than it should be, the output that moved furthest first; empty when nothing is."""
         if self.moved:
-            furthest = self.moved[0]
-            return (
-                f"{furthest.name} by {furthest.max_difference:.2g}, where {furthest.tolerance:.2g} is allowed, "
-                f"over {self.states} states"
-            )
+            return exactness.in_words(self.moved[0], self.states)
         return self.closed_loop.reason if self.closed_loop else ""
 
     @property
     def moved(self) -> tuple[Difference, ...]:
         """The outputs beyond the tolerance, the furthest first."""
-        beyond = [output for output in self.outputs if not output.max_difference <= output.tolerance]
-        return tuple(sorted(beyond, key=lambda output: -output.max_difference))
+        return exactness.moved(self.outputs)
 
 
 def measure(workbench: Workbench, made: BuiltController, *, seed: int = 0) -> ParityReport:
@@ -163,7 +147,7 @@ def _compared(batched: BatchedSource, controller: Controller, ticks: Sequence[Ti
             relative_difference(value, np.asarray(other)) for value, other in zip(values, actual, strict=True)
         )
     allowed = dict.fromkeys(worst, tolerance)
-    beyond = {label for label, difference in worst.items() if difference > tolerance}
+    beyond = {name for name, difference in worst.items() if difference > tolerance}
     if beyond:
         observed = next(
             values
@@ -178,7 +162,7 @@ def _compared(batched: BatchedSource, controller: Controller, ticks: Sequence[Ti
     return ParityReport(
         states=len(ticks),
         tolerance=tolerance,
-        outputs=tuple(Difference(label, difference, allowed[label]) for label, difference in worst.items()),
+        outputs=tuple(Difference(name, difference, allowed[name]) for name, difference in worst.items()),
         onnxruntime_version=onnxruntime.__version__,
         jax_version=jax.__version__,
         mujoco_version=mujoco.__version__,

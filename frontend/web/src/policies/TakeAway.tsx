@@ -61,15 +61,15 @@ const MAIN: readonly Form[] = [
 const OTHERS: readonly Form[] = [
   exported(
     "fp16",
-    "Half size",
-    "The controller with 16-bit weights, and its manifest",
+    "16-bit weights",
+    "The controller and its manifest, about half as large where the network is large",
     ExportFormat.CONTROLLER_FP16,
     "-fp16.onnx",
   ),
   exported(
     "int8",
-    "Quarter size",
-    "The controller with 8-bit weights, and its manifest",
+    "8-bit weights",
+    "The controller and its manifest, about a third as large where the network is large",
     ExportFormat.CONTROLLER_INT8,
     "-int8.onnx",
   ),

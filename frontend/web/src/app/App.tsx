@@ -9,14 +9,17 @@ import { Header } from "./Header";
 import { loadLater, whenIdle } from "./loadLater";
 import { GALLERY } from "./location";
 import { useSession } from "./session";
+import { UndoToast } from "./UndoToast";
 import { useSettledPlace } from "./useSettledPlace";
 
 const { Component: Studio, prefetch: prefetchStudio } = loadLater(
   async () => (await import("../studio/Studio")).Studio,
 );
+const { Component: RegistryView } = loadLater(async () => (await import("../registry/RegistryView")).RegistryView);
+const { Component: CompareView } = loadLater(async () => (await import("../compare/CompareView")).CompareView);
 const { Component: History } = loadLater(async () => (await import("../history/History")).History);
 
-/** The page: the gallery, or the studio of the environment that the URL names. */
+/** The page: the gallery, the studio of the environment that the URL names, the registered policies, or policies side by side. */
 export function App() {
   const { place, failure } = useSettledPlace();
   const [historyOpen, setHistoryOpen] = useState(false);
@@ -29,7 +32,7 @@ export function App() {
   useEffect(() => {
     setHistoryOpen(false);
     window.scrollTo(0, 0);
-  }, [place.environmentId]);
+  }, [place.environmentId, place.view]);
 
   return (
     <div className={styles.page}>
@@ -40,7 +43,11 @@ export function App() {
       <main id="main" className={styles.main} tabIndex={-1}>
         <Boundary what="This page">
           <Suspense fallback={<div className={styles.waiting} />}>
-            {place.environmentId ? (
+            {place.view === "policies" ? (
+              <RegistryView name={place.name} />
+            ) : place.view === "compare" ? (
+              <CompareView policyIds={place.compared.split(",").filter(Boolean)} />
+            ) : place.environmentId ? (
               <Studio key={place.environmentId} environmentId={place.environmentId} />
             ) : inStudio ? (
               <Lookup failure={failure} onHistory={() => setHistoryOpen(true)} />
@@ -50,6 +57,7 @@ export function App() {
           </Suspense>
         </Boundary>
       </main>
+      <UndoToast />
       {historyOpen && (
         <Boundary what="Your work">
           <Suspense>

@@ -1,22 +1,49 @@
 import { createStore, type Store } from "../stores/store";
 
-/** What the page shows, as its URL says it: `/?env=CartpoleBalance&reward=…&run=…&policy=…`, each part optional. */
+/** The parts of the page that are no robot's studio. */
+export type View = "" | "policies" | "compare";
+
+/** What the page shows, as its URL says it: `/?env=CartpoleBalance&reward=…&run=…&policy=…`, `/?view=policies&name=…`, `/?view=compare&with=…,…`; each part optional. */
 export interface Place {
+  /** Empty for the gallery, or for the studio where something below names a robot. */
+  readonly view: View;
   readonly environmentId: string;
   readonly rewardId: string;
   readonly runId: string;
   /** A policy chosen by hand; empty to follow the run's newest. */
   readonly policyId: string;
+  /** The registered policy that the policies' view shows. */
+  readonly name: string;
+  /** Ids of the policies that are compared, with commas between them. */
+  readonly compared: string;
 }
 
-export const GALLERY: Place = { environmentId: "", rewardId: "", runId: "", policyId: "" };
+export const GALLERY: Place = {
+  view: "",
+  environmentId: "",
+  rewardId: "",
+  runId: "",
+  policyId: "",
+  name: "",
+  compared: "",
+};
 
-const PARAMETERS = { environmentId: "env", rewardId: "reward", runId: "run", policyId: "policy" } as const;
+const PARAMETERS = {
+  view: "view",
+  environmentId: "env",
+  rewardId: "reward",
+  runId: "run",
+  policyId: "policy",
+  name: "name",
+  compared: "with",
+} as const satisfies Record<keyof Place, string>;
 const KEYS = Object.keys(PARAMETERS) as (keyof Place)[];
+const VIEWS: readonly string[] = ["policies", "compare"];
 
 export function placeFrom(search: string): Place {
   const parameters = new URLSearchParams(search);
-  return Object.fromEntries(KEYS.map((key) => [key, parameters.get(PARAMETERS[key]) ?? ""])) as unknown as Place;
+  const place = Object.fromEntries(KEYS.map((key) => [key, parameters.get(PARAMETERS[key]) ?? ""])) as unknown as Place;
+  return VIEWS.includes(place.view) ? place : { ...place, view: "" };
 }
 
 export function hrefOf(place: Partial<Place>): string {
@@ -25,7 +52,8 @@ export function hrefOf(place: Partial<Place>): string {
     const value = place[key];
     if (value) parameters.set(PARAMETERS[key], value);
   }
-  const query = parameters.toString();
+  // Commas need no escape in a query, and links that people read are better without.
+  const query = parameters.toString().replaceAll("%2C", ",");
   return query ? `/?${query}` : "/";
 }
 

@@ -12,6 +12,7 @@ import { createListings, type Listings } from "../stores/listing";
 import { createResources, type Resources } from "../stores/resource";
 import { createRobots, type Robots } from "../stores/robots";
 import { createRuns, type Runs } from "../stores/runs";
+import { createUndo, type Undo } from "../stores/undo";
 import { createUploader, type Uploader } from "../stores/upload";
 import { createNavigation, type Navigation } from "./location";
 
@@ -48,6 +49,8 @@ export interface Session {
   readonly robots: Robots;
   readonly uploader: Uploader;
   readonly health: HealthMonitor;
+  /** Deletions that can still be taken back. */
+  readonly undo: Undo;
 }
 
 /** What a session hears of the services beside their answers. */
@@ -118,6 +121,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     robots,
     uploader: createUploader(clients),
     health,
+    undo: createUndo(),
   };
 }
 

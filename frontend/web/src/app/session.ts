@@ -5,6 +5,7 @@ import type { Environment, EnvironmentSummary, RobotDownload, SceneBundle } from
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
 import type { Clients } from "../rpc/clients";
 import type { Outages } from "../rpc/outage";
+import { type Commands, createCommands } from "../stores/commands";
 import { createEvaluations, type Evaluations } from "../stores/evaluation";
 import { createRewardWriter, type RewardWriter } from "../stores/generation";
 import { type HealthMonitor, monitorHealth } from "../stores/health";
@@ -51,6 +52,8 @@ export interface Session {
   readonly health: HealthMonitor;
   /** Deletions that can still be taken back. */
   readonly undo: Undo;
+  /** What can be done at present, for the palette and the keys. */
+  readonly commands: Commands;
 }
 
 /** What a session hears of the services beside their answers. */
@@ -122,6 +125,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     uploader: createUploader(clients),
     health,
     undo: createUndo(),
+    commands: createCommands(),
   };
 }
 

@@ -11,10 +11,13 @@ import { createEvaluations, type Evaluations } from "../stores/evaluation";
 import { createRewardWriter, type RewardWriter } from "../stores/generation";
 import { type HealthMonitor, monitorHealth } from "../stores/health";
 import { createListings, type Listings } from "../stores/listing";
+import { followOnline } from "../stores/online";
 import { createRegistry, type Registry } from "../stores/registry";
 import { createResources, type Resources } from "../stores/resource";
 import { createRobots, type Robots } from "../stores/robots";
 import { createRuns, type Runs } from "../stores/runs";
+import type { Store } from "../stores/store";
+import { createThemeSwitch, type ThemeSwitch } from "../stores/theme";
 import { createUndo, type Undo } from "../stores/undo";
 import { createUploader, type Uploader } from "../stores/upload";
 import { createNavigation, type Navigation } from "./location";
@@ -54,6 +57,9 @@ export interface Session {
   readonly robots: Robots;
   readonly uploader: Uploader;
   readonly health: HealthMonitor;
+  /** Whether this device has a network. */
+  readonly online: Store<boolean>;
+  readonly theme: ThemeSwitch;
   /** Deletions that can still be taken back. */
   readonly undo: Undo;
   /** What can be done at present, for the palette and the keys. */
@@ -144,6 +150,8 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     robots,
     uploader: createUploader(clients),
     health,
+    online: followOnline(() => health.check()),
+    theme: createThemeSwitch(),
     commands: createCommands(),
     undo,
     deletions: createDeletions(undo),

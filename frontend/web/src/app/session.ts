@@ -5,10 +5,12 @@ import type { Environment, EnvironmentSummary, RobotDownload, SceneBundle } from
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
 import type { Clients } from "../rpc/clients";
 import type { Outages } from "../rpc/outage";
+import { createDeletions, type Deletions } from "../stores/deletions";
 import { createEvaluations, type Evaluations } from "../stores/evaluation";
 import { createRewardWriter, type RewardWriter } from "../stores/generation";
 import { type HealthMonitor, monitorHealth } from "../stores/health";
 import { createListings, type Listings } from "../stores/listing";
+import { createRegistry, type Registry } from "../stores/registry";
 import { createResources, type Resources } from "../stores/resource";
 import { createRobots, type Robots } from "../stores/robots";
 import { createRuns, type Runs } from "../stores/runs";
@@ -43,6 +45,8 @@ export interface Session {
   readonly runLists: Listings<Run>;
   /** Newest policies by environment id, or all of them under ALL. */
   readonly policyLists: Listings<Policy>;
+  /** Names that people gave to policies. */
+  readonly registry: Registry;
   readonly runs: Runs;
   readonly writer: RewardWriter;
   readonly evaluations: Evaluations;
@@ -51,6 +55,8 @@ export interface Session {
   readonly health: HealthMonitor;
   /** Deletions that can still be taken back. */
   readonly undo: Undo;
+  /** What was deleted, by what deleted it. */
+  readonly deletions: Deletions;
 }
 
 /** What a session hears of the services beside their answers. */
@@ -94,7 +100,20 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     gallery.reload(ALL);
     for (const each of [environments, bundles]) each.retryFailed({ unlikely: true });
   });
-  const resources = [gallery, environments, bundles, policyScenes, models, rewards, policies, runLists, policyLists];
+  const registry = createRegistry(clients);
+  const undo = createUndo();
+  const resources = [
+    ...registry.all,
+    gallery,
+    environments,
+    bundles,
+    policyScenes,
+    models,
+    rewards,
+    policies,
+    runLists,
+    policyLists,
+  ];
   const health = monitorHealth(fetchHealth, () => {
     runs.wake();
     for (const each of resources) each.retryFailed();
@@ -115,13 +134,15 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     policies,
     runLists,
     policyLists,
+    registry,
     runs,
     writer: createRewardWriter(clients.rewards),
     evaluations: createEvaluations(clients.inference),
     robots,
     uploader: createUploader(clients),
     health,
-    undo: createUndo(),
+    undo,
+    deletions: createDeletions(undo),
   };
 }
 

@@ -14,6 +14,7 @@ import { createRobots, type Robots } from "../stores/robots";
 import { createRuns, type Runs } from "../stores/runs";
 import { createUndo, type Undo } from "../stores/undo";
 import { createUploader, type Uploader } from "../stores/upload";
+import { choosePretrained, type Pretrained } from "../studio/pretrainedChoice";
 import { createNavigation, type Navigation } from "./location";
 
 /** Key of resources of which there is one. */
@@ -39,6 +40,8 @@ export interface Session {
   readonly models: Resources<readonly Model[]>;
   readonly rewards: Resources<Reward>;
   readonly policies: Resources<Policy>;
+  /** What drives an environment's robot before anything was trained in this tab, by environment id; null where nothing does. */
+  readonly pretrained: Resources<Pretrained | null>;
   /** Newest runs by environment id, or all of them under ALL. */
   readonly runLists: Listings<Run>;
   /** Newest policies by environment id, or all of them under ALL. */
@@ -81,6 +84,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
   const policies = createResources(async (policyId) =>
     present((await clients.exporter.getPolicy({ policyId })).policy),
   );
+  const pretrained = createResources((environmentId) => choosePretrained(clients, environmentId));
   const runLists = createListings<Run>(async (key, pageToken) => {
     const { runs, nextPageToken } = await clients.trainer.listRuns({ environmentId: only(key), pageToken });
     return { items: runs, nextPageToken };
@@ -94,7 +98,18 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     gallery.reload(ALL);
     for (const each of [environments, bundles]) each.retryFailed({ unlikely: true });
   });
-  const resources = [gallery, environments, bundles, policyScenes, models, rewards, policies, runLists, policyLists];
+  const resources = [
+    gallery,
+    environments,
+    bundles,
+    policyScenes,
+    models,
+    rewards,
+    policies,
+    pretrained,
+    runLists,
+    policyLists,
+  ];
   const health = monitorHealth(fetchHealth, () => {
     runs.wake();
     for (const each of resources) each.retryFailed();
@@ -113,6 +128,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     models,
     rewards,
     policies,
+    pretrained,
     runLists,
     policyLists,
     runs,

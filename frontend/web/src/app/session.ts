@@ -5,13 +5,16 @@ import type { Environment, EnvironmentSummary, RobotDownload, SceneBundle } from
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
 import type { Clients } from "../rpc/clients";
 import type { Outages } from "../rpc/outage";
+import { type ApproachWriter, createApproachWriter } from "../stores/approaches";
 import { createEvaluations, type Evaluations } from "../stores/evaluation";
 import { createRewardWriter, type RewardWriter } from "../stores/generation";
 import { type HealthMonitor, monitorHealth } from "../stores/health";
+import { createImprover, type Improver } from "../stores/improvement";
 import { createListings, type Listings } from "../stores/listing";
 import { createResources, type Resources } from "../stores/resource";
 import { createRobots, type Robots } from "../stores/robots";
 import { createRuns, type Runs } from "../stores/runs";
+import { type StartingPoint, startingPointsOf } from "../stores/startingPoints";
 import { createUndo, type Undo } from "../stores/undo";
 import { createUploader, type Uploader } from "../stores/upload";
 import { createNavigation, type Navigation } from "./location";
@@ -43,8 +46,14 @@ export interface Session {
   readonly runLists: Listings<Run>;
   /** Newest policies by environment id, or all of them under ALL. */
   readonly policyLists: Listings<Policy>;
+  /** Newest rewards by environment id, or all of them under ALL. */
+  readonly rewardLists: Listings<Reward>;
+  /** Policies that are worth starting from, by environment id. */
+  readonly startingPoints: Resources<readonly StartingPoint[]>;
   readonly runs: Runs;
   readonly writer: RewardWriter;
+  readonly approaches: ApproachWriter;
+  readonly improver: Improver;
   readonly evaluations: Evaluations;
   readonly robots: Robots;
   readonly uploader: Uploader;
@@ -89,12 +98,29 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     const { policies, nextPageToken } = await clients.exporter.listPolicies({ environmentId: only(key), pageToken });
     return { items: policies, nextPageToken };
   });
+  const rewardLists = createListings<Reward>(async (key, pageToken) => {
+    const { rewards, nextPageToken } = await clients.rewards.listRewards({ environmentId: only(key), pageToken });
+    return { items: rewards, nextPageToken };
+  });
+  const startingPoints = createResources((environmentId) => startingPointsOf(clients, environmentId));
   const runs = createRuns(clients.trainer);
   const robots = createRobots(clients.scene, () => {
     gallery.reload(ALL);
     for (const each of [environments, bundles]) each.retryFailed({ unlikely: true });
   });
-  const resources = [gallery, environments, bundles, policyScenes, models, rewards, policies, runLists, policyLists];
+  const resources = [
+    gallery,
+    environments,
+    bundles,
+    policyScenes,
+    models,
+    rewards,
+    policies,
+    runLists,
+    policyLists,
+    rewardLists,
+    startingPoints,
+  ];
   const health = monitorHealth(fetchHealth, () => {
     runs.wake();
     for (const each of resources) each.retryFailed();
@@ -115,8 +141,12 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     policies,
     runLists,
     policyLists,
+    rewardLists,
+    startingPoints,
     runs,
     writer: createRewardWriter(clients.rewards),
+    approaches: createApproachWriter(clients.rewards),
+    improver: createImprover(clients.rewards),
     evaluations: createEvaluations(clients.inference),
     robots,
     uploader: createUploader(clients),

@@ -16,10 +16,13 @@ export function PolicyLine({ policy }: { readonly policy: Policy }) {
         <Thumbnail artifact={environment?.thumbnail} />
       </div>
       <div className={styles.text}>
-        <p className={styles.title}>{policy.title || "The task's own reward"}</p>
+        <p className={styles.title} title={policy.title}>
+          {policy.title || "The task's own reward"}
+        </p>
         <p className={styles.facts}>
           <span>{environment?.title ?? policy.environmentId}</span>
           <span className="number">{formatCount(policy.envSteps)} steps</span>
+          {policy.imported && <span data-testid="imported">imported</span>}
           <span>{formatAgo(policy.createTime, Date.now())}</span>
         </p>
       </div>

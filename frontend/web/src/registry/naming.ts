@@ -34,9 +34,8 @@ export function spelt(typed: string): string {
 export function suggestedName(policy: Policy, robot: string): string {
   const asked = [policy.lineage?.prompt, policy.title].find((words) => words && words !== NO_PROMPT);
   if (!asked) return slug(policy.environmentId.replace(/([a-z0-9])([A-Z])/g, "$1-$2"));
-  const [first = ""] = slug(robot).split("-");
-  const words = slug(asked);
-  return shortened(first && !words.startsWith(first) ? `${first}-${words}` : words);
+  const [who, what] = [slug(robot), slug(asked)];
+  return shortened(who && !what.startsWith(who) ? `${who}-${what}` : what);
 }
 
 /** A policy's title for people. */

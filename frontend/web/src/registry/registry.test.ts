@@ -35,14 +35,14 @@ test("given what a person types, then capitals and spaces become what a name may
 
 test("given a prompt, then the suggested name is the robot and the wish; without one, the environment", () => {
   expect(suggestedName(policy({ lineage: { prompt: "Dance in a circle!" } }), "Unitree Go1")).toBe(
-    "unitree-dance-in-a-circle",
+    "unitree-go1-dance-in-a-circle",
   );
   expect(suggestedName(policy({ title: "its own task" }), "Walker")).toBe("walker-walk");
   const long = suggestedName(
-    policy({ lineage: { prompt: "walk slowly and then faster until nobody can follow" } }),
-    "W",
+    policy({ lineage: { prompt: "stroll slowly and then faster until nobody can follow" } }),
+    "Walker",
   );
-  expect(long).toBe("w-walk-slowly-and-then-faster-until");
+  expect(long).toBe("walker-stroll-slowly-and-then-faster");
   expect(nameProblem(long)).toBeUndefined();
 });
 

@@ -4,6 +4,7 @@ import { useSession } from "../app/session";
 import { formatAgo, formatCount } from "../format/format";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import { useResource } from "../stores/resource";
+import { wordsOf } from "./naming";
 import styles from "./Origin.module.css";
 
 const DIGEST_SHOWN = 12;
@@ -14,10 +15,11 @@ export function Origin({ policy }: { readonly policy: Policy }) {
   const manifest = useResource(registry.manifests, policy.manifest?.sha256 ?? "");
   const { environmentId, runId, envSteps, createTime, lineage, imported, controller } = policy;
   const rewardId = policy.reward?.rewardId || lineage?.rewardId || "";
+  const prompt = wordsOf(lineage?.prompt);
   const licences = manifest.value?.licences;
   return (
     <dl className={styles.facts}>
-      {lineage?.prompt && <Fact name="Asked for">“{lineage.prompt}”</Fact>}
+      {prompt && <Fact name="Asked for">“{prompt}”</Fact>}
       <Fact name="Robot and task">
         <Link to={{ environmentId }}>{environmentId}</Link>
       </Fact>

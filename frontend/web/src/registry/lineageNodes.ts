@@ -1,5 +1,6 @@
 import type { Place } from "../app/location";
 import { LineageKind as Kind, type LineageNode } from "../gen/tabrl/exporter/v1/registry_pb";
+import { wordsOf } from "./naming";
 
 const KIND_WORDS: Readonly<Record<Kind, string>> = {
   [Kind.UNSPECIFIED]: "Something",
@@ -22,6 +23,8 @@ export function kindWords({ kind }: LineageNode): string {
 /** What a node is called. */
 export function nodeTitle({ kind, id, title }: LineageNode): string {
   if (kind === Kind.CHECKPOINT || kind === Kind.BUNDLE) return `${id.slice(0, DIGEST_SHOWN)}…`;
+  if (kind === Kind.PROMPT) return wordsOf(id) || "The task's own reward";
+  if (kind === Kind.POLICY) return wordsOf(title) || "The task's own reward";
   if (kind === Kind.REWARD) return title || `${id.slice(0, DIGEST_SHOWN)}…`;
   return title || id;
 }

@@ -54,6 +54,13 @@ test("given a difference beyond its standard deviation, then the better one is n
   expect(verdict.reasons[0]).toContain("16.1");
 });
 
+test("given a difference of one to two standard deviations, then it is told with a doubt", () => {
+  // √(2 · 100²/5) = 63.2
+  const verdict = verdictOf(measured(800, 100), measured(700, 100));
+  expect(verdict).toMatchObject({ better: "A", headline: "A is probably better" });
+  expect(verdict.reasons[0]).toContain("measure more episodes");
+});
+
 test("given a difference within its standard deviation, then neither is called better", () => {
   const verdict = verdictOf(measured(800, 100), measured(790, 100));
   expect(verdict).toMatchObject({ better: "", headline: "About the same" });

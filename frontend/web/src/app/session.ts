@@ -20,6 +20,7 @@ import type { Store } from "../stores/store";
 import { createThemeSwitch, type ThemeSwitch } from "../stores/theme";
 import { createUndo, type Undo } from "../stores/undo";
 import { createUploader, type Uploader } from "../stores/upload";
+import { choosePretrained, type Pretrained } from "../studio/pretrainedChoice";
 import { createNavigation, type Navigation } from "./location";
 
 /** Key of resources of which there is one. */
@@ -45,6 +46,8 @@ export interface Session {
   readonly models: Resources<readonly Model[]>;
   readonly rewards: Resources<Reward>;
   readonly policies: Resources<Policy>;
+  /** What drives an environment's robot before anything was trained in this tab, by environment id; null where nothing does. */
+  readonly pretrained: Resources<Pretrained | null>;
   /** Newest runs by environment id, or all of them under ALL. */
   readonly runLists: Listings<Run>;
   /** Newest policies by environment id, or all of them under ALL. */
@@ -96,6 +99,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
   const policies = createResources(async (policyId) =>
     present((await clients.exporter.getPolicy({ policyId })).policy),
   );
+  const pretrained = createResources((environmentId) => choosePretrained(clients, environmentId));
   const runLists = createListings<Run>(async (key, pageToken) => {
     const { runs, nextPageToken } = await clients.trainer.listRuns({ environmentId: only(key), pageToken });
     return { items: runs, nextPageToken };
@@ -120,6 +124,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     models,
     rewards,
     policies,
+    pretrained,
     runLists,
     policyLists,
   ];
@@ -141,6 +146,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     models,
     rewards,
     policies,
+    pretrained,
     runLists,
     policyLists,
     registry,

@@ -54,9 +54,9 @@ const SHOWN_OUTPUTS = 8;
 
 function Outputs({ outputs }: { readonly outputs: readonly OutputDifference[] }) {
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
     <section
       className={`${styles.wide} ${outputs.length > SHOWN_OUTPUTS ? styles.long : ""}`}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
       tabIndex={0}
       aria-label="Each output"
     >

@@ -106,3 +106,61 @@ export const ImportIcon = () =>
   );
 export const DeleteIcon = () => icon(<path d="M3 4.5h10M6.5 4.5v-2h3v2M4.5 4.5l.6 9h5.8l.6-9M6.8 7v4M9.2 7v4" />);
 export const ChevronIcon = () => icon(<path d="m4.5 6.2 3.5 3.6 3.5-3.6" />);
+export const StepIcon = () =>
+  icon(
+    <>
+      <path d="M3.5 3.8v8.4L9.5 8z" fill="currentColor" />
+      <path d="M12.2 3.8v8.4" strokeWidth="2" />
+    </>,
+  );
+export const CameraHomeIcon = () =>
+  icon(
+    <>
+      <path d="M2.2 5.4V2.2h3.2M10.6 2.2h3.2v3.2M13.8 10.6v3.2h-3.2M5.4 13.8H2.2v-3.2" />
+      <circle cx="8" cy="8" r="2.1" />
+    </>,
+  );
+export const MoreIcon = () => icon(<path d="M3.4 8h.1M8 8h.1M12.6 8h.1" strokeWidth="2.4" />);
+export const PictureIcon = () =>
+  icon(
+    <>
+      <path d="M2 5.2h2.6l1-1.7h4.8l1 1.7H14v7.6H2z" />
+      <circle cx="8" cy="8.8" r="2.2" />
+    </>,
+  );
+export const RecordIcon = () =>
+  icon(
+    <>
+      <circle cx="8" cy="8" r="5.8" />
+      <circle cx="8" cy="8" r="2.6" fill="currentColor" stroke="none" />
+    </>,
+  );
+export const DriveIcon = () =>
+  icon(
+    <>
+      <rect x="1.4" y="4.4" width="13.2" height="7.6" rx="3.6" />
+      <path d="M4.9 6.8v2.8M3.5 8.2h2.8M10.2 9.4h.1M12 7.2h.1" />
+    </>,
+  );
+export const PushIcon = () =>
+  icon(
+    <>
+      <path d="M1.8 8h6.4M5.6 5.2 8.4 8l-2.8 2.8" />
+      <rect x="10.4" y="3.4" width="3.6" height="9.2" rx="1" />
+    </>,
+  );
+export const PoseIcon = () =>
+  icon(
+    <>
+      <path d="M2 4.4h5.4M11 4.4h3M2 11.6h3M8.6 11.6H14" />
+      <circle cx="9.2" cy="4.4" r="1.7" />
+      <circle cx="6.8" cy="11.6" r="1.7" />
+    </>,
+  );
+export const CompareIcon = () =>
+  icon(
+    <>
+      <rect x="2" y="3" width="5" height="10" rx="1" />
+      <rect x="9" y="3" width="5" height="10" rx="1" />
+    </>,
+  );

@@ -17,7 +17,7 @@ const stepSecs = 0.005;
 
 /** A free ball without gravity, and a light pendulum far away, whose motor drives it. */
 const world = `<mujoco>
-  <option timestep="${stepSecs}" gravity="0 0 0"/>
+  <compiler angle="radian"/><option timestep="${stepSecs}" gravity="0 0 0"/>
   <worldbody>
     <geom name="floor" type="plane" size="9 9 0.1" pos="0 0 -50"/>
     <body name="ball"><freejoint/><geom name="ball" type="sphere" size="0.1" mass="2"/></body>

@@ -1,13 +1,13 @@
 import type { ResetState } from "../../gen/tabrl/exporter/v1/manifest_pb";
 import type { Controller } from "../controller/controller";
 import { PlayerError } from "../errors";
-import { describeScene } from "../physics/describe";
 import type { ForceSource, Vector } from "../physics/forces";
 import { actuatorsOf, clippedCtrl, jointsOf, poseJoint } from "../physics/joints";
 import { writePoses } from "../physics/poses";
 import type { Simulation } from "../physics/simulation";
 import type { Doing, Draws, EndOfEpisode, HeldCommands, PlayerTick, Report, SceneFiles } from "../protocol";
-import { buffersOf, type SnapshotLayout, snapshotLength } from "../sceneDescription";
+import { type SnapshotLayout, snapshotLength } from "../sceneDescription";
+import type { Descriptions } from "./descriptions";
 import { DrivenEpisode, type Episode, IdleEpisode } from "./episode";
 import type { Hand } from "./hand";
 import type { Loader } from "./loading";
@@ -33,6 +33,9 @@ export interface Surroundings {
   readonly loader: Loader;
   readonly send: SendReport;
   readonly hand: Hand;
+  readonly descriptions: Descriptions;
+  /** Whether there are other lanes. */
+  readonly together: () => boolean;
   readonly draws: () => Draws;
   readonly contacts: () => boolean;
   /** Simulated seconds per second. */
@@ -269,7 +272,8 @@ export class Lane {
 
   #change(generation: number, files: SceneFiles, simulation: Simulation, beganMs: number): void {
     simulation.home();
-    const description = describeScene(files.environmentId, simulation);
+    const { descriptions, together } = this.#shared;
+    const { description, transfer } = descriptions.of(files, simulation, together());
     const old = this.#scene;
     this.#letGo();
     this.#scene = { files, generation, simulation, layout: description.layout };
@@ -283,7 +287,7 @@ export class Lane {
     const [joints, actuators] = [jointsOf(model), actuatorsOf(model)];
     this.#shared.send(
       { type: "sceneReady", lane: this.index, generation, description, sizes, joints, actuators, loadSecs },
-      buffersOf(description),
+      transfer,
     );
   }
 

@@ -9,6 +9,7 @@ import {
   MOST_LANES,
   type SceneFiles,
 } from "../protocol";
+import { Descriptions } from "./descriptions";
 import { Hand } from "./hand";
 import { Lane, type SendReport, type Surroundings } from "./lane";
 import type { Loader } from "./loading";
@@ -51,6 +52,8 @@ export class Player {
       loader,
       send,
       hand: this.#hand,
+      descriptions: new Descriptions(),
+      together: () => this.#lanes.length > 1,
       draws: () => this.#draws,
       contacts: () => this.#contacts,
       realTimeFactor: () => (this.#playing ? this.#meter.factor : 0),

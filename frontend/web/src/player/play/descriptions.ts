@@ -1,0 +1,23 @@
+import { describeScene } from "../physics/describe";
+import type { Simulation } from "../physics/simulation";
+import type { SceneFiles } from "../protocol";
+import { buffersOf, type SceneDescription } from "../sceneDescription";
+
+/** A description on its way to the page, and the buffers that go there without being copied. */
+export interface Sending {
+  readonly description: SceneDescription;
+  readonly transfer: ArrayBuffer[];
+}
+
+/** Describes scenes. Making meshes simple takes most of the time, so lanes beside each other share a description and send copies. */
+export class Descriptions {
+  #kept: { readonly sha256: string; readonly description: SceneDescription } | undefined;
+
+  /** The simulation must be in its reference state. */
+  of({ environmentId, xml }: SceneFiles, simulation: Simulation, isShared: boolean): Sending {
+    const kept = this.#kept?.sha256 === xml.sha256 ? this.#kept.description : undefined;
+    const description = kept ?? describeScene(environmentId, simulation);
+    this.#kept = isShared ? { sha256: xml.sha256, description } : undefined;
+    return { description, transfer: isShared ? [] : buffersOf(description) };
+  }
+}

@@ -13,6 +13,7 @@ import { createListings, type Listings } from "../stores/listing";
 import { createRegistry, type Registry } from "../stores/registry";
 import { createResources, type Resources } from "../stores/resource";
 import { createRobots, type Robots } from "../stores/robots";
+import { createRobustness, type RobustnessReports } from "../stores/robustness";
 import { createRuns, type Runs } from "../stores/runs";
 import { createUndo, type Undo } from "../stores/undo";
 import { createUploader, type Uploader } from "../stores/upload";
@@ -50,6 +51,8 @@ export interface Session {
   readonly runs: Runs;
   readonly writer: RewardWriter;
   readonly evaluations: Evaluations;
+  /** How well controllers withstand disturbances, measured in this browser. */
+  readonly robustness: RobustnessReports;
   readonly robots: Robots;
   readonly uploader: Uploader;
   readonly health: HealthMonitor;
@@ -138,6 +141,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     runs,
     writer: createRewardWriter(clients.rewards),
     evaluations: createEvaluations(clients.inference),
+    robustness: createRobustness(() => Promise.reject(new Error("not here")), shelf()),
     robots,
     uploader: createUploader(clients),
     health,
@@ -157,6 +161,15 @@ async function allEnvironments({ scene }: Clients): Promise<Catalogue> {
     pageToken = page.nextPageToken;
   } while (pageToken);
   return { environments, ...(robotDownload ? { robotDownload } : {}) };
+}
+
+/** Where this browser keeps things between visits; undefined where it is told not to. */
+function shelf(): Storage | undefined {
+  try {
+    return window.localStorage;
+  } catch {
+    return undefined;
+  }
 }
 
 function present<T>(value: T | undefined): T {

@@ -5,13 +5,19 @@ import type { Environment, EnvironmentSummary, RobotDownload, SceneBundle } from
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
 import type { Clients } from "../rpc/clients";
 import type { Outages } from "../rpc/outage";
+import { type Commands, createCommands } from "../stores/commands";
+import { createDeletions, type Deletions } from "../stores/deletions";
 import { createEvaluations, type Evaluations } from "../stores/evaluation";
 import { createRewardWriter, type RewardWriter } from "../stores/generation";
 import { type HealthMonitor, monitorHealth } from "../stores/health";
 import { createListings, type Listings } from "../stores/listing";
+import { followOnline } from "../stores/online";
+import { createRegistry, type Registry } from "../stores/registry";
 import { createResources, type Resources } from "../stores/resource";
 import { createRobots, type Robots } from "../stores/robots";
 import { createRuns, type Runs } from "../stores/runs";
+import type { Store } from "../stores/store";
+import { createThemeSwitch, type ThemeSwitch } from "../stores/theme";
 import { createUndo, type Undo } from "../stores/undo";
 import { createUploader, type Uploader } from "../stores/upload";
 import { choosePretrained, type Pretrained } from "../studio/pretrainedChoice";
@@ -46,14 +52,23 @@ export interface Session {
   readonly runLists: Listings<Run>;
   /** Newest policies by environment id, or all of them under ALL. */
   readonly policyLists: Listings<Policy>;
+  /** Names that people gave to policies. */
+  readonly registry: Registry;
   readonly runs: Runs;
   readonly writer: RewardWriter;
   readonly evaluations: Evaluations;
   readonly robots: Robots;
   readonly uploader: Uploader;
   readonly health: HealthMonitor;
+  /** Whether this device has a network. */
+  readonly online: Store<boolean>;
+  readonly theme: ThemeSwitch;
   /** Deletions that can still be taken back. */
   readonly undo: Undo;
+  /** What can be done at present, for the palette and the keys. */
+  readonly commands: Commands;
+  /** What was deleted, by what deleted it. */
+  readonly deletions: Deletions;
 }
 
 /** What a session hears of the services beside their answers. */
@@ -98,7 +113,10 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     gallery.reload(ALL);
     for (const each of [environments, bundles]) each.retryFailed({ unlikely: true });
   });
+  const registry = createRegistry(clients);
+  const undo = createUndo();
   const resources = [
+    ...registry.all,
     gallery,
     environments,
     bundles,
@@ -131,13 +149,18 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     pretrained,
     runLists,
     policyLists,
+    registry,
     runs,
     writer: createRewardWriter(clients.rewards),
     evaluations: createEvaluations(clients.inference),
     robots,
     uploader: createUploader(clients),
     health,
-    undo: createUndo(),
+    online: followOnline(() => health.check()),
+    theme: createThemeSwitch(),
+    commands: createCommands(),
+    undo,
+    deletions: createDeletions(undo),
   };
 }
 

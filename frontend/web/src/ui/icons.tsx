@@ -50,6 +50,43 @@ export const HistoryIcon = () =>
       <path d="M8 4.8V8l2.2 1.5" />
     </>,
   );
+export const RobotIcon = () =>
+  icon(
+    <>
+      <rect x="3" y="5.5" width="10" height="7.5" rx="2" />
+      <path d="M8 5.5V3M6.2 9v.6M9.8 9v.6" />
+      <circle cx="8" cy="2.4" r=".7" />
+    </>,
+  );
+export const PoliciesIcon = () =>
+  icon(
+    <>
+      <path d="m8 2 5.6 2.8L8 7.6 2.4 4.8z" />
+      <path d="m2.4 8 5.6 2.8L13.6 8M2.4 11.2 8 14l5.6-2.8" />
+    </>,
+  );
+export const SideBySideIcon = () =>
+  icon(
+    <>
+      <rect x="2.2" y="3" width="4.8" height="10" rx="1" />
+      <rect x="9" y="3" width="4.8" height="10" rx="1" />
+    </>,
+  );
+export const DayIcon = () =>
+  icon(
+    <>
+      <circle cx="8" cy="8" r="2.8" />
+      <path d="M8 1.6v1.2M8 13.2v1.2M1.6 8h1.2M13.2 8h1.2M3.5 3.5l.8.8M11.7 11.7l.8.8M3.5 12.5l.8-.8M11.7 4.3l.8-.8" />
+    </>,
+  );
+export const NightIcon = () => icon(<path d="M13 9.6A5.6 5.6 0 0 1 6.4 3a5.6 5.6 0 1 0 6.6 6.6z" />);
+export const SystemIcon = () =>
+  icon(
+    <>
+      <circle cx="8" cy="8" r="5.6" />
+      <path d="M8 2.4a5.6 5.6 0 0 1 0 11.2z" fill="currentColor" />
+    </>,
+  );
 export const CheckIcon = () => icon(<path d="m3.5 8.5 3 3 6-7" />);
 export const ArrowIcon = () => icon(<path d="M3 8h9.5M9 4.5 12.5 8 9 11.5" />);
 export const StopIcon = () => icon(<rect x="4" y="4" width="8" height="8" rx="1" fill="currentColor" />);

@@ -14,10 +14,14 @@ export type PlayerErrorCode =
   | "MANIFEST_INVALID"
   /** The controller's graph did not load or did not run. */
   | "GRAPH_FAILED"
+  /** The robot cannot be told this: it has no such command, joint or actuator. */
+  | "COMMAND_INVALID"
   /** The simulated state is no longer finite. */
   | "PHYSICS_DIVERGED"
-  /** The browser gives no WebGL context. */
+  /** The browser gives no WebGL context, or took it away. */
   | "WEBGL_FAILED"
+  /** The browser cannot record video. */
+  | "RECORDING_UNSUPPORTED"
   /** The worker ended by itself. */
   | "WORKER_CRASHED";
 

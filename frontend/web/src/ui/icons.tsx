@@ -53,3 +53,11 @@ export const HistoryIcon = () =>
 export const CheckIcon = () => icon(<path d="m3.5 8.5 3 3 6-7" />);
 export const ArrowIcon = () => icon(<path d="M3 8h9.5M9 4.5 12.5 8 9 11.5" />);
 export const StopIcon = () => icon(<rect x="4" y="4" width="8" height="8" rx="1" fill="currentColor" />);
+export const TrashIcon = () => icon(<path d="M3 4.5h10M6.5 4.5V3h3v1.5M4.5 4.5l.6 8.5h5.8l.6-8.5" />);
+export const WandIcon = () =>
+  icon(
+    <>
+      <path d="m2.8 13.2 7-7" />
+      <path d="M11.5 1.8v2.4M11.5 7.3v1.9M8 4.8h1.6M13.2 4.8h1.2" />
+    </>,
+  );

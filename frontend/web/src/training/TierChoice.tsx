@@ -32,7 +32,7 @@ const WORDS: Readonly<Record<TierName, { readonly title: string; readonly what: 
   },
   full: {
     title: "From scratch",
-    what: "The robot begins without knowing anything. It takes longest and owes nothing to what came before.",
+    what: "The robot begins without knowing anything.",
   },
 };
 

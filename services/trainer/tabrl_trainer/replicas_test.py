@@ -121,10 +121,10 @@ async def test_a_run_whose_trainer_is_lost_is_taken_over_and_a_late_word_is_refu
 async def test_a_trainer_that_stops_hands_its_run_over_at_once(config, other_config, worker, exporter, tmp_path):
     gate = tmp_path / "gate"
     async with trainer(other_config, worker, exporter) as other:
+        # the only slot of the first one is taken before there is another, so that this other trains the second run
+        busy = await other.create("run wait")
+        await other.until(busy, is_state(RUNNING))
         async with trainer(config, worker, exporter) as one:
-            # the other's only slot is taken, so that this one trains the second run
-            busy = await other.create("run wait")
-            await other.until(busy, is_state(RUNNING))
             run_id = await one.create(f"run checkpoint:1000 file:{gate} final:2000")
             await one.until(run_id, lambda event: event.HasField("policy_published"))
             await other.cancel(busy)

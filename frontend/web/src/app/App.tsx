@@ -2,14 +2,17 @@ import { Suspense, useEffect, useState } from "react";
 import { Gallery } from "../gallery/Gallery";
 import type { Failure } from "../rpc/failure";
 import { Boundary } from "../ui/Boundary";
-import { Button } from "../ui/Button";
 import { FailureNotice } from "../ui/Notice";
 import styles from "./App.module.css";
+import { Arrival } from "./Arrival";
 import { Header } from "./Header";
+import { useKeys } from "./keys";
+import { Link } from "./Link";
 import { loadLater, whenIdle } from "./loadLater";
 import { GALLERY } from "./location";
-import { useSession } from "./session";
+import { useThemeCommands } from "./ThemeMenu";
 import { UndoToast } from "./UndoToast";
+import { usePageCommands, type Window } from "./usePageCommands";
 import { useSettledPlace } from "./useSettledPlace";
 
 const { Component: Studio, prefetch: prefetchStudio } = loadLater(
@@ -18,28 +21,36 @@ const { Component: Studio, prefetch: prefetchStudio } = loadLater(
 const { Component: RegistryView } = loadLater(async () => (await import("../registry/RegistryView")).RegistryView);
 const { Component: CompareView } = loadLater(async () => (await import("../compare/CompareView")).CompareView);
 const { Component: History } = loadLater(async () => (await import("../history/History")).History);
+const { Component: Palette, prefetch: prefetchPalette } = loadLater(
+  async () => (await import("./palette/Palette")).Palette,
+);
+const { Component: KeySheet } = loadLater(async () => (await import("./palette/KeySheet")).KeySheet);
 
-/** The page: the gallery, the studio of the environment that the URL names, the registered policies, or policies side by side. */
+/** The page: the gallery, the studio of the environment that the URL names, registered policies, policies side by side, or earlier work. */
 export function App() {
   const { place, failure } = useSettledPlace();
-  const [historyOpen, setHistoryOpen] = useState(false);
+  const [open, setOpen] = useState<Window>("");
   const inStudio = Boolean(place.environmentId || place.runId || place.policyId || place.rewardId);
+  const close = () => setOpen("");
 
-  useEffect(() => whenIdle(prefetchStudio), []);
-
-  // The old place's scroll position means nothing in the new one.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the place is what triggers it
-  useEffect(() => {
-    setHistoryOpen(false);
-    window.scrollTo(0, 0);
-  }, [place.environmentId, place.view]);
+  useKeys();
+  usePageCommands(setOpen);
+  useThemeCommands();
+  useEffect(
+    () =>
+      whenIdle(() => {
+        prefetchStudio();
+        prefetchPalette();
+      }),
+    [],
+  );
 
   return (
     <div className={styles.page}>
       <a className={styles.skip} href="#main">
         Skip to content
       </a>
-      <Header onHistory={() => setHistoryOpen(true)} />
+      <Header onFind={() => setOpen("palette")} />
       <main id="main" className={styles.main} tabIndex={-1}>
         <Boundary what="This page">
           <Suspense fallback={<div className={styles.waiting} />}>
@@ -47,48 +58,39 @@ export function App() {
               <RegistryView name={place.name} />
             ) : place.view === "compare" ? (
               <CompareView policyIds={place.compared.split(",").filter(Boolean)} />
+            ) : place.view === "work" ? (
+              <History />
             ) : place.environmentId ? (
               <Studio key={place.environmentId} environmentId={place.environmentId} />
             ) : inStudio ? (
-              <Lookup failure={failure} onHistory={() => setHistoryOpen(true)} />
+              <Lookup failure={failure} />
             ) : (
               <Gallery />
             )}
           </Suspense>
         </Boundary>
       </main>
+      <Arrival />
       <UndoToast />
-      {historyOpen && (
-        <Boundary what="Your work">
-          <Suspense>
-            <History onClose={() => setHistoryOpen(false)} />
-          </Suspense>
+      {open && (
+        <Boundary what="This window">
+          <Suspense>{open === "palette" ? <Palette onClose={close} /> : <KeySheet onClose={close} />}</Suspense>
         </Boundary>
       )}
     </div>
   );
 }
 
-interface LookupProps {
-  readonly failure: Failure | undefined;
-  readonly onHistory: () => void;
-}
-
 /** While it is looked up whose environment a link without one means; says so when there is no such run, policy or reward. */
-function Lookup({ failure, onHistory }: LookupProps) {
-  const { navigation } = useSession();
+function Lookup({ failure }: { readonly failure: Failure | undefined }) {
   return (
     <div className={styles.waiting}>
       {failure && (
         <div className={styles.lookup}>
           <FailureNotice failure={failure} />
           <nav className={styles.ways} aria-label="Ways on">
-            <Button variant="primary" onClick={() => navigation.go(GALLERY)}>
-              All robots
-            </Button>
-            <Button variant="quiet" onClick={onHistory}>
-              Your work
-            </Button>
+            <Link to={GALLERY}>All robots</Link>
+            <Link to={{ view: "work" }}>Your work</Link>
           </nav>
         </div>
       )}

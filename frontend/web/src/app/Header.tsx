@@ -1,17 +1,20 @@
 import { useResource } from "../stores/resource";
 import { useStore } from "../stores/store";
-import { Button } from "../ui/Button";
-import { BackIcon, HistoryIcon } from "../ui/icons";
+import { SearchIcon } from "../ui/icons";
 import styles from "./Header.module.css";
+import { KeyCaps } from "./KeyCaps";
 import { Link } from "./Link";
 import { GALLERY } from "./location";
 import { ServiceBanner } from "./ServiceBanner";
+import { ServiceStatus } from "./ServiceStatus";
+import { SiteNavigation } from "./SiteNavigation";
 import { useSession } from "./session";
+import { ThemeMenu } from "./ThemeMenu";
 
-/** The bar at the top: where one is, and the way to earlier work. */
-export function Header({ onHistory }: { readonly onHistory: () => void }) {
+/** The bar at the top: the page's parts, where one is, and how the services are. */
+export function Header({ onFind }: { readonly onFind: () => void }) {
   const { navigation, environments } = useSession();
-  const { environmentId } = useStore(navigation.place);
+  const { environmentId, view } = useStore(navigation.place);
   const environment = useResource(environments, environmentId);
   return (
     <header className={styles.header}>
@@ -32,22 +35,20 @@ export function Header({ onHistory }: { readonly onHistory: () => void }) {
         </svg>
         <span>TabRL</span>
       </Link>
-      {environmentId && (
-        <nav className={styles.trail} aria-label="Where you are">
-          <Link to={GALLERY} className={styles.back}>
-            <BackIcon />
-            <span>All robots</span>
-          </Link>
-          <span className={styles.here} aria-current="page">
-            {environment.value?.summary?.title ?? environmentId}
-          </span>
-        </nav>
+      <SiteNavigation />
+      {environmentId && view === "" && (
+        <span className={styles.here}>{environment.value?.summary?.title ?? environmentId}</span>
       )}
       <ServiceBanner />
       <div className={styles.end}>
-        <Button variant="quiet" size="small" icon={<HistoryIcon />} onClick={onHistory} data-testid="history">
-          Your work
-        </Button>
+        <button type="button" className={styles.find} aria-label="Find anything" onClick={onFind} data-testid="find">
+          <SearchIcon />
+          <span className={styles.hint} aria-hidden="true">
+            <KeyCaps shortcut="Mod+k" />
+          </span>
+        </button>
+        <ServiceStatus />
+        <ThemeMenu />
       </div>
     </header>
   );

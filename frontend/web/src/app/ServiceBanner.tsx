@@ -20,8 +20,8 @@ interface Trouble {
 
 /** Says which service is down and what still works; goes away by itself. */
 export function ServiceBanner() {
-  const { health, runs } = useSession();
-  const trouble = troubleOf(useStore(health.store), useStore(runs.connection) !== undefined);
+  const { health, runs, online } = useSession();
+  const trouble = troubleOf(useStore(health.store), useStore(runs.connection) !== undefined, useStore(online));
   return (
     <div role="status" aria-live="polite" className={styles.place}>
       {trouble && (
@@ -57,7 +57,11 @@ function Words({ what, consequences }: Trouble) {
   );
 }
 
-function troubleOf({ gateway, down, restarted }: Health, disconnected: boolean): Trouble | undefined {
+function troubleOf({ gateway, down, restarted }: Health, disconnected: boolean, online: boolean): Trouble | undefined {
+  if (gateway === "unreachable" && !online) {
+    const consequence = "What is open stays and plays on; this page reconnects by itself once there is a network.";
+    return { what: "You are offline.", consequences: [consequence] };
+  }
   if (gateway === "unreachable") {
     const consequence = "Is `make up` still running? What is open stays, and this page reconnects by itself.";
     return { what: "TabRL does not answer.", consequences: [consequence] };

@@ -1,9 +1,9 @@
 import { createStore, type Store } from "../stores/store";
 
 /** The parts of the page that are no robot's studio. */
-export type View = "" | "policies" | "compare";
+export type View = "" | "policies" | "compare" | "work";
 
-/** What the page shows, as its URL says it: `/?env=CartpoleBalance&reward=…&run=…&policy=…`, `/?view=policies&name=…`, `/?view=compare&with=…,…`; each part optional. */
+/** What the page shows, as its URL says it: `/?env=CartpoleBalance&reward=…&run=…&policy=…`, `/?view=policies&name=…`, `/?view=compare&with=…,…`, `/?view=work`; each part optional. */
 export interface Place {
   /** Empty for the gallery, or for the studio where something below names a robot. */
   readonly view: View;
@@ -38,7 +38,7 @@ const PARAMETERS = {
   compared: "with",
 } as const satisfies Record<keyof Place, string>;
 const KEYS = Object.keys(PARAMETERS) as (keyof Place)[];
-const VIEWS: readonly string[] = ["policies", "compare"];
+const VIEWS: readonly string[] = ["policies", "compare", "work"];
 
 export function placeFrom(search: string): Place {
   const parameters = new URLSearchParams(search);

@@ -6,17 +6,24 @@ import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
 import type { Clients } from "../rpc/clients";
 import type { Outages } from "../rpc/outage";
 import { type ApproachWriter, createApproachWriter } from "../stores/approaches";
+import { type Commands, createCommands } from "../stores/commands";
+import { createDeletions, type Deletions } from "../stores/deletions";
 import { createEvaluations, type Evaluations } from "../stores/evaluation";
 import { createRewardWriter, type RewardWriter } from "../stores/generation";
 import { type HealthMonitor, monitorHealth } from "../stores/health";
 import { createImprover, type Improver } from "../stores/improvement";
 import { createListings, type Listings } from "../stores/listing";
+import { followOnline } from "../stores/online";
+import { createRegistry, type Registry } from "../stores/registry";
 import { createResources, type Resources } from "../stores/resource";
 import { createRobots, type Robots } from "../stores/robots";
 import { createRuns, type Runs } from "../stores/runs";
 import { type StartingPoint, startingPointsOf } from "../stores/startingPoints";
+import type { Store } from "../stores/store";
+import { createThemeSwitch, type ThemeSwitch } from "../stores/theme";
 import { createUndo, type Undo } from "../stores/undo";
 import { createUploader, type Uploader } from "../stores/upload";
+import { choosePretrained, type Pretrained } from "../studio/pretrainedChoice";
 import { createNavigation, type Navigation } from "./location";
 
 /** Key of resources of which there is one. */
@@ -42,6 +49,8 @@ export interface Session {
   readonly models: Resources<readonly Model[]>;
   readonly rewards: Resources<Reward>;
   readonly policies: Resources<Policy>;
+  /** What drives an environment's robot before anything was trained in this tab, by environment id; null where nothing does. */
+  readonly pretrained: Resources<Pretrained | null>;
   /** Newest runs by environment id, or all of them under ALL. */
   readonly runLists: Listings<Run>;
   /** Newest policies by environment id, or all of them under ALL. */
@@ -50,6 +59,8 @@ export interface Session {
   readonly rewardLists: Listings<Reward>;
   /** Policies that are worth starting from, by environment id. */
   readonly startingPoints: Resources<readonly StartingPoint[]>;
+  /** Names that people gave to policies. */
+  readonly registry: Registry;
   readonly runs: Runs;
   readonly writer: RewardWriter;
   readonly approaches: ApproachWriter;
@@ -58,8 +69,15 @@ export interface Session {
   readonly robots: Robots;
   readonly uploader: Uploader;
   readonly health: HealthMonitor;
+  /** Whether this device has a network. */
+  readonly online: Store<boolean>;
+  readonly theme: ThemeSwitch;
   /** Deletions that can still be taken back. */
   readonly undo: Undo;
+  /** What can be done at present, for the palette and the keys. */
+  readonly commands: Commands;
+  /** What was deleted, by what deleted it. */
+  readonly deletions: Deletions;
 }
 
 /** What a session hears of the services beside their answers. */
@@ -90,6 +108,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
   const policies = createResources(async (policyId) =>
     present((await clients.exporter.getPolicy({ policyId })).policy),
   );
+  const pretrained = createResources((environmentId) => choosePretrained(clients, environmentId));
   const runLists = createListings<Run>(async (key, pageToken) => {
     const { runs, nextPageToken } = await clients.trainer.listRuns({ environmentId: only(key), pageToken });
     return { items: runs, nextPageToken };
@@ -108,7 +127,10 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     gallery.reload(ALL);
     for (const each of [environments, bundles]) each.retryFailed({ unlikely: true });
   });
+  const registry = createRegistry(clients);
+  const undo = createUndo();
   const resources = [
+    ...registry.all,
     gallery,
     environments,
     bundles,
@@ -116,6 +138,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     models,
     rewards,
     policies,
+    pretrained,
     runLists,
     policyLists,
     rewardLists,
@@ -139,10 +162,12 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     models,
     rewards,
     policies,
+    pretrained,
     runLists,
     policyLists,
     rewardLists,
     startingPoints,
+    registry,
     runs,
     writer: createRewardWriter(clients.rewards),
     approaches: createApproachWriter(clients.rewards),
@@ -151,7 +176,11 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     robots,
     uploader: createUploader(clients),
     health,
-    undo: createUndo(),
+    online: followOnline(() => health.check()),
+    theme: createThemeSwitch(),
+    commands: createCommands(),
+    undo,
+    deletions: createDeletions(undo),
   };
 }
 

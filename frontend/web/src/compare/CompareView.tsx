@@ -1,4 +1,17 @@
+import { useEffect, useMemo } from "react";
+import { CompareStart } from "./CompareStart";
+import { Comparison } from "./Comparison";
+import { comparedOf, lanesFrom } from "./lanes";
+
 /** Policies side by side, under the same pushes and commands. */
 export function CompareView({ policyIds }: { readonly policyIds: readonly string[] }) {
-  return <h1>{policyIds.length > 0 ? `${policyIds.length} policies compared` : "Compare policies"}</h1>;
+  const named = comparedOf(policyIds);
+  const { ids, leftOut } = useMemo(() => lanesFrom(named.split(",").filter(Boolean)), [named]);
+  useEffect(() => {
+    document.title = "Compare · TabRL";
+    return () => {
+      document.title = "TabRL";
+    };
+  }, []);
+  return ids.length === 0 ? <CompareStart /> : <Comparison ids={ids} leftOut={leftOut} />;
 }

@@ -46,8 +46,7 @@ function refuse(steps: number, error: MessageInitShape<typeof RunErrorSchema>): 
 }
 
 const chosen = () =>
-  screen.getAllByTestId("checkpoint-item").find((chip) => chip.getAttribute("aria-pressed") === "true")?.dataset
-    .policyId;
+  screen.getAllByTestId("checkpoint-item").find((mark) => mark.dataset.chosen === "true")?.dataset.policyId;
 
 test("given a run, while it trains the newest policy plays, and once it has ended the best, marked as such", async () => {
   publish(1000, 300);
@@ -60,15 +59,18 @@ test("given a run, while it trains the newest policy plays, and once it has ende
 
   enter(RunState.SUCCEEDED);
   await waitFor(() => expect(chosen()).toBe("policy-3000"));
-  expect(screen.getByTestId("best").closest("button")?.dataset.policyId).toBe("policy-3000");
-  expect(screen.getByTestId("best").closest("button")?.textContent).toContain("return 900 of 1000");
+  const best = screen.getByTestId("best").closest<HTMLElement>("[data-testid=checkpoint-item]");
+  expect(best?.dataset.policyId).toBe("policy-3000");
+  expect(best?.textContent).toContain("return 900 of 1000");
+  expect(screen.getByTestId("scrub").getAttribute("aria-valuetext")).toBe("3k steps, return 900 of 1000");
 });
 
 test("given a policy that the person chose, when the run ends, then it stays chosen", async () => {
   publish(1000, 300);
   publish(2000, 900);
   openPage(backend, "/?run=run-1");
-  fireEvent.click((await screen.findAllByTestId("checkpoint-item"))[0] as HTMLElement);
+  fireEvent.keyDown(await screen.findByTestId("scrub"), { key: "Home" });
+  await waitFor(() => expect(window.location.search).toContain("policy=policy-1000"));
   enter(RunState.SUCCEEDED);
   await screen.findByTestId("best");
   expect(chosen()).toBe("policy-1000");

@@ -56,3 +56,22 @@ test("given an outage between two looks, when the count of restarts has grown, t
   expect(onRecovery).toHaveBeenCalledTimes(1);
   monitor.stop();
 });
+
+test("given a service that goes away, then it is known when it was last there and how often it was started anew", async () => {
+  const bodies = [
+    { services: { trainer: "serving" }, restarts: { trainer: 1, gateway: 0 } },
+    { services: { trainer: "away" }, restarts: { trainer: 2, gateway: 0 } },
+  ];
+  const timing = { wellMs: 1, illMs: 1, leastMs: 1, timeoutMs: 1000 };
+  const before = Date.now();
+  const monitor = monitorHealth(
+    async () => Response.json(bodies.length > 1 ? bodies.shift() : bodies[0]),
+    vi.fn(),
+    timing,
+  );
+  await eventually(() => expect(monitor.states.get().get("trainer")?.state).toBe("away"));
+  expect(monitor.states.get().get("trainer")?.restarts).toBe(2);
+  expect(monitor.states.get().get("trainer")?.lastSeenMs).toBeGreaterThanOrEqual(before);
+  expect(monitor.states.get().get("gateway")).toMatchObject({ state: "serving", restarts: 0 });
+  monitor.stop();
+});

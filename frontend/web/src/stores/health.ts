@@ -10,6 +10,19 @@ export interface Health {
   readonly restarted: readonly ServiceName[];
 }
 
+/** What is known of one service. */
+export interface ServiceState {
+  /** `unknown` before the first answer, and while the gateway does not answer. */
+  readonly state: "unknown" | "serving" | "away";
+  /** When it was last known to serve, in milliseconds since 1970; undefined for never since the page was opened. */
+  readonly lastSeenMs?: number;
+  /** How often it was started again since TabRL was started; undefined where nobody counts. */
+  readonly restarts?: number;
+}
+
+/** Every service, and the gateway before them. */
+export type ServiceStates = ReadonlyMap<ServiceName | "gateway", ServiceState>;
+
 /** Timing of the polls, in milliseconds. */
 export interface HealthTiming {
   /** From one look to the next while all is well. */
@@ -27,6 +40,8 @@ const TIMING: HealthTiming = { wellMs: 2_000, illMs: 2_000, leastMs: 400, timeou
 /** Polls the gateway's `/healthz`, and looks at once after a failure was seen elsewhere. */
 export interface HealthMonitor {
   readonly store: Store<Health>;
+  /** The same in full; it changes with every look. */
+  readonly states: Store<ServiceStates>;
   /** Something failed or came back: look now, or right after the look that is under way. */
   check(): void;
   stop(): void;
@@ -39,6 +54,7 @@ export function monitorHealth(
   timing: HealthTiming = TIMING,
 ): HealthMonitor {
   const store = createStore<Health>({ gateway: "unknown", down: [], restarted: [] });
+  const states = createStore<ServiceStates>(new Map());
   let timer: ReturnType<typeof setTimeout> | undefined;
   let looking = false;
   let again = false;
@@ -64,6 +80,7 @@ export function monitorHealth(
     const { gateway, down, restarts: counted } = await read(fetchHealth, timing.timeoutMs);
     looking = false;
     if (stopped) return;
+    states.set((known) => statesAfter(known, { gateway, down, restarts: counted }, Date.now()));
     const unmet = SERVICE_NAMES.filter(
       (name) => !before.down.includes(name) && !down.includes(name) && grew(restarts[name], counted[name]),
     );
@@ -84,6 +101,7 @@ export function monitorHealth(
   void look();
   return {
     store,
+    states,
     check() {
       if (looking) again = true;
       else if (!stopped) lookIn(soonestMs());
@@ -120,6 +138,25 @@ async function read(fetchHealth: (signal: AbortSignal) => Promise<Response>, tim
   } catch {
     return { gateway: "unreachable", down: [], restarts: {} };
   }
+}
+
+function statesAfter(known: ServiceStates, { gateway, down, restarts }: Answer, nowMs: number): ServiceStates {
+  const answers = gateway === "reachable";
+  const next = new Map<ServiceName | "gateway", ServiceState>();
+  for (const name of [...SERVICE_NAMES, "gateway"] as const) {
+    const before = known.get(name);
+    const away = name === "gateway" ? !answers : down.includes(name);
+    const state = away ? "away" : answers ? "serving" : "unknown";
+    const lastSeenMs = state === "serving" ? nowMs : before?.lastSeenMs;
+    const counted = restarts[name];
+    const times = typeof counted === "number" ? counted : before?.restarts;
+    next.set(name, {
+      state,
+      ...(lastSeenMs === undefined ? {} : { lastSeenMs }),
+      ...(times === undefined ? {} : { restarts: times }),
+    });
+  }
+  return next;
 }
 
 function services(body: unknown): Record<string, unknown> {

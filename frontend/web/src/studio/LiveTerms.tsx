@@ -1,4 +1,4 @@
-import { useRef } from "react";
+import { useId, useRef, useState } from "react";
 import { formatName, formatReward } from "../format/format";
 import type { PlayerTick } from "../player";
 import { type Store, useStore } from "../stores/store";
@@ -20,6 +20,8 @@ interface LiveTermsProps {
 export function LiveTerms({ ticks, termNames, driven, highlighted, onHighlight }: LiveTermsProps) {
   const tick = useStore(ticks);
   const lastScale = useRef(0);
+  const [open, setOpen] = useState(false);
+  const listId = useId();
   if (!driven) return null;
   const played = Object.keys(tick?.terms ?? {});
   const names = [
@@ -44,7 +46,18 @@ export function LiveTerms({ ticks, termNames, driven, highlighted, onHighlight }
           <dd className="number">{fixed(tick?.reward ?? 0)}</dd>
         </div>
       </dl>
-      <ul className={styles.list}>
+      {names.length > 0 && (
+        <button
+          type="button"
+          className={styles.more}
+          aria-expanded={open}
+          aria-controls={listId}
+          onClick={() => setOpen(!open)}
+        >
+          {open ? "Hide terms" : names.length === 1 ? "1 term" : `${names.length} terms`}
+        </button>
+      )}
+      <ul id={listId} className={styles.list} data-open={open || undefined}>
         {names.map((name) => {
           const value = tick?.terms[name] ?? 0;
           const share = Math.min(1, Math.abs(value) / scale);

@@ -1,21 +1,29 @@
-import { Suspense, useCallback, useMemo, useState } from "react";
+import { Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { loadLater } from "../app/loadLater";
 import { formatCount } from "../format/format";
-import type { PlayerTick } from "../player";
-import { Checkpoints } from "../policies/Checkpoints";
-import { createStore } from "../stores/store";
+import type { RobotStageHandle } from "../player";
+import { useStore } from "../stores/store";
 import { Boundary } from "../ui/Boundary";
-import { Button } from "../ui/Button";
-import { PauseIcon, PlayIcon, RestartIcon } from "../ui/icons";
-import { FailureNotice, Notice } from "../ui/Notice";
-import { Pill } from "../ui/Pill";
+import { createDriving, joystickAmong } from "./driving";
 import { LiveTerms } from "./LiveTerms";
+import { PullHint } from "./PullHint";
+import { headingOf, type PushWay, pushDirection, USUAL_PUSH } from "./pushing";
+import { StageDrawer } from "./StageDrawer";
+import { StageHead } from "./StageHead";
 import styles from "./StagePanel.module.css";
+import { StageTroubles } from "./StageTroubles";
+import { StepSlider } from "./StepSlider";
+import { fileNameOf, saveFile } from "./saveFile";
+import { type Drawer, Toolbar } from "./Toolbar";
+import { useDriving } from "./useDriving";
+import { usePlayback } from "./usePlayback";
+import { usePlayer } from "./usePlayer";
+import { useRecording } from "./useRecording";
+import { useStageActions } from "./useStageActions";
+import { useStageKeys } from "./useStageKeys";
 import type { StudioState } from "./useStudio";
 
 const { Component: RobotStage } = loadLater(async () => (await import("../player")).RobotStage);
-
-const SPEEDS = [0.25, 0.5, 1, 2];
 
 interface StagePanelProps {
   readonly studio: StudioState;
@@ -23,117 +31,125 @@ interface StagePanelProps {
   readonly onHighlight: (term: string) => void;
 }
 
-/** The robot, what drives it, and what it is rewarded for at this moment. */
+/** The robot, what drives it, what a person can do to it, and what it is rewarded for at this moment. */
 export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps) {
-  const { bundle, policy } = studio;
-  const ticks = useMemo(() => createStore<PlayerTick | undefined>(undefined), []);
-  const [playing, setPlaying] = useState(true);
-  const [speed, setSpeed] = useState(1);
-  const [episode, setEpisode] = useState(0);
-  const [attempt, setAttempt] = useState(0);
-  const [ready, setReady] = useState(false);
-  const [drivingSha256, setDrivingSha256] = useState("");
-  const [policyProblem, setPolicyProblem] = useState("");
-  const [error, setError] = useState<Error>();
-  const onTick = useCallback((tick: PlayerTick) => ticks.set(tick), [ticks]);
-  const retry = () => {
-    setError(undefined);
-    setReady(false);
-    setAttempt(attempt + 1);
+  const { bundle } = studio;
+  const [drawer, setDrawer] = useState<Drawer>("");
+  const [released, setReleased] = useState(false);
+  const [strength, setStrength] = useState(USUAL_PUSH);
+  const [mishap, setMishap] = useState("");
+  const stage = useRef<RobotStageHandle>(null);
+  const panel = useRef<HTMLElement>(null);
+  const playback = usePlayback();
+  const player = usePlayer(playback.speed);
+  const ready = player.ready !== undefined && !player.error;
+
+  const driver = studio.policy.value ?? (studio.pretrained.wanted ? studio.pretrained.known?.policy : undefined);
+  const driven = driver !== undefined && !released;
+  // Another policy that the person asks for drives; what they held of the motors is over.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the policy is what triggers it
+  useEffect(() => setReleased(false), [driver?.policyId]);
+
+  const driving = useMemo(createDriving, []);
+  const commands = useStore(driving.held);
+  const specs = driven ? (player.info?.commands ?? NONE) : NONE;
+  const joystick = useMemo(() => joystickAmong(specs), [specs]);
+  useEffect(() => driving.fit(specs), [driving, specs]);
+  const gamepad = useDriving({ driving, joystick, around: panel, arrows: drawer === "drive" });
+
+  const parts = [studio.environmentId, ...(driver ? [driver.title, `${formatCount(driver.envSteps)} steps`] : [])];
+  const fail = (error: unknown) => setMishap(error instanceof Error ? error.message : String(error));
+  const recording = useRecording((video) => saveFile(video, fileNameOf(parts, "webm")), fail);
+  const onAction = useStageActions(playback, stage);
+  const push = (way: PushWay) => {
+    const heading = headingOf(player.ticks.get()?.qpos ?? [], player.ready?.joints ?? []);
+    stage.current?.shove(pushDirection(way, heading), strength);
   };
+  useStageKeys({ onAction, onPush: push });
 
   return (
-    <section className={styles.panel} aria-label="The robot">
-      <div className={styles.stage} data-testid="stage">
-        {bundle.value && (
-          <Boundary what="The simulation">
-            <Suspense>
-              <RobotStage
-                key={attempt}
-                bundle={bundle.value}
-                policy={policy.value ?? null}
-                playing={playing}
-                speed={speed}
-                episode={episode}
-                onTick={onTick}
-                onReady={() => setReady(true)}
-                onPolicy={({ controllerSha256 }) => {
-                  setDrivingSha256(controllerSha256);
-                  setPolicyProblem("");
-                }}
-                onPolicyError={({ message }) => setPolicyProblem(message)}
-                onError={setError}
-              />
-            </Suspense>
-          </Boundary>
-        )}
-        {!ready && !error && !bundle.failure && (
-          <p className={styles.loading}>
-            <span className={styles.spinner} aria-hidden="true" />
-            Setting up the simulation
-          </p>
-        )}
-        <div className={styles.top}>
-          <PolicyStatus
+    <section ref={panel} className={styles.panel} aria-label="The robot">
+      <div className={styles.frame}>
+        <div className={styles.stage} data-testid="stage">
+          {bundle.value && (
+            <Boundary what="The simulation">
+              <Suspense>
+                <RobotStage
+                  key={player.attempt}
+                  ref={stage}
+                  bundle={bundle.value}
+                  policy={driven ? driver : null}
+                  playing={playback.playing}
+                  speed={playback.speed}
+                  episode={playback.episode}
+                  contacts={playback.contacts}
+                  noise={playback.noise}
+                  commands={commands}
+                  {...player.listener}
+                />
+              </Suspense>
+            </Boundary>
+          )}
+          {!ready && !player.error && !bundle.failure && (
+            <p className={styles.loading}>
+              <span className={styles.spinner} aria-hidden="true" />
+              Setting up the simulation
+            </p>
+          )}
+          <StageHead
             studio={studio}
+            player={player}
+            speed={playback.speed}
+            driverId={driver?.policyId ?? ""}
+            byHand={released}
+            recording={recording}
+          />
+          <StageTroubles
+            player={player}
+            failure={bundle.value ? undefined : bundle.failure}
+            mishap={mishap}
+            onMishapRead={() => setMishap("")}
+          />
+          {ready && <PullHint ticks={player.ticks} />}
+          <Toolbar
+            playback={playback}
+            drawer={drawer}
+            drivable={specs.length > 0}
             ready={ready}
-            driving={drivingSha256 !== "" && drivingSha256 === policy.value?.controller?.sha256}
-            problem={policyProblem}
+            recording={recording}
+            onDrawer={setDrawer}
+            onAction={onAction}
+            onPicture={() =>
+              stage.current?.picture().then((picture) => saveFile(picture, fileNameOf(parts, "png")), fail)
+            }
+            onRecord={() => {
+              const { current } = stage;
+              if (current) recording.start(() => current.record());
+            }}
           />
         </div>
-        <div className={styles.controls}>
-          <Button
-            size="small"
-            icon={playing ? <PauseIcon /> : <PlayIcon />}
-            aria-label={playing ? "Pause" : "Play"}
-            title={playing ? "Pause" : "Play"}
-            onClick={() => setPlaying(!playing)}
-            data-testid="play-pause"
-          />
-          <Button
-            size="small"
-            icon={<RestartIcon />}
-            aria-label="Start a new episode"
-            title="Start a new episode"
-            onClick={() => setEpisode(episode + 1)}
-            data-testid="reset"
-          />
-          <label className={styles.speed}>
-            <span className="hidden-visually">Speed</span>
-            <select value={speed} onChange={(event) => setSpeed(Number(event.target.value))}>
-              {SPEEDS.map((value) => (
-                <option key={value} value={value}>
-                  {value}×
-                </option>
-              ))}
-            </select>
-          </label>
-        </div>
-        {(error || (bundle.failure && !bundle.value)) && (
-          <div className={styles.failure}>
-            {error && (
-              <Notice
-                tone="danger"
-                testId="error"
-                title="The simulation stopped"
-                action={
-                  <Button size="small" onClick={retry}>
-                    Start it again
-                  </Button>
-                }
-              >
-                <p>{error.message}</p>
-              </Notice>
-            )}
-            {!error && bundle.failure && <FailureNotice failure={bundle.failure} />}
-          </div>
-        )}
+        <StageDrawer
+          drawer={drawer}
+          ready={player.ready}
+          ticks={player.ticks}
+          steering={{ specs, joystick, driving, gamepad }}
+          pushing={{ ready, strength, onStrength: setStrength, onPush: push }}
+          driven={driven}
+          released={released}
+          onClose={() => setDrawer("")}
+          onRelease={setReleased}
+          onJoint={(joint, value) => {
+            playback.setPlaying(false);
+            stage.current?.setJoint(joint.qposIndex, value);
+          }}
+          onMotors={(values) => stage.current?.setCtrl(values)}
+        />
       </div>
-      <Checkpoints studio={studio} />
+      <StepSlider studio={studio} />
       <LiveTerms
-        ticks={ticks}
+        ticks={player.ticks}
         termNames={studio.termNames}
-        driven={policy.value !== undefined}
+        driven={driven}
         highlighted={highlighted}
         onHighlight={onHighlight}
       />
@@ -141,30 +157,4 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
   );
 }
 
-interface PolicyStatusProps {
-  readonly studio: StudioState;
-  readonly ready: boolean;
-  readonly driving: boolean;
-  /** Why the policy could not be loaded; empty when it could. */
-  readonly problem: string;
-}
-
-function PolicyStatus({ studio, ready, driving, problem }: PolicyStatusProps) {
-  const { policyId, policy, running, run } = studio;
-  const final = run?.run.checkpoints.find((checkpoint) => checkpoint.policyId === policyId)?.final ?? false;
-  const drives = ready && driving && policy.value?.policyId === policyId;
-  let text = "Nobody is steering yet";
-  if (policyId) {
-    const steps = policy.value ? `${formatCount(policy.value.envSteps)} steps of practice` : "";
-    if (problem && !drives) text = `This policy could not be loaded: ${problem}`;
-    else if (policy.failure && !policy.value) text = "This policy cannot be loaded";
-    else if (!drives) text = "Loading the policy";
-    else if (!running && policyId === studio.bestPolicyId) text = `The best policy, after ${steps}`;
-    else text = final && !running ? `The last policy, after ${steps}` : `Steered after ${steps}`;
-  } else if (running) text = "Waiting for the first policy";
-  return (
-    <div data-testid="policy-status" data-policy-id={drives ? policyId : ""} aria-live="polite">
-      <Pill tone={drives ? "live" : "neutral"}>{text}</Pill>
-    </div>
-  );
-}
+const NONE: readonly never[] = [];

@@ -32,13 +32,6 @@ export function Studio({ environmentId }: { readonly environmentId: string }) {
     [],
   );
 
-  useEffect(() => {
-    document.title = `${title} · TabRL`;
-    return () => {
-      document.title = "TabRL";
-    };
-  }, [title]);
-
   return (
     <div className={styles.studio}>
       <h1 className="hidden-visually">{title}</h1>

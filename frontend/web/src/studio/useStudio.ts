@@ -9,6 +9,7 @@ import type { Failure } from "../rpc/failure";
 import { type Loaded, useResource } from "../stores/resource";
 import { bestOf, hasEnded, playable, type RunRecord } from "../stores/runRecord";
 import { useStore } from "../stores/store";
+import { type PretrainedState, usePretrained } from "./pretrained";
 
 /** What the robot is to be trained for: a reward, or the task that the environment sets itself. */
 export type Goal =
@@ -42,6 +43,8 @@ export interface StudioState {
   readonly bestPolicyId: string;
   /** Whether the page chooses the policy: the newest while the run trains, then the best. */
   readonly following: boolean;
+  /** What drives before the person has a policy of their own; no part of the steps. */
+  readonly pretrained: PretrainedState;
   /** Terms in the order in which they are shown and coloured. */
   readonly termNames: readonly string[];
   chooseOwnReward(): void;
@@ -86,6 +89,7 @@ export function useStudio(environmentId: string): StudioState {
   const policyId = place.policyId || bestPolicyId || newest;
   const shownPolicy = ownOf(useResource(policies, policyId), environmentId);
   const policy = useHeldPolicy(shownPolicy, policyId !== "");
+  const pretrained = usePretrained(environmentId, !place.runId && !place.policyId);
   const broughtKey = environmentAbsent ? (policy.value?.manifest?.sha256 ?? "") : "";
   const brought = useResource(session.policyScenes, broughtKey);
   const scale = useMemo(() => returnScale(environment.value, spec), [environment.value, spec]);
@@ -134,6 +138,7 @@ export function useStudio(environmentId: string): StudioState {
     scale,
     bestPolicyId,
     following: !place.policyId,
+    pretrained,
     termNames,
     chooseOwnReward() {
       setOwnChosen(true);

@@ -32,6 +32,7 @@ import {
   type WatchRunsRequest,
 } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { pause } from "../rpc/reliability";
+import { serveRegistry } from "./registryBackend";
 
 /**
  * The services over their real contracts, in memory, for tests and for work on the page without a gateway. A run is a list of
@@ -193,7 +194,9 @@ export function createBackend(options: BackendOptions = {}): Backend {
     return reward;
   };
 
-  const transport = createRouterTransport(({ service }) => {
+  const transport = createRouterTransport((router) => {
+    const { service } = router;
+    const referencesOf = serveRegistry(router, { policies, guard: () => guard("exporter") });
     service(SceneService, {
       listEnvironments: () => {
         guard("scene");
@@ -368,7 +371,21 @@ export function createBackend(options: BackendOptions = {}): Backend {
         guard("exporter");
         return { policy: found(policies.get(policyId), "POLICY_NOT_FOUND", "policy") };
       },
-      listPolicies: () => ({ policies: [...policies.values()].reverse() }),
+      listPolicies: ({ pageSize, pageToken }) => {
+        guard("exporter");
+        const { items, nextPageToken } = page([...policies.values()].reverse(), pageSize, pageToken);
+        return { policies: items, nextPageToken };
+      },
+      deletePolicy: ({ policyId }) => {
+        guard("exporter");
+        const references = referencesOf(policyId).join(", ");
+        if (references) {
+          const message = `${policyId} is registered as ${references}; delete that first.`;
+          throw typedError(Code.FailedPrecondition, "POLICY_IN_USE", message, [], { references });
+        }
+        policies.delete(policyId);
+        return {};
+      },
       exportPolicy: ({ policyId, format }) => {
         guard("exporter");
         found(policies.get(policyId), "POLICY_NOT_FOUND", "policy");

@@ -1,7 +1,8 @@
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { formatCount } from "../format/format";
+import { useTheme } from "../player/useTheme";
 
 export interface LineSeries {
   readonly label: string;
@@ -105,17 +106,4 @@ function chartOptions(
     ],
     hooks: { setCursor: [({ cursor }) => onHover(cursor.idx ?? null)] },
   };
-}
-
-/** Changes when the colours of the page do. */
-function useTheme(): string {
-  const [theme, setTheme] = useState("");
-  useEffect(() => {
-    const dark = window.matchMedia("(prefers-color-scheme: dark)");
-    const read = () => setTheme(dark.matches ? "dark" : "light");
-    read();
-    dark.addEventListener("change", read);
-    return () => dark.removeEventListener("change", read);
-  }, []);
-  return theme;
 }

@@ -1,0 +1,100 @@
+// @vitest-environment jsdom
+import { cleanup, fireEvent, render } from "@testing-library/react";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createClients } from "../rpc/clients";
+import { type Command, useCommand } from "../stores/commands";
+import { createBackend } from "../testing/backend";
+import { preparePage } from "../testing/page";
+import { fits, keyNames, useKeys } from "./keys";
+import { createSession, type Session, SessionProvider } from "./session";
+
+const run = vi.fn();
+let session: Session;
+
+function Page({ shortcut, when = true }: { readonly shortcut: string; readonly when?: boolean }) {
+  const command: Command = { id: "stage.pause", title: "Pause", group: "Robot", shortcut, run };
+  useKeys();
+  useCommand(command, when);
+  return (
+    <>
+      <button type="button">Train</button>
+      <textarea />
+      <input type="range" />
+    </>
+  );
+}
+
+function open(shortcut: string, when = true) {
+  const page = (isWhen: boolean) => (
+    <SessionProvider value={session}>
+      <Page shortcut={shortcut} when={isWhen} />
+    </SessionProvider>
+  );
+  const { rerender, container } = render(page(when));
+  const find = (selector: string) => container.querySelector(selector) ?? document.body;
+  return { find, withdraw: () => rerender(page(false)) };
+}
+
+beforeEach(() => {
+  preparePage();
+  run.mockClear();
+  const fetchHealth = async () => Response.json({});
+  session = createSession(createClients(createBackend().transport), { fetchHealth });
+});
+
+afterEach(() => {
+  session.health.stop();
+  session.runs.stop();
+  cleanup();
+  vi.unstubAllGlobals();
+});
+
+test("given a command, when its key is pressed, then it is carried out, and no longer once it is withdrawn", () => {
+  const { withdraw } = open("p");
+  fireEvent.keyDown(document.body, { key: "p" });
+  expect(run).toHaveBeenCalledTimes(1);
+  withdraw();
+  fireEvent.keyDown(document.body, { key: "p" });
+  expect(run).toHaveBeenCalledTimes(1);
+});
+
+test.each([
+  ["p", "p", "textarea", 0],
+  ["p", "p", "button", 1],
+  ["p", "p", "input", 1],
+  ["Space", " ", "button", 0],
+  ["Space", " ", "body", 1],
+  ["ArrowLeft", "ArrowLeft", "input", 0],
+])(
+  "given a command by %s, when %j is pressed within a %s, then it is carried out %i times",
+  (shortcut, key, where, times) => {
+    const { find } = open(shortcut);
+    fireEvent.keyDown(find(where), { key });
+    expect(run).toHaveBeenCalledTimes(times);
+  },
+);
+
+test("given a command by Ctrl and K, when these are pressed while typing, then it is carried out all the same", () => {
+  const { find } = open("Mod+k");
+  fireEvent.keyDown(find("textarea"), { key: "k" });
+  expect(run).not.toHaveBeenCalled();
+  fireEvent.keyDown(find("textarea"), { key: "k", ctrlKey: true });
+  expect(run).toHaveBeenCalledTimes(1);
+});
+
+test.each([
+  ["Mod+k", { key: "k", metaKey: true }, true, true],
+  ["Mod+k", { key: "k", ctrlKey: true }, true, false],
+  ["?", { key: "?", shiftKey: true }, false, true],
+  ["r", { key: "R", shiftKey: true }, false, false],
+  ["Shift+r", { key: "R", shiftKey: true }, false, true],
+  ["p", { key: "p", altKey: true }, false, false],
+])("%s fits %o with a Mac's keyboard %s: %s", (shortcut, pressed, mac, expected) => {
+  expect(fits(new KeyboardEvent("keydown", pressed), shortcut, mac)).toBe(expected);
+});
+
+test("keys are named as they are labelled", () => {
+  expect(keyNames("Mod+k", false)).toEqual(["Ctrl", "K"]);
+  expect(keyNames("Mod+k", true)).toEqual(["⌘", "K"]);
+  expect(keyNames("Shift+ArrowLeft", false)).toEqual(["Shift", "←"]);
+});

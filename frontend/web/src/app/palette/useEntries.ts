@@ -1,0 +1,79 @@
+import { useEffect } from "react";
+import { formatAgo, formatCount } from "../../format/format";
+import { ALL_NAMES } from "../../stores/registry";
+import { useResource } from "../../stores/resource";
+import { DESTINATIONS } from "../SiteNavigation";
+import { ALL, useSession } from "../session";
+import type { EntryGroup } from "./entries";
+
+/** Every place that the palette leads to, as far as it is known by now. */
+export function useEntries(): { readonly groups: readonly EntryGroup[]; readonly loading: boolean } {
+  const { gallery, runLists, policyLists, registry } = useSession();
+  const robots = useResource(gallery, ALL);
+  const runs = useResource(runLists, ALL);
+  const policies = useResource(policyLists, ALL);
+  const names = useResource(registry.lists, ALL_NAMES);
+  const environments = robots.value?.environments ?? [];
+  const titleOf = (environmentId: string) =>
+    environments.find((each) => each.environmentId === environmentId)?.title ?? environmentId;
+
+  // What was made since they were read is what a person most likely looks for.
+  useEffect(() => {
+    for (const list of [runLists, policyLists]) list.reload(ALL);
+    registry.lists.reload(ALL_NAMES);
+  }, [runLists, policyLists, registry]);
+
+  const groups: EntryGroup[] = [
+    {
+      heading: "Go to",
+      entries: DESTINATIONS.map(({ testId, title, to }) => ({
+        id: `view.${testId}`,
+        title,
+        about: "Page",
+        keywords: ["go"],
+        to,
+      })),
+    },
+    {
+      heading: "Robots",
+      entries: environments.map(({ environmentId, title, robot, description }) => ({
+        id: `robot.${environmentId}`,
+        title,
+        about: "Robot",
+        keywords: [robot, description],
+        to: { environmentId },
+      })),
+    },
+    {
+      heading: "Named policies",
+      entries: (names.value?.items ?? []).map(({ name, environmentId }) => ({
+        id: `name.${name}`,
+        title: name,
+        about: titleOf(environmentId),
+        keywords: ["policy", environmentId],
+        to: { view: "policies", name },
+      })),
+    },
+    {
+      heading: "Runs",
+      entries: (runs.value?.items ?? []).map(({ runId, spec, createTime }) => ({
+        id: `run.${runId}`,
+        title: spec?.title || "The task's own reward",
+        about: `${titleOf(spec?.environmentId ?? "")}, ${formatAgo(createTime, Date.now())}`,
+        keywords: ["run", spec?.environmentId ?? ""],
+        to: { environmentId: spec?.environmentId ?? "", runId },
+      })),
+    },
+    {
+      heading: "Policies",
+      entries: (policies.value?.items ?? []).map(({ policyId, environmentId, runId, title, envSteps }) => ({
+        id: `policy.${policyId}`,
+        title: title || "The task's own reward",
+        about: `${titleOf(environmentId)}, ${formatCount(envSteps)} steps`,
+        keywords: ["policy", environmentId],
+        to: { environmentId, runId, policyId },
+      })),
+    },
+  ];
+  return { groups, loading: [robots, runs, policies, names].some((each) => each.loading && each.value === undefined) };
+}

@@ -1,0 +1,148 @@
+import { Suspense, useCallback, useMemo, useRef, useState } from "react";
+import { loadLater } from "../app/loadLater";
+import { Boundary } from "../ui/Boundary";
+import { Button } from "../ui/Button";
+import { Notice } from "../ui/Notice";
+import { laneLetter } from "./lanes";
+import type { LiveLanes } from "./live";
+import { Pane } from "./Pane";
+import type { CommandSpec, PlayerTick, SideBySideHandle } from "./SideBySide";
+import styles from "./Stages.module.css";
+import { Transport } from "./Transport";
+import type { Comparison, Lane } from "./useComparison";
+
+const { Component: SideBySide } = loadLater(async () => (await import("./SideBySide")).SideBySide);
+
+interface StagesProps {
+  readonly comparison: Comparison;
+  readonly live: LiveLanes;
+  readonly onAdd: () => void;
+}
+
+/** The robots beside each other, and the bar that moves all of them. */
+export function Stages({ comparison, live, onAdd }: StagesProps) {
+  const { lanes, bundle, change } = comparison;
+  const handle = useRef<SideBySideHandle>(null);
+  const [playing, setPlaying] = useState(true);
+  const [speed, setSpeed] = useState(1);
+  const [contacts, setContacts] = useState(false);
+  const [commands, setCommands] = useState<Readonly<Record<string, readonly number[]>> | null>(null);
+  const [specs, setSpecs] = useState<readonly CommandSpec[]>([]);
+  const [problems, setProblems] = useState<ReadonlyMap<string, string>>(new Map());
+  const [error, setError] = useState<Error>();
+  const [attempt, setAttempt] = useState(0);
+
+  // Only what can play goes on stage; the others say in their panes why they do not.
+  const staged = useMemo(() => lanes.filter((lane): lane is Staged => isStaged(lane)), [lanes]);
+  const pending = lanes.some(({ policy, failure }) => !policy && !failure);
+  const stagedLanes = useMemo(
+    () => (bundle.value ? staged.map(({ policy }) => ({ bundle: bundle.value as NonNullable<typeof bundle.value>, policy })) : []),
+    [bundle.value, staged],
+  );
+  const newest = useRef(staged);
+  newest.current = staged;
+  const onTick = useCallback(
+    (index: number, tick: PlayerTick) => {
+      const lane = newest.current[index];
+      if (lane) live.show(lane.place, tick);
+    },
+    [live],
+  );
+  const setProblem = (index: number, problem: string) => {
+    const sha256 = staged[index]?.policy.controller?.sha256 ?? "";
+    setProblems((before) => new Map(before).set(sha256, problem));
+  };
+
+  const pane = (lane: Lane, stage: React.ReactNode) => (
+    <Pane
+      key={lane.place}
+      lane={lane}
+      lanes={lanes.length}
+      live={live}
+      problem={problems.get(lane.policy?.controller?.sha256 ?? "") ?? ""}
+      stage={stage}
+      onChange={change}
+      ids={lanes.map(({ policyId }) => policyId)}
+    />
+  );
+
+  return (
+    <section className={styles.stages} aria-label="The robots">
+      {error && (
+        <Notice
+          tone="danger"
+          testId="error"
+          title="The simulation stopped"
+          action={
+            <Button
+              size="small"
+              onClick={() => {
+                setError(undefined);
+                setAttempt(attempt + 1);
+              }}
+            >
+              Start it again
+            </Button>
+          }
+        >
+          <p>{error.message}</p>
+        </Notice>
+      )}
+      <div className={styles.panes} data-lanes={lanes.length} data-testid="lanes">
+        {bundle.value && !pending && staged.length > 0 ? (
+          <Boundary what="The simulation">
+            <Suspense fallback={staged.map((lane) => pane(lane, null))}>
+              <SideBySide
+                key={attempt}
+                lanes={stagedLanes}
+                playing={playing}
+                speed={speed}
+                contacts={contacts}
+                commands={commands}
+                onTick={onTick}
+                onPolicy={(index, info) => {
+                  setProblem(index, "");
+                  if (index === 0) setSpecs(info.commands);
+                }}
+                onPolicyError={(index, { message }) => setProblem(index, message)}
+                onError={setError}
+                renderLane={(index, stage) => {
+                  const lane = staged[index];
+                  return lane && pane(lane, stage);
+                }}
+                ref={handle}
+              />
+            </Suspense>
+          </Boundary>
+        ) : (
+          staged.map((lane) => pane(lane, null))
+        )}
+        {lanes.filter((lane) => !isStaged(lane)).map((lane) => pane(lane, null))}
+        {lanes.length === 1 && (
+          <button type="button" className={styles.free} onClick={onAdd} data-testid="add-second">
+            <strong>Add a policy beside {laneLetter(0)}</strong>
+            <span>Another of this run, an earlier one, or one that is registered.</span>
+          </button>
+        )}
+      </div>
+      <Transport
+        handle={handle}
+        playing={playing}
+        onPlaying={setPlaying}
+        speed={speed}
+        onSpeed={setSpeed}
+        contacts={contacts}
+        onContacts={setContacts}
+        specs={specs}
+        commands={commands}
+        onCommands={setCommands}
+      />
+    </section>
+  );
+}
+
+type Staged = Lane & { readonly policy: NonNullable<Lane["policy"]> };
+
+function isStaged({ policy, foreign }: Lane): boolean {
+  return policy !== undefined && !foreign;
+}

@@ -1,0 +1,152 @@
+import { useSyncExternalStore } from "react";
+import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
+import type { SceneBundle } from "../gen/tabrl/scene/v1/scene_pb";
+import { createStore, type Store } from "./store";
+
+/** How a policy did under one disturbance. */
+export interface RobustnessTrial {
+  /** Which disturbance, such as `pushes`; `none` for the undisturbed episodes. */
+  readonly disturbance: string;
+  /** Mean part of the episode that it lasted, 0 to 1. */
+  readonly survival: number;
+  /** Mean return as a part of the undisturbed one. */
+  readonly relativeReturn: number;
+}
+
+/** What a measurement of robustness found. */
+export interface RobustnessReport {
+  readonly trials: readonly RobustnessTrial[];
+}
+
+/** How well a controller withstands disturbances, as far as it is measured. */
+export interface Robustness {
+  readonly status: "running" | "done" | "failed";
+  /** Part of the measurement that is done, 0 to 1. */
+  readonly progress: number;
+  /** The newest that was measured to the end; it stays while it is measured again. */
+  readonly report?: RobustnessReport;
+  /** Why it could not be measured; empty when it could. */
+  readonly problem: string;
+}
+
+/** Measurements of robustness by the controller's sha256. They are kept in this browser, as no service keeps them. */
+export interface RobustnessReports {
+  readonly store: Store<ReadonlyMap<string, Robustness>>;
+  /** Measures a policy in its scene, after those that are being measured already. */
+  measure(policy: Policy, bundle: SceneBundle): Promise<void>;
+  /** Stops the measurement of a controller, or takes it out of the queue; what was measured before stays. */
+  cancel(sha256: string): void;
+}
+
+/** Measures one policy; aborting ends it with an error. */
+export type MeasureRobustness = (
+  policy: Policy,
+  bundle: SceneBundle,
+  options: { readonly onProgress: (share: number) => void; readonly signal: AbortSignal },
+) => Promise<RobustnessReport>;
+
+/** Where reports are kept between visits; `localStorage` is one. */
+export type Shelf = Pick<globalThis.Storage, "getItem" | "setItem">;
+
+const SHELF_KEY = "tabrl.robustness.1";
+/** Reports that are kept; the oldest make room. */
+const KEPT = 200;
+
+/** Measurements over `measure`, kept on `shelf` where there is one. */
+export function createRobustness(measure: MeasureRobustness, shelf: Shelf | undefined): RobustnessReports {
+  const kept = [...read(shelf)].map(([sha256, report]) => [sha256, done(report)] as const);
+  const store = createStore<ReadonlyMap<string, Robustness>>(new Map(kept));
+  const write = (sha256: string, next: Robustness | undefined) =>
+    store.set((before) => {
+      const map = new Map(before);
+      if (next) map.set(sha256, next);
+      else map.delete(sha256);
+      return map;
+    });
+  const stops = new Map<string, AbortController>();
+  let queue: Promise<void> = Promise.resolve();
+
+  async function run(policy: Policy, bundle: SceneBundle, sha256: string, { signal }: AbortController) {
+    const before = store.get().get(sha256)?.report;
+    const known = before ? { report: before } : {};
+    try {
+      signal.throwIfAborted();
+      const onProgress = (progress: number) => {
+        if (!signal.aborted) write(sha256, { status: "running", progress, problem: "", ...known });
+      };
+      const report = await measure(policy, bundle, { onProgress, signal });
+      signal.throwIfAborted();
+      write(sha256, done(report));
+      keep(shelf, sha256, report);
+    } catch (thrown) {
+      const problem = thrown instanceof Error ? thrown.message : String(thrown);
+      if (signal.aborted) write(sha256, before && done(before));
+      else write(sha256, { status: "failed", progress: 0, problem, ...known });
+    } finally {
+      stops.delete(sha256);
+    }
+  }
+
+  return {
+    store,
+    measure(policy, bundle) {
+      const sha256 = policy.controller?.sha256 ?? "";
+      if (!sha256 || stops.has(sha256)) return queue;
+      const stop = new AbortController();
+      stops.set(sha256, stop);
+      const report = store.get().get(sha256)?.report;
+      write(sha256, { status: "running", progress: 0, problem: "", ...(report ? { report } : {}) });
+      // One at a time: each takes a worker of its own, and the robots on screen want to go on.
+      queue = queue.then(() => run(policy, bundle, sha256, stop));
+      return queue;
+    },
+    cancel: (sha256) => stops.get(sha256)?.abort(),
+  };
+}
+
+/** The robustness of a controller; undefined where it was never measured in this browser. */
+export function useRobustness(reports: RobustnessReports, sha256: string): Robustness | undefined {
+  return useSyncExternalStore(reports.store.subscribe, () => reports.store.get().get(sha256));
+}
+
+/** One number for a badge, 0 to 1: the mean over all disturbances of how long the robot lasts and how much of its return it keeps. */
+export function robustnessScore({ trials }: RobustnessReport): number {
+  const disturbed = trials.filter(({ disturbance }) => disturbance !== "none");
+  const shares = disturbed.flatMap(({ survival, relativeReturn }) => [survival, keptReturn(relativeReturn)]);
+  return shares.length > 0 ? shares.reduce((sum, share) => sum + share, 0) / shares.length : 0;
+}
+
+/** Part of the undisturbed return that is kept, 0 to 1: more than all of it is luck. */
+export function keptReturn(relativeReturn: number): number {
+  return Math.min(1, Math.max(0, relativeReturn));
+}
+
+function done(report: RobustnessReport): Robustness {
+  return { status: "done", progress: 1, problem: "", report };
+}
+
+type Kept = readonly (readonly [sha256: string, report: RobustnessReport])[];
+
+/** What is on the shelf; nothing where it cannot be read, for it can be measured again. */
+function read(shelf: Shelf | undefined): Kept {
+  try {
+    const kept: unknown = JSON.parse(shelf?.getItem(SHELF_KEY) ?? "[]");
+    return Array.isArray(kept) ? kept.filter(isKept) : [];
+  } catch {
+    return [];
+  }
+}
+
+function isKept(entry: unknown): entry is Kept[number] {
+  return Array.isArray(entry) && typeof entry[0] === "string" && Array.isArray(entry[1]?.trials);
+}
+
+/** Adds to what is on the shelf by now, which another tab may have changed. A full or forbidden shelf costs only the next visit's memory. */
+function keep(shelf: Shelf | undefined, sha256: string, report: RobustnessReport): void {
+  const others = read(shelf).filter(([kept]) => kept !== sha256);
+  try {
+    shelf?.setItem(SHELF_KEY, JSON.stringify([...others, [sha256, report]].slice(-KEPT)));
+  } catch {
+    // The report stays in this tab.
+  }
+}

@@ -1,0 +1,28 @@
+import { useEffect, useState } from "react";
+import { useSession } from "../app/session";
+import { useResource } from "../stores/resource";
+import type { Pretrained } from "./pretrainedChoice";
+
+/** The pretrained policy of an environment, and the way to let go of it. */
+export interface PretrainedState {
+  /** Absent while nobody knows one. */
+  readonly known: Pretrained | undefined;
+  /** Whether the person wants it to drive. */
+  readonly wanted: boolean;
+  want(wanted: boolean): void;
+}
+
+/** Looks for a pretrained policy as soon as the environment is shown with neither run nor policy. */
+export function usePretrained(environmentId: string, unclaimed: boolean): PretrainedState {
+  const { pretrained } = useSession();
+  const [asked, setAsked] = useState(unclaimed);
+  if (unclaimed && !asked) setAsked(true);
+  const [wanted, want] = useState(true);
+  const key = asked ? environmentId : "";
+  const { value } = useResource(pretrained, key);
+  // What was trained or registered since the last visit counts too; until that is known, the one from then drives.
+  useEffect(() => {
+    if (key && pretrained.get(key).value !== undefined) pretrained.reload(key);
+  }, [pretrained, key]);
+  return { known: value ?? undefined, wanted, want };
+}

@@ -59,6 +59,7 @@ const look = EditorView.theme({
   ".cm-changedText": { background: "color-mix(in srgb, var(--good) 28%, transparent) !important" },
   ".cm-deletedChunk .cm-deletedText": { background: "color-mix(in srgb, var(--danger) 26%, transparent) !important" },
   ".cm-collapsedLines": { background: "var(--sunken)", color: "var(--ink-faint)", padding: "0.2rem 0.75rem" },
+  ".cm-collapsedLines::before, .cm-collapsedLines::after": { content: "''" },
   ".cm-changeGutter": { width: "3px" },
   ".cm-changedLineGutter": { background: "var(--good)" },
   ".cm-deletedLineGutter": { background: "var(--danger)" },

@@ -226,7 +226,7 @@ export function createBackend(options: BackendOptions = {}): Backend {
           physicsStepsPerControl: 1,
           episodeLength: 1000,
         };
-        return { environment: create(EnvironmentSchema, { summary, timing }) };
+        return { environment: create(EnvironmentSchema, { summary, timing, commandSize: summary === GO1 ? 3 : 0 }) };
       },
       getSceneBundle: ({ environmentId }) => {
         guard("scene");

@@ -78,8 +78,8 @@ export function Curves({ history, termNames, highlighted, scale, untilSteps }: C
         })}
       </ul>
       <div className={styles.speed} data-testid="survival-curve">
-        <span className={styles.strip}>
-          Last their whole time <b className="number">{survived ? formatPercent(data.survival[shown] ?? 0) : "–"}</b>
+        <span className={styles.strip} title="Share of the newest episodes that lasted their whole time">
+          Whole episodes <b className="number">{survived ? formatPercent(data.survival[shown] ?? 0) : "–"}</b>
         </span>
         <LineChart
           steps={data.steps}

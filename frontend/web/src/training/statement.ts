@@ -39,7 +39,9 @@ export function statement(record: RunRecord, following: boolean, connected: bool
     case RunState.PAUSED:
       return run.batchId
         ? "Paused, to be judged beside the others of its batch."
-        : "Paused. It goes on from the newest checkpoint when you continue.";
+        : run.checkpoints.length > 0
+          ? "Paused. It goes on from the newest checkpoint when you continue."
+          : "Paused, before there was anything to keep. It begins anew when you continue.";
     default:
       return "";
   }

@@ -65,7 +65,7 @@ test("given an environment without variation, when it is asked for, then the fie
   openPage(backend, "/?env=CartpoleBalance");
   fireEvent.click(await screen.findByTestId("own-reward"));
   fireEvent.click(await screen.findByTestId("varied"));
-  await screen.findByText("nobody has said what to vary in CartpoleBalance");
+  await screen.findByText("Nobody has said what to vary in CartpoleBalance.");
   expect(screen.getByTestId("varied").getAttribute("aria-invalid")).toBe("true");
   expect((screen.getByTestId("train") as HTMLButtonElement).disabled).toBe(true);
   fireEvent.click(screen.getByTestId("varied"));

@@ -6,6 +6,7 @@ import { newRequestId } from "../rpc/requestId";
 import { useResource } from "../stores/resource";
 import type { StartingPoint } from "../stores/startingPoints";
 import type { StudioState } from "../studio/useStudio";
+import { sentence } from "./statement";
 import { type Choice, type Practice, practiceOf, type RunSpecInit, specOf } from "./spec";
 import type { TierOffer } from "./TierChoice";
 import { type TierName, tierNameOf } from "./tiers";
@@ -138,7 +139,7 @@ export function useStart(studio: StudioState): Start {
     wholeSpec,
     estimate: spec && (choice.tier === "full" ? whole.value : fine.value),
     estimateFailure: choice.tier === "command" || varied ? undefined : shown.failure,
-    variedProblem: choice.varied ? (varied?.description ?? "") : "",
+    variedProblem: choice.varied && varied ? `${sentence(varied.description)}.` : "",
     reckoned: standard !== undefined,
     asked: chosen.tier !== undefined,
     starting,

@@ -55,12 +55,12 @@ export interface Session {
   readonly runLists: Listings<Run>;
   /** Newest policies by environment id, or all of them under ALL. */
   readonly policyLists: Listings<Policy>;
+  /** Names that people gave to policies. */
+  readonly registry: Registry;
   /** Newest rewards by environment id, or all of them under ALL. */
   readonly rewardLists: Listings<Reward>;
   /** Policies that are worth starting from, by environment id. */
   readonly startingPoints: Resources<readonly StartingPoint[]>;
-  /** Names that people gave to policies. */
-  readonly registry: Registry;
   readonly runs: Runs;
   readonly writer: RewardWriter;
   readonly approaches: ApproachWriter;
@@ -165,9 +165,9 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     pretrained,
     runLists,
     policyLists,
+    registry,
     rewardLists,
     startingPoints,
-    registry,
     runs,
     writer: createRewardWriter(clients.rewards),
     approaches: createApproachWriter(clients.rewards),

@@ -5,7 +5,7 @@ import type { RunRecord } from "../stores/runRecord";
 import { useStore } from "../stores/store";
 import type { StudioState } from "../studio/useStudio";
 import { Button } from "../ui/Button";
-import { ArrowIcon, TrashIcon, WandIcon } from "../ui/icons";
+import { ArrowIcon, DeleteIcon, WandIcon } from "../ui/icons";
 import styles from "./RunOutcome.module.css";
 import { useDeleteRun } from "./useDeleteRun";
 
@@ -49,7 +49,7 @@ export function RunOutcome({ record: { run }, studio, onFineTune }: RunOutcomePr
           size="small"
           variant="quiet"
           className={styles.last}
-          icon={<TrashIcon />}
+          icon={<DeleteIcon />}
           onClick={() => deleteRun(run)}
           data-testid="delete-run"
         >

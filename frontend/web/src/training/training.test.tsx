@@ -179,3 +179,15 @@ test("given a robot that takes commands and a policy of its own task, when it is
   expect(window.location.search).toContain("policy=policy-1");
   expect(backend.runs.size).toBe(1);
 });
+
+test("given a run whose deletion the service refuses, when it would be carried out, then it is back and says why", async () => {
+  await start();
+  enter(RunState.SUCCEEDED);
+  fireEvent.click(await screen.findByTestId("delete-run"));
+  await waitFor(() => expect(screen.queryByTestId("run-panel")).toBeNull());
+  backend.setDown("trainer", true);
+  fireEvent(window, new Event("pagehide"));
+  expect(await screen.findByTestId("run-panel")).toBeTruthy();
+  expect((await screen.findAllByTestId("error")).length).toBeGreaterThan(0);
+  expect(backend.runs.has("run-1")).toBe(true);
+});

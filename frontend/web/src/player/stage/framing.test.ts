@@ -87,7 +87,7 @@ describe("Quality of meshes", () => {
 
   it("given that full detail was too much, when frames are quick again, then it is not tried again", () => {
     expect(
-      after([
+      affordsAfter([
         [100, 16.7],
         [40, 33],
         [500, 16.7],

@@ -5,11 +5,13 @@ import type { Environment, EnvironmentSummary, RobotDownload, SceneBundle } from
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
 import type { Clients } from "../rpc/clients";
 import type { Outages } from "../rpc/outage";
+import { type ApproachWriter, createApproachWriter } from "../stores/approaches";
 import { type Commands, createCommands } from "../stores/commands";
 import { createDeletions, type Deletions } from "../stores/deletions";
 import { createEvaluations, type Evaluations } from "../stores/evaluation";
 import { createRewardWriter, type RewardWriter } from "../stores/generation";
 import { type HealthMonitor, monitorHealth } from "../stores/health";
+import { createImprover, type Improver } from "../stores/improvement";
 import { createListings, type Listings } from "../stores/listing";
 import { followOnline } from "../stores/online";
 import { createRegistry, type Registry } from "../stores/registry";
@@ -17,6 +19,7 @@ import { createResources, type Resources } from "../stores/resource";
 import { createRobots, type Robots } from "../stores/robots";
 import { createRobustness, type RobustnessReports } from "../stores/robustness";
 import { createRuns, type Runs } from "../stores/runs";
+import { type StartingPoint, startingPointsOf } from "../stores/startingPoints";
 import type { Store } from "../stores/store";
 import { createThemeSwitch, type ThemeSwitch } from "../stores/theme";
 import { createUndo, type Undo } from "../stores/undo";
@@ -55,8 +58,14 @@ export interface Session {
   readonly policyLists: Listings<Policy>;
   /** Names that people gave to policies. */
   readonly registry: Registry;
+  /** Newest rewards by environment id, or all of them under ALL. */
+  readonly rewardLists: Listings<Reward>;
+  /** Policies that are worth starting from, by environment id. */
+  readonly startingPoints: Resources<readonly StartingPoint[]>;
   readonly runs: Runs;
   readonly writer: RewardWriter;
+  readonly approaches: ApproachWriter;
+  readonly improver: Improver;
   readonly evaluations: Evaluations;
   /** How well controllers withstand disturbances, measured in this browser. */
   readonly robustness: RobustnessReports;
@@ -111,6 +120,11 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     const { policies, nextPageToken } = await clients.exporter.listPolicies({ environmentId: only(key), pageToken });
     return { items: policies, nextPageToken };
   });
+  const rewardLists = createListings<Reward>(async (key, pageToken) => {
+    const { rewards, nextPageToken } = await clients.rewards.listRewards({ environmentId: only(key), pageToken });
+    return { items: rewards, nextPageToken };
+  });
+  const startingPoints = createResources((environmentId) => startingPointsOf(clients, environmentId));
   const runs = createRuns(clients.trainer);
   const robots = createRobots(clients.scene, () => {
     gallery.reload(ALL);
@@ -130,6 +144,8 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     pretrained,
     runLists,
     policyLists,
+    rewardLists,
+    startingPoints,
   ];
   const health = monitorHealth(fetchHealth, () => {
     runs.wake();
@@ -153,8 +169,12 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     runLists,
     policyLists,
     registry,
+    rewardLists,
+    startingPoints,
     runs,
     writer: createRewardWriter(clients.rewards),
+    approaches: createApproachWriter(clients.rewards),
+    improver: createImprover(clients.rewards),
     evaluations: createEvaluations(clients.inference),
     robustness: createRobustness(() => Promise.reject(new Error("not here")), shelf()),
     robots,

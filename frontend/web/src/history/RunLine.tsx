@@ -24,7 +24,9 @@ export function RunLine({ run: listed, pictured = true }: { readonly run: Run; r
         </div>
       )}
       <div className={styles.text}>
-        <p className={styles.title}>{run.spec?.title || "The task's own reward"}</p>
+        <p className={styles.title} title={run.spec?.title}>
+          {run.spec?.title || "The task's own reward"}
+        </p>
         <p className={styles.facts}>
           {pictured && <span>{environment?.title ?? environmentId}</span>}
           <span>{formatAgo(run.createTime, Date.now())}</span>

@@ -9,6 +9,7 @@ import type { StudioState } from "../studio/useStudio";
 import { Button } from "../ui/Button";
 import { FailureNotice } from "../ui/Notice";
 import { type ReturnScale, whatReturnIs } from "./episodeReturn";
+import { Keep } from "./Keep";
 import { Parity } from "./Parity";
 import styles from "./ResultStep.module.css";
 import { TakeAway } from "./TakeAway";
@@ -47,6 +48,7 @@ export function ResultStep({ studio }: { readonly studio: StudioState }) {
           )}
           {policy.value?.policyId === policyId && (
             <>
+              <Keep policy={policy.value} />
               <TakeAway policy={policy.value} />
               <Parity policy={policy.value} />
             </>

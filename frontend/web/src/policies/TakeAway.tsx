@@ -87,6 +87,16 @@ const OTHERS: readonly Form[] = [
     ExportFormat.WEIGHTS,
     "-weights.zip",
   ),
+  {
+    id: "manifest",
+    label: "Manifest",
+    hint: "What the controller reads and writes, how often it decides, and whose licences it is under, as JSON",
+    make: async (_, { policyId, environmentId, manifest }) => {
+      if (!manifest) throw new Error("This policy came without a manifest.");
+      const fileName = `${environmentId}-${policyId}.manifest.json`;
+      return { files: [{ path: artifactUrl(manifest), fileName }], remark: "" };
+    },
+  },
 ];
 
 function exported(id: string, label: string, hint: string, format: ExportFormat, ending: string): Form {

@@ -32,17 +32,20 @@ export function spelt(typed: string): string {
 
 /** A name to begin with: the robot and what was asked of it, or its environment. */
 export function suggestedName(policy: Policy, robot: string): string {
-  const asked = [policy.lineage?.prompt, policy.title].find((words) => words && words !== NO_PROMPT);
+  const asked = wordsOf(policy.lineage?.prompt) || wordsOf(policy.title);
   if (!asked) return slug(policy.environmentId.replace(/([a-z0-9])([A-Z])/g, "$1-$2"));
-  const [first = ""] = slug(robot).split("-");
-  const words = slug(asked);
-  return shortened(first && !words.startsWith(first) ? `${first}-${words}` : words);
+  const [who, what] = [slug(robot), slug(asked)];
+  return shortened(who && !what.startsWith(who) ? `${who}-${what}` : what);
 }
 
 /** A policy's title for people. */
 export function policyTitle({ title, lineage }: Policy): string {
-  const words = title || lineage?.prompt || "";
-  return words && words !== NO_PROMPT ? words : "The task's own reward";
+  return wordsOf(title) || wordsOf(lineage?.prompt) || "The task's own reward";
+}
+
+/** What a person said; empty where a run's words only say that nobody asked anything of it. */
+export function wordsOf(said: string | undefined): string {
+  return said && said !== NO_PROMPT ? said : "";
 }
 
 function slug(words: string): string {

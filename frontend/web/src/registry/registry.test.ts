@@ -35,14 +35,14 @@ test("given what a person types, then capitals and spaces become what a name may
 
 test("given a prompt, then the suggested name is the robot and the wish; without one, the environment", () => {
   expect(suggestedName(policy({ lineage: { prompt: "Dance in a circle!" } }), "Unitree Go1")).toBe(
-    "unitree-dance-in-a-circle",
+    "unitree-go1-dance-in-a-circle",
   );
   expect(suggestedName(policy({ title: "its own task" }), "Walker")).toBe("walker-walk");
   const long = suggestedName(
-    policy({ lineage: { prompt: "walk slowly and then faster until nobody can follow" } }),
-    "W",
+    policy({ lineage: { prompt: "stroll slowly and then faster until nobody can follow" } }),
+    "Walker",
   );
-  expect(long).toBe("w-walk-slowly-and-then-faster-until");
+  expect(long).toBe("walker-stroll-slowly-and-then-faster");
   expect(nameProblem(long)).toBeUndefined();
 });
 
@@ -52,6 +52,13 @@ test("given a difference beyond its standard deviation, then the better one is n
   expect(verdict.reasons[0]).toContain("B earns 140 more than A");
   // √(30²/5 + 20²/5) = 16.1
   expect(verdict.reasons[0]).toContain("16.1");
+});
+
+test("given a difference of one to two standard deviations, then it is told with a doubt", () => {
+  // √(2 · 100²/5) = 63.2
+  const verdict = verdictOf(measured(800, 100), measured(700, 100));
+  expect(verdict).toMatchObject({ better: "A", headline: "A is probably better" });
+  expect(verdict.reasons[0]).toContain("measure more episodes");
 });
 
 test("given a difference within its standard deviation, then neither is called better", () => {

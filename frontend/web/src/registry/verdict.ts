@@ -1,3 +1,4 @@
+import { rewardKey } from "../compare/laneName";
 import { formatPercent, formatReward } from "../format/format";
 import type { Policy, PolicyMeasurement } from "../gen/tabrl/exporter/v1/exporter_pb";
 
@@ -13,6 +14,9 @@ export interface Verdict {
 
 /** A difference of survival below this is not worth a word. */
 const LEAST_SURVIVAL = 0.01;
+
+/** By how many of its standard deviations a difference stands clear of chance. */
+const CLEARLY = 2;
 
 /** What a policy measured last on this machine. */
 export function newestMeasurement(policy: Policy | undefined): PolicyMeasurement | undefined {
@@ -33,7 +37,7 @@ export function verdictOf(a: Policy, b: Policy): Verdict {
   if (a.environmentId !== b.environmentId)
     return undecided("They drive different robots, so their returns are of different things.");
   const survival = survivalWords(measuredA, measuredB);
-  if (!sameReward(a, b)) {
+  if (rewardKey(a) !== rewardKey(b)) {
     const reasons = [
       "They were trained for different rewards, so their returns are of different things.",
       survival.words,
@@ -67,12 +71,15 @@ function byReturn(a: PolicyMeasurement, b: PolicyMeasurement, survival: Survival
     return verdict("", "Not sure yet", words);
   }
   const give = formatReward(chance);
-  if (Math.abs(difference) > chance) {
-    const words = `${ahead} earns ${size} more than ${behind} on average: more than chance alone moves such a difference (its standard deviation is ${give}).`;
-    return verdict(ahead, `${ahead} is better`, words);
+  const apart = Math.abs(difference);
+  if (apart <= chance) {
+    const words = `${ahead} earned ${size} more, but chance alone moves such a difference by ${give} (its standard deviation). Measure more episodes to be sure.`;
+    return verdict("", "About the same", words);
   }
-  const words = `${ahead} earned ${size} more, but chance alone moves such a difference by ${give} (its standard deviation). Measure more episodes to be sure.`;
-  return verdict("", "About the same", words);
+  const clear = apart > CLEARLY * chance;
+  const rest = clear ? "" : ", though by less than twice as much: measure more episodes to be sure";
+  const words = `${ahead} earns ${size} more than ${behind} on average: more than chance alone moves such a difference (its standard deviation is ${give})${rest}.`;
+  return verdict(ahead, clear ? `${ahead} is better` : `${ahead} is probably better`, words);
 }
 
 function sameReturn({ better }: Survival): string {
@@ -91,13 +98,6 @@ function survivalWords(a: PolicyMeasurement, b: PolicyMeasurement): Survival {
 function deviationOfDifference(a: PolicyMeasurement, b: PolicyMeasurement): number | undefined {
   if (a.episodes < 2 || b.episodes < 2) return undefined;
   return Math.sqrt(a.stdReturn ** 2 / a.episodes + b.stdReturn ** 2 / b.episodes);
-}
-
-function sameReward(a: Policy, b: Policy): boolean {
-  if (a.reward?.programSha256 !== b.reward?.programSha256) return false;
-  const names = new Set([...Object.keys(a.reward?.weights ?? {}), ...Object.keys(b.reward?.weights ?? {})]);
-  // Terms that are left out weigh 1.
-  return [...names].every((name) => (a.reward?.weights[name] ?? 1) === (b.reward?.weights[name] ?? 1));
 }
 
 function undecided(reason: string): Verdict {

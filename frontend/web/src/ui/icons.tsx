@@ -107,6 +107,22 @@ export const SystemIcon = () =>
 export const CheckIcon = () => icon(<path d="m3.5 8.5 3 3 6-7" />);
 export const ArrowIcon = () => icon(<path d="M3 8h9.5M9 4.5 12.5 8 9 11.5" />);
 export const StopIcon = () => icon(<rect x="4" y="4" width="8" height="8" rx="1" fill="currentColor" />);
+export const TagIcon = () =>
+  icon(
+    <>
+      <path d="M8.6 2.5h4.9v4.9l-6.2 6.1-4.8-4.8z" />
+      <path d="M11 5v.1" />
+    </>,
+  );
+export const ImportIcon = () =>
+  icon(
+    <>
+      <path d="M8 2.5v7.5M5 7.2l3 3 3-3" />
+      <path d="M2.8 11v2.5h10.4V11" />
+    </>,
+  );
+export const DeleteIcon = () => icon(<path d="M3 4.5h10M6.5 4.5v-2h3v2M4.5 4.5l.6 9h5.8l.6-9M6.8 7v4M9.2 7v4" />);
+export const ChevronIcon = () => icon(<path d="m4.5 6.2 3.5 3.6 3.5-3.6" />);
 export const StepIcon = () =>
   icon(
     <>

@@ -1,0 +1,113 @@
+import { type FormEvent, useId, useState } from "react";
+import { Link } from "../app/Link";
+import { ALL, useSession } from "../app/session";
+import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
+import type { PolicyVersion } from "../gen/tabrl/exporter/v1/registry_pb";
+import { type Failure, failureFrom } from "../rpc/failure";
+import { useResource } from "../stores/resource";
+import { Button } from "../ui/Button";
+import fieldStyles from "../ui/Field.module.css";
+import { FailureNotice } from "../ui/Notice";
+import { nameProblem, spelt, suggestedName } from "./naming";
+import styles from "./RegisterForm.module.css";
+
+/** Gives a policy a name, or makes it the next version of one. */
+export function RegisterForm({ policy }: { readonly policy: Policy }) {
+  const { gallery, registry } = useSession();
+  const { value: catalogue } = useResource(gallery, ALL);
+  const names = useResource(registry.lists, policy.environmentId).value?.items ?? [];
+  const robot = catalogue?.environments.find((each) => each.environmentId === policy.environmentId)?.robot ?? "";
+  const [typed, setTyped] = useState<string>();
+  const [notes, setNotes] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState("");
+  const [failure, setFailure] = useState<Failure>();
+  const [made, setMade] = useState<{ readonly name: string; readonly version: PolicyVersion }>();
+  const id = useId();
+  const name = typed ?? suggestedName(policy, robot);
+  const before = names.find((each) => each.name === name);
+
+  async function register(event: FormEvent): Promise<void> {
+    event.preventDefault();
+    const wrong = nameProblem(name) ?? "";
+    setProblem(wrong);
+    if (wrong) return;
+    setBusy(true);
+    setFailure(undefined);
+    try {
+      setMade({ name, version: await registry.register(name, policy, notes.trim()) });
+    } catch (thrown) {
+      setFailure(failureFrom(thrown));
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  if (made) {
+    return (
+      <p className={styles.made} role="status" data-testid="registered">
+        Registered as{" "}
+        <Link to={{ view: "policies", name: made.name }}>
+          {made.name}, version {made.version.number}
+        </Link>
+      </p>
+    );
+  }
+  return (
+    <form className={styles.form} onSubmit={(event) => void register(event)} noValidate data-testid="register-form">
+      <div className={styles.field}>
+        <label htmlFor={`${id}-name`}>Name</label>
+        <input
+          id={`${id}-name`}
+          className={fieldStyles.input}
+          list={`${id}-names`}
+          value={name}
+          maxLength={80}
+          spellCheck={false}
+          autoCapitalize="none"
+          autoComplete="off"
+          aria-invalid={problem !== ""}
+          aria-describedby={`${id}-about`}
+          onChange={(event) => {
+            setTyped(spelt(event.target.value));
+            setProblem("");
+          }}
+          data-testid="register-name"
+        />
+        <datalist id={`${id}-names`}>
+          {names.map((each) => (
+            <option key={each.name} value={each.name} />
+          ))}
+        </datalist>
+        <p id={`${id}-about`} className={problem ? fieldStyles.problem : styles.about}>
+          {problem ||
+            (before
+              ? `This becomes the next version after ${before.versions[0]?.number ?? 0}.`
+              : "A new name; later policies can become its next versions.")}
+        </p>
+      </div>
+      <div className={styles.field}>
+        <label htmlFor={`${id}-notes`}>
+          Notes <span>if you like</span>
+        </label>
+        <input
+          id={`${id}-notes`}
+          className={fieldStyles.input}
+          value={notes}
+          maxLength={4000}
+          placeholder="What is different this time?"
+          onChange={(event) => setNotes(event.target.value)}
+          data-testid="register-notes"
+        />
+      </div>
+      <Button type="submit" variant="primary" busy={busy} className={styles.submit} data-testid="register">
+        {busy ? "Registering…" : "Register"}
+      </Button>
+      {failure && (
+        <div className={styles.failure}>
+          <FailureNotice failure={failure} />
+        </div>
+      )}
+    </form>
+  );
+}

@@ -1,0 +1,82 @@
+import { ALL, useSession } from "../app/session";
+import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
+import { ALL_NAMES } from "../stores/registry";
+import { useResource } from "../stores/resource";
+import { useStore } from "../stores/store";
+import { Button } from "../ui/Button";
+import { FailureNotice } from "../ui/Notice";
+import { byRun } from "./byRun";
+import { policyTitle } from "./naming";
+import { PolicyRow } from "./PolicyRow";
+import styles from "./Unregistered.module.css";
+import { useRegistered } from "./useRegistered";
+
+interface UnregisteredProps {
+  readonly robotOf: (policy: Policy) => string;
+  /** Only policies of this robot; empty for all. */
+  readonly robot: string;
+  readonly text: string;
+}
+
+/** The policies that have no name, those of one run together. */
+export function Unregistered({ robotOf, robot, text }: UnregisteredProps) {
+  const { policyLists, registry, deletions } = useSession();
+  const listed = useResource(policyLists, ALL);
+  const registered = useRegistered(useResource(registry.lists, ALL_NAMES).value?.items);
+  const gone = useStore(deletions.gone);
+  const words = text.toLowerCase();
+  const policies = listed.value?.items.filter(
+    (policy) =>
+      !registered.has(policy.policyId) &&
+      !gone.has(policy.policyId) &&
+      (!robot || robotOf(policy) === robot) &&
+      `${policyTitle(policy)} ${policy.environmentId} ${robotOf(policy)}`.toLowerCase().includes(words),
+  );
+
+  return (
+    <section className={styles.section} aria-labelledby="unregistered" data-testid="unregistered">
+      <h2 id="unregistered">Not registered</h2>
+      <p className={styles.intro}>
+        Every training keeps a policy each time it has practised a while. The newest of each training is on top.
+      </p>
+      {listed.failure && <FailureNotice failure={listed.failure} onRetry={() => policyLists.reload(ALL)} />}
+      <ul className={styles.list} aria-busy={listed.loading}>
+        {policies &&
+          byRun(policies).map(({ key, newest, earlier }) => (
+            <li key={key} className={styles.run}>
+              <PolicyRow policy={newest} />
+              {earlier.length > 0 && (
+                <details className={styles.earlier}>
+                  <summary>
+                    {earlier.length} earlier {earlier.length === 1 ? "policy" : "policies"} of this training
+                  </summary>
+                  <ul>
+                    {earlier.map((policy) => (
+                      <li key={policy.policyId}>
+                        <PolicyRow policy={policy} />
+                      </li>
+                    ))}
+                  </ul>
+                </details>
+              )}
+            </li>
+          ))}
+        {!policies && !listed.failure && <li className={styles.placeholder} />}
+      </ul>
+      {policies?.length === 0 && (
+        <p className={styles.intro}>
+          {listed.value?.items.length === 0
+            ? "Nothing was trained here yet. Policies appear once a robot has practised for a while."
+            : text || robot
+              ? "None of them matches."
+              : "Every policy listed so far has a name."}
+        </p>
+      )}
+      {listed.value?.nextPageToken && (
+        <Button busy={listed.loading} onClick={() => policyLists.more(ALL)} data-testid="more-policies">
+          Show more
+        </Button>
+      )}
+    </section>
+  );
+}

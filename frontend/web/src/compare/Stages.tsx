@@ -1,5 +1,7 @@
 import { Suspense, useCallback, useMemo, useRef, useState } from "react";
 import { loadLater } from "../app/loadLater";
+import { useStore } from "../stores/store";
+import { createDriving } from "../studio/driving";
 import { Boundary } from "../ui/Boundary";
 import { Button } from "../ui/Button";
 import { Notice } from "../ui/Notice";
@@ -26,7 +28,8 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
   const [playing, setPlaying] = useState(true);
   const [speed, setSpeed] = useState(1);
   const [contacts, setContacts] = useState(false);
-  const [commands, setCommands] = useState<Readonly<Record<string, readonly number[]>> | null>(null);
+  const driving = useMemo(createDriving, []);
+  const commands = useStore(driving.held);
   const [specs, setSpecs] = useState<readonly CommandSpec[]>([]);
   const [problems, setProblems] = useState<ReadonlyMap<string, string>>(new Map());
   const [error, setError] = useState<Error>();
@@ -103,7 +106,9 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
                 onTick={onTick}
                 onPolicy={(index, info) => {
                   setProblem(index, "");
-                  if (index === 0) setSpecs(info.commands);
+                  if (index > 0) return;
+                  setSpecs(info.commands);
+                  driving.fit(info.commands);
                 }}
                 onPolicyError={(index, { message }) => setProblem(index, message)}
                 onError={setError}
@@ -135,8 +140,7 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
         contacts={contacts}
         onContacts={setContacts}
         specs={specs}
-        commands={commands}
-        onCommands={setCommands}
+        driving={driving}
       />
     </section>
   );

@@ -32,6 +32,7 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
   const commands = useStore(driving.held);
   const [specs, setSpecs] = useState<readonly CommandSpec[]>([]);
   const [problems, setProblems] = useState<ReadonlyMap<string, string>>(new Map());
+  const [ready, setReady] = useState<ReadonlySet<number>>(new Set());
   const [error, setError] = useState<Error>();
   const [attempt, setAttempt] = useState(0);
 
@@ -65,6 +66,7 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
       live={live}
       problem={problems.get(lane.policy?.controller?.sha256 ?? "") ?? ""}
       stage={stage}
+      ready={ready.has(staged.indexOf(lane as Staged))}
       onChange={change}
       ids={lanes.map(({ policyId }) => policyId)}
     />
@@ -82,6 +84,7 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
               size="small"
               onClick={() => {
                 setError(undefined);
+                setReady(new Set());
                 setAttempt(attempt + 1);
               }}
             >
@@ -104,6 +107,7 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
                 contacts={contacts}
                 commands={commands}
                 onTick={onTick}
+                onReady={(index) => setReady((before) => new Set(before).add(index))}
                 onPolicy={(index, info) => {
                   setProblem(index, "");
                   if (index > 0) return;

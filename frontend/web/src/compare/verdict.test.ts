@@ -4,6 +4,7 @@ import { type Contender, verdictOf } from "./verdict";
 
 const contender = (name: string, returns: readonly number[], change: Partial<Contender> = {}): Contender => ({
   name,
+  letter: name,
   rewardKey: "own",
   returns: sampleOf(returns),
   survival: sampleOf(returns.map(() => 1)),
@@ -17,8 +18,8 @@ test("given one that clearly earns more, when they are judged, then it wins and 
   ]);
   expect(winner).toBe(1);
   expect(sentence).toBe("B wins: it earns more.");
-  expect(reasons[0]).toBe("return 200 ± 2, 100 ± 2 for A.");
-  expect(reasons.at(-1)).toContain("Against it: robustness 50");
+  expect(reasons[0]).toBe("Mean return: 200 against 100 (A).");
+  expect(reasons.at(-1)).toContain("which speaks against it");
 });
 
 test("given returns within two standard errors, when they are judged, then survival decides, then robustness", () => {
@@ -63,7 +64,7 @@ test("given three of which two lead, when they are judged, then none of them win
 });
 
 test("given one that is not measured, when they are judged, then it says what to do in place of a winner", () => {
-  const unmeasured: Contender = { name: "B", rewardKey: "own" };
+  const unmeasured: Contender = { name: "B", letter: "B", rewardKey: "own" };
   expect(verdictOf([contender("A", [1, 2]), unmeasured]).sentence).toContain("Evaluate all");
   expect(verdictOf([contender("A", [1, 2])]).sentence).toContain("Add another policy");
 });

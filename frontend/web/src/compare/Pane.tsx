@@ -157,7 +157,7 @@ export function Pane({ lane, ids, lanes, live, problem, stage, ready, onChange }
             </div>
           )}
         </div>
-        <PaneTerms live={live} place={place} />
+        {!(failure && !policy) && !foreign && <PaneTerms live={live} place={place} />}
       </div>
     </article>
   );

@@ -128,9 +128,9 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
           staged.map((lane) => pane(lane, null))
         )}
         {lanes.filter((lane) => !isStaged(lane)).map((lane) => pane(lane, null))}
-        {lanes.length === 1 && (
+        {lanes.length % 2 === 1 && (
           <button type="button" className={styles.free} onClick={onAdd} data-testid="add-second">
-            <strong>Add a policy beside {laneLetter(0)}</strong>
+            <strong>{lanes.length === 1 ? `Add a policy beside ${laneLetter(0)}` : "Add a fourth"}</strong>
             <span>Another of this run, an earlier one, or one that is registered.</span>
           </button>
         )}

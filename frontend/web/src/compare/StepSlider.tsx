@@ -22,7 +22,7 @@ export function StepSlider({ comparison: { lanes, change } }: { readonly compari
     all.findLastIndex((each) => each <= steps),
   );
   const follows = followers(lanes);
-  const held = lanes.flatMap(({ place }) => (follows[place] ? [] : [laneLetter(place)]));
+  const held = lanes.flatMap(({ place, policy }) => (follows[place] || !policy ? [] : [laneLetter(place)]));
 
   function play(choose: (of: readonly Checkpoint[]) => Checkpoint | undefined, at?: number) {
     const next = lanesChosen(lanes, choose);

@@ -1,9 +1,9 @@
 import { type RefObject, useEffect, useRef, useState } from "react";
+import { saveFile } from "../studio/saveFile";
 import { Button } from "../ui/Button";
 import { PictureIcon, RecordIcon, StopIcon } from "../ui/icons";
 import styles from "./Capture.module.css";
 import type { SideBySideHandle } from "./SideBySide";
-import { save } from "./save";
 
 /** A picture or a film of all robots together, for the downloads folder. */
 export function Capture({ handle }: { readonly handle: RefObject<SideBySideHandle | null> }) {
@@ -40,7 +40,7 @@ export function Capture({ handle }: { readonly handle: RefObject<SideBySideHandl
       const film = recording.current;
       recording.current = undefined;
       setSecs(undefined);
-      if (film) save(await film.stop(), "comparison.webm");
+      if (film) saveFile(await film.stop(), "comparison.webm");
     });
 
   return (
@@ -52,7 +52,7 @@ export function Capture({ handle }: { readonly handle: RefObject<SideBySideHandl
         title="Save a picture"
         onClick={() =>
           attempt(async () => {
-            if (handle.current) save(await handle.current.picture(), "comparison.png");
+            if (handle.current) saveFile(await handle.current.picture(), "comparison.png");
           })
         }
         data-testid="compare-picture"

@@ -22,6 +22,7 @@ export function EvaluationPanel({ lanes, comparison: { environment, alike } }: E
   const { evaluations } = useSession();
   const measured = useStore(evaluations.store);
   const of = lanes.map(({ policy }) => measured.get(policy.policyId));
+  const missing = lanes.filter((_, index) => of[index]?.status !== "done");
   const running = of.some((each) => each?.status === "running");
   const columns = lanes.map(({ policy, name }, index) => {
     const summary = of[index]?.summary;
@@ -33,17 +34,15 @@ export function EvaluationPanel({ lanes, comparison: { environment, alike } }: E
 
   // One after the other: the server plays only so many at once, and the decision's time is measured without company.
   async function evaluateAll() {
-    for (const { policy } of lanes) {
-      if (measured.get(policy.policyId)?.status !== "done") await evaluations.run(policy.policyId);
-    }
+    for (const { policy } of missing.length > 0 ? missing : lanes) await evaluations.run(policy.policyId);
   }
 
   return (
     <section className={styles.evaluation} aria-labelledby="evaluation">
       <div className={styles.bar}>
-        <h2 id="evaluation">Measured</h2>
+        <h2 id="evaluation">Evaluation</h2>
         <Button busy={running} onClick={() => void evaluateAll()} data-testid="evaluate-all">
-          {of.every((each) => each?.status === "done") ? "Evaluated" : "Evaluate"}
+          {missing.length > 0 ? "Evaluate" : "Evaluate again"}
         </Button>
         {any && <Copies csv={csvOf(columns, rows)} markdown={markdownOf(columns, rows)} />}
       </div>

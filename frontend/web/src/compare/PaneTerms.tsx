@@ -46,7 +46,8 @@ export function PaneTerms({ live, place }: PaneTermsProps) {
 
 /** Where its episode stands, in words. */
 export function stateOf(tick: PlayerTick | undefined): string {
-  if (!tick?.driven) return "not driven";
+  if (!tick) return "about to begin";
+  if (!tick.driven) return "not driven";
   if (tick.ended === "done") return `out after ${seconds(tick.timeSecs)}`;
   if (tick.ended === "time") return `lasted all ${formatDuration(tick.timeSecs)}`;
   return `for ${seconds(tick.timeSecs)}`;

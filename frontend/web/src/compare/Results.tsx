@@ -25,11 +25,12 @@ export function Results({ comparison }: { readonly comparison: Comparison }) {
     [comparison.lanes],
   );
   const verdict = verdictOf(
-    lanes.map(({ policy, name }) => {
+    lanes.map(({ policy, name, place }) => {
       const { episodes = [], status } = evaluated.get(policy.policyId) ?? {};
       const report = withstood.get(policy.controller?.sha256 ?? "")?.report;
       return {
         name,
+        letter: laneLetter(place),
         rewardKey: rewardKey(policy),
         ...(status === "done"
           ? {

@@ -1,5 +1,7 @@
 import { Suspense, useCallback, useMemo, useRef, useState } from "react";
 import { loadLater } from "../app/loadLater";
+import { useStore } from "../stores/store";
+import { createDriving } from "../studio/driving";
 import { Boundary } from "../ui/Boundary";
 import { Button } from "../ui/Button";
 import { Notice } from "../ui/Notice";
@@ -26,9 +28,11 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
   const [playing, setPlaying] = useState(true);
   const [speed, setSpeed] = useState(1);
   const [contacts, setContacts] = useState(false);
-  const [commands, setCommands] = useState<Readonly<Record<string, readonly number[]>> | null>(null);
+  const driving = useMemo(createDriving, []);
+  const commands = useStore(driving.held);
   const [specs, setSpecs] = useState<readonly CommandSpec[]>([]);
   const [problems, setProblems] = useState<ReadonlyMap<string, string>>(new Map());
+  const [ready, setReady] = useState<ReadonlySet<number>>(new Set());
   const [error, setError] = useState<Error>();
   const [attempt, setAttempt] = useState(0);
 
@@ -62,6 +66,7 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
       live={live}
       problem={problems.get(lane.policy?.controller?.sha256 ?? "") ?? ""}
       stage={stage}
+      ready={ready.has(staged.indexOf(lane as Staged))}
       onChange={change}
       ids={lanes.map(({ policyId }) => policyId)}
     />
@@ -79,6 +84,7 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
               size="small"
               onClick={() => {
                 setError(undefined);
+                setReady(new Set());
                 setAttempt(attempt + 1);
               }}
             >
@@ -101,9 +107,12 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
                 contacts={contacts}
                 commands={commands}
                 onTick={onTick}
+                onReady={(index) => setReady((before) => new Set(before).add(index))}
                 onPolicy={(index, info) => {
                   setProblem(index, "");
-                  if (index === 0) setSpecs(info.commands);
+                  if (index > 0) return;
+                  setSpecs(info.commands);
+                  driving.fit(info.commands);
                 }}
                 onPolicyError={(index, { message }) => setProblem(index, message)}
                 onError={setError}
@@ -119,9 +128,9 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
           staged.map((lane) => pane(lane, null))
         )}
         {lanes.filter((lane) => !isStaged(lane)).map((lane) => pane(lane, null))}
-        {lanes.length === 1 && (
+        {lanes.length % 2 === 1 && (
           <button type="button" className={styles.free} onClick={onAdd} data-testid="add-second">
-            <strong>Add a policy beside {laneLetter(0)}</strong>
+            <strong>{lanes.length === 1 ? `Add a policy beside ${laneLetter(0)}` : "Add a fourth"}</strong>
             <span>Another of this run, an earlier one, or one that is registered.</span>
           </button>
         )}
@@ -135,8 +144,7 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
         contacts={contacts}
         onContacts={setContacts}
         specs={specs}
-        commands={commands}
-        onCommands={setCommands}
+        driving={driving}
       />
     </section>
   );

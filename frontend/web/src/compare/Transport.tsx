@@ -1,4 +1,5 @@
 import type { RefObject } from "react";
+import type { Driving } from "../studio/driving";
 import { Button } from "../ui/Button";
 import { PauseIcon, PlayIcon, RestartIcon, StepIcon } from "../ui/icons";
 import { Capture } from "./Capture";
@@ -19,13 +20,12 @@ interface TransportProps {
   readonly onContacts: (shown: boolean) => void;
   /** What the policies can be told to do. */
   readonly specs: readonly CommandSpec[];
-  readonly commands: Readonly<Record<string, readonly number[]>> | null;
-  readonly onCommands: (commands: Readonly<Record<string, readonly number[]>> | null) => void;
+  readonly driving: Driving;
 }
 
 /** What moves all robots at once. */
 export function Transport(props: TransportProps) {
-  const { handle, playing, onPlaying, speed, onSpeed, contacts, onContacts, specs, commands, onCommands } = props;
+  const { handle, playing, onPlaying, speed, onSpeed, contacts, onContacts, specs, driving } = props;
   return (
     <section className={styles.transport} aria-label="Controls of all robots" data-testid="transport">
       <div className={styles.group}>
@@ -68,7 +68,7 @@ export function Transport(props: TransportProps) {
         </label>
       </div>
       <Pushes onPush={(direction, strength) => handle.current?.shove(direction, strength)} />
-      {specs.length > 0 && <Commands specs={specs} values={commands} onChange={onCommands} />}
+      {specs.length > 0 && <Commands specs={specs} driving={driving} />}
       <div className={styles.group}>
         <label className={styles.check}>
           <input

@@ -7,7 +7,9 @@ import { gzipSync } from "node:zlib";
 const MOST_BYTES = 250_000;
 const dist = join(dirname(fileURLToPath(import.meta.url)), "..", "dist");
 const page = readFileSync(join(dist, "index.html"), "utf8");
-const named = [...page.matchAll(/<(?:script|link)\b[^>]*?(?:src|href)="(\/[^"]+\.(?:js|css))"/g)].map(([, path]) => path);
+const named = [...page.matchAll(/<(?:script|link)\b[^>]*?(?:src|href)="(\/[^"]+\.(?:js|css))"/g)].map(
+  ([, path]) => path,
+);
 const pending = named.filter((path) => path !== undefined);
 const sizes = new Map();
 
@@ -18,7 +20,9 @@ while (pending.length > 0) {
   const content = readFileSync(join(dist, path));
   sizes.set(path, gzipSync(content).length);
   if (!path.endsWith(".js")) continue;
-  const imports = content.toString("utf8").matchAll(/(?:^|[;}\s])(?:import|export)\s*(?:[\w*{}\s,$]*\bfrom\s*)?["'](\.[^"']+\.js)["']/g);
+  const imports = content
+    .toString("utf8")
+    .matchAll(/(?:^|[;}\s])(?:import|export)\s*(?:[\w*{}\s,$]*\bfrom\s*)?["'](\.[^"']+\.js)["']/g);
   for (const [, relative] of imports) pending.push(join(dirname(path), relative));
 }
 

@@ -9,6 +9,8 @@ export type TourState = "offered" | "done" | "away" | { readonly step: number };
 /** The guided run. Whoever declined, left or finished it is not asked again; the palette starts it. */
 export interface Tour {
   readonly state: Store<TourState>;
+  /** Whether a person has pulled the robot; the stage says so. */
+  readonly pulled: Store<boolean>;
   start(): void;
   advance(step: number, count: number): void;
   /** Ends it, wherever it is. */
@@ -20,6 +22,7 @@ export function createTour(): Tour {
   const remember = () => keptForGood.write(KEY, "known");
   return {
     state,
+    pulled: createStore(false),
     start() {
       remember();
       state.set({ step: 0 });

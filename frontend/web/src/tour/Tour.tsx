@@ -14,8 +14,6 @@ import { useSeen } from "./useSeen";
 export function Tour() {
   const { tour, navigation } = useSession();
   const state = useStore(tour.state);
-  const { view, environmentId } = useStore(navigation.place);
-  const inGallery = view === "" && environmentId === "";
   const start = () => {
     navigation.go(GALLERY);
     tour.start();
@@ -31,7 +29,7 @@ export function Tour() {
   if (typeof state === "object") return <Guide index={state.step} />;
   if (state === "done") {
     return (
-      <section className={styles.offer} aria-label="Guided run" data-testid="tour-done">
+      <section className={styles.done} aria-label="Guided run" data-testid="tour-done">
         <div role="status">
           <h2>That was all of it</h2>
           <p>A behaviour in words, a reward, a policy that learned it. Try another behaviour, or another robot.</p>
@@ -42,7 +40,13 @@ export function Tour() {
       </section>
     );
   }
-  if (state === "away" || !inGallery) return null;
+  return null;
+}
+
+/** The offer itself, in its place among the first words of the gallery. */
+export function TourOffer() {
+  const { tour } = useSession();
+  if (useStore(tour.state) !== "offered") return null;
   return (
     <section className={styles.offer} aria-label="Guided run" data-testid="tour-offer">
       <div>
@@ -50,7 +54,7 @@ export function Tour() {
         <p>Train the smallest robot in about a minute; marks on the page show what to press.</p>
       </div>
       <div className={styles.actions}>
-        <Button variant="primary" size="small" onClick={start} data-testid="tour-start">
+        <Button variant="primary" size="small" onClick={tour.start} data-testid="tour-start">
           Show me <ArrowIcon />
         </Button>
         <Button variant="quiet" size="small" onClick={tour.leave} data-testid="tour-decline">

@@ -73,3 +73,16 @@ test("given two files, when they are dropped on the gallery, then it says to dro
   fireEvent.drop(screen.getByTestId("drop-zone"), { dataTransfer: { types: ["Files"], files, items: [] } });
   expect((await screen.findByTestId("error")).textContent).toContain("These are 2 files.");
 });
+
+test("given a gallery that was scrolled, when a robot is opened and left by going back, then the gallery is where it was", async () => {
+  const scrollTo = vi.fn();
+  openPage(backend, "/");
+  const card = await screen.findByTestId("env-card-WalkerWalk");
+  vi.stubGlobal("scrollTo", scrollTo);
+  vi.stubGlobal("scrollY", 640);
+  fireEvent.scroll(window);
+  fireEvent.click(card);
+  await waitFor(() => expect(scrollTo).toHaveBeenLastCalledWith(0, 0));
+  window.history.back();
+  await waitFor(() => expect(scrollTo).toHaveBeenLastCalledWith(0, 640));
+});

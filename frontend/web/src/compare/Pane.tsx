@@ -51,6 +51,7 @@ export function Pane({ lane, ids, lanes, live, problem, stage, onChange }: PaneP
       data-testid="lane"
       data-policy-id={policyId}
       data-leads={leads}
+      onDragStart={(event) => event.dataTransfer.setData(DRAGGED, String(place))}
       onDragOver={(event) => {
         if (!event.dataTransfer.types.includes(DRAGGED)) return;
         event.preventDefault();
@@ -59,11 +60,7 @@ export function Pane({ lane, ids, lanes, live, problem, stage, onChange }: PaneP
       onDragLeave={() => setOver(false)}
       onDrop={drop}
     >
-      <header
-        className={styles.head}
-        draggable={lanes > 1}
-        onDragStart={(event) => event.dataTransfer.setData(DRAGGED, String(place))}
-      >
+      <header className={styles.head} draggable={lanes > 1}>
         <span className={styles.letter} aria-hidden="true">
           {letter}
         </span>

@@ -11,7 +11,7 @@ interface PaneTermsProps {
 
 /** What one robot has earned in this episode, and earns at this moment; the bars of all panes have one scale. */
 export function PaneTerms({ live, place }: PaneTermsProps) {
-  const tick = useStore(live.ticks[place] ?? live.ticks[0]);
+  const tick = useStore(live.tickOf(place));
   const scale = useStore(live.scale);
   const leads = useStore(live.leader) === place;
   const terms = Object.entries(tick?.terms ?? {});

@@ -35,12 +35,10 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
   // Only what can play goes on stage; the others say in their panes why they do not.
   const staged = useMemo(() => lanes.filter((lane): lane is Staged => isStaged(lane)), [lanes]);
   const pending = lanes.some(({ policy, failure }) => !policy && !failure);
-  const stagedLanes = useMemo(
-    () =>
-      bundle.value
-        ? staged.map(({ policy }) => ({ bundle: bundle.value as NonNullable<typeof bundle.value>, policy }))
-        : [],
-    [bundle.value, staged],
+  const scene = bundle.value;
+  const onStage = useMemo(
+    () => (scene ? staged.map(({ policy }) => ({ bundle: scene, policy })) : []),
+    [scene, staged],
   );
   const newest = useRef(staged);
   newest.current = staged;
@@ -92,12 +90,12 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
         </Notice>
       )}
       <div className={styles.panes} data-lanes={lanes.length} data-testid="lanes">
-        {bundle.value && !pending && staged.length > 0 ? (
+        {!pending && onStage.length > 0 ? (
           <Boundary what="The simulation">
             <Suspense fallback={staged.map((lane) => pane(lane, null))}>
               <SideBySide
                 key={attempt}
-                lanes={stagedLanes}
+                lanes={onStage}
                 playing={playing}
                 speed={speed}
                 contacts={contacts}

@@ -1,6 +1,16 @@
 import { GATEWAY_FOLDER } from "./artifacts";
 import { PlayerError } from "./errors";
-import type { Command, ControllerFiles, Draws, Report, Rollout, RolloutSpec, SceneFiles } from "./protocol";
+import type {
+  Command,
+  ControllerFiles,
+  Draws,
+  Grab,
+  HeldCommands,
+  Report,
+  Rollout,
+  RolloutSpec,
+  SceneFiles,
+} from "./protocol";
 
 /** The part of a Worker that is used. */
 export type WorkerPort = Pick<Worker, "postMessage" | "terminate" | "addEventListener">;
@@ -30,7 +40,7 @@ export class PlayerClient {
   readonly #onCrash: (error: PlayerError) => void;
   readonly #rollouts = new Map<number, { resolve: (rollout: Rollout) => void; reject: (error: PlayerError) => void }>();
   #generation = 0;
-  #sceneGeneration = 0;
+  readonly #sceneGenerations = new Map<number, number>();
   #ended = false;
 
   constructor({ on, onCrash, artifacts = GATEWAY_FOLDER, startWorker = startPlayerWorker }: PlayerClientOptions) {
@@ -46,15 +56,27 @@ export class PlayerClient {
     this.#tell({ type: "start", artifacts });
   }
 
-  /** Replaces the scene. A report on an earlier scene is dropped from here on. */
-  loadScene(scene: SceneFiles): void {
-    this.#sceneGeneration = this.#nextGeneration();
-    this.#tell({ type: "loadScene", generation: this.#sceneGeneration, scene });
+  /** How many robots there are from now on; one from the start. */
+  setLanes(lanes: number): void {
+    for (const lane of this.#sceneGenerations.keys()) if (lane >= lanes) this.#sceneGenerations.delete(lane);
+    this.#tell({ type: "setLanes", lanes });
+  }
+
+  /** Replaces the scene of a lane. A report on an earlier scene is dropped from here on. */
+  loadScene(scene: SceneFiles, lane = 0): void {
+    const generation = this.#nextGeneration();
+    this.#sceneGenerations.set(lane, generation);
+    this.#tell({ type: "loadScene", lane, generation, scene });
   }
 
   /** Lets another controller drive from the next tick on, or none. The last one asked for wins. */
-  setController(controller: ControllerFiles | null): void {
-    this.#tell({ type: "setController", generation: this.#nextGeneration(), controller });
+  setController(controller: ControllerFiles | null, lane = 0): void {
+    this.#tell({ type: "setController", lane, generation: this.#nextGeneration(), controller });
+  }
+
+  /** Holds carry entries at values; null leaves them to the environment. */
+  setCommands(commands: HeldCommands | null, lane = 0): void {
+    this.#tell({ type: "setCommands", lane, commands });
   }
 
   setPlaying(playing: boolean): void {
@@ -69,6 +91,28 @@ export class PlayerClient {
     this.#tell({ type: "setDraws", draws });
   }
 
+  setContacts(contacts: boolean): void {
+    this.#tell({ type: "setContacts", contacts });
+  }
+
+  /** Pulls at the robot of a lane, and at the others in the same way; null lets go. */
+  grab(grab: Grab | null, lane = 0): void {
+    this.#tell({ type: "grab", lane, grab });
+  }
+
+  /** Gives all robots about this speed, in metres per second. */
+  shove(direction: readonly [number, number, number], speed: number): void {
+    this.#tell({ type: "shove", direction, speed });
+  }
+
+  setJoint(qposIndex: number, value: number, lane = 0): void {
+    this.#tell({ type: "setJoint", lane, qposIndex, value });
+  }
+
+  setCtrl(values: readonly number[] | null, lane = 0): void {
+    this.#tell({ type: "setCtrl", lane, values });
+  }
+
   reset(): void {
     this.#tell({ type: "reset" });
   }
@@ -78,8 +122,8 @@ export class PlayerClient {
   }
 
   /** Gives a snapshot's buffer back to the worker; the array is empty afterwards. */
-  recycle(poses: Float32Array<ArrayBuffer>): void {
-    this.#tell({ type: "recycle", poses }, [poses.buffer]);
+  recycle(poses: Float32Array<ArrayBuffer>, lane = 0): void {
+    this.#tell({ type: "recycle", lane, poses }, [poses.buffer]);
   }
 
   /**
@@ -119,7 +163,7 @@ export class PlayerClient {
         return;
       case "snapshot":
       case "sceneReady":
-        if (report.generation !== this.#sceneGeneration) return;
+        if (report.generation !== this.#sceneGenerations.get(report.lane)) return;
     }
     (this.#handlers[report.type] as ((report: Report) => void) | undefined)?.(report);
   }

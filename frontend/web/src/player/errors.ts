@@ -14,6 +14,8 @@ export type PlayerErrorCode =
   | "MANIFEST_INVALID"
   /** The controller's graph did not load or did not run. */
   | "GRAPH_FAILED"
+  /** The robot cannot be told this: it has no such command, joint or actuator. */
+  | "COMMAND_INVALID"
   /** The simulated state is no longer finite. */
   | "PHYSICS_DIVERGED"
   /** The browser gives no WebGL context, or took it away. */

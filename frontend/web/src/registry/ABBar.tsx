@@ -21,6 +21,9 @@ export function ABBar({ a, b, differing, onDiffer, onClear }: ABBarProps) {
       <p className={styles.slots}>
         <SlotMark letter="A" version={a} />
         <SlotMark letter="B" version={b} />
+        {(a || b) && (
+          <Button size="small" variant="quiet" icon={<CloseIcon />} aria-label="Empty A and B" onClick={onClear} />
+        )}
         <span className={styles.hint}>{hint(a, b)}</span>
       </p>
       <span className={styles.actions}>
@@ -42,9 +45,6 @@ export function ABBar({ a, b, differing, onDiffer, onClear }: ABBarProps) {
           >
             Watch side by side
           </Link>
-        )}
-        {(a || b) && (
-          <Button size="small" variant="quiet" icon={<CloseIcon />} aria-label="Empty A and B" onClick={onClear} />
         )}
       </span>
     </section>

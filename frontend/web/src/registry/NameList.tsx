@@ -58,7 +58,10 @@ export function NameList({ importing }: { readonly importing: Importing }) {
       {names?.length === 0 ? (
         <Empty />
       ) : (
-        <section aria-label="Registered policies">
+        <section aria-labelledby="registered">
+          <h2 id="registered" className="hidden-visually">
+            Registered
+          </h2>
           <div className={styles.bar}>
             <label className={styles.search}>
               <SearchIcon />

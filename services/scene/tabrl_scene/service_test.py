@@ -79,6 +79,11 @@ async def test_environments_without_their_robot_are_listed_with_the_download(sce
     assert response.robot_download.download_bytes == robots.DOWNLOAD_BYTES
 
 
+async def test_environments_name_their_licences(scene: _Scene) -> None:
+    response = await scene.stub.ListEnvironments(scene_pb2.ListEnvironmentsRequest(category="dm_control_suite"))
+    assert {tuple(summary.licences) for summary in response.environments} == {("Apache-2.0",)}
+
+
 async def test_pages_join_to_the_whole_list(scene: _Scene) -> None:
     request = scene_pb2.ListEnvironmentsRequest(page_size=20)
     pages = []

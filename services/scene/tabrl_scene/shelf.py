@@ -16,7 +16,7 @@ from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_chassis.config import ServiceConfig
 from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.service import Context
-from tabrl_simulation import environments, robots
+from tabrl_simulation import environments, licences, robots
 
 from tabrl_scene.catalogue import BakedEnvironment, catalogue_path, content, read_catalogue, version
 from tabrl_scene.descriptions import descriptions, picture
@@ -184,6 +184,8 @@ def _describe(summary: scene_pb2.EnvironmentSummary, artifacts: ArtifactStore) -
     summary.description = text.sentence
     summary.robot = text.robot
     summary.example_prompts.extend(text.prompts)
+    spdx = (licence.spdx for licence in licences.licences_of(summary.environment_id))
+    summary.licences.extend(dict.fromkeys(each for each in spdx if each != licences.UNKNOWN))
     summary.thumbnail.CopyFrom(artifacts.put(picture(summary.environment_id), "image/webp"))
 
 

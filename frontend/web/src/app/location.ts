@@ -3,7 +3,7 @@ import { createStore, type Store } from "../stores/store";
 /** The parts of the page that are no robot's studio. */
 export type View = "" | "policies" | "compare" | "work";
 
-/** What the page shows, as its URL says it: `/?env=CartpoleBalance&reward=…&run=…&policy=…`, `/?view=policies&name=…`, `/?view=compare&with=…,…`, `/?view=work`; each part optional. */
+/** What the page shows, as its URL says it: `/?env=CartpoleBalance&reward=…&run=…&policy=…`, `/?view=policies&name=…`, `/?view=compare&with=…,…`, `/?view=work`, `/?q=walk`; each part optional. */
 export interface Place {
   /** Empty for the gallery, or for the studio where something below names a robot. */
   readonly view: View;
@@ -16,6 +16,16 @@ export interface Place {
   readonly name: string;
   /** Ids of the policies that are compared, with commas between them. */
   readonly compared: string;
+  /** What the gallery is searched for. */
+  readonly text: string;
+  /** Which group of robots the gallery shows. */
+  readonly category: string;
+  /** Which robot the gallery shows. */
+  readonly robot: string;
+  /** `1` where the gallery shows only what a policy can drive. */
+  readonly trained: string;
+  /** Order of the gallery; empty for that of names. */
+  readonly order: string;
 }
 
 export const GALLERY: Place = {
@@ -26,6 +36,11 @@ export const GALLERY: Place = {
   policyId: "",
   name: "",
   compared: "",
+  text: "",
+  category: "",
+  robot: "",
+  trained: "",
+  order: "",
 };
 
 const PARAMETERS = {
@@ -36,6 +51,11 @@ const PARAMETERS = {
   policyId: "policy",
   name: "name",
   compared: "with",
+  text: "q",
+  category: "category",
+  robot: "robot",
+  trained: "trained",
+  order: "order",
 } as const satisfies Record<keyof Place, string>;
 const KEYS = Object.keys(PARAMETERS) as (keyof Place)[];
 const VIEWS: readonly string[] = ["policies", "compare", "work"];

@@ -5,17 +5,20 @@ import type { Environment, EnvironmentSummary, RobotDownload, SceneBundle } from
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
 import type { Clients } from "../rpc/clients";
 import type { Outages } from "../rpc/outage";
+import { type ApproachWriter, createApproachWriter } from "../stores/approaches";
 import { type Commands, createCommands } from "../stores/commands";
 import { createDeletions, type Deletions } from "../stores/deletions";
 import { createEvaluations, type Evaluations } from "../stores/evaluation";
 import { createRewardWriter, type RewardWriter } from "../stores/generation";
 import { type HealthMonitor, monitorHealth } from "../stores/health";
+import { createImprover, type Improver } from "../stores/improvement";
 import { createListings, type Listings } from "../stores/listing";
 import { followOnline } from "../stores/online";
 import { createRegistry, type Registry } from "../stores/registry";
 import { createResources, type Resources } from "../stores/resource";
 import { createRobots, type Robots } from "../stores/robots";
 import { createRuns, type Runs } from "../stores/runs";
+import { type StartingPoint, startingPointsOf } from "../stores/startingPoints";
 import type { Store } from "../stores/store";
 import { createThemeSwitch, type ThemeSwitch } from "../stores/theme";
 import { createUndo, type Undo } from "../stores/undo";
@@ -54,8 +57,14 @@ export interface Session {
   readonly policyLists: Listings<Policy>;
   /** Names that people gave to policies. */
   readonly registry: Registry;
+  /** Newest rewards by environment id, or all of them under ALL. */
+  readonly rewardLists: Listings<Reward>;
+  /** Policies that are worth starting from, by environment id. */
+  readonly startingPoints: Resources<readonly StartingPoint[]>;
   readonly runs: Runs;
   readonly writer: RewardWriter;
+  readonly approaches: ApproachWriter;
+  readonly improver: Improver;
   readonly evaluations: Evaluations;
   readonly robots: Robots;
   readonly uploader: Uploader;
@@ -108,6 +117,11 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     const { policies, nextPageToken } = await clients.exporter.listPolicies({ environmentId: only(key), pageToken });
     return { items: policies, nextPageToken };
   });
+  const rewardLists = createListings<Reward>(async (key, pageToken) => {
+    const { rewards, nextPageToken } = await clients.rewards.listRewards({ environmentId: only(key), pageToken });
+    return { items: rewards, nextPageToken };
+  });
+  const startingPoints = createResources((environmentId) => startingPointsOf(clients, environmentId));
   const runs = createRuns(clients.trainer);
   const robots = createRobots(clients.scene, () => {
     gallery.reload(ALL);
@@ -127,6 +141,8 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     pretrained,
     runLists,
     policyLists,
+    rewardLists,
+    startingPoints,
   ];
   const health = monitorHealth(fetchHealth, () => {
     runs.wake();
@@ -150,8 +166,12 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     runLists,
     policyLists,
     registry,
+    rewardLists,
+    startingPoints,
     runs,
     writer: createRewardWriter(clients.rewards),
+    approaches: createApproachWriter(clients.rewards),
+    improver: createImprover(clients.rewards),
     evaluations: createEvaluations(clients.inference),
     robots,
     uploader: createUploader(clients),

@@ -36,7 +36,10 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
   const staged = useMemo(() => lanes.filter((lane): lane is Staged => isStaged(lane)), [lanes]);
   const pending = lanes.some(({ policy, failure }) => !policy && !failure);
   const stagedLanes = useMemo(
-    () => (bundle.value ? staged.map(({ policy }) => ({ bundle: bundle.value as NonNullable<typeof bundle.value>, policy })) : []),
+    () =>
+      bundle.value
+        ? staged.map(({ policy }) => ({ bundle: bundle.value as NonNullable<typeof bundle.value>, policy }))
+        : [],
     [bundle.value, staged],
   );
   const newest = useRef(staged);

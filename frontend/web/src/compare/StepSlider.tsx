@@ -51,9 +51,7 @@ export function StepSlider({ comparison: { lanes, change } }: { readonly compari
           Best
         </Button>
       </div>
-      {held > 0 && (
-        <p className={styles.held}>{held === 1 ? "One robot stays" : `${held} robots stay`} as they are.</p>
-      )}
+      {held > 0 && <p className={styles.held}>{held === 1 ? "One robot stays" : `${held} robots stay`} as they are.</p>}
     </section>
   );
 }

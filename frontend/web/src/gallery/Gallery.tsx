@@ -1,87 +1,42 @@
-import { useState } from "react";
 import { ALL, useSession } from "../app/session";
 import { RobotDownload } from "../robots/RobotDownload";
 import { useResource } from "../stores/resource";
+import { useStore } from "../stores/store";
 import { Button } from "../ui/Button";
-import fieldStyles from "../ui/Field.module.css";
-import { SearchIcon } from "../ui/icons";
 import { FailureNotice } from "../ui/Notice";
+import { DropZone } from "./DropZone";
 import { EnvironmentCard } from "./EnvironmentCard";
-import { categoryTitle, EVERYTHING, type Filter, filtered, tally } from "./filter";
+import { FilterBar } from "./FilterBar";
+import { EVERYTHING, type Filter, filtered } from "./filter";
 import styles from "./Gallery.module.css";
+import { Intro } from "./Intro";
 import { RecentRuns } from "./RecentRuns";
+import { useTrained } from "./trained";
 import { UploadCard } from "./UploadCard";
 
 const PLACEHOLDERS = Array.from({ length: 12 }, (_, index) => `waiting-${index}`);
 
-/** The first thing a person sees: what this is, and every environment with its picture. */
+/** The first thing a person sees: what this is, and every environment with its picture. What is looked for is in the URL. */
 export function Gallery() {
-  const { gallery } = useSession();
+  const { gallery, navigation, uploader } = useSession();
   const { value: catalogue, failure, loading } = useResource(gallery, ALL);
+  const filter: Filter = useStore(navigation.place);
+  const uploading = useStore(uploader.store).status !== "idle";
+  const trained = useTrained();
   const environments = catalogue?.environments;
-  const [filter, setFilter] = useState(EVERYTHING);
-  const shown = environments && filtered(environments, filter);
-  const categories = tally(environments?.map(({ category }) => category) ?? []);
-  const robots = tally(
-    environments
-      ?.filter(({ category }) => !filter.category || category === filter.category)
-      .map(({ robot }) => robot) ?? [],
-  );
+  const shown = environments && filtered(environments, filter, trained);
+  const narrow = (change: Partial<Filter>) => navigation.refine(change);
 
   return (
-    <div className={styles.gallery}>
-      <section className={styles.intro}>
-        <h1>
-          Tell a robot what to do.
-          <br />
-          Watch it <mark>learn</mark> in this tab.
-        </h1>
-        <ol className={styles.steps}>
-          <li>
-            <strong>Choose a robot.</strong> Each one is simulated right here, in your browser.
-          </li>
-          <li>
-            <strong>Describe a behaviour.</strong> Your words become a reward: what the robot earns for doing it.
-          </li>
-          <li>
-            <strong>Train.</strong> It practises on this machine and drives the robot better by the minute.
-          </li>
-        </ol>
-      </section>
-
+    <DropZone className={styles.gallery}>
+      <Intro />
       <RecentRuns />
-
       <section aria-labelledby="robots">
-        <div className={styles.bar}>
-          <h2 id="robots">Choose a robot</h2>
-          <label className={styles.search}>
-            <SearchIcon />
-            <span className="hidden-visually">Search robots and tasks</span>
-            <input
-              className={fieldStyles.input}
-              type="search"
-              placeholder="Search: walk, swing, reach…"
-              value={filter.text}
-              onChange={(event) => setFilter({ ...filter, text: event.target.value })}
-              data-testid="search"
-            />
-          </label>
-        </div>
-        {categories.length > 1 && (
-          <Choices
-            label="Category"
-            options={categories}
-            title={categoryTitle}
-            chosen={filter.category}
-            onChoose={(category) => setFilter({ ...filter, category, robot: "" })}
-          />
-        )}
-        <Choices
-          label="Robot"
-          options={robots}
-          title={(robot) => robot}
-          chosen={filter.robot}
-          onChoose={(robot) => setFilter({ ...filter, robot })}
+        <FilterBar
+          environments={environments ?? []}
+          filter={filter}
+          anyTrained={trained.policies.size > 0}
+          onChange={narrow}
         />
         {failure && !environments && (
           <div className={styles.failure}>
@@ -96,15 +51,24 @@ export function Gallery() {
             />
           </div>
         )}
+        <p className="hidden-visually" role="status">
+          {isNarrowed(filter) && shown
+            ? `${shown.length} ${shown.length === 1 ? "robot matches" : "robots match"}`
+            : ""}
+        </p>
         <ul className={styles.grid} aria-busy={loading}>
-          {environments && isOpenToUploads(filter) && (
+          {environments && (uploading || isOpenToUploads(filter)) && (
             <li>
               <UploadCard />
             </li>
           )}
           {shown?.map((environment, index) => (
             <li key={environment.environmentId}>
-              <EnvironmentCard environment={environment} eager={index < 8} />
+              <EnvironmentCard
+                environment={environment}
+                policyNames={trained.policies.get(environment.environmentId)}
+                eager={index < 8}
+              />
             </li>
           ))}
           {!environments && !failure && PLACEHOLDERS.map((key) => <li key={key} className={styles.placeholder} />)}
@@ -115,47 +79,21 @@ export function Gallery() {
               Nothing matches{filter.text && <> “{filter.text}”</>}
               {filter.robot && <> among {filter.robot}</>}.
             </p>
-            <Button size="small" onClick={() => setFilter(EVERYTHING)}>
+            <Button size="small" onClick={() => narrow(EVERYTHING)}>
               Show all robots
             </Button>
           </div>
         )}
       </section>
-    </div>
+    </DropZone>
   );
+}
+
+function isNarrowed({ text, robot, category, trained }: Filter): boolean {
+  return Boolean(text || robot || category || trained);
 }
 
 /** Whether somebody who looks through this much of the gallery may be about to bring a robot. */
-function isOpenToUploads({ text, robot, category }: Filter): boolean {
-  return !text && !robot && (!category || category === "custom");
-}
-
-interface ChoicesProps {
-  readonly label: string;
-  readonly options: readonly (readonly [value: string, count: number])[];
-  readonly title: (value: string) => string;
-  readonly chosen: string;
-  readonly onChoose: (value: string) => void;
-}
-
-function Choices({ label, options, title, chosen, onChoose }: ChoicesProps) {
-  return (
-    <fieldset className={styles.choices}>
-      <legend className="hidden-visually">{label}</legend>
-      <button type="button" aria-pressed={chosen === ""} onClick={() => onChoose("")}>
-        All
-      </button>
-      {options.map(([value, count]) => (
-        <button
-          type="button"
-          key={value}
-          aria-pressed={chosen === value}
-          onClick={() => onChoose(chosen === value ? "" : value)}
-        >
-          {title(value)}
-          {count > 1 && <span className="number">{count}</span>}
-        </button>
-      ))}
-    </fieldset>
-  );
+function isOpenToUploads({ text, robot, category, trained }: Filter): boolean {
+  return !text && !robot && !trained && (!category || category === "custom");
 }

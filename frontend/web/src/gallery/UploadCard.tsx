@@ -1,58 +1,47 @@
-import { type DragEvent, useId, useState } from "react";
-import { ALL, useSession } from "../app/session";
+import { useEffect, useId, useRef } from "react";
+import { useSession } from "../app/session";
+import { useCommand } from "../stores/commands";
 import { useStore } from "../stores/store";
 import { Button } from "../ui/Button";
 import { FailureNotice } from "../ui/Notice";
 import styles from "./UploadCard.module.css";
+import { useTake } from "./useTake";
 
-/** Where a person drops a robot of their own or a policy that was shared, or chooses its file; leads to what it became. */
+/** Where a person brings a robot of their own or a policy that was shared; says how that goes. Files may be dropped anywhere in the gallery. */
 export function UploadCard() {
-  const { uploader, gallery, environments, policies, policyLists, navigation } = useSession();
+  const { uploader } = useSession();
   const upload = useStore(uploader.store);
-  const [over, setOver] = useState(false);
+  const card = useRef<HTMLElement>(null);
+  const file = useRef<HTMLInputElement>(null);
   const input = useId();
+  const take = useTake();
   const busy = upload.status === "sending" || upload.status === "reading";
+  const { status } = upload;
 
-  async function take(file: File | undefined) {
-    const arrival = file && (await uploader.upload(file));
-    if (!arrival) return;
-    if (arrival.kind === "policy") {
-      const { policy } = arrival;
-      policies.put(policy.policyId, policy);
-      for (const list of [ALL, policy.environmentId]) policyLists.reload(list);
-      navigation.go({ policyId: policy.policyId });
-      return;
-    }
-    const { environment } = arrival;
-    const environmentId = environment.summary?.environmentId;
-    if (!environmentId) return;
-    environments.put(environmentId, environment);
-    gallery.reload(ALL);
-    navigation.go({ environmentId });
-  }
+  // What was dropped elsewhere goes on here.
+  useEffect(() => {
+    if (status !== "idle") card.current?.scrollIntoView({ behavior: "smooth", block: "nearest" });
+  }, [status]);
 
-  function drop(event: DragEvent) {
-    event.preventDefault();
-    setOver(false);
-    void take(event.dataTransfer.files[0]);
-  }
+  useCommand({
+    id: "gallery.upload",
+    title: "Upload a robot or a policy",
+    group: "Robots",
+    keywords: ["mjcf", "xml", "zip", "menagerie", "tabrl", "import", "own"],
+    run: () => file.current?.click(),
+  });
 
   return (
     <section
-      className={`${styles.card} ${over ? styles.over : ""}`}
+      ref={card}
+      className={styles.card}
       aria-label="Upload a robot or a policy"
       aria-busy={busy}
-      onDragOver={(event) => {
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={drop}
       data-testid="upload-card"
     >
-      <h3>Upload a robot or a policy</h3>
+      <h3>Bring your own</h3>
       {busy ? (
-        <>
+        <div className={styles.busy} role="status">
           <p className={styles.text}>
             {upload.status === "sending" ? `Uploading ${upload.fileName}` : `Reading ${upload.fileName}`}
           </p>
@@ -61,27 +50,37 @@ export function UploadCard() {
             aria-label="Upload"
             {...(upload.status === "sending" ? { value: upload.share } : {})}
           />
-        </>
+        </div>
       ) : (
         <>
           <p className={styles.text}>
-            An MJCF scene: a zip with its meshes, or one XML file; or a policy that somebody shared, as .tabrl. Drop it
-            here. It stays on this machine.
+            Drop a robot anywhere on this page: a zip with its MJCF file and meshes, or one XML file. A policy that
+            somebody shared works too, as .tabrl.
           </p>
           <label className={styles.choose} htmlFor={input}>
             Choose a file
           </label>
           <input
+            ref={file}
             id={input}
             className="hidden-visually"
             type="file"
             accept=".zip,.xml,.tabrl"
             onChange={(event) => {
-              void take(event.target.files?.[0]);
-              event.target.value = ""; // the same file may be chosen again once it is mended
+              void take(event.target.files).finally(() => {
+                // The same file may be chosen again once it is mended.
+                if (file.current) file.current.value = "";
+              });
             }}
             data-testid="upload-file"
           />
+          <details className={styles.more}>
+            <summary>Robots from MuJoCo Menagerie</summary>
+            <p>
+              Zip the robot’s folder and drop it, or let the terminal fetch it:{" "}
+              <code>tabrl upload anybotics_anymal_c --menagerie</code>
+            </p>
+          </details>
         </>
       )}
       {upload.failure && (

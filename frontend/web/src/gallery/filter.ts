@@ -1,14 +1,19 @@
+import type { Place } from "../app/location";
 import { formatName } from "../format/format";
 import type { EnvironmentSummary } from "../gen/tabrl/scene/v1/scene_pb";
+import type { Trained } from "./trained";
 
-/** What of the gallery is shown; empty strings show all. */
-export interface Filter {
-  readonly text: string;
-  readonly robot: string;
-  readonly category: string;
-}
+/** What of the gallery is shown, and in which order; empty strings show all. */
+export type Filter = Pick<Place, "text" | "robot" | "category" | "trained" | "order">;
 
-export const EVERYTHING: Filter = { text: "", robot: "", category: "" };
+export const EVERYTHING: Filter = { text: "", robot: "", category: "", trained: "", order: "" };
+
+/** Orders of the gallery by what the URL calls them. */
+export const ORDERS = [
+  { order: "", title: "By name" },
+  { order: "motors", title: "Fewest motors first" },
+  { order: "newest", title: "Newest work first" },
+] as const;
 
 const CATEGORY_TITLES: Readonly<Record<string, string>> = {
   dm_control_suite: "Control suite",
@@ -22,15 +27,28 @@ export function categoryTitle(category: string): string {
 }
 
 /** Environments that pass: every word of the text is found somewhere in what a card says. */
-export function filtered(environments: readonly EnvironmentSummary[], filter: Filter): EnvironmentSummary[] {
+export function filtered(
+  environments: readonly EnvironmentSummary[],
+  filter: Filter,
+  trained: Trained,
+): EnvironmentSummary[] {
   const words = filter.text.toLowerCase().split(/\s+/).filter(Boolean);
-  return environments.filter((environment) => {
+  const shown = environments.filter((environment) => {
     if (filter.robot && environment.robot !== filter.robot) return false;
     if (filter.category && environment.category !== filter.category) return false;
+    if (filter.trained && !trained.policies.has(environment.environmentId)) return false;
     const { environmentId, title, description, robot, examplePrompts } = environment;
     const text = [environmentId, title, description, robot, ...examplePrompts].join(" ").toLowerCase();
     return words.every((word) => text.includes(word));
   });
+  const newest = (environment: EnvironmentSummary) => trained.newestSecs.get(environment.environmentId) ?? 0;
+  // The number of motors of a robot that is not here is not known.
+  const motors = ({ robotMissing, actuatorCount }: EnvironmentSummary) =>
+    robotMissing ? Number.MAX_SAFE_INTEGER : actuatorCount;
+  const byName = (a: EnvironmentSummary, b: EnvironmentSummary) => a.title.localeCompare(b.title);
+  if (filter.order === "motors") return shown.sort((a, b) => motors(a) - motors(b) || byName(a, b));
+  if (filter.order === "newest") return shown.sort((a, b) => newest(b) - newest(a) || byName(a, b));
+  return shown.sort(byName);
 }
 
 /** Distinct values with how often each occurs, in order of the alphabet. */

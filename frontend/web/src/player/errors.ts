@@ -16,8 +16,10 @@ export type PlayerErrorCode =
   | "GRAPH_FAILED"
   /** The simulated state is no longer finite. */
   | "PHYSICS_DIVERGED"
-  /** The browser gives no WebGL context. */
+  /** The browser gives no WebGL context, or took it away. */
   | "WEBGL_FAILED"
+  /** The browser cannot record video. */
+  | "RECORDING_UNSUPPORTED"
   /** The worker ended by itself. */
   | "WORKER_CRASHED";
 

@@ -20,6 +20,18 @@ export interface ControllerFiles {
   readonly manifest: FileRef;
 }
 
+/** A pull at the robot: a spring from a point on it to where the pointer is. */
+export interface Grab {
+  /** The geom that was seized. */
+  readonly geom: number;
+  /** The body it belongs to. */
+  readonly body: number;
+  /** The point that was seized, in the geom's own frame, in metres. */
+  readonly point: readonly [number, number, number];
+  /** Where it is pulled to, in the world's frame. */
+  readonly target: readonly [number, number, number];
+}
+
 /** How the controller's random inputs are filled: with the values that stand for no noise, or with real draws. */
 export type Draws = "none" | "random";
 

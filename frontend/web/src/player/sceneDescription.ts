@@ -31,6 +31,8 @@ export interface Shape {
   readonly size: readonly [number, number, number];
   /** Body it belongs to; 0 is the world. */
   readonly body: number;
+  /** Whether forces move that body: it is no part of the world and no target. */
+  readonly moves: boolean;
   /** Index into `meshes` or `heightFields`; -1 for the other shapes. */
   readonly data: number;
   readonly surface: Surface;
@@ -38,12 +40,21 @@ export interface Shape {
   readonly group: number;
 }
 
-/** A triangle soup: three corners for each face. */
-export interface MeshData {
+/** A surface of triangles: three indices for each face. */
+export interface Triangles {
   readonly positions: Float32Array<ArrayBuffer>;
   readonly normals: Float32Array<ArrayBuffer>;
   /** Absent when the mesh has no texture coordinates. */
   readonly uvs: Float32Array<ArrayBuffer> | undefined;
+  readonly indices: Uint32Array<ArrayBuffer>;
+}
+
+/** A mesh in two degrees of detail, which are one and the same where nothing would be saved. Both are empty for a mesh that is not shown. */
+export interface MeshData {
+  /** Distance from the mesh's origin to its farthest vertex, in metres. */
+  readonly reach: number;
+  readonly fine: Triangles;
+  readonly simple: Triangles;
 }
 
 /** A grid of heights. `size` is MuJoCo's: half width, half depth, height at 1, base below 0. */
@@ -54,12 +65,11 @@ export interface HeightFieldData {
   readonly heights: Float32Array<ArrayBuffer>;
 }
 
-/** A picture with `channels` bytes a pixel. */
+/** A picture, four bytes a pixel. */
 export interface TextureData {
   readonly width: number;
   readonly height: number;
-  readonly channels: number;
-  readonly pixels: Uint8Array<ArrayBuffer>;
+  readonly rgba: Uint8Array<ArrayBuffer>;
 }
 
 /** A spatial tendon to draw: `segments` straight pieces, the unused ones of no length. */
@@ -88,6 +98,8 @@ export interface SceneDescription {
   }[];
   /** How far limited slide joints let the robot go from the middle of their range, in metres; 0 without any. */
   readonly slideReach: number;
+  /** Weight of all that moves, in newtons. */
+  readonly weightNewtons: number;
   /** Poses at the model's reference state, laid out as a snapshot's. */
   readonly referencePoses: Float32Array<ArrayBuffer>;
 }
@@ -102,4 +114,22 @@ export function snapshotOffsets(layout: SnapshotLayout): { sites: number; segmen
   const sites = 7 * layout.geoms;
   const segments = sites + 7 * layout.sites;
   return { sites, segments, focus: segments + 6 * layout.segments };
+}
+
+/** The buffers of all that is large in a description, each once: what crosses to the page without being copied. */
+export function buffersOf({ meshes, heightFields, textures }: SceneDescription): ArrayBuffer[] {
+  const surfaces = meshes.flatMap(({ fine, simple }) => [fine, simple]);
+  const arrays = surfaces.flatMap(({ positions, normals, uvs, indices }) => [
+    positions,
+    normals,
+    ...(uvs ? [uvs] : []),
+    indices,
+  ]);
+  return Array.from(
+    new Set([
+      ...arrays.map(({ buffer }) => buffer),
+      ...heightFields.map(({ heights }) => heights.buffer),
+      ...textures.map(({ rgba }) => rgba.buffer),
+    ]),
+  );
 }

@@ -12,19 +12,23 @@ import { Button } from "../ui/Button";
 import fieldStyles from "../ui/Field.module.css";
 import { ArrowIcon } from "../ui/icons";
 import { FailureNotice } from "../ui/Notice";
+import { ApproachCards } from "./ApproachCards";
 import styles from "./DescribeStep.module.css";
+import { EarlierPrompts } from "./EarlierPrompts";
 import { GenerationProgress } from "./GenerationProgress";
 
 /** Step 1: the behaviour in the person's words. */
 export function DescribeStep({ studio }: { readonly studio: StudioState }) {
-  const { models, writer } = useSession();
+  const { approaches, models, writer } = useSession();
   const listed = useResource(models, ALL);
   const generation = useStore(writer.generation);
+  const several = useStore(approaches.store);
   const [prompt, setPrompt] = useState("");
   const [model, setModel] = useState("");
   const [problem, setProblem] = useState("");
   const promptId = useId();
   const working = generation.status === "working";
+  const writingSeveral = several.status === "working" && several.environmentId === studio.environmentId;
   const summary = studio.environment.value?.summary;
   const reward = studio.goal.kind === "reward" ? studio.goal.reward : undefined;
 
@@ -33,7 +37,11 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
     if (reward?.prompt) setPrompt((typed) => typed || reward.prompt);
   }, [reward]);
 
-  const fieldProblem = problem || violationOf(generation.failure, "prompt")?.description || "";
+  // What was being written when the page was left is still there, or is written on.
+  useEffect(() => approaches.resume(studio.environmentId), [approaches, studio.environmentId]);
+
+  const refused = violationOf(generation.failure, "prompt") ?? violationOf(several.failure, "prompt");
+  const fieldProblem = problem || refused?.description || "";
   const otherFailure =
     generation.failure && !violationOf(generation.failure, "prompt") ? generation.failure : undefined;
 
@@ -41,14 +49,25 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
     const found = promptProblem(prompt) ?? "";
     setProblem(found);
     if (found) return document.getElementById(promptId)?.focus();
+    approaches.clear();
     const made = await writer.generate(studio.environmentId, prompt, model);
     if (made) studio.adoptReward(made);
+  }
+
+  function generateSeveral() {
+    const found = promptProblem(prompt) ?? "";
+    setProblem(found);
+    if (found) return document.getElementById(promptId)?.focus();
+    writer.cancel();
+    void approaches.write(studio.environmentId, prompt, model);
   }
 
   function onKeyDown(event: KeyboardEvent) {
     if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) {
       event.preventDefault();
-      if (!working) void generate();
+      if (working || writingSeveral) return;
+      if (event.shiftKey) generateSeveral();
+      else void generate();
     }
   }
 
@@ -102,30 +121,65 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
         </ul>
       )}
       <div className={styles.actions}>
-        <Button variant="primary" onClick={() => void generate()} busy={working} data-testid="generate">
+        <Button
+          variant="primary"
+          onClick={() => void generate()}
+          busy={working}
+          disabled={writingSeveral}
+          aria-keyshortcuts="Control+Enter"
+          title="Ctrl + Enter"
+          data-testid="generate"
+        >
           {working ? "Writing the reward" : reward ? "Write it anew" : "Write the reward"}
           {!working && <ArrowIcon />}
         </Button>
-        {working ? (
-          <Button variant="quiet" onClick={() => writer.cancel()}>
+        {working || writingSeveral ? (
+          <Button
+            variant="quiet"
+            onClick={() => {
+              writer.cancel();
+              approaches.cancel();
+            }}
+            data-testid="cancel-writing"
+          >
             Cancel
           </Button>
         ) : (
-          <Button
-            variant="quiet"
-            onClick={() => studio.chooseOwnReward()}
-            disabled={studio.goal.kind === "own"}
-            title="Train for the reward that this environment comes with"
-            data-testid="own-reward"
-          >
-            Use its own task
-          </Button>
+          <>
+            <Button
+              onClick={generateSeveral}
+              aria-keyshortcuts="Control+Shift+Enter"
+              title="Three different rewards for the same words, to choose from (Ctrl + Shift + Enter)"
+              data-testid="generate-approaches"
+            >
+              Show three approaches
+            </Button>
+            <Button
+              variant="quiet"
+              onClick={() => studio.chooseOwnReward()}
+              disabled={studio.goal.kind === "own"}
+              title="Train for the reward that this environment comes with"
+              data-testid="own-reward"
+            >
+              Use its own task
+            </Button>
+          </>
         )}
       </div>
       {listed.failure && <FailureNotice failure={listed.failure} onRetry={() => models.reload(ALL)} />}
       {listed.value && <ModelChoice models={listed.value} chosen={model} onChoose={setModel} />}
+      <EarlierPrompts
+        environmentId={studio.environmentId}
+        rewardId={studio.rewardId}
+        onChoose={(chosen) => {
+          setPrompt(chosen);
+          setProblem("");
+          document.getElementById(promptId)?.focus();
+        }}
+      />
       {(working || generation.repairs.length > 0) && <GenerationProgress generation={generation} />}
       {otherFailure && <FailureNotice failure={otherFailure} onRetry={() => void generate()} />}
+      <ApproachCards studio={studio} />
     </Step>
   );
 }

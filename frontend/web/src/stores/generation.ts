@@ -3,6 +3,7 @@ import {
   type GenerateRewardResponse,
   type GenerationPhase,
   type GenerationRepair,
+  type ImproveRewardResponse,
   GenerationPhase as Phase,
   type Reward,
 } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
@@ -31,7 +32,14 @@ export interface Generation {
   readonly failure?: Failure;
 }
 
-const IDLE: Generation = { status: "idle", phase: Phase.UNSPECIFIED, message: "", source: "", repairs: [] };
+/** Before anything is written. */
+export const NOT_WRITTEN: Generation = {
+  status: "idle",
+  phase: Phase.UNSPECIFIED,
+  message: "",
+  source: "",
+  repairs: [],
+};
 
 /** Writes and checks rewards for one studio. */
 export interface RewardWriter {
@@ -55,7 +63,7 @@ export function promptProblem(prompt: string): string | undefined {
 
 /** A writer over the RewardGen service. */
 export function createRewardWriter(rewards: Clients["rewards"]): RewardWriter {
-  const generation = createStore<Generation>(IDLE);
+  const generation = createStore<Generation>(NOT_WRITTEN);
   let attempt: AbortController | undefined;
 
   return {
@@ -64,12 +72,12 @@ export function createRewardWriter(rewards: Clients["rewards"]): RewardWriter {
       attempt?.abort();
       const problem = promptProblem(prompt);
       if (problem) {
-        generation.set({ ...IDLE, status: "failed", failure: localFailure("prompt", problem) });
+        generation.set({ ...NOT_WRITTEN, status: "failed", failure: localFailure("prompt", problem) });
         return undefined;
       }
       const mine = new AbortController();
       attempt = mine;
-      generation.set({ ...IDLE, status: "working", message: "Sending the prompt" });
+      generation.set({ ...NOT_WRITTEN, status: "working", message: "Sending the prompt" });
       try {
         const request = { environmentId, prompt: prompt.trim(), model, requestId: newRequestId() };
         const options = { signal: mine.signal, timeoutMs: GENERATE_DEADLINE_MS };
@@ -85,7 +93,7 @@ export function createRewardWriter(rewards: Clients["rewards"]): RewardWriter {
       } catch (thrown) {
         if (attempt !== mine) return undefined;
         const failure = failureFrom(thrown);
-        generation.set((now) => (mine.signal.aborted ? IDLE : { ...now, status: "failed", failure }));
+        generation.set((now) => (mine.signal.aborted ? NOT_WRITTEN : { ...now, status: "failed", failure }));
         return undefined;
       }
     },
@@ -108,7 +116,11 @@ export function createRewardWriter(rewards: Clients["rewards"]): RewardWriter {
   };
 }
 
-function advanced(now: Generation, { event }: GenerateRewardResponse): Generation {
+/** What stands after one more step of the writing. */
+export function advanced(
+  now: Generation,
+  { event }: Pick<GenerateRewardResponse | ImproveRewardResponse, "event">,
+): Generation {
   switch (event.case) {
     case "stage": {
       const { phase, message } = event.value;

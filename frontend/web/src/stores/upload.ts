@@ -50,6 +50,8 @@ export interface Uploader {
   readonly store: Store<Upload>;
   /** Uploads a zip or an MJCF file, or a bundle; undefined when that failed (the store says why) or another one is under way. */
   upload(file: File): Promise<Arrival | undefined>;
+  /** Says of something that came instead of a file why it is not taken. */
+  refuse(fileName: string, problem: string): void;
   /** Forgets a failure. */
   dismiss(): void;
 }
@@ -100,14 +102,19 @@ export function createUploader(
     }
   }
 
+  function refuse(fileName: string, problem: string): void {
+    store.set({ ...IDLE, status: "failed", fileName, failure: localFailure("file_name", problem) });
+  }
+
   return {
     store,
+    refuse,
     async upload(file) {
       const { status } = store.get();
       if (status === "sending" || status === "reading") return undefined;
       const problem = fileProblem(file);
       if (problem) {
-        store.set({ ...IDLE, status: "failed", fileName: file.name, failure: localFailure("file_name", problem) });
+        refuse(file.name, problem);
         return undefined;
       }
       store.set({ ...IDLE, status: "sending", fileName: file.name });

@@ -20,6 +20,7 @@ import { usePlayback } from "./usePlayback";
 import { usePlayer } from "./usePlayer";
 import { useRecording } from "./useRecording";
 import { useStageActions } from "./useStageActions";
+import { useStageCommands } from "./useStageCommands";
 import { useStageKeys } from "./useStageKeys";
 import type { StudioState } from "./useStudio";
 
@@ -66,6 +67,7 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
     stage.current?.shove(pushDirection(way, heading), strength);
   };
   useStageKeys({ onAction, onPush: push });
+  useStageCommands(onAction, playback.playing);
 
   return (
     <section ref={panel} className={styles.panel} aria-label="The robot">

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from tabrl.play.manifest import Actuator, Command, CommandElement, GraphInput, InputSource, Licence, VersionRange
 
-from tabrl_simulation import robots
+from tabrl_simulation.licences import licences_of
 
 if TYPE_CHECKING:
     import mujoco
@@ -58,17 +56,6 @@ _COMMAND: Final = "command"
 _SPEEDS: Final = (("forward velocity", "m/s"), ("velocity to the left", "m/s"), ("turning to the left", "rad/s"))
 _RANGES: Final = ("lin_vel_x", "lin_vel_y", "ang_vel_yaw")
 
-# What a licence's text is known by, the first that fits.
-_SPDX: Final = (
-    (r"Apache License,?\s+Version 2", "Apache-2.0"),
-    (r"Neither the name", "BSD-3-Clause"),
-    (r"Redistributions in binary form", "BSD-2-Clause"),
-    (r"Permission is hereby granted, free of charge", "MIT"),
-    (r"Attribution 4\.0 International", "CC-BY-4.0"),
-    (r"Attribution-NonCommercial 4\.0", "CC-BY-NC-4.0"),
-)
-_UNKNOWN: Final = "LicenseRef-unknown"
-
 
 def actuators(model: mujoco.MjModel) -> tuple[Actuator, ...]:
     """Returns the actuators in the order of `ctrl`."""
@@ -89,20 +76,7 @@ def commands(environment: Environment, inputs: Sequence[GraphInput]) -> tuple[Co
 
 def licences(environment: Environment) -> tuple[Licence, ...]:
     """Returns the licences of the environment and of the robots in it, with their texts where these lie beside them."""
-    if environment.id.startswith("custom-"):
-        return (Licence("scene, as it was uploaded", _UNKNOWN),)
-    covered = "environment" if robots.robots_of(environment.id) else "environment and model"
-    text = importlib.metadata.distribution("playground").read_text("licenses/LICENSE") or ""
-    covering = [Licence(f"{covered}, MuJoCo Playground", _spdx_of(text), text)]
-    for robot in robots.robots_of(environment.id):
-        path = robots.folder() / robot / "LICENSE"
-        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-        covering.append(Licence(f"robot {robot}, MuJoCo Menagerie", _spdx_of(text), text))
-    return tuple(covering)
-
-
-def _spdx_of(text: str) -> str:
-    return next((identifier for pattern, identifier in _SPDX if re.search(pattern, text)), _UNKNOWN)
+    return tuple(Licence(each.covers, each.spdx, each.text) for each in licences_of(environment.id))
 
 
 def _actuator(model: mujoco.MjModel, index: int) -> Actuator:

@@ -1,4 +1,6 @@
 import type { MjModel } from "@mujoco/mujoco";
+import { detailLevels, reachOf } from "../meshes/levels";
+import { type MeshSource, startedSimplifier } from "../meshes/simplifier";
 import {
   type GeomShape,
   type HeightFieldData,
@@ -11,6 +13,7 @@ import {
   type TendonShape,
   type TextureData,
 } from "../sceneDescription";
+import { frameScene, isShown } from "../stage/framing";
 import { segmentCapacities, treesOf, writePoses } from "./poses";
 import type { Simulation } from "./simulation";
 
@@ -41,20 +44,27 @@ export function describeScene(environmentId: string, simulation: Simulation): Sc
   };
   const referencePoses = new Float32Array(snapshotLength(layout));
   writePoses(model, data, layout, referencePoses);
-  return {
+  const bare = {
     environmentId,
     layout,
     geoms: Array.from({ length: model.ngeom }, (_, i) => geom(model, i, textures)),
     sites: Array.from({ length: model.nsite }, (_, i) => site(model, i, textures)),
     tendons: capacities.map((segments, i) => tendon(model, i, segments)),
-    meshes: Array.from({ length: model.nmesh }, (_, i) => mesh(model, i)),
     heightFields: Array.from({ length: model.nhfield }, (_, i) => heightField(model, i)),
     textures: textures.collected,
     cameraDirection: model.ncam > 0 ? cameraDirection(data.cam_xmat) : undefined,
     anchored: anchoredParts(simulation),
     slideReach: slideReach(model),
+    weightNewtons: weight(model),
     referencePoses,
   };
+  return { ...bare, meshes: meshes(model, bare) };
+}
+
+/** Weight of all that moves, in newtons: what contact forces are measured by. */
+function weight(model: MjModel): number {
+  const gravity = Math.hypot(...(model.opt.gravity as Float64Array)) || 9.81;
+  return gravity * treesOf(model).reduce((sum, { root }) => sum + (model.body_subtreemass[root] as number), 0);
 }
 
 function anchoredParts({ model, data }: Simulation): SceneDescription["anchored"] {
@@ -81,6 +91,7 @@ function geom(model: MjModel, i: number, textures: Textures): Shape {
     shape: shapeNames[model.geom_type[i] as number] ?? "sphere",
     size: triple(model.geom_size, i),
     body: model.geom_bodyid[i],
+    moves: model.body_treeid[model.geom_bodyid[i]] >= 0,
     data: model.geom_dataid[i],
     group: model.geom_group[i],
     surface: surface(model, model.geom_matid[i], quadruple(model.geom_rgba, i), textures),
@@ -93,6 +104,7 @@ function site(model: MjModel, i: number, textures: Textures): Shape {
     shape: shapeNames[model.site_type[i] as number] ?? "sphere",
     size: triple(model.site_size, i),
     body: model.site_bodyid[i],
+    moves: model.body_treeid[model.site_bodyid[i]] >= 0,
     data: -1,
     group: model.site_group[i],
     surface: surface(model, model.site_matid[i], quadruple(model.site_rgba, i), textures),
@@ -155,37 +167,61 @@ class Textures {
     const known = this.#indices.get(id);
     if (known !== undefined) return known;
     const { model } = this;
-    const [width, height, channels]: number[] = [model.tex_width[id], model.tex_height[id], model.tex_nchannel[id]];
+    const [width = 0, height = 0, channels = 1]: number[] = [
+      model.tex_width[id],
+      model.tex_height[id],
+      model.tex_nchannel[id],
+    ];
     const begin = Number(model.tex_adr[id]);
-    const end = begin + (width ?? 0) * (height ?? 0) * (channels ?? 0);
-    const pixels: Uint8Array<ArrayBuffer> = model.tex_data.slice(begin, end);
+    const pixels: Uint8Array = model.tex_data.subarray(begin, begin + width * height * channels);
     const index = this.collected.length;
-    this.collected.push({ width: width ?? 0, height: height ?? 0, channels: channels ?? 0, pixels });
+    this.collected.push({ width, height, rgba: asRgba(pixels, channels) });
     this.#indices.set(id, index);
     return index;
   }
 }
 
-/** Resolves a mesh's indices into corners: MuJoCo keeps separate indices for positions, normals and texture coordinates. */
-function mesh(model: MjModel, i: number): MeshData {
-  const [firstFace, faces]: number[] = [model.mesh_faceadr[i], model.mesh_facenum[i]];
-  const corners = (indices: Int32Array) =>
-    indices.subarray(3 * (firstFace ?? 0), 3 * ((firstFace ?? 0) + (faces ?? 0)));
-  const texcoords: number = model.mesh_texcoordadr[i];
-  return {
-    positions: gather(model.mesh_vert, 3, model.mesh_vertadr[i], corners(model.mesh_face)),
-    normals: gather(model.mesh_normal, 3, model.mesh_normaladr[i], corners(model.mesh_facenormal)),
-    uvs: texcoords < 0 ? undefined : gather(model.mesh_texcoord, 2, texcoords, corners(model.mesh_facetexcoord)),
-  };
+/** Four bytes a pixel, as graphics cards want them: grey is spread over the colours, and what has no opacity is opaque. */
+function asRgba(pixels: Uint8Array, channels: number): Uint8Array<ArrayBuffer> {
+  const count = pixels.length / channels;
+  const rgba = new Uint8Array(4 * count).fill(255);
+  for (let i = 0; i < count; i += 1) {
+    for (let k = 0; k < 4; k += 1) {
+      if (k < 3 || channels === 4) rgba[4 * i + k] = pixels[i * channels + Math.min(k, channels - 1)] ?? 0;
+    }
+  }
+  return rgba;
 }
 
-function gather(values: Float32Array, width: number, first: number, indices: Int32Array): Float32Array<ArrayBuffer> {
-  const gathered = new Float32Array(width * indices.length);
-  indices.forEach((index, i) => {
-    const at = width * (first + index);
-    gathered.set(values.subarray(at, at + width), width * i);
+/** The meshes, simplified as far as the default view allows; those that nothing shows stay behind. */
+function meshes(model: MjModel, scene: Omit<SceneDescription, "meshes">): MeshData[] {
+  const shown = [...scene.geoms, ...scene.sites].filter((shape) => shape.shape === "mesh" && isShown(shape));
+  const sources = Array.from({ length: model.nmesh }, (_, i) => {
+    const drawn = shown.filter(({ data }) => data === i);
+    const textured = drawn.some(({ surface }) => surface.texture >= 0);
+    const source = meshSource(model, i, textured);
+    return { source, reach: reachOf(source.positions), times: drawn.length };
   });
-  return gathered;
+  const { radius } = frameScene({ ...scene, meshes: sources });
+  return detailLevels(sources, radius, startedSimplifier());
+}
+
+/** Views of a mesh in the model's memory. MuJoCo keeps separate indices for positions, normals and texture coordinates. */
+function meshSource(model: MjModel, i: number, textured: boolean): MeshSource {
+  const [face = 0, faces = 0]: number[] = [model.mesh_faceadr[i], model.mesh_facenum[i]];
+  const corners = (indices: Int32Array) => indices.subarray(3 * face, 3 * (face + faces));
+  const part = (values: Float32Array, width: number, first: number, count: number) =>
+    values.subarray(width * first, width * (first + count));
+  const texcoords: number = model.mesh_texcoordadr[i];
+  const hasUvs = textured && texcoords >= 0;
+  return {
+    positions: part(model.mesh_vert, 3, model.mesh_vertadr[i], model.mesh_vertnum[i]),
+    faces: corners(model.mesh_face),
+    normals: part(model.mesh_normal, 3, model.mesh_normaladr[i], model.mesh_normalnum[i]),
+    faceNormals: corners(model.mesh_facenormal),
+    uvs: hasUvs ? part(model.mesh_texcoord, 2, texcoords, model.mesh_texcoordnum[i]) : undefined,
+    faceUvs: hasUvs ? corners(model.mesh_facetexcoord) : undefined,
+  };
 }
 
 function heightField(model: MjModel, i: number): HeightFieldData {

@@ -100,9 +100,12 @@ describe("describeScene", () => {
     expect(floor?.surface).toMatchObject({ texture: 0, textureRepeat: [2, 3], textureUniform: true });
     expect(ball).toMatchObject({ shape: "sphere", body: 1 });
     expect(mesh).toMatchObject({ shape: "mesh", data: 0 });
-    expect(description.textures[0]).toMatchObject({ width: 4, height: 4, channels: 3 });
-    expect(Array.from(description.textures[0]?.pixels.subarray(0, 3) ?? [])).toContain(255);
-    expect(description.meshes[0]?.positions.length).toBe(4 * 3 * 3);
+    expect(description.textures[0]).toMatchObject({ width: 4, height: 4 });
+    expect(Array.from(description.textures[0]?.rgba.subarray(0, 3) ?? [])).toContain(255);
+    expect(description.textures[0]?.rgba.length).toBe(4 * 4 * 4);
+    expect(description.meshes[0]?.simple.indices.length).toBe(4 * 3);
+    expect(description.weightNewtons).toBeCloseTo(9.81 * (simulation.model.body_mass[1] as number), 6);
+    expect([ball?.moves, floor?.moves]).toEqual([true, false]);
     expect(description.slideReach).toBe(1);
     expect(description.layout).toEqual({ geoms: 3, sites: 2, segments: 3 });
     expect(description.cameraDirection?.[1]).toBeCloseTo(1, 9);

@@ -3,6 +3,7 @@ import { Controller } from "../controller/controller";
 import { loadGraph, type Onnx } from "../controller/graph";
 import { parseManifest, type Wiring, wire } from "../controller/wiring";
 import { PlayerError } from "../errors";
+import { startSimplifier } from "../meshes/simplifier";
 import type { Mujoco } from "../physics/engine";
 import { type LoadedFiles, Simulation } from "../physics/simulation";
 import type { ControllerFiles, SceneFiles } from "../protocol";
@@ -25,7 +26,7 @@ export function loaderOf(artifacts: ArtifactSource, engines: Engines): Loader {
   const onnx = startedOnce(engines.onnx);
   return {
     simulation: async (scene) => {
-      const [engine, files] = await Promise.all([mujoco(), sceneFiles(artifacts, scene)]);
+      const [engine, files] = await Promise.all([mujoco(), sceneFiles(artifacts, scene), startSimplifier()]);
       return Simulation.load(engine, files);
     },
     controller: async ({ graph, manifest, environmentId }) => {

@@ -5,7 +5,7 @@ import { describeScene } from "../physics/describe";
 import { writePoses } from "../physics/poses";
 import type { Simulation } from "../physics/simulation";
 import type { ControllerFiles, Draws, PlayerTick, Report, SceneFiles } from "../protocol";
-import { type SnapshotLayout, snapshotLength } from "../sceneDescription";
+import { buffersOf, type SnapshotLayout, snapshotLength } from "../sceneDescription";
 import { DrivenEpisode, type Episode, IdleEpisode } from "./episode";
 import type { Loader } from "./loading";
 import { RealTimeMeter, TickClock } from "./tickClock";
@@ -190,7 +190,8 @@ export class Player {
     this.#episodes = 0;
     this.#lastReturn = undefined;
     const loadSecs = (performance.now() - beganMs) / 1000;
-    this.#send({ type: "sceneReady", generation, description, sizes: simulation.sizes, loadSecs });
+    const { sizes } = simulation;
+    this.#send({ type: "sceneReady", generation, description, sizes, loadSecs }, buffersOf(description));
   }
 
   async #engage(controller: Controller): Promise<void> {

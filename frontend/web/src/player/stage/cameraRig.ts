@@ -1,6 +1,7 @@
 import { PerspectiveCamera, Vector3 } from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 import { type Framing, followStep, type Point } from "./framing";
+import { isSameView, offsetOf, type View, viewOf } from "./view";
 
 const fieldOfViewDegrees = 28;
 
@@ -9,9 +10,19 @@ export class CameraRig {
   readonly camera = new PerspectiveCamera(fieldOfViewDegrees, 1, 0.01, 200);
   readonly #controls: OrbitControls;
   #framing: Framing | undefined;
-  #target: Point = [0, 0, 0];
+  readonly #target: [number, number, number] = [0, 0, 0];
+  readonly #wanted: [number, number, number] = [0, 0, 0];
+  readonly #offset = new Vector3();
+  readonly #onView: (view: View) => void;
+  /** The view that is already known outside. */
+  #known: View | undefined;
 
-  constructor(canvas: HTMLElement, onChange: () => void) {
+  /**
+   * @param onChange something about the view has changed and wants to be drawn
+   * @param onView a person has turned the view
+   */
+  constructor(canvas: HTMLElement, onChange: () => void, onView: (view: View) => void) {
+    this.#onView = onView;
     this.camera.up.set(0, 0, 1);
     this.#controls = new OrbitControls(this.camera, canvas);
     this.#controls.enableDamping = true;
@@ -30,6 +41,25 @@ export class CameraRig {
     return this.#target;
   }
 
+  /** Whether dragging turns the view. */
+  set enabled(enabled: boolean) {
+    this.#controls.enabled = enabled;
+  }
+
+  /** The view, wherever the robot is. */
+  get view(): View {
+    this.#offset.subVectors(this.camera.position, this.#controls.target);
+    return viewOf(this.#offset, this.#fitting);
+  }
+
+  /** Looks at the robot in another way; nobody is told of it. */
+  set view(view: View) {
+    offsetOf(view, this.#fitting, this.#offset);
+    this.camera.position.addVectors(this.#controls.target, this.#offset);
+    this.#controls.update();
+    this.#known = this.view;
+  }
+
   /** Frames a scene. With ground, the camera stays above it. */
   frame(framing: Framing, hasGround: boolean): void {
     this.#framing = framing;
@@ -42,7 +72,7 @@ export class CameraRig {
     const framing = this.#framing;
     if (!framing) return;
     const { radius, direction, center } = framing;
-    this.#target = center;
+    [this.#target[0], this.#target[1], this.#target[2]] = center;
     const away = this.#fittingDistance(radius);
     this.#controls.target.set(...center);
     this.camera.position.set(...center).addScaledVector(new Vector3(...direction), -away);
@@ -52,6 +82,7 @@ export class CameraRig {
     this.#controls.minDistance = 0.25 * radius;
     this.#controls.maxDistance = 12 * radius;
     this.#controls.update();
+    this.#known = this.view;
   }
 
   /** Keeps the framing when the picture's shape changes. */
@@ -64,31 +95,38 @@ export class CameraRig {
       .sub(target)
       .multiplyScalar(this.#fittingDistance(1) / before)
       .add(target);
+    this.#known = this.#framing && this.view;
   }
 
-  /** Follows the robot's centre of mass for one frame; the person's own view angle and distance stay. */
-  follow(focus: Point, elapsedSecs: number): void {
+  /** Follows the robot's centre of mass, at `at` in a snapshot, for one frame; the person's own view angle and distance stay. */
+  follow(poses: Float32Array, at: number, elapsedSecs: number): void {
     if (!this.#framing) return;
     const { center, focus: reference, radius } = this.#framing;
-    const wanted: Point = [
-      center[0] + focus[0] - reference[0],
-      center[1] + focus[1] - reference[1],
-      center[2] + focus[2] - reference[2],
-    ];
-    const next = followStep(this.#target, wanted, radius, elapsedSecs);
-    const shift = new Vector3(...next).sub(new Vector3(...this.#target));
-    this.#target = next;
-    this.camera.position.add(shift);
-    this.#controls.target.add(shift);
+    for (let i = 0; i < 3; i += 1) this.#wanted[i] = (center[i] ?? 0) + (poses[at + i] ?? 0) - (reference[i] ?? 0);
+    const [x, y, z] = this.#target;
+    followStep(this.#target, this.#wanted, radius, elapsedSecs);
+    this.#offset.set(this.#target[0] - x, this.#target[1] - y, this.#target[2] - z);
+    this.camera.position.add(this.#offset);
+    this.#controls.target.add(this.#offset);
   }
 
-  /** Moves on by one frame of damping; says whether the view still moves. */
+  /** Moves on by one frame of damping; says whether the view still moves. Tells of a view that a person has turned. */
   update(): boolean {
-    return this.#controls.update();
+    const moves = this.#controls.update();
+    const { view } = this;
+    if (this.#known && !isSameView(view, this.#known)) {
+      this.#known = view;
+      this.#onView(view);
+    }
+    return moves;
   }
 
   dispose(): void {
     this.#controls.dispose();
+  }
+
+  get #fitting(): number {
+    return this.#fittingDistance(this.radius);
   }
 
   #fittingDistance(radius: number): number {

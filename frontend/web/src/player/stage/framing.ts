@@ -1,4 +1,4 @@
-import { type SceneDescription, type Shape, snapshotOffsets } from "../sceneDescription";
+import { type MeshData, type SceneDescription, type Shape, snapshotOffsets } from "../sceneDescription";
 
 export type Point = readonly [number, number, number];
 
@@ -18,8 +18,11 @@ const widestView = 2.1;
 export const isShown = ({ group, surface }: Shape): boolean =>
   (group <= 2 || surface.material === "target") && surface.rgba[3] > 0.01;
 
+/** What a scene's framing depends on; of a mesh it is only how far it reaches. */
+type Framed = Omit<SceneDescription, "meshes"> & { readonly meshes: readonly Pick<MeshData, "reach">[] };
+
 /** Frames a scene in its reference state. */
-export function frameScene(description: SceneDescription): Framing {
+export function frameScene(description: Framed): Framing {
   const { referencePoses: poses, geoms, layout } = description;
   const solid = geoms.map((shape, i) => ({ shape, at: 7 * i })).filter(({ shape }) => isShown(shape) && isSolid(shape));
   const moving = solid.filter(({ shape }) => shape.body !== 0);
@@ -57,20 +60,31 @@ export function viewDirection(direction: Point | undefined): Point {
   return [Math.cos(down) * Math.cos(azimuth), Math.cos(down) * Math.sin(azimuth), -Math.sin(down)];
 }
 
+/** Half the sides of the box around the camera's target in which the robot moves without being followed, in radii. */
+const deadBand: Point = [0.15, 0.15, 0.3];
+
 /**
- * Moves a camera target one frame towards the robot. Within a dead band it stays, so small motions do not shake the view; far
- * jumps, as between two episodes, are taken at once.
+ * Moves a camera target one frame towards the robot, in place. Within a dead band it stays, so small motions do not shake the
+ * view; far jumps, as between two episodes, are taken at once.
  */
-export function followStep(target: Point, wanted: Point, radius: number, elapsedSecs: number): Point {
-  const band = [0.15 * radius, 0.15 * radius, 0.3 * radius] as const;
+export function followStep(target: [number, number, number], wanted: Point, radius: number, elapsedSecs: number): void {
   const part = 1 - Math.exp(-4 * elapsedSecs);
-  const excess = wanted.map((value, i) => {
-    const offset = value - (target[i] ?? 0);
-    return Math.sign(offset) * Math.max(0, Math.abs(offset) - (band[i] ?? 0));
-  });
-  const jumped = Math.hypot(...excess) > 2 * radius;
-  const [x = 0, y = 0, z = 0] = jumped ? wanted : target.map((value, i) => value + part * (excess[i] ?? 0));
-  return [x, y, z];
+  const jumped =
+    Math.hypot(
+      excess(target, wanted, radius, 0),
+      excess(target, wanted, radius, 1),
+      excess(target, wanted, radius, 2),
+    ) >
+    2 * radius;
+  for (let i = 0; i < 3; i += 1) {
+    target[i] = jumped ? (wanted[i] ?? 0) : (target[i] ?? 0) + part * excess(target, wanted, radius, i);
+  }
+}
+
+/** How far the robot has left the dead band along an axis. */
+function excess(target: Point, wanted: Point, radius: number, axis: number): number {
+  const offset = (wanted[axis] ?? 0) - (target[axis] ?? 0);
+  return Math.sign(offset) * Math.max(0, Math.abs(offset) - radius * (deadBand[axis] ?? 0));
 }
 
 export function pointAt(poses: Float32Array, at: number): Point {
@@ -81,7 +95,7 @@ function isSolid({ shape }: Shape): boolean {
   return shape !== "plane" && shape !== "hfield";
 }
 
-function boundingRadius({ shape, size, data }: Shape, { meshes }: SceneDescription): number {
+function boundingRadius({ shape, size, data }: Shape, { meshes }: Framed): number {
   const [a, b, c] = size;
   switch (shape) {
     case "sphere":
@@ -91,19 +105,10 @@ function boundingRadius({ shape, size, data }: Shape, { meshes }: SceneDescripti
     case "cylinder":
       return Math.hypot(a, b);
     case "mesh":
-      return farthest(meshes[data]?.positions ?? new Float32Array());
+      return meshes[data]?.reach ?? 0;
     default:
       return Math.hypot(a, b, c);
   }
-}
-
-function farthest(positions: Float32Array): number {
-  let squared = 0;
-  for (let i = 0; i < positions.length; i += 3) {
-    const [x, y, z] = pointAt(positions, i);
-    squared = Math.max(squared, x * x + y * y + z * z);
-  }
-  return Math.sqrt(squared);
 }
 
 interface Ball {

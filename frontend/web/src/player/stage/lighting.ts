@@ -3,6 +3,23 @@ import type { Point } from "./framing";
 import type { Palette } from "./palette";
 
 const towardsSun = new Vector3(-0.45, -0.6, 1.15).normalize();
+/** Two directions that span the sun's picture of the scene. */
+const sunRight = new Vector3(0, 0, 1).cross(towardsSun).normalize();
+const sunUp = towardsSun.clone().cross(sunRight);
+const shadowPixels = 1024;
+const snapped = new Vector3();
+
+/**
+ * Shifts a point across the sun's rays onto the raster of the shadow's pixels. A sun that follows the robot in smaller steps
+ * than that would make the shadow's edge shimmer.
+ */
+export function snapToShadow([x, y, z]: Point, pixel: number, out: Vector3): Vector3 {
+  out.set(x, y, z);
+  const [right, up] = [out.dot(sunRight), out.dot(sunUp)];
+  return out
+    .addScaledVector(sunRight, Math.round(right / pixel) * pixel - right)
+    .addScaledVector(sunUp, Math.round(up / pixel) * pixel - up);
+}
 
 /** Light from the sky, a sun with soft shadows that goes where the robot goes, and a rim light from behind. */
 export class Lighting {
@@ -11,13 +28,15 @@ export class Lighting {
   readonly #sun = new DirectionalLight(0xffffff);
   readonly #rim = new DirectionalLight(0xffffff, 0.7);
   readonly #reach: number;
+  readonly #pixel: number;
 
   /** @param radius of the ball in view, which the shadows must cover */
   constructor(radius: number) {
     this.#reach = 6 * radius;
+    this.#pixel = (4 * radius) / shadowPixels;
     const { shadow } = this.#sun;
     this.#sun.castShadow = true;
-    shadow.mapSize.set(1024, 1024);
+    shadow.mapSize.set(shadowPixels, shadowPixels);
     shadow.radius = 4;
     shadow.bias = -0.0004;
     shadow.normalBias = 0.012 * radius;
@@ -41,11 +60,15 @@ export class Lighting {
     this.#sun.intensity = sunStrength;
   }
 
-  moveTo(target: Point): void {
-    this.#sun.target.position.set(...target);
-    this.#sun.position.set(...target).addScaledVector(towardsSun, this.#reach);
-    this.#rim.target.position.set(...target);
-    this.#rim.position.set(target[0] + this.#reach, target[1] + this.#reach, target[2] + 0.4 * this.#reach);
+  /** Lights the robot where it is now; says whether the sun has moved. */
+  moveTo(target: Point): boolean {
+    snapToShadow(target, this.#pixel, snapped);
+    if (this.#sun.target.position.equals(snapped)) return false;
+    this.#sun.target.position.copy(snapped);
+    this.#sun.position.copy(snapped).addScaledVector(towardsSun, this.#reach);
+    this.#rim.target.position.copy(snapped);
+    this.#rim.position.set(snapped.x + this.#reach, snapped.y + this.#reach, snapped.z + 0.4 * this.#reach);
+    return true;
   }
 
   dispose(): void {

@@ -90,14 +90,7 @@ function translucent(opacity: number) {
   return { opacity, transparent: !solid, depthWrite: solid };
 }
 
-function pictureTexture({ width, height, channels, pixels }: TextureData): DataTexture {
-  const rgba = new Uint8Array(4 * width * height);
-  for (let i = 0; i < width * height; i += 1) {
-    for (let channel = 0; channel < 3; channel += 1) {
-      rgba[4 * i + channel] = pixels[i * channels + Math.min(channel, channels - 1)] ?? 0;
-    }
-    rgba[4 * i + 3] = channels === 4 ? (pixels[4 * i + 3] ?? 255) : 255;
-  }
+function pictureTexture({ width, height, rgba }: TextureData): DataTexture {
   const texture = new DataTexture(rgba, width, height);
   texture.wrapS = RepeatWrapping;
   texture.wrapT = RepeatWrapping;

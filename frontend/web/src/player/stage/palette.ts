@@ -8,6 +8,10 @@ export interface Palette {
   readonly floorLine: Color;
   readonly shadowStrength: number;
   readonly paints: Paints;
+  /** Arrows of contact forces. */
+  readonly force: Color;
+  /** The rim of what must be seen on any ground. */
+  readonly ink: Color;
   /** Light from above and from below. */
   readonly sky: Color;
   readonly ground: Color;
@@ -16,8 +20,8 @@ export interface Palette {
 }
 
 const fallbacks = {
-  dark: { top: "#0f1512", bottom: "#1d2621", line: "#31403a" },
-  light: { top: "#a9b5ac", bottom: "#d3dad2", line: "#8b988f" },
+  dark: { top: "#0f1512", bottom: "#1d2621", line: "#31403a", force: "#ff8fa8" },
+  light: { top: "#a9b5ac", bottom: "#d3dad2", line: "#8b988f", force: "#b3304f" },
 } as const;
 
 /** Reads the palette from the CSS custom properties of the stage's container, where they are set. */
@@ -29,6 +33,8 @@ export function readPalette(container: Element, theme: "dark" | "light"): Palett
   return {
     haze: top.clone().lerp(bottom, 0.5),
     floorLine: property("--stage-floor-line", fallback.line),
+    force: property("--series-7", fallback.force),
+    ink: new Color("#10150f"),
     sky: new Color(theme === "dark" ? "#dfe9e3" : "#ffffff"),
     ground: new Color(theme === "dark" ? "#4a544e" : "#8f9a92"),
     skyStrength: theme === "dark" ? 1.3 : 1.5,

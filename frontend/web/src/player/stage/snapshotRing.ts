@@ -1,4 +1,4 @@
-import { type SnapshotLayout, snapshotLength, snapshotOffsets } from "../sceneDescription";
+import { type SnapshotLayout, snapshotLength } from "../sceneDescription";
 
 /** A snapshot as the stage keeps it. */
 export interface PosedMoment {
@@ -7,6 +7,16 @@ export interface PosedMoment {
   readonly dueMs: number;
   /** Between two episodes the robot jumps, and nothing is blended. */
   readonly episode: number;
+  /** Contact forces, six numbers each: where, and the force in newtons, in the world's frame. Absent where they are not wanted. */
+  readonly contacts?: Float32Array | undefined;
+}
+
+/** What to draw at a moment. */
+export interface Shown {
+  readonly poses: Float32Array;
+  readonly contacts: Float32Array | undefined;
+  /** Whether nothing will change until the next snapshot comes. */
+  readonly settled: boolean;
 }
 
 /**
@@ -32,18 +42,19 @@ export class SnapshotRing {
     while (this.#moments.length > 3) this.#dropFirst();
   }
 
-  /** Returns the poses to draw at `nowMs`, and whether they still change; undefined before the first snapshot. The array is reused. */
-  at(nowMs: number): { readonly poses: Float32Array; readonly settled: boolean } | undefined {
+  /** What to draw at `nowMs`; undefined before the first snapshot. The poses are reused at the next call. */
+  at(nowMs: number): Shown | undefined {
     const last = this.#moments.at(-1);
     if (!last) return undefined;
     const shownMs = nowMs - 1.5 * this.#gapMs;
-    const after = this.#moments.findIndex((moment) => moment.dueMs > shownMs);
-    if (after < 0) return { poses: last.poses, settled: true };
+    let after = 0;
+    while (after < this.#moments.length && (this.#moments[after]?.dueMs ?? 0) <= shownMs) after += 1;
     const [from, to] = [this.#moments[after - 1], this.#moments[after]];
-    if (!to) return { poses: last.poses, settled: true };
-    if (!from || from.episode !== to.episode) return { poses: (from ?? to).poses, settled: false };
+    if (!to) return { poses: last.poses, contacts: last.contacts, settled: true };
+    const { contacts } = from ?? to;
+    if (!from || from.episode !== to.episode) return { poses: (from ?? to).poses, contacts, settled: false };
     blend(from.poses, to.poses, (shownMs - from.dueMs) / (to.dueMs - from.dueMs), this.layout, this.#blended);
-    return { poses: this.#blended, settled: false };
+    return { poses: this.#blended, contacts, settled: false };
   }
 
   clear(): void {
@@ -64,22 +75,24 @@ export function blend(
   layout: SnapshotLayout,
   out: Float32Array,
 ): void {
-  from.forEach((value, i) => {
+  for (let i = 0; i < from.length; i += 1) {
+    const value = from[i] ?? 0;
     out[i] = value + part * ((to[i] ?? value) - value);
-  });
-  const framesEnd = snapshotOffsets(layout).segments;
-  for (let at = 3; at < framesEnd; at += 7) {
-    blendQuaternion(from.subarray(at, at + 4), to.subarray(at, at + 4), part, out.subarray(at, at + 4));
   }
+  const framesEnd = 7 * (layout.geoms + layout.sites);
+  for (let at = 3; at < framesEnd; at += 7) blendQuaternion(from, to, part, at, out);
 }
 
-function blendQuaternion(from: Float32Array, to: Float32Array, part: number, out: Float32Array): void {
-  const sameSide = from.reduce((dot, value, i) => dot + value * (to[i] ?? 0), 0) >= 0 ? 1 : -1;
-  from.forEach((value, i) => {
-    out[i] = (1 - part) * value + part * sameSide * (to[i] ?? 0);
-  });
-  const length = Math.hypot(...out) || 1;
-  out.forEach((value, i) => {
-    out[i] = value / length;
-  });
+function blendQuaternion(from: Float32Array, to: Float32Array, part: number, at: number, out: Float32Array): void {
+  let dot = 0;
+  for (let i = at; i < at + 4; i += 1) dot += (from[i] ?? 0) * (to[i] ?? 0);
+  const toPart = dot >= 0 ? part : -part;
+  let squared = 0;
+  for (let i = at; i < at + 4; i += 1) {
+    const value = (1 - part) * (from[i] ?? 0) + toPart * (to[i] ?? 0);
+    out[i] = value;
+    squared += value * value;
+  }
+  const length = Math.sqrt(squared) || 1;
+  for (let i = at; i < at + 4; i += 1) out[i] = (out[i] ?? 0) / length;
 }

@@ -1,25 +1,52 @@
 import { PCFShadowMap, Scene, WebGLRenderer } from "three";
 import { PlayerError } from "../errors";
+import type { Grab } from "../protocol";
 import { type SceneDescription, snapshotOffsets } from "../sceneDescription";
 import { CameraRig } from "./cameraRig";
-import { frameScene, isShown, pointAt } from "./framing";
+import { ContactArrows } from "./contacts";
+import { frameScene, isShown } from "./framing";
 import { Ground } from "./ground";
 import { Lighting } from "./lighting";
 import { readPalette } from "./palette";
+import { PointerHand } from "./pointer";
+import { Highlight, PullMark } from "./pullMark";
 import { Quality } from "./quality";
+import { drawEvent, drawnEvent, drawTile } from "./recording";
 import { Robot } from "./robot";
 import { type PosedMoment, SnapshotRing } from "./snapshotRing";
+import type { View } from "./view";
 
 export type Theme = "light" | "dark";
+
+/** What a stage tells of. */
+export interface StageEvents {
+  /** A person pulls at the robot; null when it is let go. */
+  readonly onGrab?: (grab: Grab | null) => void;
+  /** A person has turned the view. */
+  readonly onView?: (view: View) => void;
+  /** The browser took the drawing away; it may give it back, which `onRestored` tells. */
+  readonly onLost?: (error: PlayerError) => void;
+  readonly onRestored?: () => void;
+}
 
 /** What is on the stage while one scene is loaded. */
 interface Set {
   readonly robot: Robot;
   readonly lighting: Lighting;
   readonly ground: Ground | undefined;
+  readonly arrows: ContactArrows;
+  readonly mark: PullMark;
+  readonly highlight: Highlight;
   readonly ring: SnapshotRing;
   readonly focusAt: number;
 }
+
+/** Nearer than this part of the default distance, meshes are drawn in full detail. */
+const nearDistance = 0.45;
+/** Time in one frame for making finer meshes. */
+const refiningMs = 6;
+/** Pixels a point of a picture that is saved. */
+const pictureRatio = 2;
 
 /** Draws the robot from snapshots into a canvas that fills its container. Frames are drawn only when something has changed. */
 export class Stage {
@@ -29,30 +56,45 @@ export class Stage {
   readonly #renderer: WebGLRenderer;
   readonly #scene = new Scene();
   readonly #rig: CameraRig;
+  readonly #hand: PointerHand;
   readonly #resizes: ResizeObserver;
+  readonly #ended = new AbortController();
   readonly #quality = new Quality(devicePixelRatio);
   #set: Set | undefined;
   #theme: Theme;
   #frame = 0;
+  #shadowIsOld = true;
   #lastFrameMs = 0;
 
   /** @throws PlayerError WEBGL_FAILED */
-  constructor(container: HTMLElement, theme: Theme, recycle: (poses: Float32Array<ArrayBuffer>) => void) {
+  constructor(
+    container: HTMLElement,
+    theme: Theme,
+    recycle: (poses: Float32Array<ArrayBuffer>) => void,
+    events: StageEvents = {},
+  ) {
     this.#container = container;
     this.#theme = theme;
     this.#recycle = recycle;
-    try {
-      this.#renderer = new WebGLRenderer({ antialias: true, alpha: true, powerPreference: "high-performance" });
-    } catch (error) {
-      throw PlayerError.from(error, "WEBGL_FAILED", "This browser gives no 3D drawing; turn hardware acceleration on");
-    }
-    this.#renderer.shadowMap.enabled = true;
-    this.#renderer.shadowMap.type = PCFShadowMap;
+    this.#renderer = startRenderer();
     this.#renderer.setPixelRatio(this.#quality.pixelRatio);
     this.canvas = this.#renderer.domElement;
     this.canvas.style.cssText = "position:absolute;inset:0;width:100%;height:100%;display:block;touch-action:none";
     container.append(this.canvas);
-    this.#rig = new CameraRig(this.canvas, () => this.#schedule());
+    const onChange = () => this.#schedule();
+    // The hand listens before the controls do, so that a drag that begins on the robot never turns the view.
+    const parts = () => this.#set?.robot.parts ?? [];
+    this.#rig = new CameraRig(this.canvas, onChange, (view) => events.onView?.(view));
+    this.#hand = new PointerHand(this.canvas, {
+      camera: this.#rig.camera,
+      parts,
+      onChange,
+      onPulling: (pulling) => {
+        this.#rig.enabled = !pulling;
+      },
+      onGrab: (grab) => events.onGrab?.(grab),
+    });
+    this.#listen(events);
     this.#resizes = new ResizeObserver(() => this.#resize());
     this.#resizes.observe(container);
     this.#resize();
@@ -62,16 +104,21 @@ export class Stage {
   setScene(description: SceneDescription): void {
     this.#strike();
     const framing = frameScene(description);
+    const { radius } = framing;
     const floor = floorIndex(description);
-    const ground = floor < 0 ? undefined : new Ground(description.referencePoses[7 * floor + 2] ?? 0, framing.radius);
+    const ground = floor < 0 ? undefined : new Ground(description.referencePoses[7 * floor + 2] ?? 0, radius);
     const set: Set = {
       robot: new Robot(description, floor),
-      lighting: new Lighting(framing.radius),
+      lighting: new Lighting(radius),
       ground,
+      arrows: new ContactArrows(description.weightNewtons, radius),
+      mark: new PullMark(radius),
+      highlight: new Highlight(),
       ring: new SnapshotRing(description.layout, this.#recycle),
       focusAt: snapshotOffsets(description.layout).focus,
     };
-    this.#scene.add(set.robot.object, set.lighting.object);
+    const { robot, lighting, arrows, mark, highlight } = set;
+    this.#scene.add(robot.object, lighting.object, arrows.object, mark.object, highlight.object);
     if (ground) this.#scene.add(ground.object);
     this.#set = set;
     this.#rig.frame(framing, ground !== undefined);
@@ -81,9 +128,14 @@ export class Stage {
   setTheme(theme: Theme): void {
     this.#theme = theme;
     const palette = readPalette(this.#container, theme);
-    this.#set?.lighting.setPalette(palette);
-    this.#set?.ground?.setPalette(palette);
-    this.#set?.robot.setPaints(palette.paints);
+    const set = this.#set;
+    this.#shadowIsOld = true;
+    set?.lighting.setPalette(palette);
+    set?.ground?.setPalette(palette);
+    set?.robot.setPaints(palette.paints);
+    set?.arrows.setColor(palette.force);
+    set?.mark.setColors(palette.paints.citron, palette.ink);
+    set?.highlight.setPaints(palette.paints);
     this.#schedule();
   }
 
@@ -91,6 +143,23 @@ export class Stage {
   push(moment: PosedMoment): void {
     if (this.#set) this.#set.ring.push(moment);
     else this.#recycle(moment.poses);
+    this.#shadowIsOld = true;
+    this.#schedule();
+  }
+
+  /** Whether dragging on the robot pulls it; without, it turns the view. */
+  set grabbable(grabbable: boolean) {
+    this.#hand.grabbable = grabbable;
+    this.#schedule();
+  }
+
+  /** How the robot is looked at. Setting it tells nobody. */
+  get view(): View {
+    return this.#rig.view;
+  }
+
+  set view(view: View) {
+    this.#rig.view = view;
     this.#schedule();
   }
 
@@ -99,8 +168,45 @@ export class Stage {
     this.#schedule();
   }
 
+  /** Triangles in the last frame, those drawn for shadows included. */
+  get triangles(): number {
+    return this.#renderer.info.render.triangles;
+  }
+
+  /** Drawing calls in the last frame. */
+  get drawCalls(): number {
+    return this.#renderer.info.render.calls;
+  }
+
+  /**
+   * A PNG of what is on screen, in full detail, over the stage's background.
+   *
+   * @throws PlayerError WEBGL_FAILED
+   */
+  async picture(): Promise<Blob> {
+    const sheet = document.createElement("canvas");
+    const pen = sheet.getContext("2d");
+    const { clientWidth, clientHeight } = this.#container;
+    [sheet.width, sheet.height] = [pictureRatio * clientWidth, pictureRatio * clientHeight];
+    this.#set?.robot.refine(Number.POSITIVE_INFINITY);
+    this.#set?.robot.setDetail("fine");
+    this.#renderer.shadowMap.needsUpdate = true;
+    this.#renderer.setPixelRatio(pictureRatio);
+    this.#render();
+    if (pen) drawTile(pen, this.canvas, { x: 0, y: 0, width: sheet.width, height: sheet.height });
+    this.#renderer.setPixelRatio(this.#quality.pixelRatio);
+    this.#render();
+    this.#schedule();
+    const blob = await new Promise<Blob | null>((resolve) => sheet.toBlob(resolve, "image/png"));
+    if (!blob)
+      throw new PlayerError("WEBGL_FAILED", "The browser gives no picture. Make the window smaller and try again.");
+    return blob;
+  }
+
   dispose(): void {
     cancelAnimationFrame(this.#frame);
+    this.#ended.abort();
+    this.#hand.dispose();
     this.#strike();
     this.#resizes.disconnect();
     this.#rig.dispose();
@@ -108,17 +214,40 @@ export class Stage {
     // Browsers allow few contexts at once and free them late by themselves.
     this.#renderer.forceContextLoss();
     this.canvas.remove();
+    cancelAnimationFrame(this.#frame);
+  }
+
+  #listen({ onLost, onRestored }: StageEvents): void {
+    const { signal } = this.#ended;
+    // three makes everything anew by itself once the context is back.
+    this.canvas.addEventListener(
+      "webglcontextlost",
+      () => {
+        const message = "The browser took the 3D drawing away. It comes back by itself, or after reloading the page.";
+        onLost?.(new PlayerError("WEBGL_FAILED", message));
+      },
+      { signal },
+    );
+    this.canvas.addEventListener(
+      "webglcontextrestored",
+      () => {
+        this.#shadowIsOld = true;
+        this.#schedule();
+        onRestored?.();
+      },
+      { signal },
+    );
+    this.canvas.addEventListener(drawEvent, () => this.#schedule(), { signal });
   }
 
   #strike(): void {
     const set = this.#set;
     if (!set) return;
+    this.#hand.release();
     this.#set = undefined;
     this.#scene.clear();
     set.ring.clear();
-    set.robot.dispose();
-    set.lighting.dispose();
-    set.ground?.dispose();
+    for (const part of [set.robot, set.lighting, set.ground, set.arrows, set.mark, set.highlight]) part?.dispose();
   }
 
   #schedule(): void {
@@ -136,17 +265,47 @@ export class Stage {
     const shown = set.ring.at(performance.timeOrigin + nowMs);
     if (shown) {
       set.robot.pose(shown.poses);
-      this.#rig.follow(pointAt(shown.poses, set.focusAt), Math.min(0.1, elapsedMs / 1000));
+      set.arrows.show(shown.contacts);
+      this.#rig.follow(shown.poses, set.focusAt, Math.min(0.1, elapsedMs / 1000));
     }
-    set.lighting.moveTo(this.#rig.target);
+    const lightMoves = set.lighting.moveTo(this.#rig.target);
     set.ground?.moveTo(this.#rig.target);
     const viewMoves = this.#rig.update();
-    this.#renderer.render(this.#scene, this.#rig.camera);
-    if (shown?.settled === false || viewMoves) this.#schedule();
-    if (shown?.settled === false && this.#quality.frameTook(elapsedMs)) {
+    this.#showHand(set);
+    const refined = this.#chooseDetail(set);
+    const moving = shown?.settled === false;
+    // While only the view turns, the shadow stays as it is.
+    this.#shadowIsOld ||= moving || lightMoves || !refined;
+    this.#renderer.shadowMap.needsUpdate = this.#shadowIsOld;
+    this.#shadowIsOld = moving;
+    this.#render();
+    if (moving || viewMoves || !refined) this.#schedule();
+    if (moving && this.#quality.frameTook(elapsedMs)) {
       this.#renderer.setPixelRatio(this.#quality.pixelRatio);
-      this.#renderer.render(this.#scene, this.#rig.camera);
+      this.#render();
     }
+  }
+
+  #showHand({ mark, highlight, robot }: Set): void {
+    this.#rig.camera.updateMatrixWorld();
+    this.#hand.update();
+    const { pull, body } = this.#hand;
+    if (pull) mark.show(pull.from, pull.target);
+    else mark.hide();
+    highlight.mark(body, robot.parts);
+    highlight.follow();
+  }
+
+  /** Says whether the detail that is wanted is made. */
+  #chooseDetail({ robot }: Set): boolean {
+    const detail = this.#quality.affordsDetail || this.#rig.view.distance < nearDistance ? "fine" : "simple";
+    robot.setDetail(detail);
+    return detail === "simple" || robot.refine(performance.now() + refiningMs);
+  }
+
+  #render(): void {
+    this.#renderer.render(this.#scene, this.#rig.camera);
+    this.canvas.dispatchEvent(new Event(drawnEvent));
   }
 
   #resize(): void {
@@ -155,8 +314,20 @@ export class Stage {
     this.#renderer.setSize(width, height, false);
     this.#rig.resize(width / height);
     // A new size empties the canvas: it is drawn at once, so that nobody sees it empty.
-    if (this.#set) this.#renderer.render(this.#scene, this.#rig.camera);
+    if (this.#set) this.#render();
     this.#schedule();
+  }
+}
+
+function startRenderer(): WebGLRenderer {
+  try {
+    const renderer = new WebGLRenderer({ antialias: true, alpha: true, powerPreference: "high-performance" });
+    renderer.shadowMap.enabled = true;
+    renderer.shadowMap.type = PCFShadowMap;
+    renderer.shadowMap.autoUpdate = false;
+    return renderer;
+  } catch (error) {
+    throw PlayerError.from(error, "WEBGL_FAILED", "This browser gives no 3D drawing; turn hardware acceleration on");
   }
 }
 

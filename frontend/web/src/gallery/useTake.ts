@@ -1,0 +1,33 @@
+import { ALL, useSession } from "../app/session";
+
+/** Takes a file that a person chose or dropped, and goes to what it became: a robot's studio, or a policy. */
+export function useTake(): (files: FileList | null | undefined, entries?: DataTransferItemList) => Promise<void> {
+  const { uploader, gallery, environments, policies, policyLists, navigation } = useSession();
+  return async (files, entries) => {
+    const file = files?.[0];
+    if (!file) return;
+    // To a page a folder looks like a file that cannot be read.
+    if ([...(entries ?? [])].some((entry) => entry.webkitGetAsEntry?.()?.isDirectory)) {
+      return uploader.refuse(file.name, `${file.name} is a folder. Zip it, and drop the zip.`);
+    }
+    if (files.length > 1) {
+      const problem = `These are ${files.length} files. Drop one: a scene with its meshes goes into a zip.`;
+      return uploader.refuse(file.name, problem);
+    }
+    const arrival = await uploader.upload(file);
+    if (!arrival) return;
+    if (arrival.kind === "policy") {
+      const { policy } = arrival;
+      policies.put(policy.policyId, policy);
+      for (const list of [ALL, policy.environmentId]) policyLists.reload(list);
+      navigation.go({ policyId: policy.policyId });
+      return;
+    }
+    const { environment } = arrival;
+    const environmentId = environment.summary?.environmentId;
+    if (!environmentId) return;
+    environments.put(environmentId, environment);
+    gallery.reload(ALL);
+    navigation.go({ environmentId });
+  };
+}

@@ -17,6 +17,7 @@ import { followOnline } from "../stores/online";
 import { createRegistry, type Registry } from "../stores/registry";
 import { createResources, type Resources } from "../stores/resource";
 import { createRobots, type Robots } from "../stores/robots";
+import { createRobustness, type RobustnessReports } from "../stores/robustness";
 import { createRuns, type Runs } from "../stores/runs";
 import { type StartingPoint, startingPointsOf } from "../stores/startingPoints";
 import type { Store } from "../stores/store";
@@ -66,6 +67,8 @@ export interface Session {
   readonly approaches: ApproachWriter;
   readonly improver: Improver;
   readonly evaluations: Evaluations;
+  /** How well controllers withstand disturbances, measured in this browser. */
+  readonly robustness: RobustnessReports;
   readonly robots: Robots;
   readonly uploader: Uploader;
   readonly health: HealthMonitor;
@@ -173,6 +176,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     approaches: createApproachWriter(clients.rewards),
     improver: createImprover(clients.rewards),
     evaluations: createEvaluations(clients.inference),
+    robustness: createRobustness(() => Promise.reject(new Error("not here")), shelf()),
     robots,
     uploader: createUploader(clients),
     health,
@@ -195,6 +199,15 @@ async function allEnvironments({ scene }: Clients): Promise<Catalogue> {
     pageToken = page.nextPageToken;
   } while (pageToken);
   return { environments, ...(robotDownload ? { robotDownload } : {}) };
+}
+
+/** Where this browser keeps things between visits; undefined where it is told not to. */
+function shelf(): Storage | undefined {
+  try {
+    return window.localStorage;
+  } catch {
+    return undefined;
+  }
 }
 
 function present<T>(value: T | undefined): T {

@@ -1,12 +1,14 @@
 import { useSession } from "../app/session";
-import { formatPercent } from "../format/format";
+import { DISTURBANCES } from "../compare/disturbances";
+import { formatName, formatPercent } from "../format/format";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import { useResource } from "../stores/resource";
 import { keptReturn, robustnessScore, useRobustness } from "../stores/robustness";
 import { Button } from "../ui/Button";
 import { FailureNotice, Notice } from "../ui/Notice";
-import { disturbanceTitle } from "./disturbances";
 import styles from "./Robust.module.css";
+
+const TITLES = new Map<string, string>(DISTURBANCES.map(({ disturbance, title }) => [disturbance, title]));
 
 /** How well a policy withstands what it was not trained with: measured in this browser, and kept in it. */
 export function Robust({ policy }: { readonly policy: Policy }) {
@@ -47,10 +49,7 @@ export function Robust({ policy }: { readonly policy: Policy }) {
         </Notice>
       )}
       {scene.failure && (
-        <FailureNotice
-          failure={scene.failure}
-          onRetry={() => policyScenes.reload(policy.manifest?.sha256 ?? "")}
-        />
+        <FailureNotice failure={scene.failure} onRetry={() => policyScenes.reload(policy.manifest?.sha256 ?? "")} />
       )}
       {disturbed.length > 0 && (
         <table className={styles.table}>
@@ -65,7 +64,7 @@ export function Robust({ policy }: { readonly policy: Policy }) {
           <tbody>
             {disturbed.map(({ disturbance, survival, relativeReturn }) => (
               <tr key={disturbance}>
-                <th scope="row">{disturbanceTitle(disturbance)}</th>
+                <th scope="row">{TITLES.get(disturbance) ?? formatName(disturbance)}</th>
                 <td className="number">{formatPercent(survival)}</td>
                 <td className="number">{formatPercent(keptReturn(relativeReturn))}</td>
               </tr>
@@ -83,7 +82,11 @@ export function RobustnessBadge({ policy }: { readonly policy: Policy | undefine
   const report = useRobustness(robustness, policy?.controller?.sha256 ?? "")?.report;
   const words = "How much of what it does undisturbed is left when it is pushed, loaded, weakened or confused";
   return (
-    <span className={styles.badge} title={report ? words : `${words}: not measured in this browser`} data-testid="robustness-badge">
+    <span
+      className={styles.badge}
+      title={report ? words : `${words}: not measured in this browser`}
+      data-testid="robustness-badge"
+    >
       {report ? `Robust ${formatPercent(robustnessScore(report))}` : "Robustness not measured"}
     </span>
   );

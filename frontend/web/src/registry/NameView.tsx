@@ -24,7 +24,8 @@ const POLICIES = { view: "policies" } as const;
 export function NameView({ name }: { readonly name: string }) {
   const { registry, navigation } = useSession();
   const { value: registered, failure } = useResource(registry.names, name);
-  const missing = failure?.reason === "VERSION_NOT_FOUND";
+  // A name whose last version is gone is no more, whatever was known of it.
+  const shown = failure?.reason === "VERSION_NOT_FOUND" ? undefined : registered;
   return (
     <>
       <nav aria-label="Where you are">
@@ -33,6 +34,7 @@ export function NameView({ name }: { readonly name: string }) {
           All policies
         </Link>
       </nav>
+      {!shown && <h1 className={styles.name}>{name}</h1>}
       {failure && (
         <div className={styles.failure}>
           <FailureNotice
@@ -42,14 +44,7 @@ export function NameView({ name }: { readonly name: string }) {
           />
         </div>
       )}
-      {registered && !missing ? (
-        <Registered registered={registered} />
-      ) : (
-        <>
-          <h1 className={styles.name}>{name}</h1>
-          {!failure && <div className={styles.placeholder} />}
-        </>
-      )}
+      {shown ? <Registered registered={shown} /> : !failure && <div className={styles.placeholder} />}
     </>
   );
 }

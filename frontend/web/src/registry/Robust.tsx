@@ -80,14 +80,11 @@ export function Robust({ policy }: { readonly policy: Policy }) {
 export function RobustnessBadge({ policy }: { readonly policy: Policy | undefined }) {
   const { robustness } = useSession();
   const report = useRobustness(robustness, policy?.controller?.sha256 ?? "")?.report;
+  if (!report) return null;
   const words = "How much of what it does undisturbed is left when it is pushed, loaded, weakened or confused";
   return (
-    <span
-      className={styles.badge}
-      title={report ? words : `${words}: not measured in this browser`}
-      data-testid="robustness-badge"
-    >
-      {report ? `Robust ${formatPercent(robustnessScore(report))}` : "Robustness not measured"}
+    <span className={styles.badge} title={words} data-testid="robustness-badge">
+      Robust {formatPercent(robustnessScore(report))}
     </span>
   );
 }

@@ -114,7 +114,7 @@ export function VersionCard({
           </Button>
         </div>
       </div>
-      <Notes name={name} version={version} />
+      {(version.notes || open) && <Notes name={name} version={version} />}
       {failure && (
         <FailureNotice
           failure={failure}

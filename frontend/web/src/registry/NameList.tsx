@@ -55,9 +55,8 @@ export function NameList({ importing }: { readonly importing: Importing }) {
           <FailureNotice failure={listed.failure} onRetry={() => registry.lists.reload(ALL_NAMES)} />
         </div>
       )}
-      {names?.length === 0 ? (
-        <Empty />
-      ) : (
+      {names?.length === 0 && <Empty />}
+      {names?.length !== 0 && (names || !listed.failure) && (
         <section aria-labelledby="registered">
           <h2 id="registered" className="hidden-visually">
             Registered

@@ -207,3 +207,17 @@ test("given a version, then its lineage is a list of links besides the picture",
   const run = await lineage.findByText("Training run-9", { exact: true });
   expect(run.getAttribute("href")).toBe("/?run=run-9");
 });
+
+test("given robustness that was measured in this browser, then the version and its details tell it", async () => {
+  const sha256 = "d".repeat(64);
+  const trials = [
+    { disturbance: "none", survival: 1, relativeReturn: 1 },
+    { disturbance: "pushes", survival: 0.8, relativeReturn: 0.6 },
+  ];
+  window.localStorage.setItem("tabrl.robustness.1", JSON.stringify([[sha256, { trials }]]));
+  backend.putPolicy({ policyId: "walk-3", environmentId: "WalkerWalk", controller: { sha256 } });
+  openPage(backend, NAME);
+  expect((await screen.findByTestId("robustness-badge")).textContent).toBe("Robust 70\u00a0%");
+  expect(screen.getByTestId("robustness").textContent).toContain("Pushes80\u00a0%60\u00a0%");
+  window.localStorage.clear();
+});

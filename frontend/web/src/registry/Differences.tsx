@@ -44,8 +44,12 @@ export function Differences({ name, a, b }: DifferencesProps) {
             <thead>
               <tr>
                 <th scope="col">What</th>
-                <th scope="col">A · version {a.number}</th>
-                <th scope="col">B · version {b.number}</th>
+                <th scope="col">
+                  A <span>version {a.number}</span>
+                </th>
+                <th scope="col">
+                  B <span>version {b.number}</span>
+                </th>
                 <th scope="col">From A to B</th>
               </tr>
             </thead>

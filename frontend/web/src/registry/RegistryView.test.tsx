@@ -33,6 +33,7 @@ beforeEach(async () => {
 afterEach(() => {
   vi.useRealTimers();
   closePage();
+  window.localStorage.clear();
 });
 
 const NAME = "/?view=policies&name=walker-stroll";
@@ -219,5 +220,4 @@ test("given robustness that was measured in this browser, then the version and i
   openPage(backend, NAME);
   expect((await screen.findByTestId("robustness-badge")).textContent).toBe("Robust 70\u00a0%");
   expect(screen.getByTestId("robustness").textContent).toContain("Pushes80\u00a0%60\u00a0%");
-  window.localStorage.clear();
 });

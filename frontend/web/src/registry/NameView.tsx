@@ -15,6 +15,7 @@ import { Lineage } from "./Lineage";
 import styles from "./NameView.module.css";
 import { EMPTY, type Slot, slotOf, versionKey, withSlot } from "./slots";
 import { Tags } from "./Tags";
+import { useFresh } from "./useFresh";
 import { VersionCard } from "./VersionCard";
 
 const SHOWN_FIRST = 8;
@@ -23,7 +24,7 @@ const POLICIES = { view: "policies" } as const;
 /** One name: its tags, its versions, in what two of them differ, and where they come from. */
 export function NameView({ name }: { readonly name: string }) {
   const { registry, navigation } = useSession();
-  const { value: registered, failure } = useResource(registry.names, name);
+  const { value: registered, failure } = useFresh(registry.names, name);
   // A name whose last version is gone is no more, whatever was known of it.
   const shown = failure?.reason === "VERSION_NOT_FOUND" ? undefined : registered;
   return (

@@ -221,3 +221,13 @@ test("given robustness that was measured in this browser, then the version and i
   expect((await screen.findByTestId("robustness-badge")).textContent).toBe("Robust 70\u00a0%");
   expect(screen.getByTestId("robustness").textContent).toContain("Pushes80\u00a0%60\u00a0%");
 });
+
+test("given a name that was looked at, when others have changed it meanwhile, then coming back shows it as it is", async () => {
+  openPage(backend, NAME);
+  await screen.findByTestId("version-3");
+  fireEvent.click(screen.getByTestId("all-policies"));
+  const card = await screen.findByTestId("name-card-walker-stroll");
+  await clients.registry.setTag({ name: "walker-stroll", tag: "stable", number: 2 });
+  fireEvent.click(card);
+  expect(await screen.findByTestId("tag-stable")).toBeTruthy();
+});

@@ -9,6 +9,7 @@ import { byRun } from "./byRun";
 import { policyTitle } from "./naming";
 import { PolicyRow } from "./PolicyRow";
 import styles from "./Unregistered.module.css";
+import { useFresh } from "./useFresh";
 import { useRegistered } from "./useRegistered";
 
 interface UnregisteredProps {
@@ -21,7 +22,7 @@ interface UnregisteredProps {
 /** The policies that have no name, those of one run together. */
 export function Unregistered({ robotOf, robot, text }: UnregisteredProps) {
   const { policyLists, registry, deletions } = useSession();
-  const listed = useResource(policyLists, ALL);
+  const listed = useFresh(policyLists, ALL);
   const names = useResource(registry.lists, ALL_NAMES);
   const registered = useRegistered(names.value?.items);
   const gone = useStore(deletions.gone);

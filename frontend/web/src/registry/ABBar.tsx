@@ -17,7 +17,11 @@ interface ABBarProps {
 export function ABBar({ a, b, differing, onDiffer, onClear }: ABBarProps) {
   const ready = a?.policy && b?.policy;
   return (
-    <section className={styles.bar} aria-label="Compare two versions" data-testid="ab-bar">
+    <section
+      className={`${styles.bar} ${a || b ? "" : styles.waiting}`}
+      aria-label="Compare two versions"
+      data-testid="ab-bar"
+    >
       <p className={styles.slots}>
         <SlotMark letter="A" version={a} />
         <SlotMark letter="B" version={b} />

@@ -1,7 +1,8 @@
-import { Vector3 } from "three";
+import { Color, Vector3 } from "three";
 import { describe, expect, it } from "vitest";
 import { arrowLength } from "./contacts";
 import { snapToShadow } from "./lighting";
+import { notDarker } from "./materials";
 import { onPlane } from "./pulling";
 import { recordingFormat, tilesFor } from "./recording";
 import { isSameView, offsetOf, viewOf } from "./view";
@@ -78,5 +79,13 @@ describe("recording", () => {
     expect(recordingFormat((format) => !format.includes("vp9"))).toBe("video/webm;codecs=vp8");
     expect(recordingFormat(() => false)).toBeUndefined();
     expect(recordingFormat(undefined)).toBeUndefined();
+  });
+});
+
+describe("notDarker", () => {
+  it("given a black robot, when it stands on a dark stage, then it is lightened, and a light one stays as it is", () => {
+    expect(notDarker(new Color(0, 0, 0), 0.06).r).toBeCloseTo(0.06, 9);
+    expect(notDarker(new Color(0.4, 0.5, 0.6), 0.06).toArray()).toEqual([0.4, 0.5, 0.6]);
+    expect(notDarker(new Color(0, 0, 0), 0).toArray()).toEqual([0, 0, 0]);
   });
 });

@@ -134,7 +134,7 @@ export class Stage {
     this.#shadowIsOld = true;
     set?.lighting.setPalette(palette);
     set?.ground?.setPalette(palette);
-    set?.robot.setPaints(palette.paints);
+    set?.robot.setPaints(palette.paints, palette.darkest);
     set?.arrows.setColor(palette.force);
     set?.mark.setColors(palette.paints.citron, palette.ink);
     set?.highlight.setPaints(palette.paints);

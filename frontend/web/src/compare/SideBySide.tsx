@@ -3,23 +3,15 @@ import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import type { SceneBundle } from "../gen/tabrl/scene/v1/scene_pb";
 import {
   type PolicyInfo as BarePolicyInfo,
-  type PlayerTick as BareTick,
   type PlayerError,
+  type PlayerTick,
   type ReadyInfo,
   RobotStage,
   type RobotStageHandle,
 } from "../player";
+import type { CommandSpec } from "../player/protocol";
 
-export interface CommandSpec {
-  readonly field: string;
-  readonly elements: readonly {
-    readonly name: string;
-    readonly unit: string;
-    readonly low: number;
-    readonly high: number;
-  }[];
-}
-export type PlayerTick = BareTick & { readonly ended: "" | "done" | "time" };
+export type { CommandSpec, PlayerTick };
 export type PolicyInfo = BarePolicyInfo & { readonly commands: readonly CommandSpec[] };
 
 export interface SideBySideHandle {
@@ -72,7 +64,7 @@ export function SideBySide(props: SideBySideProps) {
           playing={props.playing}
           speed={props.speed ?? 1}
           episode={props.episode ?? 0}
-          onTick={(tick) => props.onTick?.(lane, { ...tick, ended: "" })}
+          onTick={(tick) => props.onTick?.(lane, tick)}
           onReady={(info) => props.onReady?.(lane, info)}
           onPolicy={(info) => props.onPolicy?.(lane, { ...info, commands: [] })}
           onPolicyError={(error) => props.onPolicyError?.(lane, error)}

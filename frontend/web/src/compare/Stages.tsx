@@ -1,5 +1,7 @@
 import { Suspense, useCallback, useMemo, useRef, useState } from "react";
 import { loadLater } from "../app/loadLater";
+import { useStore } from "../stores/store";
+import { createDriving } from "../studio/driving";
 import { Boundary } from "../ui/Boundary";
 import { Button } from "../ui/Button";
 import { Notice } from "../ui/Notice";
@@ -26,21 +28,21 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
   const [playing, setPlaying] = useState(true);
   const [speed, setSpeed] = useState(1);
   const [contacts, setContacts] = useState(false);
-  const [commands, setCommands] = useState<Readonly<Record<string, readonly number[]>> | null>(null);
+  const driving = useMemo(createDriving, []);
+  const commands = useStore(driving.held);
   const [specs, setSpecs] = useState<readonly CommandSpec[]>([]);
   const [problems, setProblems] = useState<ReadonlyMap<string, string>>(new Map());
+  const [ready, setReady] = useState<ReadonlySet<number>>(new Set());
   const [error, setError] = useState<Error>();
   const [attempt, setAttempt] = useState(0);
 
   // Only what can play goes on stage; the others say in their panes why they do not.
   const staged = useMemo(() => lanes.filter((lane): lane is Staged => isStaged(lane)), [lanes]);
   const pending = lanes.some(({ policy, failure }) => !policy && !failure);
-  const stagedLanes = useMemo(
-    () =>
-      bundle.value
-        ? staged.map(({ policy }) => ({ bundle: bundle.value as NonNullable<typeof bundle.value>, policy }))
-        : [],
-    [bundle.value, staged],
+  const scene = bundle.value;
+  const onStage = useMemo(
+    () => (scene ? staged.map(({ policy }) => ({ bundle: scene, policy })) : []),
+    [scene, staged],
   );
   const newest = useRef(staged);
   newest.current = staged;
@@ -64,6 +66,7 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
       live={live}
       problem={problems.get(lane.policy?.controller?.sha256 ?? "") ?? ""}
       stage={stage}
+      ready={ready.has(staged.indexOf(lane as Staged))}
       onChange={change}
       ids={lanes.map(({ policyId }) => policyId)}
     />
@@ -81,6 +84,7 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
               size="small"
               onClick={() => {
                 setError(undefined);
+                setReady(new Set());
                 setAttempt(attempt + 1);
               }}
             >
@@ -92,20 +96,23 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
         </Notice>
       )}
       <div className={styles.panes} data-lanes={lanes.length} data-testid="lanes">
-        {bundle.value && !pending && staged.length > 0 ? (
+        {!pending && onStage.length > 0 ? (
           <Boundary what="The simulation">
             <Suspense fallback={staged.map((lane) => pane(lane, null))}>
               <SideBySide
                 key={attempt}
-                lanes={stagedLanes}
+                lanes={onStage}
                 playing={playing}
                 speed={speed}
                 contacts={contacts}
                 commands={commands}
                 onTick={onTick}
+                onReady={(index) => setReady((before) => new Set(before).add(index))}
                 onPolicy={(index, info) => {
                   setProblem(index, "");
-                  if (index === 0) setSpecs(info.commands);
+                  if (index > 0) return;
+                  setSpecs(info.commands);
+                  driving.fit(info.commands);
                 }}
                 onPolicyError={(index, { message }) => setProblem(index, message)}
                 onError={setError}
@@ -121,9 +128,9 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
           staged.map((lane) => pane(lane, null))
         )}
         {lanes.filter((lane) => !isStaged(lane)).map((lane) => pane(lane, null))}
-        {lanes.length === 1 && (
+        {lanes.length % 2 === 1 && (
           <button type="button" className={styles.free} onClick={onAdd} data-testid="add-second">
-            <strong>Add a policy beside {laneLetter(0)}</strong>
+            <strong>{lanes.length === 1 ? `Add a policy beside ${laneLetter(0)}` : "Add a fourth"}</strong>
             <span>Another of this run, an earlier one, or one that is registered.</span>
           </button>
         )}
@@ -137,8 +144,7 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
         contacts={contacts}
         onContacts={setContacts}
         specs={specs}
-        commands={commands}
-        onCommands={setCommands}
+        driving={driving}
       />
     </section>
   );

@@ -77,7 +77,8 @@ export function StepSlider({ studio }: { readonly studio: StudioState }) {
           aria-valuetext={shown ? words(shown) : "No policy of this run"}
           onChange={(event) => goTo(nearest(places, event.target.valueAsNumber))}
           onKeyDown={(event) => {
-            const next = markByKey(event.key, index, marks.length);
+            // Shift with an arrow pushes the robot.
+            const next = event.shiftKey ? undefined : markByKey(event.key, index, marks.length);
             if (next === undefined) return;
             event.preventDefault();
             goTo(next);

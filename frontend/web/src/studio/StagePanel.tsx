@@ -113,7 +113,7 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
               mishap={mishap}
               onMishapRead={() => setMishap("")}
             />
-            {ready && <PullHint ticks={player.ticks} />}
+            {ready && drawer === "" && <PullHint ticks={player.ticks} />}
           </div>
           <Toolbar
             playback={playback}
@@ -153,7 +153,7 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
       <LiveTerms
         ticks={player.ticks}
         termNames={studio.termNames}
-        driven={driven}
+        driven={driver !== undefined}
         highlighted={highlighted}
         onHighlight={onHighlight}
       />

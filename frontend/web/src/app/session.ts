@@ -25,6 +25,7 @@ import { createThemeSwitch, type ThemeSwitch } from "../stores/theme";
 import { createUndo, type Undo } from "../stores/undo";
 import { createUploader, type Uploader } from "../stores/upload";
 import { choosePretrained, type Pretrained } from "../studio/pretrainedChoice";
+import { createTour, type Tour } from "../tour/tour";
 import { createNavigation, type Navigation } from "./location";
 
 /** Key of resources of which there is one. */
@@ -79,6 +80,7 @@ export interface Session {
   readonly undo: Undo;
   /** What can be done at present, for the palette and the keys. */
   readonly commands: Commands;
+  readonly tour: Tour;
   /** What was deleted, by what deleted it. */
   readonly deletions: Deletions;
 }
@@ -183,6 +185,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     online: followOnline(() => health.check()),
     theme: createThemeSwitch(),
     commands: createCommands(),
+    tour: createTour(),
     undo,
     deletions: createDeletions(undo),
   };

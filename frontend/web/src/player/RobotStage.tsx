@@ -1,18 +1,30 @@
-import { type Ref, useEffect, useImperativeHandle, useRef } from "react";
+import { type Ref, useImperativeHandle } from "react";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import type { SceneBundle } from "../gen/tabrl/scene/v1/scene_pb";
-import { controllerFilesOf, sceneFilesOf } from "./files";
+import { notThere } from "./errors";
+import type { StageListener } from "./listener";
+import type { HeldCommands } from "./protocol";
+import { StageLane } from "./StageLane";
 import type { Theme } from "./stage/stage";
-import { type StageListener, StageSession } from "./stageSession";
-import { useTheme } from "./useTheme";
+import { usePlayerSession } from "./usePlayerSession";
 
 export interface RobotStageHandle {
   /** Starts a new episode. */
   reset(): void;
   /** Takes one tick, also while paused. */
   stepOnce(): void;
+  /** Pushes the robot once: it gains about `speed` metres per second within a tenth of a second. */
+  shove(direction: readonly [number, number, number], speed: number): void;
+  /** Moves one joint and nothing else; no time passes. Whoever calls has paused before. */
+  setJoint(qposIndex: number, value: number): void;
+  /** Drives a robot without a policy by hand; null gives it back to its idle motion. */
+  setCtrl(values: readonly number[] | null): void;
   /** Goes back to the first view. */
   resetCamera(): void;
+  /** A PNG of what is on screen. */
+  picture(): Promise<Blob>;
+  /** Records a WebM of what is on screen until it is stopped. @throws PlayerError RECORDING_UNSUPPORTED */
+  record(): { stop(): Promise<Blob> };
 }
 
 export interface RobotStageProps extends StageListener {
@@ -28,6 +40,12 @@ export interface RobotStageProps extends StageListener {
   readonly noise?: boolean;
   /** When it changes, a new episode starts. */
   readonly episode?: number;
+  /** Whether contact forces are drawn. */
+  readonly contacts?: boolean;
+  /** Whether dragging on the robot pulls it; elsewhere, and without, dragging turns the view. */
+  readonly grab?: boolean;
+  /** Carry entries that are held at values; null leaves them to the environment. */
+  readonly commands?: HeldCommands | null;
   /** Default: what the system prefers, or what `data-theme` of the document says. */
   readonly theme?: Theme;
   /** What a screen reader calls the picture. */
@@ -36,59 +54,22 @@ export interface RobotStageProps extends StageListener {
 }
 
 /** The robot, simulated in a worker and drawn into the whole of its parent, which must be positioned and have a size. */
-export function RobotStage(props: RobotStageProps) {
-  const { bundle, policy = null, playing, speed = 1, noise = false, episode = 0, label } = props;
-  const theme = useTheme(props.theme);
-  const container = useRef<HTMLDivElement>(null);
-  const session = useRef<StageSession>(null);
-  const latest = useRef({ props, theme });
-  latest.current = { props, theme };
+export function RobotStage({ ref, policy = null, commands = null, ...props }: RobotStageProps) {
+  const session = usePlayerSession({ ...props, lanes: 1 });
 
-  // The worker and the drawing context live as long as the element; everything else is told to them.
-  useEffect(() => {
-    if (!container.current) return;
-    const current = latest.current;
-    const made = new StageSession(container.current, current.theme, current.props, current.props.artifacts);
-    session.current = made;
-    return () => {
-      session.current = null;
-      made.dispose();
-    };
-  }, []);
-
-  useEffect(() => session.current?.listen(props));
-  useEffect(() => session.current?.setTheme(theme), [theme]);
-  useEffect(() => session.current?.setSpeed(speed), [speed]);
-  useEffect(() => session.current?.setNoise(noise), [noise]);
-  useEffect(() => session.current?.setPlaying(playing), [playing]);
-
-  // Messages that name the same files ask for nothing new, so the effects depend on the names.
-  const scene = JSON.stringify(sceneFilesOf(bundle));
-  const controller = JSON.stringify(controllerFilesOf(policy, bundle));
-  useEffect(() => session.current?.loadScene(JSON.parse(scene)), [scene]);
-  // A new scene starts without a controller, so the controller is named again after it.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: see above
-  useEffect(() => session.current?.setController(JSON.parse(controller)), [controller, scene]);
-
-  const firstEpisode = useRef(episode);
-  useEffect(() => {
-    if (episode === firstEpisode.current) return;
-    firstEpisode.current = episode;
-    session.current?.reset();
-  }, [episode]);
-
-  useImperativeHandle(props.ref, () => ({
+  useImperativeHandle(ref, () => ({
     reset: () => session.current?.reset(),
     stepOnce: () => session.current?.stepOnce(),
+    shove: (direction, speed) => session.current?.shove(direction, speed),
+    setJoint: (qposIndex, value) => session.current?.setJoint(0, qposIndex, value),
+    setCtrl: (values) => session.current?.setCtrl(0, values),
     resetCamera: () => session.current?.resetCamera(),
+    picture: () => session.current?.picture() ?? Promise.reject(notThere()),
+    record: () => {
+      if (!session.current) throw notThere();
+      return session.current.record();
+    },
   }));
 
-  return (
-    <div
-      ref={container}
-      role="img"
-      aria-label={label ?? `The robot of ${bundle.environmentId}`}
-      style={{ position: "absolute", inset: 0, overflow: "hidden" }}
-    />
-  );
+  return <StageLane {...props} session={session} lane={0} policy={policy} commands={commands} />;
 }

@@ -41,10 +41,13 @@ const tick: PlayerTick = {
   lastEpisodeReturn: undefined,
   realTimeFactor: 1,
   qpos: new Float64Array(),
+  ctrl: new Float64Array(),
+  grabbed: false,
+  ended: "",
 };
 
 function snapshot(generation: number): Report {
-  return { type: "snapshot", generation, tick, poses: new Float32Array(0), dueMs: 0 };
+  return { type: "snapshot", lane: 0, generation, tick, poses: new Float32Array(0), dueMs: 0 };
 }
 
 describe("PlayerClient", () => {

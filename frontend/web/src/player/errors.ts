@@ -65,3 +65,8 @@ export class PlayerError extends Error {
     return new PlayerError(code, `${doing}: ${reason.trim()}`, { cause: error });
   }
 }
+
+/** What is asked of a stage before it is on the page. */
+export function notThere(): PlayerError {
+  return new PlayerError("WEBGL_FAILED", "There is no robot on stage yet. Try again once it is there.");
+}

@@ -133,3 +133,10 @@ export function buffersOf({ meshes, heightFields, textures }: SceneDescription):
     ]),
   );
 }
+
+/** Triangles of all that is drawn of the meshes, in the lesser detail. */
+export function drawnTriangles({ geoms, sites, meshes }: SceneDescription): number {
+  return [...geoms, ...sites]
+    .filter(({ shape, group }) => shape === "mesh" && group <= 2)
+    .reduce((sum, { data }) => sum + (meshes[data]?.simple.indices.length ?? 0) / 3, 0);
+}

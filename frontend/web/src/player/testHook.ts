@@ -3,12 +3,16 @@ import type { PlayerTick, Rollout, RolloutSpec } from "./protocol";
 
 /** What browser tests read of the simulation: numbers from the worker, not pictures. */
 export interface TestHook {
-  /** The newest tick; null before the first. */
+  /** The newest tick of the first lane; null before the first. */
   tick: PlayerTick | null;
-  /** Ticks told so far. */
+  /** Ticks of the first lane told so far. */
   ticks: number;
+  /** The newest tick of each lane. */
+  readonly lanes: (PlayerTick | null)[];
   /** Environment of the scene on stage; empty before the first. */
   scene: string;
+  /** Triangles and drawing calls of the last frame, of all stages. */
+  readonly drawn: () => { readonly triangles: number; readonly drawCalls: number };
   /** Everything that failed, oldest first. */
   readonly errors: PlayerFault[];
   /** Plays a fixed course of events beside what is on screen. */
@@ -22,16 +26,21 @@ declare global {
 }
 
 /** Puts the hook on the window until it is withdrawn. */
-export function exposeForTests(rollOut: TestHook["rollOut"]) {
-  const hook: TestHook = { tick: null, ticks: 0, scene: "", errors: [], rollOut };
+export function exposeForTests({ rollOut, drawn }: Pick<TestHook, "rollOut" | "drawn">) {
+  const hook: TestHook = { tick: null, ticks: 0, lanes: [], scene: "", errors: [], rollOut, drawn };
   window.__tabrl = hook;
   return {
     set scene(environmentId: string) {
       hook.scene = environmentId;
     },
-    show(tick: PlayerTick): void {
+    show(lane: number, tick: PlayerTick): void {
+      hook.lanes[lane] = tick;
+      if (lane > 0) return;
       hook.tick = tick;
       hook.ticks += 1;
+    },
+    fail(fault: PlayerFault): void {
+      hook.errors.push(fault);
     },
     withdraw(): void {
       if (window.__tabrl === hook) delete window.__tabrl;

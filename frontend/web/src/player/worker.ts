@@ -33,10 +33,24 @@ async function answerRollout(loader: Loader, id: number, spec: RolloutSpec): Pro
 
 function obey({ loader, player }: Started, command: Exclude<Command, { type: "start" }>): void | Promise<void> {
   switch (command.type) {
+    case "setLanes":
+      return player.setLanes(command.lanes);
     case "loadScene":
-      return player.loadScene(command.generation, command.scene);
+      return player.loadScene(command.generation, command.scene, command.lane);
     case "setController":
-      return player.setController(command.generation, command.controller);
+      return player.setController(command.generation, command.controller, command.lane);
+    case "setCommands":
+      return player.setCommands(command.commands, command.lane);
+    case "setContacts":
+      return player.setContacts(command.contacts);
+    case "grab":
+      return player.grab(command.grab, command.lane);
+    case "shove":
+      return player.shove(command.direction, command.speed);
+    case "setJoint":
+      return player.setJoint(command.qposIndex, command.value, command.lane);
+    case "setCtrl":
+      return player.setCtrl(command.values, command.lane);
     case "setPlaying":
       return player.setPlaying(command.playing);
     case "setSpeed":
@@ -48,7 +62,7 @@ function obey({ loader, player }: Started, command: Exclude<Command, { type: "st
     case "step":
       return player.step();
     case "recycle":
-      return player.recycle(command.poses);
+      return player.recycle(command.poses, command.lane);
     case "rollout":
       return answerRollout(loader, command.id, command.spec);
   }

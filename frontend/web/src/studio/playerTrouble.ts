@@ -45,6 +45,14 @@ const TROUBLES: Readonly<Record<PlayerErrorCode, Trouble>> = {
     title: "The simulation came apart, so it began anew",
     remedy: "It happens when forces grow without bound. If it happens again and again, choose an earlier policy.",
   },
+  COMMAND_INVALID: {
+    title: "The robot cannot be told this",
+    remedy: "It goes on as before. Reload the page if its controls do not fit the robot any more.",
+  },
+  RECORDING_UNSUPPORTED: {
+    title: "This browser cannot record video",
+    remedy: "Use a current Chrome, Edge or Firefox, or save a picture instead.",
+  },
   WORKER_CRASHED: {
     title: "The simulation ended unexpectedly",
     remedy: "Start it again. If that does not help, close other tabs: the browser may be out of memory.",

@@ -166,3 +166,10 @@ export const CompareIcon = () =>
       <rect x="9" y="3" width="5" height="10" rx="1" />
     </>,
   );
+export const WandIcon = () =>
+  icon(
+    <>
+      <path d="m2.8 13.2 7-7" />
+      <path d="M11.5 1.8v2.4M11.5 7.3v1.9M8 4.8h1.6M13.2 4.8h1.2" />
+    </>,
+  );

@@ -1,6 +1,7 @@
 import type { ResetState } from "../../gen/tabrl/exporter/v1/manifest_pb";
 import { PlayerError } from "../errors";
-import type { Draws } from "../protocol";
+import type { Draws, HeldCommands } from "../protocol";
+import { checkCommands } from "./commands";
 import type { Graph } from "./graph";
 import { type Dtype, elementCount, type Numbers, numbersOf, type Tensor } from "./tensor";
 import type { GraphInput, Wiring } from "./wiring";
@@ -28,6 +29,7 @@ export type Carry = ReadonlyMap<string, Numbers>;
 /** A graph, fed by the rules of its manifest (`tabrl/exporter/v1/manifest.proto`). */
 export class Controller {
   #carry: Map<string, Numbers> = new Map();
+  #held: ReadonlyMap<string, Numbers> = new Map();
   readonly #carryDtypes: ReadonlyMap<string, Dtype>;
 
   /** @throws PlayerError MANIFEST_INVALID when the graph has other inputs or outputs than the manifest says */
@@ -43,6 +45,18 @@ export class Controller {
 
   get carry(): Carry {
     return this.#carry;
+  }
+
+  /**
+   * Holds carry entries at values from the next tick on; null leaves them to the graph.
+   *
+   * @throws PlayerError COMMAND_INVALID; then what was held before still is
+   */
+  hold(commands: HeldCommands | null): void {
+    checkCommands(this.wiring, commands ?? {});
+    this.#held = new Map(
+      Object.entries(commands ?? {}).map(([field, values]) => [field, this.#numbers(field, values)]),
+    );
   }
 
   /** Starts an episode: the carry is that of the reset. */
@@ -68,11 +82,16 @@ export class Controller {
    * @param readBefore the arrays as they were before the last control period's physics
    * @throws PlayerError GRAPH_FAILED; MANIFEST_INVALID when the scene has other sizes than the graph
    */
-  async decide(read: ReadArray, readBefore: ReadArray, draws: Draws): Promise<Decision> {
+  async decide(
+    read: ReadArray,
+    readBefore: ReadArray,
+    draws: Draws,
+    random: () => number = Math.random,
+  ): Promise<Decision> {
     const { wiring } = this;
     const feeds: Record<string, Tensor> = {};
     for (const input of wiring.inputs) {
-      const values = this.#feed(input, read, readBefore, draws);
+      const values = this.#feed(input, read, readBefore, draws, random);
       const expected = elementCount(input.shape);
       if (values.length !== expected) {
         throw new PlayerError(
@@ -106,21 +125,30 @@ export class Controller {
     };
   }
 
-  #feed({ feed, name, dtype, shape }: GraphInput, read: ReadArray, readBefore: ReadArray, draws: Draws): Numbers {
+  #feed(
+    { feed, name, dtype, shape }: GraphInput,
+    read: ReadArray,
+    readBefore: ReadArray,
+    draws: Draws,
+    random: () => number,
+  ): Numbers {
     switch (feed.kind) {
       case "data":
         return numbersOf(dtype, read(feed.field));
       case "dataBefore":
         return numbersOf(dtype, readBefore(feed.field));
       case "carry": {
-        const values = this.#carry.get(feed.field);
+        const values = this.#held.get(feed.field) ?? this.#carry.get(feed.field);
         if (!values) throw new PlayerError("MANIFEST_INVALID", `No reset gives input ${name} its first value.`);
         return values;
       }
       case "uniform":
-        return Float32Array.from({ length: elementCount(shape) }, draws === "none" ? () => 0.5 : Math.random);
+        return Float32Array.from({ length: elementCount(shape) }, draws === "none" ? () => 0.5 : random);
       case "normal":
-        return Float32Array.from({ length: elementCount(shape) }, draws === "none" ? () => 0 : standardNormal);
+        return Float32Array.from(
+          { length: elementCount(shape) },
+          draws === "none" ? () => 0 : () => standardNormal(random),
+        );
     }
   }
 
@@ -130,8 +158,8 @@ export class Controller {
 }
 
 /** Box–Muller. */
-function standardNormal(): number {
-  return Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
+export function standardNormal(random: () => number): number {
+  return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }
 
 function checkNames(kind: string, wired: readonly { name: string }[], actual: readonly string[]): void {

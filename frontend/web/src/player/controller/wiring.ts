@@ -8,7 +8,8 @@ import {
 } from "../../gen/tabrl/exporter/v1/manifest_pb";
 import { DataType, type TensorSpec } from "../../gen/tabrl/type/v1/tensor_pb";
 import { PlayerError } from "../errors";
-import type { SceneFiles } from "../protocol";
+import type { CommandSpec, SceneFiles } from "../protocol";
+import { commandsOf } from "./commands";
 import type { Requirements } from "./compatibility";
 import { type Dtype, elementCount } from "./tensor";
 
@@ -53,6 +54,8 @@ export interface Wiring {
   /** mjData arrays to keep from before the physics. */
   readonly fieldsBefore: readonly string[];
   readonly resets: readonly ResetState[];
+  /** Carry entries by which the robot is commanded. */
+  readonly commands: readonly CommandSpec[];
   readonly requirements: Requirements;
 }
 
@@ -113,6 +116,7 @@ export function wire(manifest: ControllerManifest): Wiring {
     carryCopies: manifest.copies.map(({ field, input }) => ({ field, input })),
     fieldsBefore: inputs.flatMap(({ feed }) => (feed.kind === "dataBefore" ? [feed.field] : [])),
     resets: manifest.resets,
+    commands: commandsOf(manifest),
     requirements: { mujocoVersions: manifest.mujocoVersions, model: manifest.model },
   };
 }

@@ -1,7 +1,9 @@
 import type { MjData, MjModel } from "@mujoco/mujoco";
 import { PlayerError } from "../errors";
 import type { ModelSizes } from "../protocol";
+import { readContacts } from "./contacts";
 import type { Mujoco } from "./engine";
+import type { AppliedForce, ForceSource } from "./forces";
 
 /** A scene's files in memory: the MJCF, and the others at the paths by which it names them. */
 export interface LoadedFiles {
@@ -122,9 +124,41 @@ export class Simulation {
     this.data.ctrl.set(ctrl);
   }
 
-  /** Takes physics steps, each with the present ctrl. */
-  step(count: number): void {
-    for (let i = 0; i < count; i += 1) this.#mujoco.module.mj_step(this.model, this.data);
+  /** Takes physics steps, each with the present ctrl, and with `forces` besides those that the environment applies itself. */
+  step(count: number, forces?: ForceSource): void {
+    const { module } = this.#mujoco;
+    const own = forces && Float64Array.from(this.data.xfrc_applied as Float64Array);
+    for (let i = 0; i < count; i += 1) {
+      if (own) this.#apply(own, forces?.(this) ?? []);
+      module.mj_step(this.model, this.data);
+    }
+    // The controller reads what the environment applied, not what a person did.
+    if (own) this.data.xfrc_applied.set(own);
+  }
+
+  #apply(own: Float64Array, forces: readonly AppliedForce[]): void {
+    const applied: Float64Array = this.data.xfrc_applied;
+    applied.set(own);
+    for (const { body, force, torque } of forces) {
+      [...force, ...torque].forEach((value, k) => {
+        applied[6 * body + k] = (applied[6 * body + k] ?? 0) + value;
+      });
+    }
+  }
+
+  /** Brings all that follows from the state up to date; no time passes. */
+  forward(): void {
+    this.#mujoco.module.mj_forward(this.model, this.data);
+  }
+
+  /** Recomputes the constants that follow from masses, after these have changed. The state starts anew. */
+  settleConstants(): void {
+    this.#mujoco.module.mj_setConst(this.model, this.data);
+  }
+
+  /** The strongest contacts, six numbers each: where, and the force, in the world. */
+  contacts(): Float32Array<ArrayBuffer> {
+    return readContacts(this.#mujoco.module, this);
   }
 
   /**

@@ -2,9 +2,10 @@ import type { ResetState } from "../../gen/tabrl/exporter/v1/manifest_pb";
 import { checkCompatible } from "../controller/compatibility";
 import type { Controller, Decision } from "../controller/controller";
 import { PlayerError } from "../errors";
+import type { ForceSource } from "../physics/forces";
 import { idleCtrl, idleEpisodeSecs } from "../physics/idle";
 import type { Simulation } from "../physics/simulation";
-import type { Draws } from "../protocol";
+import type { Draws, EndOfEpisode } from "../protocol";
 
 /** How an episode stands after a tick. */
 export interface Standing {
@@ -21,17 +22,32 @@ export interface Standing {
 export interface Episode {
   readonly periodSecs: number;
   readonly standing: Standing;
-  /** Looks at the present state; says whether the episode ends in it. `advance` comes next unless it does. */
-  observe(): Promise<boolean>;
-  /** Lets physics pass by one control period. */
-  advance(): void;
+  /** Looks at the present state; says whether and how the episode ends in it. `advance` comes next unless it does. */
+  observe(): Promise<EndOfEpisode>;
+  /** Lets physics pass by one control period, with `forces` from outside. */
+  advance(forces?: ForceSource): void;
 }
+
+/** What stands between a controller and its robot: it changes what is sensed and what is done. */
+export interface Interference {
+  sense(field: string, values: ArrayLike<number>): ArrayLike<number>;
+  act(ctrl: ArrayLike<number>): ArrayLike<number>;
+  /** Draws in [0, 1) for the controller's random inputs. */
+  random(): number;
+}
+
+const nothingBetween: Interference = {
+  sense: (_, values) => values,
+  act: (ctrl) => ctrl,
+  random: Math.random,
+};
 
 /** The robot under a controller. */
 export class DrivenEpisode implements Episode {
   readonly #simulation: Simulation;
   readonly controller: Controller;
   readonly #draws: () => Draws;
+  readonly #between: Interference;
   #before = new Map<string, Float64Array>();
   #step = 0;
   #ctrl: ArrayLike<number> = [];
@@ -40,10 +56,16 @@ export class DrivenEpisode implements Episode {
   #terms: Readonly<Record<string, number>> = {};
   #return = 0;
 
-  private constructor(simulation: Simulation, controller: Controller, draws: () => Draws) {
+  private constructor(
+    simulation: Simulation,
+    controller: Controller,
+    draws: () => Draws,
+    between: Interference = nothingBetween,
+  ) {
     this.#simulation = simulation;
     this.controller = controller;
     this.#draws = draws;
+    this.#between = between;
   }
 
   /**
@@ -51,11 +73,17 @@ export class DrivenEpisode implements Episode {
    *
    * @throws PlayerError MANIFEST_INVALID when the controller was made for another MuJoCo or another scene
    */
-  static begin(simulation: Simulation, controller: Controller, reset: ResetState, draws: () => Draws): DrivenEpisode {
+  static begin(
+    simulation: Simulation,
+    controller: Controller,
+    reset: ResetState,
+    draws: () => Draws,
+    between?: Interference,
+  ): DrivenEpisode {
     checkCompatible(controller.wiring.requirements, simulation);
     simulation.reset(Object.fromEntries(Object.entries(reset.data).map(([field, { values }]) => [field, values])));
     controller.begin(reset);
-    const episode = new DrivenEpisode(simulation, controller, draws);
+    const episode = new DrivenEpisode(simulation, controller, draws, between);
     episode.#keepBefore();
     return episode;
   }
@@ -94,11 +122,13 @@ export class DrivenEpisode implements Episode {
     return this.#ctrl;
   }
 
-  async observe(): Promise<boolean> {
+  async observe(): Promise<EndOfEpisode> {
+    const between = this.#between;
     const decision = await this.controller.decide(
-      (field) => this.#simulation.read(field),
+      (field) => between.sense(field, this.#simulation.read(field)),
       (field) => this.#before.get(field) ?? [],
       this.#draws(),
+      between.random,
     );
     this.#ctrl = decision.ctrl;
     this.#state = decision.state;
@@ -110,14 +140,15 @@ export class DrivenEpisode implements Episode {
       this.#simulation.checkFinite();
       checkCtrl(decision.ctrl);
     }
-    return decision.done || this.#step >= this.controller.wiring.episodeLength;
+    if (decision.done) return "done";
+    return this.#step >= this.controller.wiring.episodeLength ? "time" : "";
   }
 
-  advance(): void {
+  advance(forces?: ForceSource): void {
     for (const { field, values } of this.#state) this.#simulation.setState(field, values);
     this.#keepBefore();
-    this.#simulation.setCtrl(this.#ctrl);
-    this.#simulation.step(this.controller.wiring.physicsStepsPerControl);
+    this.#simulation.setCtrl(this.#between.act(this.#ctrl));
+    this.#simulation.step(this.controller.wiring.physicsStepsPerControl, forces);
     this.#step += 1;
   }
 
@@ -138,15 +169,21 @@ function checkCtrl(ctrl: ArrayLike<number>): void {
 /** Length of a tick without a controller, in seconds, about. */
 const idlePeriodSecs = 0.02;
 
-/** The robot left to itself: held in its scene's keyframe, or without one swaying slowly from its reference state. */
+/**
+ * The robot without a controller: held in its scene's keyframe, or without one swaying slowly from its reference state, or driven
+ * by hand, for as long as that lasts.
+ */
 export class IdleEpisode implements Episode {
   readonly #simulation: Simulation;
   readonly #ctrlRanges: readonly (readonly [number, number])[];
   readonly #substeps: number;
   readonly #held: ArrayLike<number> | undefined;
+  readonly #byHand: () => ArrayLike<number> | null;
   #step = 0;
 
-  constructor(simulation: Simulation) {
+  /** @param byHand what a person drives the actuators with; null for nothing */
+  constructor(simulation: Simulation, byHand: () => ArrayLike<number> | null = () => null) {
+    this.#byHand = byHand;
     this.#simulation = simulation;
     this.#ctrlRanges = simulation.ctrlRanges;
     this.#substeps = Math.max(1, Math.round(idlePeriodSecs / simulation.timestepSecs));
@@ -162,13 +199,14 @@ export class IdleEpisode implements Episode {
     return { timeSecs, step, driven: false, controllerSha256: "", reward: 0, terms: {}, episodeReturn: 0 };
   }
 
-  async observe(): Promise<boolean> {
-    return this.#step * this.periodSecs >= idleEpisodeSecs;
+  async observe(): Promise<EndOfEpisode> {
+    return this.#step * this.periodSecs >= idleEpisodeSecs && !this.#byHand() ? "time" : "";
   }
 
-  advance(): void {
-    this.#simulation.setCtrl(this.#held ?? idleCtrl(this.#step * this.periodSecs, this.#ctrlRanges));
-    this.#simulation.step(this.#substeps);
+  advance(forces?: ForceSource): void {
+    const idle = this.#held ?? idleCtrl(this.#step * this.periodSecs, this.#ctrlRanges);
+    this.#simulation.setCtrl(this.#byHand() ?? idle);
+    this.#simulation.step(this.#substeps, forces);
     this.#simulation.checkFinite();
     this.#step += 1;
   }

@@ -1,6 +1,7 @@
 import { PlayerError } from "../errors";
 import type { Simulation } from "../physics/simulation";
-import type { Rollout, RolloutSpec } from "../protocol";
+import type { EndOfEpisode, Rollout, RolloutSpec } from "../protocol";
+import { type Disturbing, disturb } from "./disturbance";
 import { DrivenEpisode } from "./episode";
 import type { Loader } from "./loading";
 
@@ -18,13 +19,12 @@ export async function rollOut(spec: RolloutSpec, loader: Loader): Promise<Rollou
       try {
         const reset = controller.wiring.resets[spec.reset];
         if (!reset) throw new PlayerError("MANIFEST_INVALID", `The controller has no reset state ${spec.reset}.`);
-        return await withSimulation(loader.simulation(controller.wiring.scene), (simulation) =>
-          drive(
-            DrivenEpisode.begin(simulation, controller, reset, () => "none"),
-            simulation,
-            spec.ticks,
-          ),
-        );
+        return await withSimulation(loader.simulation(controller.wiring.scene), (simulation) => {
+          const disturbing = spec.disturbance && disturb(simulation, spec.disturbance, spec.seed ?? 0);
+          const draws = () => (disturbing ? "random" : "none");
+          const episode = DrivenEpisode.begin(simulation, controller, reset, draws, disturbing?.between);
+          return drive(episode, simulation, spec.ticks, disturbing);
+        });
       } finally {
         await controller.graph.release();
       }
@@ -43,16 +43,22 @@ function physics(simulation: Simulation, spec: Extract<RolloutSpec, { kind: "phy
   return recorder.finish();
 }
 
-async function drive(episode: DrivenEpisode, simulation: Simulation, ticks: number): Promise<Rollout> {
+async function drive(
+  episode: DrivenEpisode,
+  simulation: Simulation,
+  ticks: number,
+  disturbing: Disturbing | undefined,
+): Promise<Rollout> {
   const recorder = new Recorder(simulation);
+  let ended: EndOfEpisode = "";
   for (let tick = 0; tick < ticks; tick += 1) {
-    const ended = await episode.observe();
+    ended = await episode.observe();
     recorder.decision(episode.ctrl, episode.standing.reward);
     if (ended) break;
-    episode.advance();
+    episode.advance(disturbing?.forces(episode.standing.timeSecs));
     recorder.state();
   }
-  return recorder.finish();
+  return { ...recorder.finish(), ended };
 }
 
 class Recorder {

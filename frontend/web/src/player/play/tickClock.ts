@@ -27,12 +27,12 @@ export class TickClock {
     this.#nextDueMs = nowMs;
   }
 
-  /** Takes the next tick if it is due and returns when it was, else undefined. */
-  take(nowMs: number): number | undefined {
+  /** Takes the next tick if it is due and returns when it was, else undefined. The one after it is due `gapMs` later. */
+  take(nowMs: number, gapMs = this.#periodMs): number | undefined {
     if (nowMs < this.#nextDueMs) return undefined;
     if (nowMs - this.#nextDueMs > longestBacklogMs) this.#nextDueMs = nowMs;
     const dueMs = this.#nextDueMs;
-    this.#nextDueMs += this.#periodMs;
+    this.#nextDueMs += gapMs;
     return dueMs;
   }
 }

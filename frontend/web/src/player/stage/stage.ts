@@ -94,6 +94,8 @@ export class Stage {
       },
       onGrab: (grab) => events.onGrab?.(grab),
     });
+    // Without anybody who is told of pulls, a drag on the robot turns the view as everywhere else.
+    this.#hand.grabbable = events.onGrab !== undefined;
     this.#listen(events);
     this.#resizes = new ResizeObserver(() => this.#resize());
     this.#resizes.observe(container);

@@ -267,7 +267,7 @@ export class Player {
     if (!controller) lane.disengage();
     if (begins && this.#lanes.length > 1) this.#beginAnew();
     else this.#align(lane);
-    if (begins) lane.post(now(), true);
+    if (begins) this.#postAll();
   }
 
   /** Begins an episode in all lanes, from the same of their reset states. */

@@ -52,13 +52,23 @@ async function drive(
   const recorder = new Recorder(simulation);
   let ended: EndOfEpisode = "";
   for (let tick = 0; tick < ticks; tick += 1) {
-    ended = await episode.observe();
+    ended = await observe(episode, disturbing !== undefined);
     recorder.decision(episode.ctrl, episode.standing.reward);
     if (ended) break;
     episode.advance(disturbing?.forces(episode.standing.timeSecs));
     recorder.state();
   }
   return { ...recorder.finish(), ended };
+}
+
+/** A disturbed robot whose simulation comes apart has failed, as one that falls: it is what was measured. */
+async function observe(episode: DrivenEpisode, disturbed: boolean): Promise<EndOfEpisode> {
+  try {
+    return await episode.observe();
+  } catch (error) {
+    if (disturbed && error instanceof PlayerError && error.code === "PHYSICS_DIVERGED") return "done";
+    throw error;
+  }
 }
 
 class Recorder {

@@ -7,7 +7,8 @@ import { type Backend, createBackend } from "../testing/backend";
 import { closePage, openPage, preparePage } from "../testing/page";
 
 // jsdom has no WebGL; the browser tests in tests/e2e show the robots for real.
-vi.mock("./SideBySide", () => ({
+vi.mock("../player", () => ({
+  RobotStage: () => null,
   SideBySide: ({
     lanes,
     renderLane,
@@ -16,7 +17,6 @@ vi.mock("./SideBySide", () => ({
     renderLane: (lane: number, stage: null) => React.ReactNode;
   }) => lanes.map((_, lane) => renderLane(lane, null)),
 }));
-vi.mock("../player", () => ({ RobotStage: () => null }));
 vi.mock("../training/LineChart", () => ({ LineChart: () => null }));
 
 let backend: Backend;
@@ -60,7 +60,8 @@ test("given nothing chosen, when a start is taken, then the first and the best o
 
 test("given two lanes, when they are moved and removed, then the URL follows", async () => {
   openPage(backend, "/?view=compare&with=run-1-2000,run-2-3000");
-  fireEvent.click((await screen.findAllByTestId("lane-on"))[0] as HTMLElement);
+  await screen.findByTestId("compare-steps");
+  fireEvent.click(screen.getAllByTestId("lane-on")[0] as HTMLElement);
   expect(compared()).toBe("run-2-3000,run-1-2000");
   fireEvent.click(screen.getAllByTestId("lane-remove")[0] as HTMLElement);
   await waitFor(() => expect(compared()).toBe("run-1-2000"));

@@ -1,5 +1,6 @@
 import { Fragment, Suspense, useCallback, useMemo, useRef, useState } from "react";
 import { loadLater } from "../app/loadLater";
+import type { CommandSpec, PlayerTick, SideBySideHandle } from "../player";
 import { useStore } from "../stores/store";
 import { createDriving } from "../studio/driving";
 import { Boundary } from "../ui/Boundary";
@@ -8,12 +9,11 @@ import { Notice } from "../ui/Notice";
 import { laneLetter } from "./lanes";
 import type { LiveLanes } from "./live";
 import { Pane } from "./Pane";
-import type { CommandSpec, PlayerTick, SideBySideHandle } from "./SideBySide";
 import styles from "./Stages.module.css";
 import { Transport } from "./Transport";
 import type { Comparison, Lane } from "./useComparison";
 
-const { Component: SideBySide } = loadLater(async () => (await import("./SideBySide")).SideBySide);
+const { Component: SideBySide } = loadLater(async () => (await import("../player")).SideBySide);
 
 interface StagesProps {
   readonly comparison: Comparison;

@@ -178,7 +178,10 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     approaches: createApproachWriter(clients.rewards),
     improver: createImprover(clients.rewards),
     evaluations: createEvaluations(clients.inference),
-    robustness: createRobustness(() => Promise.reject(new Error("not here")), shelf()),
+    robustness: createRobustness(
+      async (...what) => (await import("../player/robustness")).measureRobustness(...what),
+      shelf(),
+    ),
     robots,
     uploader: createUploader(clients),
     health,

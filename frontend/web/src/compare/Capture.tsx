@@ -1,9 +1,9 @@
 import { type RefObject, useEffect, useRef, useState } from "react";
+import type { SideBySideHandle } from "../player";
 import { saveFile } from "../studio/saveFile";
 import { Button } from "../ui/Button";
 import { PictureIcon, RecordIcon, StopIcon } from "../ui/icons";
 import styles from "./Capture.module.css";
-import type { SideBySideHandle } from "./SideBySide";
 
 /** A picture or a film of all robots together, for the downloads folder. */
 export function Capture({ handle }: { readonly handle: RefObject<SideBySideHandle | null> }) {

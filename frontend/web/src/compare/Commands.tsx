@@ -1,7 +1,7 @@
+import type { CommandSpec } from "../player";
 import { CommandPad } from "../studio/CommandPad";
 import { type Driving, joystickAmong } from "../studio/driving";
 import styles from "./Commands.module.css";
-import type { CommandSpec } from "./SideBySide";
 
 interface CommandsProps {
   readonly specs: readonly CommandSpec[];

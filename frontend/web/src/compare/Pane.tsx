@@ -48,7 +48,7 @@ export function Pane({ lane, ids, lanes, live, problem, stage, ready, onChange }
   return (
     <article
       className={`${styles.pane} ${leads ? styles.leads : ""} ${over ? styles.over : ""}`}
-      style={{ "--lane": laneColor(place), order: place } as React.CSSProperties}
+      style={{ "--lane": laneColor(place) } as React.CSSProperties}
       aria-label={`${letter}: ${title}`}
       data-testid="lane"
       data-policy-id={policyId}

@@ -1,8 +1,8 @@
 import { formatDuration, formatName, formatReward } from "../format/format";
+import type { PlayerTick } from "../player";
 import { useStore } from "../stores/store";
 import type { LiveLanes } from "./live";
 import styles from "./PaneTerms.module.css";
-import type { PlayerTick } from "./SideBySide";
 
 interface PaneTermsProps {
   readonly live: LiveLanes;

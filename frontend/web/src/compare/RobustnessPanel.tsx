@@ -3,7 +3,8 @@ import { useSession } from "../app/session";
 import { formatPercent } from "../format/format";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import type { SceneBundle } from "../gen/tabrl/scene/v1/scene_pb";
-import { keptReturn, type RobustnessReport, robustnessScore } from "../stores/robustness";
+import type { RobustnessReport } from "../player/robustness";
+import { keptReturn, robustnessScore } from "../stores/robustness";
 import { useStore } from "../stores/store";
 import { Button } from "../ui/Button";
 import { Notice } from "../ui/Notice";
@@ -121,7 +122,8 @@ export function RobustnessPanel({ lanes, bundle }: RobustnessPanelProps) {
 function sharesOf({ trials }: RobustnessReport, measure: Measure): readonly (number | undefined)[] {
   return DISTURBANCES.map(({ disturbance }) => {
     const trial = trials.find((each) => each.disturbance === disturbance);
-    return trial && (measure === "survival" ? trial.survival : keptReturn(trial.relativeReturn));
+    if (measure === "survival") return trial?.survival;
+    return trial && trial.relativeReturn !== null ? keptReturn(trial.relativeReturn) : undefined;
   });
 }
 
@@ -155,7 +157,9 @@ function RobustnessTable({ lanes, reports }: RobustnessTableProps) {
                 const trial = reports[index]?.trials.find((each) => each.disturbance === disturbance);
                 return (
                   <td key={place} className="number">
-                    {trial ? `${formatPercent(trial.survival)} · ${formatPercent(trial.relativeReturn)}` : "–"}
+                    {trial
+                      ? `${formatPercent(trial.survival)} · ${trial.relativeReturn === null ? "–" : formatPercent(trial.relativeReturn)}`
+                      : "–"}
                   </td>
                 );
               })}

@@ -1,5 +1,6 @@
-import { Suspense, useCallback, useMemo, useRef, useState } from "react";
+import { Fragment, Suspense, useCallback, useMemo, useRef, useState } from "react";
 import { loadLater } from "../app/loadLater";
+import type { CommandSpec, PlayerTick, SideBySideHandle } from "../player";
 import { useStore } from "../stores/store";
 import { createDriving } from "../studio/driving";
 import { Boundary } from "../ui/Boundary";
@@ -8,12 +9,11 @@ import { Notice } from "../ui/Notice";
 import { laneLetter } from "./lanes";
 import type { LiveLanes } from "./live";
 import { Pane } from "./Pane";
-import type { CommandSpec, PlayerTick, SideBySideHandle } from "./SideBySide";
 import styles from "./Stages.module.css";
 import { Transport } from "./Transport";
 import type { Comparison, Lane } from "./useComparison";
 
-const { Component: SideBySide } = loadLater(async () => (await import("./SideBySide")).SideBySide);
+const { Component: SideBySide } = loadLater(async () => (await import("../player")).SideBySide);
 
 interface StagesProps {
   readonly comparison: Comparison;
@@ -72,6 +72,22 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
     />
   );
 
+  // Those that cannot play stand in their places between those that do, for the eye and for the keyboard.
+  const idleBetween = (from: number, to: number) =>
+    lanes.filter((lane) => !isStaged(lane) && lane.place > from && lane.place < to).map((lane) => pane(lane, null));
+  const paneOf = (index: number, stage: React.ReactNode) => {
+    const lane = staged[index];
+    return (
+      lane && (
+        <Fragment key={lane.place}>
+          {idleBetween(staged[index - 1]?.place ?? -1, lane.place)}
+          {pane(lane, stage)}
+        </Fragment>
+      )
+    );
+  };
+  const shown = !pending && onStage.length > 0;
+
   return (
     <section className={styles.stages} aria-label="The robots">
       {error && (
@@ -96,9 +112,9 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
         </Notice>
       )}
       <div className={styles.panes} data-lanes={lanes.length} data-testid="lanes">
-        {!pending && onStage.length > 0 ? (
+        {shown ? (
           <Boundary what="The simulation">
-            <Suspense fallback={staged.map((lane) => pane(lane, null))}>
+            <Suspense fallback={staged.map((_, index) => paneOf(index, null))}>
               <SideBySide
                 key={attempt}
                 lanes={onStage}
@@ -116,18 +132,15 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
                 }}
                 onPolicyError={(index, { message }) => setProblem(index, message)}
                 onError={setError}
-                renderLane={(index, stage) => {
-                  const lane = staged[index];
-                  return lane && pane(lane, stage);
-                }}
+                renderLane={paneOf}
                 ref={handle}
               />
             </Suspense>
           </Boundary>
         ) : (
-          staged.map((lane) => pane(lane, null))
+          lanes.map((lane) => pane(lane, null))
         )}
-        {lanes.filter((lane) => !isStaged(lane)).map((lane) => pane(lane, null))}
+        {shown && idleBetween(staged.at(-1)?.place ?? -1, lanes.length)}
         {lanes.length % 2 === 1 && (
           <button type="button" className={styles.free} onClick={onAdd} data-testid="add-second">
             <strong>{lanes.length === 1 ? `Add a policy beside ${laneLetter(0)}` : "Add a fourth"}</strong>

@@ -1,11 +1,11 @@
 import type { RefObject } from "react";
+import type { CommandSpec, SideBySideHandle } from "../player";
 import type { Driving } from "../studio/driving";
 import { Button } from "../ui/Button";
 import { PauseIcon, PlayIcon, RestartIcon, StepIcon } from "../ui/icons";
 import { Capture } from "./Capture";
 import { Commands } from "./Commands";
 import { Pushes } from "./Pushes";
-import type { CommandSpec, SideBySideHandle } from "./SideBySide";
 import styles from "./Transport.module.css";
 
 const SPEEDS = [0.25, 0.5, 1, 2];

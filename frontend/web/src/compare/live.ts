@@ -1,6 +1,6 @@
+import type { PlayerTick } from "../player";
 import { createStore, type Store } from "../stores/store";
 import { MOST_LANES } from "./lanes";
-import type { PlayerTick } from "./SideBySide";
 
 /** What stays of the scale from one tick to the next, at about 15 ticks a second. */
 const FORGETTING = 0.98;

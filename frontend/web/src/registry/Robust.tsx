@@ -66,7 +66,7 @@ export function Robust({ policy }: { readonly policy: Policy }) {
               <tr key={disturbance}>
                 <th scope="row">{TITLES.get(disturbance) ?? formatName(disturbance)}</th>
                 <td className="number">{formatPercent(survival)}</td>
-                <td className="number">{formatPercent(keptReturn(relativeReturn))}</td>
+                <td className="number">{relativeReturn === null ? "–" : formatPercent(keptReturn(relativeReturn))}</td>
               </tr>
             ))}
           </tbody>

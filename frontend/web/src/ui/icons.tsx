@@ -37,21 +37,6 @@ export const SearchIcon = () =>
 export const BackIcon = () => icon(<path d="M9.5 3.5 5 8l4.5 4.5" />);
 export const NextIcon = () => icon(<path d="M6.5 3.5 11 8l-4.5 4.5" />);
 export const PlusIcon = () => icon(<path d="M8 3v10M3 8h10" />);
-export const StepIcon = () =>
-  icon(
-    <>
-      <path d="M3.5 3.2v9.6L10 8z" fill="currentColor" />
-      <path d="M12.5 3.5v9" strokeWidth="2" />
-    </>,
-  );
-export const PictureIcon = () =>
-  icon(
-    <>
-      <path d="M2 5.2h2.7l1-1.7h4.6l1 1.7H14v7.3H2z" />
-      <circle cx="8" cy="8.7" r="2.2" />
-    </>,
-  );
-export const RecordIcon = () => icon(<circle cx="8" cy="8" r="4" fill="currentColor" />);
 export const CloseIcon = () => icon(<path d="m4 4 8 8M12 4l-8 8" />);
 export const AlertIcon = () =>
   icon(

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Response
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Response, ViewportSize
 
 CHROMIUM = "/usr/bin/chromium"
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
@@ -29,6 +29,52 @@ _FLAGS = (
 # A deadline against hanging, not a promise: a busy machine draws, compiles and trains slowly.
 PATIENCE_SECS = 90.0
 T = TypeVar("T")
+Scheme = Literal["light", "dark"]
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What a person looks at: its size in CSS pixels, and whether fingers touch it."""
+
+    width: int
+    height: int
+    touch: bool = False
+
+    @property
+    def size(self) -> ViewportSize:
+        return {"width": self.width, "height": self.height}
+
+
+DESKTOP: Final = Screen(1440, 900)
+TABLET: Final = Screen(1024, 768)
+PHONE: Final = Screen(390, 844, touch=True)
+
+# Sums up how far things jumped by themselves: not within half a second of what the person did.
+_SHIFTS = """(() => {
+  const shifts = (window.layoutShifts = []);
+  const name = (node) => (node?.dataset?.testid ?? node?.className ?? node?.nodeName ?? "gone").toString();
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) {
+      if (entry.hadRecentInput) continue;
+      shifts.push({ value: entry.value, moved: entry.sources.map(({ node }) => name(node)) });
+    }
+  }).observe({ type: "layout-shift", buffered: true });
+})()"""
+
+# Elements that reach beyond the right edge while nothing around them hides or scrolls them.
+_TOO_WIDE = """(width) => {
+  if (document.scrollingElement.scrollWidth <= width) return [];
+  const shown = (element) => {
+    for (let up = element.parentElement; up; up = up.parentElement) {
+      if (up !== document.scrollingElement && getComputedStyle(up).overflowX !== "visible") return false;
+    }
+    return true;
+  };
+  const wide = [...document.querySelectorAll("body *")]
+    .filter((element) => element.getBoundingClientRect().right > width + 1 && shown(element))
+    .map((element) => `${element.tagName.toLowerCase()}.${element.className} ${element.innerText ?? ""}`.slice(0, 120));
+  return [`the page is ${document.scrollingElement.scrollWidth} px wide`, ...wide.slice(0, 6)];
+}"""
 
 
 @contextlib.contextmanager
@@ -47,6 +93,8 @@ class Tab:
 
     page: Page
     url: str
+    screen: Screen = DESKTOP
+    scheme: Scheme = "light"
     problems: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -116,10 +164,25 @@ class Tab:
         """Waits until the robot moves in the tab."""
         self.until(lambda: (tick := self.tick()) and tick["step"] > 2, what="a moving robot")
 
+    def turn(self, scheme: Scheme) -> None:
+        """Makes the system light or dark."""
+        self.scheme = scheme
+        self.page.emulate_media(color_scheme=scheme)
+
+    def jumped(self) -> list[tuple[float, list[str]]]:
+        """What moved without a person's doing since the page was opened, and how far, as the browser reckons it."""
+        shifts: list[dict[str, Any]] = self.page.evaluate("() => window.layoutShifts")
+        return [(shift["value"], shift["moved"]) for shift in shifts]
+
+    def too_wide(self) -> list[str]:
+        """What makes the page scroll sideways; nothing when it does not."""
+        found: list[str] = self.page.evaluate(_TOO_WIDE, self.screen.width)
+        return found
+
     def screenshot(self, name: str) -> None:
-        """Keeps a picture for people to look at."""
+        """Keeps a picture for people to look at, named for what it shows, the width, and light or dark."""
         SCREENSHOTS.mkdir(exist_ok=True)
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+        self.page.screenshot(path=SCREENSHOTS / f"{name}-{self.screen.width}-{self.scheme}.png")
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type == "error":
@@ -131,10 +194,13 @@ class Tab:
 
 
 @contextlib.contextmanager
-def tab(browser: Browser, url: str, *, scheme: Literal["light", "dark"] = "light") -> Iterator[Tab]:
+def tab(browser: Browser, url: str, *, scheme: Scheme = "light", screen: Screen = DESKTOP) -> Iterator[Tab]:
     """Opens a tab with a profile of its own."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
+    context = browser.new_context(
+        viewport=screen.size, color_scheme=scheme, has_touch=screen.touch, is_mobile=screen.touch
+    )
+    context.add_init_script(_SHIFTS)
     try:
-        yield Tab(context.new_page(), url)
+        yield Tab(context.new_page(), url, screen, scheme)
     finally:
         context.close()

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+from tabrl_cli.connection import Connection
 
 from tests.e2e.browser_tab import CHROMIUM, Tab, chromium, tab
+from tests.e2e.trained import Trained, train_and_register
 from tests.stack.baked import Baker
 from tests.stack.robots import few_robots
 from tests.stack.running_stack import RunningStack, running_stack
@@ -30,6 +32,20 @@ def stack(tmp_path_factory: pytest.TempPathFactory, baker: Baker) -> Iterator[Ru
         baker.bake(folder / "data")
         with running_stack(folder) as running:
             yield running
+
+
+@pytest.fixture(scope="package")
+def connection(stack: RunningStack) -> Iterator[Connection]:
+    """The way to the services that programs take."""
+    opened = Connection(stack.url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="package")
+def trained(stack: RunningStack, connection: Connection) -> Trained:
+    """A reward, a run and two policies, for whoever needs some."""
+    return train_and_register(stack, connection)
 
 
 # Playwright keeps an event loop running while it is open, beside which no asynchronous test of another module can run.

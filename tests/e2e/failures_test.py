@@ -8,16 +8,14 @@ import pytest
 from playwright.sync_api import Browser
 from tabrl.trainer.v1 import trainer_pb2
 from tabrl_cli.connection import Connection
-from tabrl_cli.errors import CallError
 from tabrl_cli.watch import watch_run
 
 from tests.e2e.browser_tab import Tab, tab
 from tests.e2e.line import Line, line_to
 from tests.e2e.recorded_watches import RECORDER, count, places, told, watches
-from tests.stack.running_stack import RunningStack, eventually
+from tests.e2e.trained import cancelled, endless_run
+from tests.stack.running_stack import RunningStack
 
-# More than it can do while the test lasts; it is cancelled at the end.
-ENV_STEPS = 2_000_000_000
 BREAKS = 20
 
 # Follows a run as pages do that have no gRPC.
@@ -33,19 +31,10 @@ LISTENER = """(runId) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def connection(stack: RunningStack) -> Connection:
-    return Connection(stack.url)
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def run_id(stack: RunningStack, connection: Connection) -> Iterator[str]:
-    """A run that trains, for all tests of this module until one cancels it."""
-    settings = trainer_pb2.TrainingSettings(env_steps=ENV_STEPS, num_envs=256)
-    spec = trainer_pb2.RunSpec(environment_id="CartpoleBalance", settings=settings)
-    run = connection.call(connection.trainer.CreateRun, trainer_pb2.CreateRunRequest(spec=spec)).run
-    yield run.run_id
-    eventually(lambda: _cancelled(connection, run.run_id), report=stack.tail)
+    with endless_run(stack, connection) as started:
+        yield started
 
 
 def test_a_killed_trainer_is_noticed_and_the_run_goes_on_when_it_returns(
@@ -63,7 +52,7 @@ def test_a_killed_trainer_is_noticed_and_the_run_goes_on_when_it_returns(
     # then the page says so, while the robot stays alive
     # the broken stream is seen at once, the service's name with the next look at its health
     person.until(lambda: "Trainer" in person.banner(), what="a banner that names the Trainer")
-    person.screenshot("7-trainer-killed")
+    person.screenshot("failure-trainer")
     before = person.tick()["step"] + 1000 * person.tick()["episode"]  # type: ignore[index]
     person.until(lambda: (t := person.tick()) and t["step"] + 1000 * t["episode"] > before, what="a living robot")
 
@@ -73,7 +62,7 @@ def test_a_killed_trainer_is_noticed_and_the_run_goes_on_when_it_returns(
     person.until(lambda: state.get_attribute("data-state") == "RUNNING", what="the run's return")
     seen = person.text("run-panel")
     person.until(lambda: person.text("run-panel") != seen, what="progress of the run")
-    person.screenshot("8-trainer-back")
+    person.screenshot("failure-trainer-over")
     assert [error["code"] for error in person.player_errors()] == []
 
 
@@ -118,7 +107,7 @@ def test_a_page_that_reconnects_twenty_times_misses_nothing_and_hears_nothing_tw
     assert line.cuts >= BREAKS
 
     # then, once the run has ended, the page has been told every event, once, in order, and asked for no more than that
-    assert _cancelled(connection, run_id)
+    assert cancelled(connection, run_id)
     page.until(lambda: state.get_attribute("data-state") == "CANCELLED", what="the end of the run")
     events = [update for update in watch_run(connection, run_id) if isinstance(update, trainer_pb2.RunEvent)]
     everything = list(range(1, len(events) + 1))
@@ -162,7 +151,7 @@ def test_a_scene_that_hangs_is_named_and_does_not_stop_a_robot_that_is_loaded(st
     stack.process("scene").suspend()
 
     assert "scene" in person.until(person.banner, what="a banner").lower()
-    person.screenshot("12-scene-hangs")
+    person.screenshot("failure-scene-hangs")
     episode = person.tick()["episode"]  # type: ignore[index]
     person.click("reset")
     person.until(lambda: person.tick()["episode"] > episode, what="a new episode")  # type: ignore[index]
@@ -178,7 +167,7 @@ def test_an_empty_prompt_is_refused_beside_the_prompt(person: Tab) -> None:
     person.click("generate")
 
     person.see("error")
-    person.screenshot("9-empty-prompt")
+    person.screenshot("failure-prompt")
     assert person.page.get_by_test_id("reward-terms").count() == 0
 
 
@@ -199,7 +188,7 @@ def test_broken_source_is_refused_with_its_line(stack: RunningStack, person: Tab
     # then the page says which rule is broken and where
     person.see("error")
     said = person.text("error").lower()
-    person.screenshot("10-broken-source")
+    person.screenshot("failure-source")
     assert "import" in said
     assert "line 1" in said or "1:" in said
 
@@ -208,16 +197,8 @@ def test_an_unknown_environment_is_said_to_be_unknown(person: Tab) -> None:
     person.open("/?env=CartpoleBallance")
 
     person.see("error")
-    person.screenshot("11-unknown-environment")
+    person.screenshot("failure-environment")
     assert "CartpoleBalance" in person.text("error")
-
-
-def _cancelled(connection: Connection, run_id: str) -> bool:
-    try:
-        connection.call(connection.trainer.CancelRun, trainer_pb2.CancelRunRequest(run_id=run_id))
-    except CallError:
-        return False
-    return True
 
 
 def _checkpoints(page: Tab) -> list[str]:

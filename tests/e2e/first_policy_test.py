@@ -5,6 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Browser
 
 from tests.e2e.browser_tab import Tab, tab
+from tests.e2e.trained import Trained
 from tests.stack.running_stack import RunningStack
 
 PROMPT = "Keep the pole upright and stay near the middle of the track"
@@ -18,31 +19,31 @@ def test_a_person_trains_a_cartpole_to_balance(person: Tab) -> None:
     # given the gallery
     person.open()
     person.see("env-card-CartpoleBalance")
-    person.screenshot("1-gallery")
+    person.screenshot("first-visit-1-gallery")
 
     # when the person picks a robot, the robot is alive and nobody steers it
     person.click("env-card-CartpoleBalance")
     person.until_alive()
     assert person.tick()["driven"] is False  # type: ignore[index]
-    person.screenshot("2-robot")
+    person.screenshot("first-visit-2-robot")
 
     # and describes a behaviour, a reward comes back with its terms and its source
     person.page.get_by_test_id("prompt").fill(PROMPT)
     person.click("generate")
     person.see("reward-terms")
     assert "def reward" in person.text("reward-source")
-    person.screenshot("3-reward")
+    person.screenshot("first-visit-3-reward")
 
     # and presses Train, checkpoints arrive while it trains, and the newest drives the robot in the tab
     person.click("train")
     person.see("checkpoint-item", within_secs=TRAINING_SECS)
     person.until(lambda: (person.tick() or {}).get("driven"), what="a policy that drives")
-    person.screenshot("4-first-checkpoint")
+    person.screenshot("first-visit-4-checkpoint")
 
     # then the pole is soon balanced: read from the physics engine in the tab
     balanced = Balance()
     person.until(lambda: balanced.of(person.tick()), within_secs=TRAINING_SECS, what="a balanced pole")
-    person.screenshot("5-balanced")
+    person.screenshot("first-visit-5-balanced")
     terms = person.tick()["terms"]  # type: ignore[index]
     assert terms
     assert all(isinstance(value, float | int) for value in terms.values())
@@ -52,15 +53,26 @@ def test_a_person_trains_a_cartpole_to_balance(person: Tab) -> None:
     assert person.problems == []
 
 
-def test_what_was_trained_is_found_again_and_can_be_shown_in_the_dark(stack: RunningStack, browser: Browser) -> None:
+def test_what_was_trained_is_found_again_and_can_be_shown_in_the_dark(
+    stack: RunningStack, browser: Browser, trained: Trained
+) -> None:
     with tab(browser, stack.url, scheme="dark") as second:
+        # given a robot with which something was trained before, among whatever else
         second.open("/?env=CartpoleBalance")
         second.see("earlier-run")
-        second.click("earlier-run")
+
+        # when a person looks for it and opens it
+        earlier = second.page.locator(f'[data-testid="earlier-run"][href*="{trained.run_id}"]')
+        while not earlier.count():
+            second.click("show-more")
+            second.page.wait_for_timeout(200)
+        earlier.click()
+
+        # then its policy drives the robot, and drives it well
         second.until(lambda: (second.tick() or {}).get("driven"), what="a policy that drives")
         balanced = Balance()
         second.until(lambda: balanced.of(second.tick()), what="a balanced pole")
-        second.screenshot("6-dark")
+        second.screenshot("earlier-run")
         print(f"real-time factor {second.tick()['realTimeFactor']:.2f}")  # type: ignore[index]
         assert second.problems == []
 

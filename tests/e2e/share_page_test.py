@@ -22,7 +22,7 @@ from tabrl_exporter.share_page import pack_share_page
 from tabrl_simulation.controllers import build
 from tabrl_simulation.controllers.untrained import untrained_checkpoint
 
-from tests.e2e.browser_tab import CHROMIUM, Tab, chromium
+from tests.e2e.browser_tab import CHROMIUM, DESKTOP, PHONE, Scheme, Screen, Tab, chromium
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "frontend" / "web" / "dist-share"
@@ -31,7 +31,6 @@ TITLE = "Hold the pole upright"
 PROMPT = "Keep the pole upright while the cart sways gently from side to side, as if it were listening to music"
 # A name of this machine that is not one of those a browser trusts without https.
 HOST = "robots.test"
-DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 
 def policy_in(store: ArtifactStore) -> exporter_pb2.Policy:
@@ -114,13 +113,17 @@ def browser() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def visitor(browser: Browser, size: dict[str, int], *, touch: bool = False, scheme: str = "light") -> Iterator[Tab]:
+def visitor(browser: Browser, screen: Screen, *, scheme: Scheme = "light") -> Iterator[Tab]:
     """A tab of somebody to whom the page was given."""
     context = browser.new_context(
-        viewport=size, color_scheme=scheme, has_touch=touch, is_mobile=touch, device_scale_factor=2 if touch else 1
+        viewport=screen.size,
+        color_scheme=scheme,
+        has_touch=screen.touch,
+        is_mobile=screen.touch,
+        device_scale_factor=2 if screen.touch else 1,
     )
     try:
-        yield Tab(context.new_page(), "")
+        yield Tab(context.new_page(), "", screen, scheme)
     finally:
         context.close()
 
@@ -176,7 +179,7 @@ def test_a_visitor_pauses_starts_over_and_slows_down(served: Served, browser: Br
         paused = tab.tick()
         tab.page.wait_for_timeout(500)
         assert tab.tick() == paused
-        tab.screenshot("share-page-dark")
+        tab.screenshot("share-page-paused")
 
         # when it is started over, it begins again
         tab.click("reset")
@@ -191,7 +194,7 @@ def test_a_visitor_pauses_starts_over_and_slows_down(served: Served, browser: Br
 
 
 def test_it_works_on_a_telephone_over_plain_http(served: Served, browser: Browser) -> None:
-    with visitor(browser, PHONE, touch=True) as tab:
+    with visitor(browser, PHONE) as tab:
         # given a host that the browser does not trust to let pages hash
         tab.open(f"http://{HOST}:{served.port}{served.path}")
         assert tab.page.evaluate("() => window.isSecureContext") is False
@@ -200,11 +203,11 @@ def test_it_works_on_a_telephone_over_plain_http(served: Served, browser: Browse
         tab.see("driven")
         tab.until_alive()
         # and all of it fits the width
-        assert tab.page.evaluate("() => document.documentElement.scrollWidth") <= PHONE["width"]
+        assert tab.page.evaluate("() => document.documentElement.scrollWidth") <= PHONE.width
         tab.page.get_by_test_id("play-pause").tap()
-        tab.screenshot("share-page-phone")
+        tab.screenshot("share-page")
         tab.page.get_by_test_id("parity").scroll_into_view_if_needed()
-        tab.screenshot("share-page-phone-card")
+        tab.screenshot("share-page-card")
         assert tab.problems == []
 
 

@@ -78,6 +78,7 @@ def test_a_person_brings_a_robot_and_trains_it(person: Tab) -> None:
     person.until(lambda: (person.tick() or {}).get("terms"), what="the reward's terms")
     person.screenshot("upload-2-driven")
     person.click("cancel-run")
+    person.click("confirm-cancel-run")
 
     # and it is found in the gallery
     person.open()

@@ -12,6 +12,10 @@ import "../src/styles/tokens.css";
 import "../src/styles/base.css";
 
 const STEPS = 2_000_000;
+const MODELS = [
+  { name: "first/large", title: "An LLM", description: "Understands free wording." },
+  { name: "library", title: "Built-in library", description: "Needs no LLM." },
+];
 const TICKS = 60;
 
 /** Plays a run as a trainer would tell it. */
@@ -35,7 +39,7 @@ async function play(backend: Backend, runId: string): Promise<void> {
       envStepsPerSec: 25_000 + 1500 * Math.sin(tick * 1.7),
       elapsedSecs: tick,
       remainingSecs: (TICKS - tick) * 0.25,
-      ...(tick > 4 ? returns : {}),
+      ...(tick > 4 ? { ...returns, survival: Math.min(1, share * 1.4), episodeShare: Math.min(1, share * 1.6) } : {}),
     };
     backend.append(runId, { case: "metrics", value });
     if (tick % 10 === 0) {
@@ -59,7 +63,7 @@ async function play(backend: Backend, runId: string): Promise<void> {
   backend.append(runId, { case: "stateChanged", value: { state: RunState.SUCCEEDED } });
 }
 
-const backend = createBackend({ stepMs: 400 });
+const backend = createBackend({ stepMs: 400, models: MODELS });
 const clients = createClients(backend.transport);
 const { createRun } = clients.trainer;
 clients.trainer.createRun = async (request, options) => {

@@ -1,6 +1,7 @@
 import { Suspense, useEffect, useState } from "react";
 import { Gallery } from "../gallery/Gallery";
 import type { Failure } from "../rpc/failure";
+import { Tour } from "../tour/Tour";
 import { Boundary } from "../ui/Boundary";
 import { FailureNotice } from "../ui/Notice";
 import styles from "./App.module.css";
@@ -71,6 +72,7 @@ export function App() {
         </Boundary>
       </main>
       <Arrival />
+      <Tour />
       <UndoToast />
       {open && (
         <Boundary what="This window">

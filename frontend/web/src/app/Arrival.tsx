@@ -18,12 +18,29 @@ export function Arrival() {
     document.title = title === "" ? "TabRL" : `${title} · TabRL`;
   }, [title]);
 
+  const scrolled = useRef(new Map<string, number>());
+  const returning = useRef(false);
+  useEffect(() => {
+    const remember = () => scrolled.current.set(window.location.search, window.scrollY);
+    const goBack = () => {
+      returning.current = true;
+    };
+    window.addEventListener("scroll", remember, { passive: true });
+    // Before the navigation hears of it.
+    window.addEventListener("popstate", goBack, { capture: true });
+    return () => {
+      window.removeEventListener("scroll", remember);
+      window.removeEventListener("popstate", goBack, { capture: true });
+    };
+  }, []);
+
   // biome-ignore lint/correctness/useExhaustiveDependencies: the place is what triggers it, not what it is called meanwhile
   useEffect(() => {
     if (first.current === key) return;
     first.current = "";
-    // The old place's scroll position means nothing in the new one; and going back, the gallery finds its own.
-    window.scrollTo(0, 0);
+    // Going back leads to where one was; the old place's scroll position means nothing in a new one.
+    window.scrollTo(0, returning.current ? (scrolled.current.get(window.location.search) ?? 0) : 0);
+    returning.current = false;
     document.getElementById("main")?.focus({ preventScroll: true });
     setSaid(title || "All robots");
   }, [key]);

@@ -41,9 +41,10 @@ export function Header({ onFind }: { readonly onFind: () => void }) {
       )}
       <ServiceBanner />
       <div className={styles.end}>
-        <button type="button" className={styles.find} aria-label="Find anything" onClick={onFind} data-testid="find">
+        <button type="button" className={styles.find} onClick={onFind} data-testid="find">
           <SearchIcon />
-          <span className={styles.hint} aria-hidden="true">
+          <span className="hidden-visually">Find anything</span>
+          <span className={styles.hint}>
             <KeyCaps shortcut="Mod+k" />
           </span>
         </button>

@@ -17,6 +17,7 @@ import { followOnline } from "../stores/online";
 import { createRegistry, type Registry } from "../stores/registry";
 import { createResources, type Resources } from "../stores/resource";
 import { createRobots, type Robots } from "../stores/robots";
+import { createRobustness, type RobustnessReports } from "../stores/robustness";
 import { createRuns, type Runs } from "../stores/runs";
 import { type StartingPoint, startingPointsOf } from "../stores/startingPoints";
 import type { Store } from "../stores/store";
@@ -24,6 +25,7 @@ import { createThemeSwitch, type ThemeSwitch } from "../stores/theme";
 import { createUndo, type Undo } from "../stores/undo";
 import { createUploader, type Uploader } from "../stores/upload";
 import { choosePretrained, type Pretrained } from "../studio/pretrainedChoice";
+import { createTour, type Tour } from "../tour/tour";
 import { createNavigation, type Navigation } from "./location";
 
 /** Key of resources of which there is one. */
@@ -66,6 +68,8 @@ export interface Session {
   readonly approaches: ApproachWriter;
   readonly improver: Improver;
   readonly evaluations: Evaluations;
+  /** How well controllers withstand disturbances, measured in this browser. */
+  readonly robustness: RobustnessReports;
   readonly robots: Robots;
   readonly uploader: Uploader;
   readonly health: HealthMonitor;
@@ -76,6 +80,7 @@ export interface Session {
   readonly undo: Undo;
   /** What can be done at present, for the palette and the keys. */
   readonly commands: Commands;
+  readonly tour: Tour;
   /** What was deleted, by what deleted it. */
   readonly deletions: Deletions;
 }
@@ -173,12 +178,17 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     approaches: createApproachWriter(clients.rewards),
     improver: createImprover(clients.rewards),
     evaluations: createEvaluations(clients.inference),
+    robustness: createRobustness(
+      async (...what) => (await import("../player/robustness")).measureRobustness(...what),
+      shelf(),
+    ),
     robots,
     uploader: createUploader(clients),
     health,
     online: followOnline(() => health.check()),
     theme: createThemeSwitch(),
     commands: createCommands(),
+    tour: createTour(),
     undo,
     deletions: createDeletions(undo),
   };
@@ -195,6 +205,15 @@ async function allEnvironments({ scene }: Clients): Promise<Catalogue> {
     pageToken = page.nextPageToken;
   } while (pageToken);
   return { environments, ...(robotDownload ? { robotDownload } : {}) };
+}
+
+/** Where this browser keeps things between visits; undefined where it is told not to. */
+function shelf(): Storage | undefined {
+  try {
+    return window.localStorage;
+  } catch {
+    return undefined;
+  }
 }
 
 function present<T>(value: T | undefined): T {

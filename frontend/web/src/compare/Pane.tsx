@@ -23,11 +23,13 @@ interface PaneProps {
   readonly problem: string;
   /** Its robot; null while there is none. */
   readonly stage: ReactNode;
+  /** Whether its robot is on screen. */
+  readonly ready: boolean;
   readonly onChange: (ids: readonly string[]) => void;
 }
 
 /** One robot of a comparison: what it is, how it does, and what it earns at this moment. */
-export function Pane({ lane, ids, lanes, live, problem, stage, onChange }: PaneProps) {
+export function Pane({ lane, ids, lanes, live, problem, stage, ready, onChange }: PaneProps) {
   const { place, policy, failure, foreign, policyId } = lane;
   const leads = useStore(live.leader) === place;
   const [over, setOver] = useState(false);
@@ -46,11 +48,12 @@ export function Pane({ lane, ids, lanes, live, problem, stage, onChange }: PaneP
   return (
     <article
       className={`${styles.pane} ${leads ? styles.leads : ""} ${over ? styles.over : ""}`}
-      style={{ "--lane": laneColor(place), order: place } as React.CSSProperties}
+      style={{ "--lane": laneColor(place) } as React.CSSProperties}
       aria-label={`${letter}: ${title}`}
       data-testid="lane"
       data-policy-id={policyId}
       data-leads={leads}
+      onDragStart={(event) => event.dataTransfer.setData(DRAGGED, String(place))}
       onDragOver={(event) => {
         if (!event.dataTransfer.types.includes(DRAGGED)) return;
         event.preventDefault();
@@ -59,11 +62,7 @@ export function Pane({ lane, ids, lanes, live, problem, stage, onChange }: PaneP
       onDragLeave={() => setOver(false)}
       onDrop={drop}
     >
-      <header
-        className={styles.head}
-        draggable={lanes > 1}
-        onDragStart={(event) => event.dataTransfer.setData(DRAGGED, String(place))}
-      >
+      <header className={styles.head} draggable={lanes > 1}>
         <span className={styles.letter} aria-hidden="true">
           {letter}
         </span>
@@ -116,7 +115,7 @@ export function Pane({ lane, ids, lanes, live, problem, stage, onChange }: PaneP
       <div className={styles.body}>
         <div className={styles.stage}>
           {stage}
-          {!stage && !failure && !foreign && (
+          {!ready && !(failure && !policy) && !foreign && (
             <p className={styles.loading}>
               <span className={styles.spinner} aria-hidden="true" />
               Setting up
@@ -158,7 +157,7 @@ export function Pane({ lane, ids, lanes, live, problem, stage, onChange }: PaneP
             </div>
           )}
         </div>
-        <PaneTerms live={live} place={place} />
+        {!(failure && !policy) && !foreign && <PaneTerms live={live} place={place} />}
       </div>
     </article>
   );

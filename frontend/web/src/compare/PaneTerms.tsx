@@ -1,8 +1,8 @@
 import { formatDuration, formatName, formatReward } from "../format/format";
+import type { PlayerTick } from "../player";
 import { useStore } from "../stores/store";
 import type { LiveLanes } from "./live";
 import styles from "./PaneTerms.module.css";
-import type { PlayerTick } from "./SideBySide";
 
 interface PaneTermsProps {
   readonly live: LiveLanes;
@@ -11,7 +11,7 @@ interface PaneTermsProps {
 
 /** What one robot has earned in this episode, and earns at this moment; the bars of all panes have one scale. */
 export function PaneTerms({ live, place }: PaneTermsProps) {
-  const tick = useStore(live.ticks[place] ?? live.ticks[0]);
+  const tick = useStore(live.tickOf(place));
   const scale = useStore(live.scale);
   const leads = useStore(live.leader) === place;
   const terms = Object.entries(tick?.terms ?? {});
@@ -46,7 +46,8 @@ export function PaneTerms({ live, place }: PaneTermsProps) {
 
 /** Where its episode stands, in words. */
 export function stateOf(tick: PlayerTick | undefined): string {
-  if (!tick?.driven) return "not driven";
+  if (!tick) return "about to begin";
+  if (!tick.driven) return "not driven";
   if (tick.ended === "done") return `out after ${seconds(tick.timeSecs)}`;
   if (tick.ended === "time") return `lasted all ${formatDuration(tick.timeSecs)}`;
   return `for ${seconds(tick.timeSecs)}`;

@@ -1,17 +1,19 @@
-import { Suspense, useCallback, useMemo, useRef, useState } from "react";
+import { Fragment, Suspense, useCallback, useMemo, useRef, useState } from "react";
 import { loadLater } from "../app/loadLater";
+import type { CommandSpec, PlayerTick, SideBySideHandle } from "../player";
+import { useStore } from "../stores/store";
+import { createDriving } from "../studio/driving";
 import { Boundary } from "../ui/Boundary";
 import { Button } from "../ui/Button";
 import { Notice } from "../ui/Notice";
 import { laneLetter } from "./lanes";
 import type { LiveLanes } from "./live";
 import { Pane } from "./Pane";
-import type { CommandSpec, PlayerTick, SideBySideHandle } from "./SideBySide";
 import styles from "./Stages.module.css";
 import { Transport } from "./Transport";
 import type { Comparison, Lane } from "./useComparison";
 
-const { Component: SideBySide } = loadLater(async () => (await import("./SideBySide")).SideBySide);
+const { Component: SideBySide } = loadLater(async () => (await import("../player")).SideBySide);
 
 interface StagesProps {
   readonly comparison: Comparison;
@@ -26,21 +28,21 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
   const [playing, setPlaying] = useState(true);
   const [speed, setSpeed] = useState(1);
   const [contacts, setContacts] = useState(false);
-  const [commands, setCommands] = useState<Readonly<Record<string, readonly number[]>> | null>(null);
+  const driving = useMemo(createDriving, []);
+  const commands = useStore(driving.held);
   const [specs, setSpecs] = useState<readonly CommandSpec[]>([]);
   const [problems, setProblems] = useState<ReadonlyMap<string, string>>(new Map());
+  const [ready, setReady] = useState<ReadonlySet<number>>(new Set());
   const [error, setError] = useState<Error>();
   const [attempt, setAttempt] = useState(0);
 
   // Only what can play goes on stage; the others say in their panes why they do not.
   const staged = useMemo(() => lanes.filter((lane): lane is Staged => isStaged(lane)), [lanes]);
   const pending = lanes.some(({ policy, failure }) => !policy && !failure);
-  const stagedLanes = useMemo(
-    () =>
-      bundle.value
-        ? staged.map(({ policy }) => ({ bundle: bundle.value as NonNullable<typeof bundle.value>, policy }))
-        : [],
-    [bundle.value, staged],
+  const scene = bundle.value;
+  const onStage = useMemo(
+    () => (scene ? staged.map(({ policy }) => ({ bundle: scene, policy })) : []),
+    [scene, staged],
   );
   const newest = useRef(staged);
   newest.current = staged;
@@ -64,10 +66,27 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
       live={live}
       problem={problems.get(lane.policy?.controller?.sha256 ?? "") ?? ""}
       stage={stage}
+      ready={ready.has(staged.indexOf(lane as Staged))}
       onChange={change}
       ids={lanes.map(({ policyId }) => policyId)}
     />
   );
+
+  // Those that cannot play stand in their places between those that do, for the eye and for the keyboard.
+  const idleBetween = (from: number, to: number) =>
+    lanes.filter((lane) => !isStaged(lane) && lane.place > from && lane.place < to).map((lane) => pane(lane, null));
+  const paneOf = (index: number, stage: React.ReactNode) => {
+    const lane = staged[index];
+    return (
+      lane && (
+        <Fragment key={lane.place}>
+          {idleBetween(staged[index - 1]?.place ?? -1, lane.place)}
+          {pane(lane, stage)}
+        </Fragment>
+      )
+    );
+  };
+  const shown = !pending && onStage.length > 0;
 
   return (
     <section className={styles.stages} aria-label="The robots">
@@ -81,6 +100,7 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
               size="small"
               onClick={() => {
                 setError(undefined);
+                setReady(new Set());
                 setAttempt(attempt + 1);
               }}
             >
@@ -92,38 +112,38 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
         </Notice>
       )}
       <div className={styles.panes} data-lanes={lanes.length} data-testid="lanes">
-        {bundle.value && !pending && staged.length > 0 ? (
+        {shown ? (
           <Boundary what="The simulation">
-            <Suspense fallback={staged.map((lane) => pane(lane, null))}>
+            <Suspense fallback={staged.map((_, index) => paneOf(index, null))}>
               <SideBySide
                 key={attempt}
-                lanes={stagedLanes}
+                lanes={onStage}
                 playing={playing}
                 speed={speed}
                 contacts={contacts}
                 commands={commands}
                 onTick={onTick}
+                onReady={(index) => setReady((before) => new Set(before).add(index))}
                 onPolicy={(index, info) => {
                   setProblem(index, "");
-                  if (index === 0) setSpecs(info.commands);
+                  if (index > 0) return;
+                  setSpecs(info.commands);
+                  driving.fit(info.commands);
                 }}
                 onPolicyError={(index, { message }) => setProblem(index, message)}
                 onError={setError}
-                renderLane={(index, stage) => {
-                  const lane = staged[index];
-                  return lane && pane(lane, stage);
-                }}
+                renderLane={paneOf}
                 ref={handle}
               />
             </Suspense>
           </Boundary>
         ) : (
-          staged.map((lane) => pane(lane, null))
+          lanes.map((lane) => pane(lane, null))
         )}
-        {lanes.filter((lane) => !isStaged(lane)).map((lane) => pane(lane, null))}
-        {lanes.length === 1 && (
+        {shown && idleBetween(staged.at(-1)?.place ?? -1, lanes.length)}
+        {lanes.length % 2 === 1 && (
           <button type="button" className={styles.free} onClick={onAdd} data-testid="add-second">
-            <strong>Add a policy beside {laneLetter(0)}</strong>
+            <strong>{lanes.length === 1 ? `Add a policy beside ${laneLetter(0)}` : "Add a fourth"}</strong>
             <span>Another of this run, an earlier one, or one that is registered.</span>
           </button>
         )}
@@ -137,8 +157,7 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
         contacts={contacts}
         onContacts={setContacts}
         specs={specs}
-        commands={commands}
-        onCommands={setCommands}
+        driving={driving}
       />
     </section>
   );

@@ -4,6 +4,7 @@ import type { Checkpoint } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { bestOf } from "../stores/runRecord";
 import { Button } from "../ui/Button";
 import { Slider } from "../ui/Slider";
+import { laneLetter } from "./lanes";
 import styles from "./StepSlider.module.css";
 import { checkpointAt, followers, lanesChosen, stopPlayed, stops } from "./stepScale";
 import type { Comparison } from "./useComparison";
@@ -20,7 +21,8 @@ export function StepSlider({ comparison: { lanes, change } }: { readonly compari
     0,
     all.findLastIndex((each) => each <= steps),
   );
-  const held = followers(lanes).filter((follows) => !follows).length;
+  const follows = followers(lanes);
+  const held = lanes.flatMap(({ place, policy }) => (follows[place] || !policy ? [] : [laneLetter(place)]));
 
   function play(choose: (of: readonly Checkpoint[]) => Checkpoint | undefined, at?: number) {
     const next = lanesChosen(lanes, choose);
@@ -51,7 +53,11 @@ export function StepSlider({ comparison: { lanes, change } }: { readonly compari
           Best
         </Button>
       </div>
-      {held > 0 && <p className={styles.held}>{held === 1 ? "One robot stays" : `${held} robots stay`} as they are.</p>}
+      {held.length > 0 && (
+        <p className={styles.held}>
+          {held.join(", ")} {held.length === 1 ? "stays" : "stay"} to compare with.
+        </p>
+      )}
     </section>
   );
 }

@@ -33,7 +33,10 @@ export function rowsOf(columns: readonly Column[]): readonly Row[] {
       const value = values[index];
       return summary && value !== undefined ? show(value, summary) : "";
     });
-    return { title, cells, values, best: best(values) };
+    const place = best(values);
+    // What looks the same is no better: the rest is noise.
+    const alone = place !== undefined && cells.filter((cell) => cell === cells[place]).length === 1;
+    return { title, cells, values, best: alone ? place : undefined };
   };
   const ifAlike = compare ? greatest : () => undefined;
   return [

@@ -1,6 +1,6 @@
+import type { PlayerTick } from "../player";
 import { createStore, type Store } from "../stores/store";
 import { MOST_LANES } from "./lanes";
-import type { PlayerTick } from "./SideBySide";
 
 /** What stays of the scale from one tick to the next, at about 15 ticks a second. */
 const FORGETTING = 0.98;
@@ -9,7 +9,8 @@ const LEAD = 0.02;
 
 /** What the robots do at this moment. */
 export interface LiveLanes {
-  readonly ticks: readonly Store<PlayerTick | undefined>[];
+  /** The newest tick of a lane; undefined before its first. */
+  tickOf(lane: number): Store<PlayerTick | undefined>;
   /** The value of a term that fills its bar: one for all lanes, so that their bars compare. */
   readonly scale: Store<number>;
   /** Place of the lane that leads; -1 where none does. */
@@ -23,6 +24,7 @@ export interface LiveLanes {
 
 export function createLiveLanes(): LiveLanes {
   const ticks = Array.from({ length: MOST_LANES }, () => createStore<PlayerTick | undefined>(undefined));
+  const none = createStore<PlayerTick | undefined>(undefined);
   const scale = createStore(0);
   const leader = createStore(-1);
   let alike = true;
@@ -35,7 +37,7 @@ export function createLiveLanes(): LiveLanes {
       ),
     );
   return {
-    ticks,
+    tickOf: (lane) => ticks[lane] ?? none,
     scale,
     leader,
     show(lane, tick) {

@@ -5,6 +5,8 @@ import { clearlyAbove, type Sample } from "./statistics";
 export interface Contender {
   /** What it is called in the sentence. */
   readonly name: string;
+  /** What it is called in the reasons: its letter. */
+  readonly letter: string;
   /** Equal for those whose returns are sums of the same. */
   readonly rewardKey: string;
   /** Returns of its episodes; absent while they are not measured. */
@@ -95,21 +97,21 @@ export function verdictOf(contenders: readonly Contender[]): Verdict {
 function reasonFor(measure: Measure, best: Contender, others: readonly Contender[]): readonly string[] {
   const told = shown(measure, best);
   if (!told || others.some((each) => !shown(measure, each))) return [];
-  const against = others.map((each) => `${shown(measure, each)} for ${each.name}`).join(", ");
+  const against = others.map((each) => `${shown(measure, each)} (${each.letter})`).join(", ");
   const beaten = others.some((each) => COMPARISONS[measure](each, best));
   const leads = others.every((each) => COMPARISONS[measure](best, each));
-  const standing = beaten ? "Against it: " : leads ? "" : "Not clearly apart: ";
-  return [`${standing}${TITLES[measure]} ${told}, ${against}.`];
+  const standing = beaten ? ", which speaks against it" : leads ? "" : ", not clearly apart";
+  return [`${TITLES[measure]}: ${told} against ${against}${standing}.`];
 }
 
 const TITLES: Readonly<Record<Measure, string>> = {
-  return: "return",
-  survival: "part of the episode that it lasts",
-  robustness: "robustness",
+  return: "Mean return",
+  survival: "Part of the episode that it lasts",
+  robustness: "Robustness",
 };
 
 function shown(measure: Measure, { returns, survival, robustness }: Contender): string {
-  if (measure === "return") return returns ? `${formatReward(returns.mean)} ± ${formatReward(returns.std)}` : "";
+  if (measure === "return") return returns ? formatReward(returns.mean) : "";
   if (measure === "survival") return survival ? formatPercent(survival.mean) : "";
   return robustness === undefined ? "" : formatPercent(robustness);
 }

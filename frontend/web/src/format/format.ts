@@ -82,3 +82,9 @@ function trimZero(text: string): string {
 export function formatMegabytes(bytes: bigint): string {
   return `${Math.max(1, Math.round(Number(bytes) / 1e6))}\u00a0MB`;
 }
+
+/** An amount as small as renting for seconds costs: $0.19, $4.27, $0.004. */
+export function formatUsd(usd: number): string {
+  if (!Number.isFinite(usd)) return "–";
+  return usd > 0 && usd < 0.01 ? `$${usd.toPrecision(1)}` : `$${usd.toFixed(2)}`;
+}

@@ -1,3 +1,4 @@
+import { TourOffer } from "../tour/Tour";
 import styles from "./Intro.module.css";
 import { LivingRobot } from "./LivingRobot";
 
@@ -22,6 +23,7 @@ export function Intro() {
             <strong>Train.</strong> It practises on this machine and drives the robot better by the minute.
           </li>
         </ol>
+        <TourOffer />
       </div>
       <LivingRobot />
     </section>

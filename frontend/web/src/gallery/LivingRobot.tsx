@@ -58,7 +58,8 @@ function Shown() {
                 policy={policy}
                 playing={visible}
                 label={`${title}, driven by a policy`}
-                onPolicy={() => setReady(true)}
+                // That a policy is loaded does not mean that anything moves yet.
+                onTick={({ driven }) => driven && setReady(true)}
                 onError={() => setBroken(true)}
                 onPolicyError={() => setBroken(true)}
               />
@@ -73,7 +74,8 @@ function Shown() {
             Let it move
           </Button>
         )}
-        {ready && <span>Trained here. Pull it.</span>}
+        {started && !ready && <span>{broken ? "It cannot be shown moving here." : "Setting up the simulation"}</span>}
+        {ready && <span>A trained policy drives it. Pull it.</span>}
       </div>
     </div>
   );

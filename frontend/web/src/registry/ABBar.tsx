@@ -17,10 +17,17 @@ interface ABBarProps {
 export function ABBar({ a, b, differing, onDiffer, onClear }: ABBarProps) {
   const ready = a?.policy && b?.policy;
   return (
-    <section className={styles.bar} aria-label="Compare two versions" data-testid="ab-bar">
+    <section
+      className={`${styles.bar} ${a || b ? "" : styles.waiting}`}
+      aria-label="Compare two versions"
+      data-testid="ab-bar"
+    >
       <p className={styles.slots}>
         <SlotMark letter="A" version={a} />
         <SlotMark letter="B" version={b} />
+        {(a || b) && (
+          <Button size="small" variant="quiet" icon={<CloseIcon />} aria-label="Empty A and B" onClick={onClear} />
+        )}
         <span className={styles.hint}>{hint(a, b)}</span>
       </p>
       <span className={styles.actions}>
@@ -42,9 +49,6 @@ export function ABBar({ a, b, differing, onDiffer, onClear }: ABBarProps) {
           >
             Watch side by side
           </Link>
-        )}
-        {(a || b) && (
-          <Button size="small" variant="quiet" icon={<CloseIcon />} aria-label="Empty A and B" onClick={onClear} />
         )}
       </span>
     </section>

@@ -1,5 +1,6 @@
 import { useEffect, useRef } from "react";
 import { useSession } from "../app/session";
+import { rewardKey } from "../compare/laneName";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import type { PolicyVersion } from "../gen/tabrl/exporter/v1/registry_pb";
 import { useResource } from "../stores/resource";
@@ -21,6 +22,8 @@ export function Differences({ name, a, b }: DifferencesProps) {
   const { registry } = useSession();
   const key = `${a.policy?.policyId},${b.policy?.policyId}`;
   const { value, failure } = useResource(registry.comparisons, key);
+  const comparable = a.policy !== undefined && b.policy !== undefined && rewardKey(a.policy) === rewardKey(b.policy);
+  const rows = value?.differences.map((each) => differenceRow(each, comparable)) ?? [];
   const heading = useRef<HTMLHeadingElement>(null);
 
   useEffect(() => heading.current?.focus({ preventScroll: true }), []);
@@ -33,21 +36,25 @@ export function Differences({ name, a, b }: DifferencesProps) {
       {a.policy && b.policy && <Better name={name} a={a.policy} b={b.policy} />}
       {failure && <FailureNotice failure={failure} onRetry={() => registry.comparisons.reload(key)} />}
       {!value && !failure && <div className={styles.placeholder} />}
-      {value && value.differences.length === 0 && <p>Nothing else is known in which they differ.</p>}
-      {value && value.differences.length > 0 && (
+      {value && rows.length === 0 && <p>Nothing else is known in which they differ.</p>}
+      {rows.length > 0 && (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
         <section className={styles.scroll} tabIndex={0} aria-label="Differences">
           <table className={styles.table}>
             <thead>
               <tr>
                 <th scope="col">What</th>
-                <th scope="col">A · version {a.number}</th>
-                <th scope="col">B · version {b.number}</th>
+                <th scope="col">
+                  A <span>version {a.number}</span>
+                </th>
+                <th scope="col">
+                  B <span>version {b.number}</span>
+                </th>
                 <th scope="col">From A to B</th>
               </tr>
             </thead>
             <tbody>
-              {value.differences.map(differenceRow).map(({ key: row, label, left, right, change, effect }) => (
+              {rows.map(({ key: row, label, left, right, change, effect }) => (
                 <tr key={row}>
                   <th scope="row">{label}</th>
                   <td className="number">{left}</td>

@@ -92,10 +92,7 @@ export function ImportOutcome({ importing }: { readonly importing: Importing }) 
       )}
       {failure && (
         <div className={styles.failure}>
-          <FailureNotice failure={failure} />
-          <Button size="small" onClick={dismiss}>
-            Dismiss
-          </Button>
+          <FailureNotice failure={failure} wayOn={{ label: "Dismiss", take: dismiss }} />
         </div>
       )}
       {imported && (

@@ -6,17 +6,19 @@ import styles from "./LineageGraph.module.css";
 import { layOut, NODE_HEIGHT_PX, NODE_WIDTH_PX } from "./lineageLayout";
 import { kindWords, nodePlace, nodeTitle } from "./lineageNodes";
 
-/** Smaller than this nobody can read it: then it scrolls. */
-const SMALLEST_SCALE = 0.55;
+/** Smaller than this it is hard to read: then it scrolls, unless a person wants to see all of it. */
+const READABLE_SCALE = 0.8;
 
 /** A lineage drawn from left to right. What it says is in the list beside it too. */
 export function LineageGraph({ lineage }: { readonly lineage: GetLineageResponse }) {
   const layout = useMemo(() => layOut(lineage), [lineage]);
   const box = useRef<HTMLElement>(null);
   const [room, setRoom] = useState(0);
-  const [fitted, setFitted] = useState(true);
-  const fit = room > 0 ? Math.min(1, Math.max(SMALLEST_SCALE, room / layout.width)) : 1;
-  const scale = fitted ? fit : 1;
+  const [fitted, setFitted] = useState(false);
+  const fit = room > 0 ? Math.min(1, room / layout.width) : 1;
+  const scale = fitted ? fit : Math.max(READABLE_SCALE, fit);
+  // The one that was asked for is in sight, whatever else is.
+  const here = ((layout.nodes[0]?.x ?? 0) + NODE_WIDTH_PX / 2) * scale;
 
   useEffect(() => {
     const element = box.current;
@@ -25,6 +27,10 @@ export function LineageGraph({ lineage }: { readonly lineage: GetLineageResponse
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
+
+  useEffect(() => {
+    if (box.current) box.current.scrollLeft = here - room / 2;
+  }, [here, room]);
 
   return (
     <div className={styles.graph}>
@@ -65,9 +71,9 @@ export function LineageGraph({ lineage }: { readonly lineage: GetLineageResponse
           </div>
         </div>
       </section>
-      {fit < 1 && (
+      {fit < READABLE_SCALE && (
         <Button size="small" variant="quiet" onClick={() => setFitted(!fitted)} className={styles.zoom}>
-          {fitted ? "Full size" : "Zoom to fit"}
+          {fitted ? "Larger" : "Zoom to fit"}
         </Button>
       )}
     </div>

@@ -3,6 +3,7 @@ import { formatAgo } from "../format/format";
 import { Thumbnail } from "../gallery/Thumbnail";
 import type { RegisteredPolicy } from "../gen/tabrl/exporter/v1/registry_pb";
 import type { EnvironmentSummary } from "../gen/tabrl/scene/v1/scene_pb";
+import { LATEST } from "../stores/registry";
 import { ImportedMark, Measured, ParityBadge } from "./Badges";
 import styles from "./NameCard.module.css";
 import { newestMeasurement } from "./verdict";
@@ -14,11 +15,14 @@ interface NameCardProps {
   readonly eager: boolean;
 }
 
+const SHOWN_TAGS = 2;
+
 /** A name with its newest version, as a link to all of them. */
 export function NameCard({ registered, environment, eager }: NameCardProps) {
   const { name, versions, tags, environmentId, updateTime } = registered;
   const newest = versions[0];
   const policy = newest?.policy;
+  const set = tags.filter(({ tag }) => tag !== LATEST);
   return (
     <Link to={{ view: "policies", name }} className={styles.card} data-testid={`name-card-${name}`}>
       <Thumbnail artifact={environment?.thumbnail} eager={eager} />
@@ -33,13 +37,16 @@ export function NameCard({ registered, environment, eager }: NameCardProps) {
         <p className={styles.marks}>
           <ParityBadge policy={policy} />
           {policy?.imported && <ImportedMark />}
-          {tags
-            .filter(({ tag }) => tag !== "latest")
-            .map(({ tag, number }) => (
-              <span key={tag} className={styles.tag} title={`${tag} is version ${number}`}>
-                {tag}
-              </span>
-            ))}
+          {set.slice(0, SHOWN_TAGS).map(({ tag, number }) => (
+            <span key={tag} className={styles.tag} title={`${tag} is version ${number}`}>
+              {tag}
+            </span>
+          ))}
+          {set.length > SHOWN_TAGS && (
+            <span className={styles.more} title={set.map(({ tag }) => tag).join(", ")}>
+              {set.length - SHOWN_TAGS} more
+            </span>
+          )}
         </p>
       </div>
     </Link>

@@ -14,6 +14,7 @@ import { NameCard } from "./NameCard";
 import styles from "./NameList.module.css";
 import { policyTitle } from "./naming";
 import { Unregistered } from "./Unregistered";
+import { useFresh } from "./useFresh";
 import type { Importing } from "./useImport";
 
 const PLACEHOLDERS = Array.from({ length: 4 }, (_, index) => `waiting-${index}`);
@@ -21,7 +22,7 @@ const PLACEHOLDERS = Array.from({ length: 4 }, (_, index) => `waiting-${index}`)
 /** Every name as a card, and below them the policies that have none. */
 export function NameList({ importing }: { readonly importing: Importing }) {
   const { gallery, registry } = useSession();
-  const listed = useResource(registry.lists, ALL_NAMES);
+  const listed = useFresh(registry.lists, ALL_NAMES);
   const { value: catalogue } = useResource(gallery, ALL);
   const [text, setText] = useState("");
   const [robot, setRobot] = useState("");
@@ -55,10 +56,12 @@ export function NameList({ importing }: { readonly importing: Importing }) {
           <FailureNotice failure={listed.failure} onRetry={() => registry.lists.reload(ALL_NAMES)} />
         </div>
       )}
-      {names?.length === 0 ? (
-        <Empty />
-      ) : (
-        <section aria-label="Registered policies">
+      {names?.length === 0 && <Empty />}
+      {names?.length !== 0 && (names || !listed.failure) && (
+        <section aria-labelledby="registered">
+          <h2 id="registered" className="hidden-visually">
+            Registered
+          </h2>
           <div className={styles.bar}>
             <label className={styles.search}>
               <SearchIcon />

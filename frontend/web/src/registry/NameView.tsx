@@ -15,6 +15,7 @@ import { Lineage } from "./Lineage";
 import styles from "./NameView.module.css";
 import { EMPTY, type Slot, slotOf, versionKey, withSlot } from "./slots";
 import { Tags } from "./Tags";
+import { useFresh } from "./useFresh";
 import { VersionCard } from "./VersionCard";
 
 const SHOWN_FIRST = 8;
@@ -23,8 +24,9 @@ const POLICIES = { view: "policies" } as const;
 /** One name: its tags, its versions, in what two of them differ, and where they come from. */
 export function NameView({ name }: { readonly name: string }) {
   const { registry, navigation } = useSession();
-  const { value: registered, failure } = useResource(registry.names, name);
-  const missing = failure?.reason === "VERSION_NOT_FOUND";
+  const { value: registered, failure } = useFresh(registry.names, name);
+  // A name whose last version is gone is no more, whatever was known of it.
+  const shown = failure?.reason === "VERSION_NOT_FOUND" ? undefined : registered;
   return (
     <>
       <nav aria-label="Where you are">
@@ -33,6 +35,7 @@ export function NameView({ name }: { readonly name: string }) {
           All policies
         </Link>
       </nav>
+      {!shown && <h1 className={styles.name}>{name}</h1>}
       {failure && (
         <div className={styles.failure}>
           <FailureNotice
@@ -42,14 +45,7 @@ export function NameView({ name }: { readonly name: string }) {
           />
         </div>
       )}
-      {registered && !missing ? (
-        <Registered registered={registered} />
-      ) : (
-        <>
-          <h1 className={styles.name}>{name}</h1>
-          {!failure && <div className={styles.placeholder} />}
-        </>
-      )}
+      {shown ? <Registered registered={shown} /> : !failure && <div className={styles.placeholder} />}
     </>
   );
 }

@@ -9,6 +9,7 @@ import { byRun } from "./byRun";
 import { policyTitle } from "./naming";
 import { PolicyRow } from "./PolicyRow";
 import styles from "./Unregistered.module.css";
+import { useFresh } from "./useFresh";
 import { useRegistered } from "./useRegistered";
 
 interface UnregisteredProps {
@@ -21,8 +22,9 @@ interface UnregisteredProps {
 /** The policies that have no name, those of one run together. */
 export function Unregistered({ robotOf, robot, text }: UnregisteredProps) {
   const { policyLists, registry, deletions } = useSession();
-  const listed = useResource(policyLists, ALL);
-  const registered = useRegistered(useResource(registry.lists, ALL_NAMES).value?.items);
+  const listed = useFresh(policyLists, ALL);
+  const names = useResource(registry.lists, ALL_NAMES);
+  const registered = useRegistered(names.value?.items);
   const gone = useStore(deletions.gone);
   const words = text.toLowerCase();
   const policies = listed.value?.items.filter(
@@ -39,7 +41,10 @@ export function Unregistered({ robotOf, robot, text }: UnregisteredProps) {
       <p className={styles.intro}>
         Every training keeps a policy each time it has practised a while. The newest of each training is on top.
       </p>
-      {listed.failure && <FailureNotice failure={listed.failure} onRetry={() => policyLists.reload(ALL)} />}
+      {/* What keeps the names away keeps these away too, and is said once. */}
+      {listed.failure && !names.failure && (
+        <FailureNotice failure={listed.failure} onRetry={() => policyLists.reload(ALL)} />
+      )}
       <ul className={styles.list} aria-busy={listed.loading}>
         {policies &&
           byRun(policies).map(({ key, newest, earlier }) => (

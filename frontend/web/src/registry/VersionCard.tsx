@@ -10,6 +10,7 @@ import { FailureNotice } from "../ui/Notice";
 import { ImportedMark, Measured, ParityBadge } from "./Badges";
 import { Notes } from "./Notes";
 import { policyTitle } from "./naming";
+import { RobustnessBadge } from "./Robust";
 import { type Slot, versionKey } from "./slots";
 import styles from "./VersionCard.module.css";
 import { VersionDetails } from "./VersionDetails";
@@ -63,6 +64,7 @@ export function VersionCard({
           </p>
           <p className={styles.marks}>
             <ParityBadge policy={policy} />
+            <RobustnessBadge policy={policy} />
             {policy.imported && <ImportedMark />}
             {tags
               .filter((each) => each.number === number)
@@ -112,7 +114,7 @@ export function VersionCard({
           </Button>
         </div>
       </div>
-      <Notes name={name} version={version} />
+      {(version.notes || open) && <Notes name={name} version={version} />}
       {failure && (
         <FailureNotice
           failure={failure}

@@ -8,6 +8,7 @@ import { Button } from "../ui/Button";
 import { DeleteIcon } from "../ui/icons";
 import { Measure } from "./Measure";
 import { Origin } from "./Origin";
+import { Robust } from "./Robust";
 import { versionKey } from "./slots";
 import { useDeletePolicy } from "./useDeletePolicy";
 import styles from "./VersionDetails.module.css";
@@ -37,18 +38,19 @@ export function VersionDetails({ name, version: { number }, policy, neighbour }:
 
   return (
     <div className={styles.details} data-testid="version-details">
-      <section className={styles.part} aria-label="Where it comes from">
-        <h4>Where it comes from</h4>
-        <Origin policy={policy} />
-      </section>
+      <div className={styles.part}>
+        <section className={styles.part} aria-label="Where it comes from">
+          <h4>Where it comes from</h4>
+          <Origin policy={policy} />
+        </section>
+        <TakeAway policy={policy} />
+      </div>
       <section className={styles.part} aria-label="How well it does">
         <h4>How well it does</h4>
         <Measure name={name} policy={policy} />
+        <Robust policy={policy} />
         <Parity policy={policy} />
       </section>
-      <div className={styles.part}>
-        <TakeAway policy={policy} />
-      </div>
       <footer className={styles.foot}>
         {other && (
           <Link

@@ -11,7 +11,8 @@ export interface RunPolicies {
 export function byRun(policies: readonly Policy[]): RunPolicies[] {
   const groups = new Map<string, Policy[]>();
   for (const policy of policies) {
-    const key = policy.runId || policy.policyId;
+    // The run of an imported one is elsewhere, even where its id is the same.
+    const key = (!policy.imported && policy.runId) || policy.policyId;
     const group = groups.get(key);
     if (group) group.push(policy);
     else groups.set(key, [policy]);

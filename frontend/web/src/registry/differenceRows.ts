@@ -29,10 +29,12 @@ const LABELS: Readonly<Record<string, string>> = {
 };
 
 const MORE_IS_BETTER = new Set(["mean_return", "mean_survived"]);
-const LESS_IS_BETTER = new Set(["parity"]);
 
-/** A difference in words for people. Returns of one term and weights are neither better nor worse: what counts is the sum. */
-export function differenceRow({ name, left, right, change }: PolicyDifference): DifferenceRow {
+/**
+ * A difference in words for people. Returns of one term and weights are neither better nor worse: what counts is the sum, and that only
+ * where `comparable` says that both are sums of the same.
+ */
+export function differenceRow({ name, left, right, change }: PolicyDifference, comparable: boolean): DifferenceRow {
   const written = (text: string) => (text === "" ? NOTHING : shown(name, text));
   return {
     key: name,
@@ -40,7 +42,7 @@ export function differenceRow({ name, left, right, change }: PolicyDifference): 
     left: written(left),
     right: written(right),
     change: change === undefined ? "" : signed(change, (size) => formatted(name, size)),
-    effect: effectOf(name, change),
+    effect: name === "mean_return" && !comparable ? "" : effectOf(name, change),
   };
 }
 
@@ -54,7 +56,6 @@ function label(name: string): string {
 function effectOf(name: string, change: number | undefined): DifferenceRow["effect"] {
   if (!change) return "";
   if (MORE_IS_BETTER.has(name)) return change > 0 ? "better" : "worse";
-  if (LESS_IS_BETTER.has(name)) return change < 0 ? "better" : "worse";
   return "";
 }
 

@@ -135,7 +135,6 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
         </Button>
         {working || writingSeveral ? (
           <Button
-            variant="quiet"
             onClick={() => {
               writer.cancel();
               approaches.cancel();
@@ -145,26 +144,25 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
             Cancel
           </Button>
         ) : (
-          <>
-            <Button
-              onClick={generateSeveral}
-              aria-keyshortcuts="Control+Shift+Enter"
-              title="Three different rewards for the same words, to choose from (Ctrl + Shift + Enter)"
-              data-testid="generate-approaches"
-            >
-              Show three approaches
-            </Button>
-            <Button
-              variant="quiet"
-              onClick={() => studio.chooseOwnReward()}
-              disabled={studio.goal.kind === "own"}
-              title="Train for the reward that this environment comes with"
-              data-testid="own-reward"
-            >
-              Use its own task
-            </Button>
-          </>
+          <Button
+            onClick={generateSeveral}
+            aria-keyshortcuts="Control+Shift+Enter"
+            title="Three different rewards for the same words, to choose from (Ctrl + Shift + Enter)"
+            data-testid="generate-approaches"
+          >
+            Show three approaches
+          </Button>
         )}
+        <Button
+          variant="quiet"
+          className={styles.own}
+          onClick={() => studio.chooseOwnReward()}
+          disabled={working || writingSeveral || studio.goal.kind === "own"}
+          title="Train for the reward that this environment comes with"
+          data-testid="own-reward"
+        >
+          Use its own task
+        </Button>
       </div>
       {listed.failure && <FailureNotice failure={listed.failure} onRetry={() => models.reload(ALL)} />}
       {listed.value && <ModelChoice models={listed.value} chosen={model} onChoose={setModel} />}

@@ -8,6 +8,8 @@ import type { StudioState } from "../studio/useStudio";
 import { Boundary } from "../ui/Boundary";
 import { Button } from "../ui/Button";
 import { FailureNotice } from "../ui/Notice";
+import { Allowed } from "./Allowed";
+import { Problems } from "./Problems";
 import styles from "./SourcePanel.module.css";
 
 const { Component: SourceEditor, prefetch } = loadLater(async () => (await import("./SourceEditor")).SourceEditor);
@@ -28,19 +30,21 @@ export function SourcePanel({ source, reward, studio, highlighted = "" }: Source
   const { writer } = useSession();
   const [edited, setEdited] = useState(source);
   const [failure, setFailure] = useState<Failure>();
+  const [quick, setQuick] = useState<readonly SourceProblem[]>([]);
   const [checking, setChecking] = useState(false);
   const text = reward ? edited : source;
   const changed = reward !== undefined && edited !== source;
 
   const problems: readonly SourceProblem[] = useMemo(() => {
     if (failure) return problemsOf(failure);
-    return reward && !changed ? reward.diagnostics.map(problemOf) : [];
-  }, [failure, reward, changed]);
+    if (changed) return quick;
+    return reward ? reward.diagnostics.map(problemOf) : [];
+  }, [failure, reward, changed, quick]);
   const markedLine = reward?.terms.find(({ name }) => name === highlighted)?.line ?? 0;
   const elsewhere = failure && problems.length === 0 ? failure : undefined;
 
   async function compile() {
-    if (!reward || !studio || checking) return;
+    if (!reward || !studio || checking || !changed) return;
     setChecking(true);
     setFailure(undefined);
     try {
@@ -62,33 +66,18 @@ export function SourcePanel({ source, reward, studio, highlighted = "" }: Source
               editable={reward !== undefined && !checking}
               problems={problems}
               markedLine={markedLine}
+              original={changed ? source : undefined}
               onChange={(next) => {
                 setEdited(next);
                 setFailure(undefined);
               }}
               onSubmit={() => void compile()}
+              onQuickProblems={setQuick}
             />
           </Suspense>
         </Boundary>
       </div>
-      {problems.length > 0 && (
-        <ul
-          className={styles.problems}
-          data-testid={failure ? "error" : "diagnostics"}
-          role={failure ? "alert" : undefined}
-        >
-          {problems.map(({ line, column, message, severity }) => (
-            <li key={`${line}:${column} ${message}`} className={styles[severity]}>
-              {line > 0 && (
-                <code>
-                  {line}:{column}
-                </code>
-              )}
-              <span>{message}</span>
-            </li>
-          ))}
-        </ul>
-      )}
+      <Problems problems={problems} refused={failure !== undefined} />
       {elsewhere && <FailureNotice failure={elsewhere} onRetry={() => void compile()} />}
       {changed && (
         <div className={styles.actions}>
@@ -102,17 +91,26 @@ export function SourcePanel({ source, reward, studio, highlighted = "" }: Source
             onClick={() => {
               setEdited(source);
               setFailure(undefined);
+              setQuick([]);
             }}
           >
             Undo my edit
           </Button>
         </div>
       )}
+      {changed && (
+        <p className={styles.hint}>
+          {checking
+            ? "The code is read rule by rule, traced in a sealed-off process, and tried on states of the robot."
+            : "Green is yours, red is what was there. Ctrl + S checks the whole code; only then can it be trained for."}
+        </p>
+      )}
       {reward && !changed && (
         <p className={styles.hint}>
           This is the code that is trained for. You can edit it; it runs sealed off from your machine.
         </p>
       )}
+      {reward && <Allowed />}
     </div>
   );
 }

@@ -27,16 +27,30 @@ export function Terms({ studio, reward, highlighted, onHighlight }: TermsProps) 
   const { tried } = worthOf(terms, studio.weights);
   return (
     <div className={styles.panel}>
-      {terms.length > 1 && (
-        <div className={styles.worth}>
+      <div className={styles.worth}>
+        <div className={styles.caption}>
           <p>
             {tried
               ? "What each part can count for, on states this robot was seen in. Hatched parts cost."
               : "How the parts are weighted. Hatched ones cost."}
           </p>
-          <WorthBar terms={terms} weights={studio.weights} highlighted={highlighted} onHighlight={onHighlight} />
+          <Button
+            variant="quiet"
+            size="small"
+            icon={<RestartIcon />}
+            className={changed.length === 0 ? styles.unneeded : undefined}
+            disabled={changed.length === 0}
+            onClick={() => {
+              for (const { name, weight } of changed) studio.setWeight(name, weight);
+            }}
+            title={`${changed.length} of ${terms.length} weights are yours`}
+            data-testid="reset-weights"
+          >
+            As written
+          </Button>
         </div>
-      )}
+        <WorthBar terms={terms} weights={studio.weights} highlighted={highlighted} onHighlight={onHighlight} />
+      </div>
       <ul className={styles.terms} aria-label="Terms of the reward" data-testid="reward-terms">
         {terms.map((term) => (
           <Term
@@ -50,27 +64,6 @@ export function Terms({ studio, reward, highlighted, onHighlight }: TermsProps) 
           />
         ))}
       </ul>
-      <div className={styles.changes} aria-live="polite">
-        {changed.length > 0 && (
-          <>
-            <p>
-              {changed.length === 1 ? "One weight is yours" : `${changed.length} weights are yours`}; training uses
-              {changed.length === 1 ? " it." : " them."}
-            </p>
-            <Button
-              variant="quiet"
-              size="small"
-              icon={<RestartIcon />}
-              onClick={() => {
-                for (const { name, weight } of changed) studio.setWeight(name, weight);
-              }}
-              data-testid="reset-weights"
-            >
-              All as written
-            </Button>
-          </>
-        )}
-      </div>
     </div>
   );
 }

@@ -1,11 +1,13 @@
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
 import { python } from "@codemirror/lang-python";
-import { HighlightStyle, indentUnit, syntaxHighlighting } from "@codemirror/language";
+import { HighlightStyle, indentUnit, syntaxHighlighting, syntaxTree } from "@codemirror/language";
 import { type Diagnostic, setDiagnostics } from "@codemirror/lint";
+import { unifiedMergeView } from "@codemirror/merge";
 import { Annotation, Compartment, EditorState, StateEffect, StateField, type Text } from "@codemirror/state";
 import { Decoration, type DecorationSet, EditorView, keymap, lineNumbers } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import type { SourceProblem } from "../stores/generation";
+import { quickProblems } from "./quickCheck";
 
 /** A source editor, told what to show and telling what was typed. */
 export interface Editor {
@@ -13,13 +15,20 @@ export interface Editor {
   setEditable(editable: boolean): void;
   setProblems(problems: readonly SourceProblem[]): void;
   markLine(line: number): void;
+  /** Shows what differs from this source; undefined for nothing. */
+  compareWith(original: string | undefined): void;
   destroy(): void;
 }
 
 interface EditorHandlers {
   readonly onChange: (source: string) => void;
   readonly onSubmit: () => void;
+  /** What can be seen to be wrong without asking the service, a moment after each change. */
+  readonly onQuickProblems: (problems: readonly SourceProblem[]) => void;
 }
+
+/** Pause in typing after which what was typed is looked at, in milliseconds. */
+const QUICK_CHECK_MS = 700;
 
 const highlighting = HighlightStyle.define([
   {
@@ -45,6 +54,15 @@ const look = EditorView.theme({
   ".cm-lineNumbers .cm-gutterElement": { padding: "0 0.5rem 0 0.6rem", minWidth: "2rem" },
   ".cm-selectionBackground, &.cm-focused .cm-selectionBackground": { background: "var(--live-soft) !important" },
   ".cm-marked": { background: "var(--live-soft)" },
+  ".cm-changedLine": { background: "color-mix(in srgb, var(--good) 12%, transparent) !important" },
+  ".cm-deletedChunk": { background: "color-mix(in srgb, var(--danger) 10%, transparent) !important" },
+  ".cm-changedText": { background: "color-mix(in srgb, var(--good) 28%, transparent) !important" },
+  ".cm-deletedChunk .cm-deletedText": { background: "color-mix(in srgb, var(--danger) 26%, transparent) !important" },
+  ".cm-collapsedLines": { background: "var(--sunken)", color: "var(--ink-faint)", padding: "0.2rem 0.75rem" },
+  ".cm-collapsedLines::before, .cm-collapsedLines::after": { content: "''" },
+  ".cm-changeGutter": { width: "3px" },
+  ".cm-changedLineGutter": { background: "var(--good)" },
+  ".cm-deletedLineGutter": { background: "var(--danger)" },
   ".cm-tooltip": {
     background: "var(--surface)",
     color: "var(--ink)",
@@ -74,8 +92,13 @@ const marked = StateField.define<DecorationSet>({
   provide: (field) => EditorView.decorations.from(field),
 });
 
-export function createEditor(parent: HTMLElement, { onChange, onSubmit }: EditorHandlers): Editor {
+/** How sources look, wherever they are shown. */
+const reading = [lineNumbers(), python(), syntaxHighlighting(highlighting), look, EditorView.lineWrapping];
+
+export function createEditor(parent: HTMLElement, { onChange, onSubmit, onQuickProblems }: EditorHandlers): Editor {
   const editing = new Compartment();
+  const comparing = new Compartment();
+  let quickCheck: ReturnType<typeof setTimeout> | undefined;
   const access = (editable: boolean) => [EditorState.readOnly.of(!editable), EditorView.editable.of(editable)];
   const submit = () => {
     onSubmit();
@@ -85,20 +108,29 @@ export function createEditor(parent: HTMLElement, { onChange, onSubmit }: Editor
     parent,
     state: EditorState.create({
       extensions: [
-        lineNumbers(),
+        reading,
         history(),
-        python(),
         indentUnit.of("    "),
-        syntaxHighlighting(highlighting),
         marked,
-        look,
-        EditorView.lineWrapping,
         EditorView.contentAttributes.of({ "aria-label": "Reward source in Python" }),
-        keymap.of([{ key: "Mod-Enter", run: submit }, ...defaultKeymap, ...historyKeymap, indentWithTab]),
+        keymap.of([
+          { key: "Mod-Enter", run: submit },
+          { key: "Mod-s", run: submit, preventDefault: true },
+          ...defaultKeymap,
+          ...historyKeymap,
+          indentWithTab,
+        ]),
         editing.of(access(false)),
+        comparing.of([]),
         EditorView.updateListener.of((update) => {
           const typed = update.docChanged && !update.transactions.some((each) => each.annotation(fromOutside));
-          if (typed) onChange(update.state.doc.toString());
+          if (!typed) return;
+          onChange(update.state.doc.toString());
+          clearTimeout(quickCheck);
+          quickCheck = setTimeout(
+            () => onQuickProblems(quickProblems(syntaxTree(view.state), view.state.doc)),
+            QUICK_CHECK_MS,
+          );
         }),
       ],
     }),
@@ -126,8 +158,36 @@ export function createEditor(parent: HTMLElement, { onChange, onSubmit }: Editor
         ),
       ),
     markLine: (line) => view.dispatch({ effects: markEffect.of(line) }),
-    destroy: () => view.destroy(),
+    compareWith(original) {
+      const extension =
+        original === undefined
+          ? []
+          : unifiedMergeView({ original, mergeControls: false, syntaxHighlightDeletions: true });
+      view.dispatch({ effects: comparing.reconfigure(extension) });
+    },
+    destroy() {
+      clearTimeout(quickCheck);
+      view.destroy();
+    },
   };
+}
+
+/** Two sources as one, to be read: lines that went and lines that came, long stretches that stayed folded away. */
+export function createDiff(parent: HTMLElement, before: string, after: string): { destroy(): void } {
+  const view = new EditorView({
+    parent,
+    state: EditorState.create({
+      doc: after,
+      extensions: [
+        reading,
+        EditorState.readOnly.of(true),
+        EditorView.editable.of(false),
+        EditorView.contentAttributes.of({ "aria-label": "What differs between the two rewards", tabindex: "0" }),
+        unifiedMergeView({ original: before, mergeControls: false, collapseUnchanged: { margin: 2, minSize: 5 } }),
+      ],
+    }),
+  });
+  return { destroy: () => view.destroy() };
 }
 
 /** Underlines the word at the place that is to blame, or the whole line without a column. */

@@ -15,6 +15,11 @@ test("given an error with details, when it is read, then reason, fields and reme
   expect(violationOf(failure, "model")).toBeUndefined();
 });
 
+test("given a message that begins with a name, then the name stays as it is spelt", () => {
+  const thrown = new ConnectError("go1-dance@3 is tagged stable.", Code.FailedPrecondition);
+  expect(failureFrom(thrown).message).toBe("go1-dance@3 is tagged stable.");
+});
+
 test("given a nested violation, when asked for the last part of its name, then it is found", () => {
   const failure = failureFrom(
     typedError(Code.InvalidArgument, "INVALID_FIELD", "bad", [["spec.settings.env_steps", "too few"]]),

@@ -1,22 +1,8 @@
 import { useSyncExternalStore } from "react";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import type { SceneBundle } from "../gen/tabrl/scene/v1/scene_pb";
+import type { RobustnessReport } from "../player/robustness";
 import { createStore, type Store } from "./store";
-
-/** How a policy did under one disturbance. */
-export interface RobustnessTrial {
-  /** Which disturbance, such as `pushes`; `none` for the undisturbed episodes. */
-  readonly disturbance: string;
-  /** Mean part of the episode that it lasted, 0 to 1. */
-  readonly survival: number;
-  /** Mean return as a part of the undisturbed one. */
-  readonly relativeReturn: number;
-}
-
-/** What a measurement of robustness found. */
-export interface RobustnessReport {
-  readonly trials: readonly RobustnessTrial[];
-}
 
 /** How well a controller withstands disturbances, as far as it is measured. */
 export interface Robustness {
@@ -109,10 +95,15 @@ export function useRobustness(reports: RobustnessReports, sha256: string): Robus
   return useSyncExternalStore(reports.store.subscribe, () => reports.store.get().get(sha256));
 }
 
-/** One number for a badge, 0 to 1: the mean over all disturbances of how long the robot lasts and how much of its return it keeps. */
+/**
+ * One number for a badge, 0 to 1: the mean over all disturbances of how long the robot lasts and how much of its return it keeps, where
+ * that can be told.
+ */
 export function robustnessScore({ trials }: RobustnessReport): number {
   const disturbed = trials.filter(({ disturbance }) => disturbance !== "none");
-  const shares = disturbed.flatMap(({ survival, relativeReturn }) => [survival, keptReturn(relativeReturn)]);
+  const shares = disturbed.flatMap(({ survival, relativeReturn }) =>
+    relativeReturn === null ? [survival] : [survival, keptReturn(relativeReturn)],
+  );
   return shares.length > 0 ? shares.reduce((sum, share) => sum + share, 0) / shares.length : 0;
 }
 

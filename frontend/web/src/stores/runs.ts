@@ -59,9 +59,11 @@ export function createRuns(trainer: Clients["trainer"], timing?: WatchTiming): R
 
   function event(told: RunEvent): void {
     const anew = retold.get(told.runId);
-    if (!anew) return write(told.runId, (record) => record && withEvent(record, told, performance.now()));
-    retold.set(told.runId, withEvent(anew, told, performance.now()));
-    settle(told.runId);
+    if (!anew) write(told.runId, (record) => record && withEvent(record, told, performance.now()));
+    else {
+      retold.set(told.runId, withEvent(anew, told, performance.now()));
+      settle(told.runId);
+    }
   }
 
   function settle(runId: string): void {

@@ -124,3 +124,43 @@ test("given an unknown run among others, when they are followed, then it is repo
   await eventually(() => expect(runs.records.get().get(runId)?.run.state).toBe(RunState.STARTING));
   runs.stop();
 });
+
+test("given a revision that has expired, when the history is told anew, then what was shown stays until it is there", async () => {
+  const { backend, runs, runIds } = await started(1);
+  const [runId = ""] = runIds;
+  runs.follow(runId);
+  for (const envSteps of [100n, 200n, 300n]) backend.append(runId, { case: "metrics", value: { envSteps } });
+  await eventually(() => expect(runs.records.get().get(runId)?.history.length).toBe(3));
+  const lengths = new Set<number>();
+  runs.records.subscribe(() => lengths.add(runs.records.get().get(runId)?.history.length ?? 0));
+
+  backend.expire(runId);
+  backend.endWatches();
+  await eventually(() =>
+    expect(backend.watches.requests.at(-1)?.cursors.map(({ afterRevision }) => afterRevision)).toEqual([0n]),
+  );
+  backend.append(runId, { case: "metrics", value: { envSteps: 400n } });
+
+  await eventually(() => expect(runs.records.get().get(runId)?.history.length).toBe(4));
+  expect(Math.min(...lengths)).toBe(3);
+  expect(runs.records.get().get(runId)?.revision).toBe(4n);
+  runs.stop();
+});
+
+test("given a run, when it is paused, continued and annotated, then the record follows", async () => {
+  const { runs, runIds } = await started(1);
+  const [runId = ""] = runIds;
+  runs.follow(runId);
+  const run = () => runs.records.get().get(runId)?.run;
+  await eventually(() => expect(run()).toBeTruthy());
+  await runs.pause(runId);
+  expect(run()?.state).toBe(RunState.PAUSED);
+  await runs.goOn(runId);
+  expect(run()?.state).toBe(RunState.QUEUED);
+  await runs.annotate(runId, { tags: ["smooth"], notes: "leans" });
+  await runs.annotate(runId, { notes: "leans less" });
+  expect(run()).toMatchObject({ tags: ["smooth"], notes: "leans less" });
+  await expect(runs.remove(runId)).rejects.toMatchObject({ reason: "RUN_NOT_ENDED" });
+  expect(run()).toBeTruthy();
+  runs.stop();
+});

@@ -72,47 +72,49 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
   return (
     <section ref={panel} className={styles.panel} aria-label="The robot">
       <div className={styles.frame}>
-        <div className={styles.stage} data-testid="stage">
-          {bundle.value && (
-            <Boundary what="The simulation">
-              <Suspense>
-                <RobotStage
-                  key={player.attempt}
-                  ref={stage}
-                  bundle={bundle.value}
-                  policy={driven ? driver : null}
-                  playing={playback.playing}
-                  speed={playback.speed}
-                  episode={playback.episode}
-                  contacts={playback.contacts}
-                  noise={playback.noise}
-                  commands={commands}
-                  {...player.listener}
-                />
-              </Suspense>
-            </Boundary>
-          )}
-          {!ready && !player.error && !bundle.failure && (
-            <p className={styles.loading}>
-              <span className={styles.spinner} aria-hidden="true" />
-              Setting up the simulation
-            </p>
-          )}
-          <StageHead
-            studio={studio}
-            player={player}
-            speed={playback.speed}
-            driverId={driver?.policyId ?? ""}
-            byHand={released}
-            recording={recording}
-          />
-          <StageTroubles
-            player={player}
-            failure={bundle.value ? undefined : bundle.failure}
-            mishap={mishap}
-            onMishapRead={() => setMishap("")}
-          />
-          {ready && <PullHint ticks={player.ticks} />}
+        <div className={styles.main}>
+          <div className={styles.stage} data-testid="stage">
+            {bundle.value && (
+              <Boundary what="The simulation">
+                <Suspense>
+                  <RobotStage
+                    key={player.attempt}
+                    ref={stage}
+                    bundle={bundle.value}
+                    policy={driven ? driver : null}
+                    playing={playback.playing}
+                    speed={playback.speed}
+                    episode={playback.episode}
+                    contacts={playback.contacts}
+                    noise={playback.noise}
+                    commands={commands}
+                    {...player.listener}
+                  />
+                </Suspense>
+              </Boundary>
+            )}
+            {!ready && !player.error && !bundle.failure && (
+              <p className={styles.loading}>
+                <span className={styles.spinner} aria-hidden="true" />
+                Setting up the simulation
+              </p>
+            )}
+            <StageHead
+              studio={studio}
+              player={player}
+              speed={playback.speed}
+              driverId={driver?.policyId ?? ""}
+              byHand={released}
+              recording={recording}
+            />
+            <StageTroubles
+              player={player}
+              failure={bundle.value ? undefined : bundle.failure}
+              mishap={mishap}
+              onMishapRead={() => setMishap("")}
+            />
+            {ready && drawer === "" && <PullHint ticks={player.ticks} />}
+          </div>
           <Toolbar
             playback={playback}
             drawer={drawer}
@@ -151,7 +153,7 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
       <LiveTerms
         ticks={player.ticks}
         termNames={studio.termNames}
-        driven={driven}
+        driven={driver !== undefined}
         highlighted={highlighted}
         onHighlight={onHighlight}
       />

@@ -5,6 +5,9 @@ import styles from "./StepSlider.module.css";
 import { heightsOf, markByKey, nearest, placesOf, useScrub } from "./scrubbing";
 import type { StudioState } from "./useStudio";
 
+/** With more checkpoints than this, their ticks would run into each other. */
+const DENSE = 40;
+
 /** The policies of a run along its steps of practice, with their returns above: how the robot behaved after so much of it. */
 export function StepSlider({ studio }: { readonly studio: StudioState }) {
   const { bestPolicyId, checkpoints: marks, policyId, following, running, scale } = studio;
@@ -41,7 +44,7 @@ export function StepSlider({ studio }: { readonly studio: StudioState }) {
       <div className={styles.track}>
         <div className={styles.inner}>
           <Curve places={places} heights={heights} />
-          <ol className={styles.marks} aria-hidden="true">
+          <ol className={styles.marks} data-dense={marks.length > DENSE || undefined} aria-hidden="true">
             {marks.map((mark, each) => (
               <li
                 key={mark.policyId}
@@ -74,7 +77,8 @@ export function StepSlider({ studio }: { readonly studio: StudioState }) {
           aria-valuetext={shown ? words(shown) : "No policy of this run"}
           onChange={(event) => goTo(nearest(places, event.target.valueAsNumber))}
           onKeyDown={(event) => {
-            const next = markByKey(event.key, index, marks.length);
+            // Shift with an arrow pushes the robot.
+            const next = event.shiftKey ? undefined : markByKey(event.key, index, marks.length);
             if (next === undefined) return;
             event.preventDefault();
             goTo(next);

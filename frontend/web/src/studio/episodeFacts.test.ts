@@ -27,16 +27,19 @@ const after = (...ticks: Partial<PlayerTick>[]) =>
   ticks.reduce((facts, change) => afterTick(facts, tick(change), 1), NO_FACTS);
 
 test("given an episode that the environment ended, when the next begins, then it is told for a while after how long", () => {
-  const ends = [{ timeSecs: 3.2 }, { episode: 2, ended: "done", timeSecs: 0 }] as const;
-  expect(after(...ends).endedEarlyAfterSecs).toBe(3.2);
-  expect(after(...ends, { episode: 2, ended: "done", timeSecs: 3.9 }).endedEarlyAfterSecs).toBe(3.2);
-  expect(after(...ends, { episode: 2, ended: "done", timeSecs: 4.1 }).endedEarlyAfterSecs).toBeUndefined();
+  const fall = [{ timeSecs: 3.1 }, { timeSecs: 3.2, ended: "done" }] as const;
+  expect(after(...fall).endedEarlyAfterSecs).toBe(3.2);
+  expect(after(...fall, { episode: 2 }, { episode: 2, timeSecs: 3.9 }).endedEarlyAfterSecs).toBe(3.2);
+  expect(after(...fall, { episode: 2 }, { episode: 2, timeSecs: 4.1 }).endedEarlyAfterSecs).toBeUndefined();
 });
 
 test("given an episode that ran to its end or was started anew, when the next begins, then nothing fell", () => {
-  expect(after({ timeSecs: 20 }, { episode: 2, ended: "time" }).endedEarlyAfterSecs).toBeUndefined();
-  expect(after({ timeSecs: 2 }, { episode: 2, ended: "" }).endedEarlyAfterSecs).toBeUndefined();
-  expect(after({ episode: 5, ended: "done" }).endedEarlyAfterSecs).toBeUndefined();
+  expect(after({ timeSecs: 20, ended: "time" }, { episode: 2 }).endedEarlyAfterSecs).toBeUndefined();
+  const fallenBefore = [
+    { timeSecs: 3, ended: "done" },
+    { episode: 2, timeSecs: 1 },
+  ] as const;
+  expect(after(...fallenBefore, { episode: 3 }).endedEarlyAfterSecs).toBeUndefined();
 });
 
 test("given a machine that is too slow, when it recovers a little, then it stays slow until it is fast enough for certain", () => {

@@ -11,7 +11,9 @@ export interface EpisodeFacts {
   /** The episode that plays, and how far it came. */
   readonly episode: number;
   readonly timeSecs: number;
-  /** After how long the episode before ended early; undefined where it did not, or some time ago. */
+  /** Whether the environment ended this episode before its time. */
+  readonly cut: boolean;
+  /** After how long this or the episode before ended early; undefined where it did not, or some time ago. */
   readonly endedEarlyAfterSecs: number | undefined;
   /** How fast the simulation runs, when it is too slow; else undefined. */
   readonly slowFactor: number | undefined;
@@ -20,23 +22,20 @@ export interface EpisodeFacts {
 export const NO_FACTS: EpisodeFacts = {
   episode: -1,
   timeSecs: 0,
+  cut: false,
   endedEarlyAfterSecs: undefined,
   slowFactor: undefined,
 };
 
-/** The facts after one tick more. The same object when nothing changed that is told. */
+/** The facts after one tick more. */
 export function afterTick(facts: EpisodeFacts, tick: PlayerTick, speed: number): EpisodeFacts {
-  const anew = tick.episode !== facts.episode;
-  const early = anew
-    ? tick.ended === "done" && facts.episode >= 0
-      ? facts.timeSecs
-      : undefined
-    : tick.timeSecs > TOLD_SECS
-      ? undefined
-      : facts.endedEarlyAfterSecs;
+  const cut = tick.ended === "done";
+  const follows = tick.episode !== facts.episode ? facts.cut : tick.timeSecs <= TOLD_SECS;
+  const early = cut ? tick.timeSecs : follows ? facts.endedEarlyAfterSecs : undefined;
   return {
     episode: tick.episode,
     timeSecs: tick.timeSecs,
+    cut,
     endedEarlyAfterSecs: early,
     slowFactor: slowness(facts.slowFactor, tick.realTimeFactor, speed),
   };

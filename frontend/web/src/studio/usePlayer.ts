@@ -1,4 +1,5 @@
 import { useMemo, useRef, useState } from "react";
+import { useSession } from "../app/session";
 import type { PlayerError, PlayerTick, PolicyInfo, ReadyInfo, RobotStageProps } from "../player";
 import { createStore, type Store } from "../stores/store";
 import { afterTick, type EpisodeFacts, NO_FACTS } from "./episodeFacts";
@@ -23,6 +24,7 @@ export interface PlayerState {
 }
 
 export function usePlayer(speed: number): PlayerState {
+  const { tour } = useSession();
   const ticks = useMemo(() => createStore<PlayerTick | undefined>(undefined), []);
   const facts = useMemo(() => createStore(NO_FACTS), []);
   const [ready, setReady] = useState<ReadyInfo>();
@@ -37,6 +39,7 @@ export function usePlayer(speed: number): PlayerState {
     () => ({
       onTick(tick: PlayerTick) {
         ticks.set(tick);
+        if (tick.grabbed) tour.pulled.set(true);
         facts.set((before) => afterTick(before, tick, latestSpeed.current));
       },
       onReady(told: ReadyInfo) {
@@ -50,7 +53,7 @@ export function usePlayer(speed: number): PlayerState {
       onPolicyError: setPolicyProblem,
       onError: setError,
     }),
-    [ticks, facts],
+    [ticks, facts, tour],
   );
 
   return {

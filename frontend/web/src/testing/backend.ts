@@ -21,6 +21,7 @@ import {
   SceneService,
 } from "../gen/tabrl/scene/v1/scene_pb";
 import {
+  Executor,
   type Run,
   type RunEvent,
   RunEventSchema,
@@ -48,6 +49,8 @@ export interface Backend {
   endWatches(): void;
   /** Until it is called off, calls of this service fail with UNAVAILABLE. */
   setDown(service: ServiceKey, down: boolean): void;
+  /** The history of a run before its newest event is no longer kept: a watch that goes on from a revision is told to start over, once. */
+  expire(runId: string): void;
   putPolicy(policy: MessageInitShape<typeof PolicySchema>): void;
   /** Requests of WatchRuns so far, in order, and how many of them are open. */
   readonly watches: { readonly requests: WatchRunsRequest[]; open: number };
@@ -151,6 +154,7 @@ export function createBackend(options: BackendOptions = {}): Backend {
   const rewards = new Map<string, Reward>();
   const policies = new Map<string, Policy>();
   const down = new Set<ServiceKey>();
+  const expired = new Set<string>();
   let imported = 0n;
   const watches = { requests: [] as WatchRunsRequest[], open: 0 };
   let ended = Promise.withResolvers<"ended">();
@@ -222,7 +226,7 @@ export function createBackend(options: BackendOptions = {}): Backend {
           physicsStepsPerControl: 1,
           episodeLength: 1000,
         };
-        return { environment: create(EnvironmentSchema, { summary, timing }) };
+        return { environment: create(EnvironmentSchema, { summary, timing, commandSize: summary === GO1 ? 3 : 0 }) };
       },
       getSceneBundle: ({ environmentId }) => {
         guard("scene");
@@ -283,6 +287,46 @@ export function createBackend(options: BackendOptions = {}): Backend {
         const origin = model === "library" || model === "" ? RewardOrigin.LIBRARY : RewardOrigin.LLM;
         yield { event: { case: "reward" as const, value: seal(environmentId, prompt, SOURCE, origin, model) } };
       },
+      async *generateApproaches({ environmentId, prompt, model, count }) {
+        guard("rewardgen");
+        if (prompt.includes("juggle")) throw typedError(Code.FailedPrecondition, "BEHAVIOUR_UNKNOWN", "unknown");
+        const names = ["As asked", "Smooth", "All at once", "Again"];
+        for (let approach = 1; approach <= count; approach++) {
+          const value = { phase: GenerationPhase.WRITING, message: "choosing from the library" };
+          yield { approach, event: { case: "stage" as const, value } };
+          yield { approach, event: { case: "sourceDelta" as const, value: SOURCE } };
+        }
+        for (let approach = 1; approach <= count; approach++) {
+          await pause(stepMs);
+          if (prompt.includes("alike") && approach === 2) {
+            yield { approach, event: { case: "sameAs" as const, value: 1 } };
+          } else if (prompt.includes("broken") && approach === 3) {
+            const value = { reason: "PROVIDER_TIMEOUT", message: "the model took too long." };
+            yield { approach, event: { case: "failure" as const, value } };
+          } else {
+            const made = seal(environmentId, prompt, SOURCE, RewardOrigin.LIBRARY, model || "library");
+            const named = { ...made, name: names[approach - 1] ?? "", expectedBehaviour: "It keeps the pole up." };
+            rewards.set(made.rewardId, named);
+            yield { approach, event: { case: "reward" as const, value: named } };
+          }
+        }
+      },
+      async *improveReward({ rewardId, remark }) {
+        guard("rewardgen");
+        const before = found(rewards.get(rewardId), "REWARD_NOT_FOUND", "reward");
+        if (models.every(({ name }) => name === "library")) {
+          throw typedError(Code.FailedPrecondition, "REFLECTION_NEEDS_LLM", "no LLM is configured");
+        }
+        const value = { phase: GenerationPhase.WRITING, message: "looking at the curves" };
+        yield { event: { case: "stage" as const, value } };
+        await pause(stepMs);
+        const source = before.source.replace("-0.05", "-0.5");
+        const made = seal(before.environmentId, before.prompt, source, RewardOrigin.LLM, "first/large");
+        const terms = made.terms.map((term) => (term.name === "effort" ? { ...term, weight: 3 } : term));
+        const after = { ...made, terms, explanation: `Because ${remark}`, parentRewardId: rewardId };
+        rewards.set(after.rewardId, after);
+        yield { event: { case: "reward" as const, value: after } };
+      },
       compileReward: ({ environmentId, source, prompt }) => {
         guard("rewardgen");
         const line = source.split("\n").findIndex((text) => text.includes("import")) + 1;
@@ -322,8 +366,36 @@ export function createBackend(options: BackendOptions = {}): Backend {
         append(runId, { case: "stateChanged", value: { state: RunState.CANCELLED } });
         return { run };
       },
+      pauseRun: ({ runId }) => {
+        append(runId, { case: "stateChanged", value: { state: RunState.PAUSED } });
+        return { run: found(runs.get(runId), "RUN_NOT_FOUND", "run") };
+      },
+      continueRun: ({ runId }) => {
+        append(runId, { case: "stateChanged", value: { state: RunState.QUEUED } });
+        return { run: found(runs.get(runId), "RUN_NOT_FOUND", "run") };
+      },
+      updateRun: ({ runId, tags, notes }) => {
+        const run = found(runs.get(runId), "RUN_NOT_FOUND", "run");
+        const next = { ...run, ...(tags ? { tags: tags.values } : {}), ...(notes === undefined ? {} : { notes }) };
+        runs.set(runId, next);
+        return { run: next };
+      },
+      deleteRun: ({ runId }) => {
+        guard("trainer");
+        const { state } = found(runs.get(runId), "RUN_NOT_FOUND", "run");
+        if (state < RunState.SUCCEEDED || state === RunState.PAUSED) {
+          throw typedError(Code.FailedPrecondition, "RUN_NOT_ENDED", "the run has not ended; cancel it first");
+        }
+        runs.delete(runId);
+        return {};
+      },
       estimateRun: ({ spec }) => {
         guard("trainer");
+        if (spec?.settings?.domainRandomization) {
+          const said = "nobody has said what to vary in CartpoleBalance";
+          throw typedError(Code.InvalidArgument, "INVALID_FIELD", said, [["spec.settings.domain_randomization", said]]);
+        }
+        const rented = spec?.compute?.executor === Executor.MODAL ? { costUsd: 0.19, usdPerHour: 4.27 } : {};
         const envSteps = spec?.settings?.envSteps ?? 2_000_000n;
         const settings = withSteps(spec?.settings, envSteps);
         return {
@@ -332,6 +404,7 @@ export function createBackend(options: BackendOptions = {}): Backend {
           envStepsPerSec: 25_000,
           measuredRuns: 2,
           settings,
+          ...rented,
         };
       },
       async *watchRuns(request, { signal }) {
@@ -345,6 +418,9 @@ export function createBackend(options: BackendOptions = {}): Backend {
           for (const { runId, afterRevision } of request.cursors) {
             if (!runs.has(runId))
               throw typedError(Code.NotFound, "RUN_NOT_FOUND", "no such run", [], { run_id: runId });
+            if (afterRevision > 0n && expired.delete(runId)) {
+              throw typedError(Code.OutOfRange, "REVISION_OUT_OF_RANGE", "start again from revision 0");
+            }
             told.set(runId, afterRevision);
             yield { update: { case: "snapshot" as const, value: found(runs.get(runId), "", "") } };
           }
@@ -479,6 +555,7 @@ export function createBackend(options: BackendOptions = {}): Backend {
       ended.resolve("ended");
       ended = Promise.withResolvers();
     },
+    expire: (runId) => void expired.add(runId),
     setDown: (service, isDown) => (isDown ? down.add(service) : down.delete(service)),
     putPolicy(policy) {
       const made = create(PolicySchema, policy);

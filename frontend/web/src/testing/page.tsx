@@ -12,6 +12,7 @@ let opened: Session | undefined;
 
 /** Lays out what jsdom lacks and the page looks for. */
 export function preparePage(): void {
+  sessionStorage.clear();
   vi.stubGlobal("scrollTo", () => undefined);
   vi.stubGlobal("matchMedia", () => ({
     matches: false,

@@ -1,5 +1,5 @@
 import { useMemo, useState } from "react";
-import { formatCount, formatName, formatReward } from "../format/format";
+import { formatCount, formatName, formatPercent, formatReward } from "../format/format";
 import type { TrainingMetrics } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { type ReturnScale, whatReturnIs } from "../policies/episodeReturn";
 import { seriesColor } from "../studio/seriesColor";
@@ -39,6 +39,11 @@ export function Curves({ history, termNames, highlighted, scale, untilSteps }: C
     () => [{ label: "Steps per second", color: "var(--series-6)", width: 1.4, filled: true, values: data.speed }],
     [data],
   );
+  const survival: LineSeries[] = useMemo(
+    () => [{ label: "Survival", color: "var(--series-1)", width: 1.4, filled: true, values: data.survival }],
+    [data],
+  );
+  const survived = data.survival.some((share) => share !== null);
   const shown = hovered ?? data.steps.length - 1;
   const value = (each: LineSeries) => each.values[shown];
 
@@ -72,8 +77,24 @@ export function Curves({ history, termNames, highlighted, scale, untilSteps }: C
           );
         })}
       </ul>
+      <div className={styles.speed} data-testid="survival-curve">
+        <span className={styles.strip} title="Share of the newest episodes that lasted their whole time">
+          Whole episodes <b className="number">{survived ? formatPercent(data.survival[shown] ?? 0) : "–"}</b>
+        </span>
+        <LineChart
+          steps={data.steps}
+          series={survival}
+          height={44}
+          format={formatPercent}
+          untilSteps={untilSteps}
+          bare
+          onHover={setHovered}
+        />
+      </div>
       <div className={styles.speed}>
-        <span className={styles.caption}>Steps per second</span>
+        <span className={styles.strip}>
+          Steps per second <b className="number">{data.speed.length > 0 ? formatCount(data.speed[shown] ?? 0) : "–"}</b>
+        </span>
         <LineChart
           steps={data.steps}
           series={speed}

@@ -1,21 +1,23 @@
 import { Suspense, useEffect, useState } from "react";
 import { loadLater } from "../app/loadLater";
 import { useSession } from "../app/session";
-import { formatCount, formatDuration, formatEstimate, formatReward } from "../format/format";
-import { LogLevel, RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
+import { formatCount, formatDuration, formatReward, formatUsd } from "../format/format";
+import { RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { whatReturnIs } from "../policies/episodeReturn";
-import type { Failure } from "../rpc/failure";
 import { remedyFor } from "../rpc/remedies";
-import { hasEnded, playable, type RunRecord } from "../stores/runRecord";
+import type { RunRecord } from "../stores/runRecord";
 import { useStore } from "../stores/store";
 import type { StudioState } from "../studio/useStudio";
 import { Boundary } from "../ui/Boundary";
-import { Button } from "../ui/Button";
-import { StopIcon } from "../ui/icons";
-import { FailureNotice, Notice } from "../ui/Notice";
+import { Notice } from "../ui/Notice";
 import { Checks, isShown } from "./Checks";
+import { RunControls } from "./RunControls";
+import { RunLog } from "./RunLog";
+import { RunNotes } from "./RunNotes";
+import { RunOutcome } from "./RunOutcome";
 import styles from "./RunPanel.module.css";
-import { elapsedSecs, progressOf, remainingSecs, speedOf } from "./remaining";
+import { elapsedSecs, progressOf, speedOf } from "./remaining";
+import { sentence, statement } from "./statement";
 
 const { Component: Curves, prefetch } = loadLater(async () => (await import("./Curves")).Curves);
 
@@ -26,36 +28,24 @@ interface RunPanelProps {
   readonly record: RunRecord;
   readonly studio: StudioState;
   readonly highlighted: string;
+  readonly onFineTune: (policyId: string) => void;
 }
 
 /** A run as it happens: how far it is, how long it still takes, and how the return grows. */
-export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
+export function RunPanel({ record, studio, highlighted, onFineTune }: RunPanelProps) {
   const { runs } = useSession();
   const { run, history } = record;
   const connected = useStore(runs.connection) === undefined;
-  const [stopping, setStopping] = useState(false);
-  const [failure, setFailure] = useState<Failure>();
   useEverySecond(studio.running);
   const progress = progressOf(record);
   const elapsed = elapsedSecs(record, Date.now());
   const metrics = run.metrics;
   const reached = metrics?.episodeReturn;
   const speed = speedOf(record);
+  const cost = metrics?.costUsd ?? run.costUsd;
   const { scale } = studio;
   // What went wrong last, unless the run says it all itself.
   const remark = run.error || isShown(record.remark?.text ?? "", metrics?.warnings ?? []) ? undefined : record.remark;
-
-  async function stop() {
-    setStopping(true);
-    setFailure(undefined);
-    try {
-      await runs.cancel(run.runId);
-    } catch (thrown) {
-      setFailure(thrown as Failure);
-    } finally {
-      setStopping(false);
-    }
-  }
 
   return (
     <div className={styles.panel} data-testid="run-panel" data-run-id={run.runId}>
@@ -63,11 +53,7 @@ export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
         <p className={styles.now} role="status">
           {statement(record, studio.following, connected)}
         </p>
-        {studio.running && (
-          <Button size="small" icon={<StopIcon />} busy={stopping} onClick={() => void stop()} data-testid="cancel-run">
-            Stop
-          </Button>
-        )}
+        {studio.running && <RunControls run={run} />}
       </div>
       <div
         className={`${styles.track} ${run.state === RunState.STARTING ? styles.starting : ""}`}
@@ -94,6 +80,11 @@ export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
           <small>/s</small>
         </Fact>
         <Fact name={studio.running ? "So far" : "Took"}>{elapsed === undefined ? "–" : formatDuration(elapsed)}</Fact>
+        {cost !== undefined && (
+          <Fact name="Cost so far" title="By list prices and the seconds its containers ran; Modal sends the bill.">
+            {formatUsd(cost)}
+          </Fact>
+        )}
       </dl>
       {run.error && (
         <Notice tone="danger" testId="error" title={run.error.message}>
@@ -106,7 +97,6 @@ export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
           {remark.reason && remedyFor(remark.reason, "", {}) && <p>{remedyFor(remark.reason, "", {})}</p>}
         </Notice>
       )}
-      {failure && <FailureNotice failure={failure} />}
       {metrics && <Checks metrics={metrics} termNames={studio.termNames} highlighted={highlighted} />}
       <Boundary what="The curves">
         <Suspense fallback={<div className={styles.curvesSpace} />}>
@@ -119,7 +109,9 @@ export function RunPanel({ record, studio, highlighted }: RunPanelProps) {
           />
         </Suspense>
       </Boundary>
-      <Log record={record} />
+      <RunLog lines={record.log} />
+      {!studio.running && <RunOutcome record={record} studio={studio} onFineTune={onFineTune} />}
+      <RunNotes key={run.runId} run={run} />
     </div>
   );
 }
@@ -139,63 +131,6 @@ function Fact({ name, title, children }: FactProps) {
   );
 }
 
-/**
- * How it stands, in a sentence or two. `following` says whether the page chooses which policy drives the robot, `connected`
- * whether news of the run can come at all.
- */
-function statement(record: RunRecord, following: boolean, connected: boolean): string {
-  const { run } = record;
-  if (!connected && !hasEnded(run.state)) return "No news of it at the moment; reconnecting.";
-  switch (run.state) {
-    case RunState.QUEUED:
-      return "Waits for the run before it to finish.";
-    case RunState.STARTING:
-      return run.metrics
-        ? "Getting ready to go on from the newest checkpoint."
-        : "Loading the robot and compiling the learner. Practice starts in a moment.";
-    case RunState.RUNNING: {
-      const left = remainingSecs(record, performance.now());
-      if (left !== undefined) return `${sentence(formatEstimate(left))} to go.`;
-      return record.metricsAtMs === undefined ? "Practice has begun." : "Nothing has been heard of it for a while.";
-    }
-    case RunState.SUCCEEDED: {
-      const last = run.checkpoints.find(({ final }) => final);
-      const plays = following ? " The best policy drives the robot." : "";
-      if (last?.policyId) return `Done.${plays}`;
-      const published = playable(run).length > 0;
-      if (!last?.refusal) return `Done. The last policy is not published yet.${published ? plays : ""}`;
-      return published ? `Done, but the last policy was refused.${plays}` : "Done, but its policy was refused.";
-    }
-    case RunState.FAILED:
-      return "Training ended early; checkpoints so far are kept.";
-    case RunState.CANCELLED:
-      return "Stopped by you; checkpoints so far are kept.";
-    case RunState.PAUSED:
-      return `Paused; \`tabrl continue ${run.runId}\` goes on from the newest checkpoint.`;
-    default:
-      return "";
-  }
-}
-
-function Log({ record }: { readonly record: RunRecord }) {
-  if (record.log.length === 0) return null;
-  return (
-    <details className={styles.log}>
-      <summary>
-        What the trainer says <span className="number">({record.log.length})</span>
-      </summary>
-      <ol>
-        {record.log.map(({ level, text }, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: lines are only ever appended
-          <li key={index} className={level === LogLevel.INFO ? undefined : styles.loud}>
-            {text}
-          </li>
-        ))}
-      </ol>
-    </details>
-  );
-}
-
 function useEverySecond(active: boolean): void {
   const [, setTick] = useState(0);
   useEffect(() => {
@@ -203,8 +138,4 @@ function useEverySecond(active: boolean): void {
     const timer = setInterval(() => setTick((tick) => tick + 1), 1000);
     return () => clearInterval(timer);
   }, [active]);
-}
-
-function sentence(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

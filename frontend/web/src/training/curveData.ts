@@ -10,6 +10,8 @@ export interface CurveData {
   readonly projected: (number | null)[];
   readonly terms: (number | null)[][];
   readonly speed: number[];
+  /** Share of the newest finished episodes that lasted their whole time. */
+  readonly survival: (number | null)[];
 }
 
 /** Collects curves from metrics; terms in the given order, then others by the alphabet. */
@@ -29,5 +31,6 @@ export function curveData(history: readonly TrainingMetrics[], termNames: readon
     ),
     terms: names.map((name) => history.map(({ termReturns }) => termReturns[name] ?? null)),
     speed: history.map(({ envStepsPerSec }) => envStepsPerSec),
+    survival: history.map(({ survival }) => survival ?? null),
   };
 }

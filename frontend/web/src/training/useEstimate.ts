@@ -43,5 +43,9 @@ export function useEstimate(spec: RunSpecInit | undefined, occasion: string): Es
     };
   }, [clients, key, occasion, attempt]);
 
-  return { ...(value ? { value } : {}), ...(failure ? { failure } : {}), retry: () => setAttempt(attempt + 1) };
+  return {
+    ...(value && spec ? { value } : {}),
+    ...(failure && spec ? { failure } : {}),
+    retry: () => setAttempt(attempt + 1),
+  };
 }

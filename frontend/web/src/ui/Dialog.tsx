@@ -15,6 +15,8 @@ export function Dialog({ label, onClose, className = "", testId, children }: Dia
   useEffect(() => {
     const before = document.activeElement;
     dialog.current?.showModal();
+    // The browser would give the focus to whatever comes first, be it a frame around the input.
+    dialog.current?.querySelector("input")?.focus();
     return () => {
       if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
     };

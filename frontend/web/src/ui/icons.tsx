@@ -35,6 +35,8 @@ export const SearchIcon = () =>
     </>,
   );
 export const BackIcon = () => icon(<path d="M9.5 3.5 5 8l4.5 4.5" />);
+export const NextIcon = () => icon(<path d="M6.5 3.5 11 8l-4.5 4.5" />);
+export const PlusIcon = () => icon(<path d="M8 3v10M3 8h10" />);
 export const CloseIcon = () => icon(<path d="m4 4 8 8M12 4l-8 8" />);
 export const AlertIcon = () =>
   icon(
@@ -162,5 +164,12 @@ export const CompareIcon = () =>
     <>
       <rect x="2" y="3" width="5" height="10" rx="1" />
       <rect x="9" y="3" width="5" height="10" rx="1" />
+    </>,
+  );
+export const WandIcon = () =>
+  icon(
+    <>
+      <path d="m2.8 13.2 7-7" />
+      <path d="M11.5 1.8v2.4M11.5 7.3v1.9M8 4.8h1.6M13.2 4.8h1.2" />
     </>,
   );

@@ -36,7 +36,7 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
       <Command label="Find anything" loop filter={(value, search, keywords) => matchOf(value, keywords ?? [], search)}>
         <div className={styles.search}>
           <SearchIcon />
-          <Command.Input autoFocus placeholder="A robot, a run, something to do…" data-testid="palette-input" />
+          <Command.Input placeholder="A robot, a run, something to do…" data-testid="palette-input" />
           <button type="button" className={styles.close} onClick={onClose}>
             Esc<span className="hidden-visually">: close</span>
           </button>

@@ -72,3 +72,26 @@ describe("Quality", () => {
     expect(quality.pixelRatio).toBe(1);
   });
 });
+
+describe("Quality of meshes", () => {
+  function affordsAfter(frames: readonly (readonly [count: number, ms: number])[]): boolean {
+    const quality = new Quality(1);
+    for (const [count, ms] of frames) for (let i = 0; i < count; i += 1) quality.frameTook(ms);
+    return quality.affordsDetail;
+  }
+
+  it("given frames at the screen's rate, when they have come for a while, then meshes may be drawn in full detail", () => {
+    expect(affordsAfter([[30, 16.7]])).toBe(false);
+    expect(affordsAfter([[100, 16.7]])).toBe(true);
+  });
+
+  it("given that full detail was too much, when frames are quick again, then it is not tried again", () => {
+    expect(
+      affordsAfter([
+        [100, 16.7],
+        [40, 33],
+        [500, 16.7],
+      ]),
+    ).toBe(false);
+  });
+});

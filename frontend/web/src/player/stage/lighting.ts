@@ -53,11 +53,12 @@ export class Lighting {
     this.object.add(this.#sky, this.#sun, this.#sun.target, this.#rim, this.#rim.target);
   }
 
-  setPalette({ sky, ground, skyStrength, sunStrength }: Palette): void {
+  setPalette({ sky, ground, skyStrength, sunStrength, rimStrength }: Palette): void {
     this.#sky.color.copy(sky);
     this.#sky.groundColor.copy(ground);
     this.#sky.intensity = skyStrength;
     this.#sun.intensity = sunStrength;
+    this.#rim.intensity = rimStrength;
   }
 
   /** Lights the robot where it is now; says whether the sun has moved. */

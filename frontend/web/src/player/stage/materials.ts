@@ -17,14 +17,20 @@ export class Materials {
   readonly #textures: readonly TextureData[];
   readonly #materials = new Map<string, MeshStandardMaterial>();
   readonly #painted = new Map<MeshStandardMaterial, Paint>();
+  /** The colours that the scene itself gives, of what has no picture on it. */
+  readonly #own = new Map<MeshStandardMaterial, Color>();
   readonly #maps: Texture[] = [];
 
   constructor(textures: readonly TextureData[]) {
     this.#textures = textures;
   }
 
-  /** Gives everything that wears a paint its colour. */
-  setPaints(paints: Paints): void {
+  /**
+   * Gives everything that wears a paint its colour. The scene's own colours stay, but none is darker than `darkest`, so that a
+   * black robot is seen on a dark stage.
+   */
+  setPaints(paints: Paints, darkest: number): void {
+    for (const [material, own] of this.#own) material.color.copy(notDarker(own, darkest));
     for (const [material, paint] of this.#painted) material.color.copy(paints[paint]);
   }
 
@@ -37,6 +43,7 @@ export class Materials {
     const known = this.#materials.get(key);
     if (known) return known;
     const made = this.#make(shape, surface);
+    if (!made.map) this.#own.set(made, made.color.clone());
     this.#materials.set(key, made);
     return made;
   }
@@ -83,6 +90,13 @@ export class Materials {
     this.#maps.push(map);
     return map;
   }
+}
+
+/** The colour, lightened where it reflects less than this part of the light. */
+export function notDarker(color: Color, darkest: number): Color {
+  const luminance = 0.2126 * color.r + 0.7152 * color.g + 0.0722 * color.b;
+  const lift = Math.max(0, darkest - luminance);
+  return new Color(color.r + lift, color.g + lift, color.b + lift);
 }
 
 function translucent(opacity: number) {

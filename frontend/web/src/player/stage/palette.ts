@@ -16,6 +16,10 @@ export interface Palette {
   readonly sky: Color;
   readonly ground: Color;
   readonly skyStrength: number;
+  /** Least part of the light that the robot's own colours reflect. */
+  readonly darkest: number;
+  /** Light from behind, which draws the robot's outline. */
+  readonly rimStrength: number;
   readonly sunStrength: number;
 }
 
@@ -37,6 +41,8 @@ export function readPalette(container: Element, theme: "dark" | "light"): Palett
     ink: new Color("#10150f"),
     sky: new Color(theme === "dark" ? "#dfe9e3" : "#ffffff"),
     ground: new Color(theme === "dark" ? "#4a544e" : "#8f9a92"),
+    darkest: theme === "dark" ? 0.06 : 0,
+    rimStrength: theme === "dark" ? 1.6 : 0.7,
     skyStrength: theme === "dark" ? 1.3 : 1.5,
     sunStrength: theme === "dark" ? 1.9 : 1.9,
     shadowStrength: theme === "dark" ? 0.5 : 0.32,

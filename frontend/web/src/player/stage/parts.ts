@@ -44,7 +44,8 @@ export class Part {
     this.#simple = this.#build("simple");
     if (!members.some(gainsFromDetail(description))) this.#fine = this.#simple;
     this.mesh = new Mesh(this.#simple, material);
-    this.mesh.castShadow = !material.transparent && shape.shape !== "plane";
+    // The ground's own shadows on itself are not worth drawing its many triangles twice.
+    this.mesh.castShadow = !material.transparent && shape.shape !== "plane" && shape.shape !== "hfield";
     this.mesh.receiveShadow = !material.transparent;
   }
 

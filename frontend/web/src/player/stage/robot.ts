@@ -36,8 +36,8 @@ export class Robot {
     this.pose(description.referencePoses);
   }
 
-  setPaints(paints: Paints): void {
-    this.#materials.setPaints(paints);
+  setPaints(paints: Paints, darkest: number): void {
+    this.#materials.setPaints(paints, darkest);
     this.#tendons.setPaints(paints);
   }
 

@@ -94,6 +94,8 @@ export class Stage {
       },
       onGrab: (grab) => events.onGrab?.(grab),
     });
+    // Without anybody who is told of pulls, a drag on the robot turns the view as everywhere else.
+    this.#hand.grabbable = events.onGrab !== undefined;
     this.#listen(events);
     this.#resizes = new ResizeObserver(() => this.#resize());
     this.#resizes.observe(container);
@@ -132,7 +134,7 @@ export class Stage {
     this.#shadowIsOld = true;
     set?.lighting.setPalette(palette);
     set?.ground?.setPalette(palette);
-    set?.robot.setPaints(palette.paints);
+    set?.robot.setPaints(palette.paints, palette.darkest);
     set?.arrows.setColor(palette.force);
     set?.mark.setColors(palette.paints.citron, palette.ink);
     set?.highlight.setPaints(palette.paints);

@@ -1,0 +1,117 @@
+// @vitest-environment jsdom
+import { act, fireEvent, screen, waitFor } from "@testing-library/react";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { RobotStageProps } from "../player";
+import { createClients } from "../rpc/clients";
+import { type Backend, createBackend } from "../testing/backend";
+import { closePage, openPage, preparePage } from "../testing/page";
+
+const stage = vi.hoisted(() => ({ props: undefined as unknown }));
+// jsdom has neither WebGL nor workers: the stage keeps what it is told, and the tests say what it tells.
+vi.mock("../player", () => ({
+  RobotStage: (props: unknown) => {
+    stage.props = props;
+    return null;
+  },
+}));
+vi.mock("../training/LineChart", () => ({ LineChart: () => null }));
+
+const told = () => stage.props as RobotStageProps;
+const controller = (letter: string) => ({ sha256: letter.repeat(64) });
+const SIZES = { nq: 2, nv: 2, nu: 1, nbody: 3, ngeom: 3 };
+const COMMAND = {
+  field: "command",
+  elements: [
+    { name: "forward velocity", unit: "m/s", low: -1.5, high: 1.5 },
+    { name: "velocity to the left", unit: "m/s", low: -0.8, high: 0.8 },
+    { name: "turning to the left", unit: "rad/s", low: -1.2, high: 1.2 },
+  ],
+};
+
+let backend: Backend;
+
+beforeEach(async () => {
+  preparePage();
+  stage.props = undefined;
+  backend = createBackend();
+  backend.putPolicy({
+    policyId: "dance",
+    environmentId: "CartpoleBalance",
+    envSteps: 1000n,
+    controller: controller("d"),
+  });
+  await createClients(backend.transport).registry.registerVersion({ name: "pole-dance", policyId: "dance" });
+});
+
+afterEach(closePage);
+
+/** Opens the studio and lets the pretrained policy drive. */
+async function openDriven() {
+  openPage(backend, "/?env=CartpoleBalance");
+  await waitFor(() => expect(told().policy?.policyId).toBe("dance"));
+  act(() => {
+    told().onReady?.({
+      environmentId: "CartpoleBalance",
+      sizes: SIZES,
+      joints: [],
+      actuators: [],
+      triangles: 0,
+      loadSecs: 0,
+    });
+    told().onPolicy?.({ controllerSha256: "d".repeat(64), commands: [COMMAND], loadSecs: 0 });
+  });
+}
+
+test("given a registered policy, when its robot is shown, then it drives beside the steps until it is let go", async () => {
+  await openDriven();
+  expect(window.location.search).toBe("?env=CartpoleBalance");
+  fireEvent.click(screen.getByTestId("pretrained-switch"));
+  expect(told().policy).toBeNull();
+  fireEvent.click(screen.getByTestId("pretrained-switch"));
+  expect(told().policy?.policyId).toBe("dance");
+});
+
+test("given a policy that takes commands, when keys are held, then it is steered, and let go on demand", async () => {
+  await openDriven();
+  fireEvent.keyDown(document.body, { code: "KeyW", key: "w" });
+  expect(told().commands).toEqual({ command: [1.5, 0, 0] });
+  fireEvent.keyUp(document.body, { code: "KeyW", key: "w" });
+  expect(told().commands).toEqual({ command: [0, 0, 0] });
+  fireEvent.click(screen.getByTestId("open-drive"));
+  fireEvent.click(screen.getByTestId("let-environment-decide"));
+  expect(told().commands).toBeNull();
+});
+
+test("given the prompt with the focus, when keys are pressed in it, then neither robot nor playback notice", async () => {
+  await openDriven();
+  const prompt = await screen.findByTestId("prompt");
+  for (const [code, key] of [
+    ["KeyW", "w"],
+    ["Space", " "],
+    ["KeyN", "n"],
+  ]) {
+    fireEvent.keyDown(prompt, { code, key });
+  }
+  expect(told().commands).toBeNull();
+  expect(told().playing).toBe(true);
+  fireEvent.keyDown(document.body, { code: "Space", key: " " });
+  expect(told().playing).toBe(false);
+});
+
+test("given a policy that drives, when the person takes the motors over, then it waits until they let go", async () => {
+  await openDriven();
+  fireEvent.click(screen.getByTestId("open-pose"));
+  fireEvent.click(screen.getByTestId("show-motors"));
+  fireEvent.click(screen.getByTestId("take-over"));
+  expect(told().policy).toBeNull();
+  expect(screen.getByTestId("policy-status").textContent).toContain("You move the motors");
+  fireEvent.click(screen.getByTestId("let-go"));
+  expect(told().policy?.policyId).toBe("dance");
+});
+
+test("given a link to a policy that was deleted, when it is opened, then the stage says so", async () => {
+  const { trainer } = createClients(backend.transport);
+  await trainer.createRun({ spec: { environmentId: "CartpoleBalance" } });
+  openPage(backend, "/?env=CartpoleBalance&run=run-1&policy=gone");
+  await waitFor(() => expect(screen.getByTestId("policy-status").textContent).toContain("This policy was deleted"));
+});

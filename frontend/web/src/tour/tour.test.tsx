@@ -1,0 +1,78 @@
+// @vitest-environment jsdom
+import { fireEvent, screen, waitFor } from "@testing-library/react";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { RobotStageProps } from "../player/RobotStage";
+import { type Backend, createBackend } from "../testing/backend";
+import { closePage, openPage, preparePage } from "../testing/page";
+import { anchorAt } from "./useAnchor";
+
+let pull: () => void;
+vi.mock("../player", () => ({
+  RobotStage: ({ onTick }: RobotStageProps) => {
+    pull = () => onTick?.({ terms: {}, grabbed: true } as unknown as Parameters<NonNullable<typeof onTick>>[0]);
+    return null;
+  },
+}));
+vi.mock("../training/LineChart", () => ({ LineChart: () => null }));
+
+let backend: Backend;
+
+beforeEach(() => {
+  localStorage.clear();
+  preparePage();
+  backend = createBackend();
+});
+
+afterEach(closePage);
+
+const isAt = (step: string) => waitFor(() => expect(screen.getByTestId("tour-step").dataset.step).toBe(step));
+
+test("given a first visit, when the guided run is followed, then each step ends when the real thing has happened", async () => {
+  openPage(backend, "/");
+  fireEvent.click(await screen.findByTestId("tour-start"));
+  await isAt("choose");
+  fireEvent.click(await screen.findByTestId("env-card-CartpoleBalance"));
+  await isAt("describe");
+  const [example] = await screen.findAllByTestId("example-prompt");
+  if (!example) throw new Error("the studio shows no example");
+  fireEvent.click(example);
+  await isAt("write");
+  fireEvent.click(screen.getByTestId("generate"));
+  await isAt("train");
+  await waitFor(() => expect(screen.getByTestId("estimate").textContent).toContain("measured"));
+  fireEvent.click(screen.getByTestId("train"));
+  await isAt("watch");
+  const sha256 = "e".repeat(64);
+  backend.append("run-1", { case: "checkpoint", value: { envSteps: 500_000n, artifact: { sha256 } } });
+  backend.putPolicy({ policyId: "policy-1", environmentId: "CartpoleBalance", runId: "run-1", envSteps: 500_000n });
+  backend.append("run-1", { case: "policyPublished", value: { checkpointSha256: sha256, policyId: "policy-1" } });
+  await isAt("pull");
+  pull();
+  expect(await screen.findByTestId("tour-done")).toBeTruthy();
+});
+
+test("given the offer, when it is declined, then it is not made at the next visit", async () => {
+  openPage(backend, "/");
+  fireEvent.click(await screen.findByTestId("tour-decline"));
+  expect(screen.queryByTestId("tour-offer")).toBeNull();
+  closePage();
+  preparePage();
+  openPage(backend, "/");
+  await screen.findByTestId("env-card-CartpoleBalance");
+  expect(screen.queryByTestId("tour-offer")).toBeNull();
+});
+
+test("given a guided run, when it is left, then nothing of it stays", async () => {
+  openPage(backend, "/");
+  fireEvent.click(await screen.findByTestId("tour-start"));
+  fireEvent.click(await screen.findByTestId("tour-leave"));
+  expect(screen.queryByTestId("tour-step")).toBeNull();
+});
+
+test.each([
+  ["near the top", new DOMRect(100, 100, 200, 40), 150],
+  ["near the bottom", new DOMRect(100, 700, 200, 40), 520],
+  ["without room around it", new DOMRect(100, 60, 200, 700), 610],
+])("given a part of the page %s, then the card stands where there is room", (_, part, top) => {
+  expect(anchorAt(part, 1440, 800).card.top).toBe(top);
+});

@@ -1,0 +1,97 @@
+import { useEffect, useId, useState } from "react";
+import { useSession } from "../app/session";
+import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
+import type { Failure } from "../rpc/failure";
+import type { RunNotes as Notes } from "../stores/runs";
+import fieldStyles from "../ui/Field.module.css";
+import { CloseIcon } from "../ui/icons";
+import { FailureNotice } from "../ui/Notice";
+import styles from "./RunNotes.module.css";
+
+/** Bounds of the contract. */
+const MAX_TAGS = 20;
+const MAX_TAG_CHARS = 50;
+const MAX_NOTES_CHARS = 10_000;
+
+/** What people wrote beside a run, changed in place: tags at once, notes when the field is left. */
+export function RunNotes({ run }: { readonly run: Run }) {
+  const { runs } = useSession();
+  const [tag, setTag] = useState("");
+  const [notes, setNotes] = useState(run.notes);
+  const [failed, setFailed] = useState<{ readonly change: Notes; readonly failure: Failure }>();
+  const id = useId();
+
+  // Somebody else may have written meanwhile.
+  useEffect(() => setNotes(run.notes), [run.notes]);
+
+  async function save(change: Notes) {
+    setFailed(undefined);
+    try {
+      await runs.annotate(run.runId, change);
+    } catch (thrown) {
+      setFailed({ change, failure: thrown as Failure });
+    }
+  }
+
+  function addTag() {
+    const added = tag.trim();
+    setTag("");
+    if (added !== "" && !run.tags.includes(added)) void save({ tags: [...run.tags, added] });
+  }
+
+  return (
+    <section className={styles.notes} aria-label="Notes and tags" data-testid="run-notes">
+      <ul className={styles.tags}>
+        {run.tags.map((each) => (
+          <li key={each} data-testid="run-tag">
+            {each}
+            <button
+              type="button"
+              aria-label={`Take the tag ${each} away`}
+              onClick={() => void save({ tags: run.tags.filter((other) => other !== each) })}
+            >
+              <CloseIcon />
+            </button>
+          </li>
+        ))}
+        {run.tags.length < MAX_TAGS && (
+          <li className={styles.adding}>
+            <label htmlFor={`${id}-tag`} className="hidden-visually">
+              Add a tag
+            </label>
+            <input
+              id={`${id}-tag`}
+              value={tag}
+              placeholder="Add a tag"
+              maxLength={MAX_TAG_CHARS}
+              enterKeyHint="done"
+              onChange={(event) => setTag(event.target.value)}
+              onKeyDown={(event) => {
+                if (event.key !== "Enter") return;
+                event.preventDefault();
+                addTag();
+              }}
+              onBlur={addTag}
+              data-testid="add-tag"
+            />
+          </li>
+        )}
+      </ul>
+      <label htmlFor={`${id}-notes`} className="hidden-visually">
+        Notes on this run
+      </label>
+      <textarea
+        id={`${id}-notes`}
+        className={`${fieldStyles.input} ${styles.text}`}
+        value={notes}
+        rows={1}
+        placeholder="Notes on this run"
+        maxLength={MAX_NOTES_CHARS}
+        onChange={(event) => setNotes(event.target.value)}
+        onBlur={() => notes !== run.notes && void save({ notes })}
+        data-testid="notes"
+      />
+      {failed && <FailureNotice failure={failed.failure} onRetry={() => void save(failed.change)} />}
+    </section>
+  );
+}

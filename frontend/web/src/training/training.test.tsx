@@ -1,0 +1,193 @@
+// @vitest-environment jsdom
+import { fireEvent, screen, waitFor } from "@testing-library/react";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { LogLevel, RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
+import { createClients } from "../rpc/clients";
+import { type Backend, createBackend } from "../testing/backend";
+import { closePage, openPage, preparePage } from "../testing/page";
+
+vi.mock("../player", () => ({ RobotStage: () => null }));
+vi.mock("./LineChart", () => ({ LineChart: () => null }));
+// jsdom cannot lay a source out; the browser tests show the comparison.
+vi.mock("../reward/SourceDiff", () => ({ SourceDiff: () => null }));
+
+let backend: Backend;
+const MODELS = [{ name: "first/large", title: "Large" }, { name: "library" }];
+
+beforeEach(() => {
+  preparePage();
+  backend = createBackend({ models: MODELS });
+});
+
+afterEach(closePage);
+
+async function start() {
+  openPage(backend, "/?env=CartpoleBalance");
+  fireEvent.change(await screen.findByTestId("prompt"), { target: { value: "stay upright" } });
+  fireEvent.click(screen.getByTestId("generate"));
+  fireEvent.click(await screen.findByTestId("train"));
+  await screen.findByTestId("run-panel");
+}
+
+const enter = (state: RunState) => backend.append("run-1", { case: "stateChanged", value: { state } });
+const stateIs = (state: string) => waitFor(() => expect(screen.getByTestId("run-state").dataset.state).toBe(state));
+
+function publish() {
+  const sha256 = "e".repeat(64);
+  const value = { envSteps: 500_000n, artifact: { sha256 }, episodeReturn: 800, final: true };
+  backend.append("run-1", { case: "checkpoint", value });
+  const policy = { policyId: "policy-1", environmentId: "CartpoleBalance", runId: "run-1", checkpointSha256: sha256 };
+  backend.putPolicy(policy);
+  backend.append("run-1", { case: "policyPublished", value: { checkpointSha256: sha256, policyId: "policy-1" } });
+}
+
+test("given a robot without policies, when ways other than training from scratch are looked at, then they say what is missing", async () => {
+  openPage(backend, "/?env=CartpoleBalance");
+  fireEvent.click(await screen.findByTestId("own-reward"));
+  await waitFor(() => expect(screen.getByTestId("tier-fine-tune").dataset.missing).toBe("true"));
+  fireEvent.click(screen.getByTestId("tier-fine-tune"));
+  expect(screen.getByTestId("start-panel").textContent).toContain("Train one from scratch first");
+  expect(screen.queryByTestId("train")).toBeNull();
+  fireEvent.click(screen.getByTestId("tier-command"));
+  expect(screen.getByTestId("start-panel").textContent).toContain("take no commands");
+});
+
+test("given a rented GPU, when it is chosen, then its price shows and the run asks for it", async () => {
+  openPage(backend, "/?env=CartpoleBalance");
+  fireEvent.click(await screen.findByTestId("own-reward"));
+  fireEvent.click(await screen.findByLabelText("Rented H100"));
+  await waitFor(() => expect(screen.getByTestId("estimate").textContent).toContain("about $0.19 at $4.27 an hour"));
+  fireEvent.click(screen.getByTestId("train"));
+  await waitFor(() => expect(backend.runs.get("run-1")?.spec?.compute?.gpu).toBe("H100"));
+});
+
+test("given an environment without variation, when it is asked for, then the field says why and nothing starts", async () => {
+  openPage(backend, "/?env=CartpoleBalance");
+  fireEvent.click(await screen.findByTestId("own-reward"));
+  fireEvent.click(await screen.findByTestId("varied"));
+  await screen.findByText("Nobody has said what to vary in CartpoleBalance.");
+  expect(screen.getByTestId("varied").getAttribute("aria-invalid")).toBe("true");
+  expect((screen.getByTestId("train") as HTMLButtonElement).disabled).toBe(true);
+  fireEvent.click(screen.getByTestId("varied"));
+  await waitFor(() => expect((screen.getByTestId("train") as HTMLButtonElement).disabled).toBe(false));
+});
+
+test("given a run, when it is paused, continued and stopped, then each is done once it is confirmed", async () => {
+  await start();
+  fireEvent.click(await screen.findByTestId("pause-run"));
+  await stateIs("PAUSED");
+  fireEvent.click(await screen.findByTestId("continue-run"));
+  await stateIs("QUEUED");
+  fireEvent.click(screen.getByTestId("cancel-run"));
+  expect(screen.getByTestId("stop-question").textContent).toContain("cannot go on");
+  expect(backend.runs.get("run-1")?.state).toBe(RunState.QUEUED);
+  fireEvent.click(screen.getByTestId("confirm-cancel-run"));
+  await stateIs("CANCELLED");
+});
+
+test("given a run that has ended, when it is fine-tuned from, then the next run starts from its policy", async () => {
+  await start();
+  enter(RunState.RUNNING);
+  publish();
+  enter(RunState.SUCCEEDED);
+  fireEvent.click(await screen.findByTestId("fine-tune-here"));
+  await waitFor(() => expect((screen.getByTestId("start-from") as HTMLSelectElement).value).toBe("policy-1"));
+  await waitFor(() => expect((screen.getByTestId("train") as HTMLButtonElement).disabled).toBe(false));
+  fireEvent.click(screen.getByTestId("train"));
+  await waitFor(() => expect(backend.runs.get("run-2")?.spec?.startFrom?.policyId).toBe("policy-1"));
+  expect(backend.runs.get("run-2")?.spec?.settings?.envSteps).toBe(1_500_000n);
+});
+
+test("given a run that has ended, when it is deleted and that is taken back, then it is there again and was never gone", async () => {
+  await start();
+  enter(RunState.SUCCEEDED);
+  fireEvent.click(await screen.findByTestId("delete-run"));
+  await waitFor(() => expect(screen.queryByTestId("run-panel")).toBeNull());
+  fireEvent.click(screen.getByText("Undo"));
+  expect(await screen.findByTestId("run-panel")).toBeTruthy();
+  expect(backend.runs.has("run-1")).toBe(true);
+});
+
+test("given a run, when notes and tags are written, then they are kept with it", async () => {
+  await start();
+  fireEvent.change(screen.getByTestId("add-tag"), { target: { value: " smooth " } });
+  fireEvent.keyDown(screen.getByTestId("add-tag"), { key: "Enter" });
+  await waitFor(() => expect(backend.runs.get("run-1")?.tags).toEqual(["smooth"]));
+  fireEvent.change(screen.getByTestId("notes"), { target: { value: "leans" } });
+  fireEvent.blur(screen.getByTestId("notes"));
+  await waitFor(() => expect(backend.runs.get("run-1")?.notes).toBe("leans"));
+  expect(backend.runs.get("run-1")?.tags).toEqual(["smooth"]);
+});
+
+test("given a log, when only warnings are wanted, then the other lines are left out", async () => {
+  await start();
+  backend.append("run-1", { case: "log", value: { level: LogLevel.INFO, text: "compiled" } });
+  backend.append("run-1", { case: "log", value: { level: LogLevel.WARNING, text: "slow disk" } });
+  const log = await screen.findByTestId("run-log");
+  await waitFor(() => expect(log.querySelectorAll("li").length).toBe(2));
+  fireEvent.change(screen.getByTestId("log-level"), { target: { value: LogLevel.WARNING } });
+  expect([...log.querySelectorAll("li")].map(({ textContent }) => textContent)).toEqual(["slow disk"]);
+});
+
+test("given a run on a rented GPU, when metrics tell its cost, then it is shown", async () => {
+  await start();
+  backend.append("run-1", { case: "metrics", value: { envSteps: 1000n, costUsd: 0.042 } });
+  await waitFor(() => expect(screen.getByTestId("run-panel").textContent).toContain("Cost so far$0.04"));
+});
+
+test("given a trained run and an LLM, when it is improved on, then old and new are compared and the new one can be used", async () => {
+  await start();
+  publish();
+  enter(RunState.SUCCEEDED);
+  fireEvent.click(await screen.findByTestId("improve"));
+  fireEvent.change(screen.getByTestId("improve-remark"), { target: { value: "it wastes force" } });
+  fireEvent.click(screen.getByTestId("improve-write"));
+  const changes = await screen.findByTestId("weight-changes");
+  expect([...changes.querySelectorAll<HTMLElement>("tbody tr")].map(({ dataset }) => dataset.kind)).toEqual([
+    "same",
+    "same",
+    "changed",
+  ]);
+  expect(screen.getByTestId("improvement").textContent).toContain("Because it wastes force");
+  fireEvent.click(screen.getByTestId("use-improvement"));
+  await waitFor(() => expect(window.location.search).toContain("reward=reward-2"));
+});
+
+test("given the library alone, when a run is to be improved on, then the page says what is needed", async () => {
+  backend = createBackend();
+  await start();
+  enter(RunState.SUCCEEDED);
+  fireEvent.click(await screen.findByTestId("improve"));
+  expect((await screen.findByTestId("improve-needs-llm")).textContent).toContain("TABRL_LLM_MODEL");
+});
+
+test("given a robot that takes commands and a policy of its own task, when it is tried now, then that policy plays without training", async () => {
+  backend = createBackend({ robotMissing: false });
+  await createClients(backend.transport).trainer.createRun({ spec: { environmentId: "Go1JoystickFlatTerrain" } });
+  const sha256 = "e".repeat(64);
+  backend.append("run-1", { case: "checkpoint", value: { envSteps: 9n, artifact: { sha256 }, final: true } });
+  backend.putPolicy({ policyId: "policy-1", environmentId: "Go1JoystickFlatTerrain", runId: "run-1" });
+  backend.append("run-1", { case: "policyPublished", value: { checkpointSha256: sha256, policyId: "policy-1" } });
+  enter(RunState.SUCCEEDED);
+
+  openPage(backend, "/?env=Go1JoystickFlatTerrain");
+  fireEvent.click(await screen.findByTestId("own-reward"));
+  await waitFor(() => expect(screen.getByTestId("tier-command").dataset.missing).toBe("false"));
+  fireEvent.click(screen.getByTestId("tier-command"));
+  fireEvent.click(screen.getByTestId("play-command"));
+  expect((await screen.findByTestId("command-hint")).textContent).toContain("command pad");
+  expect(window.location.search).toContain("policy=policy-1");
+  expect(backend.runs.size).toBe(1);
+});
+
+test("given a run whose deletion the service refuses, when it would be carried out, then it is back and says why", async () => {
+  await start();
+  enter(RunState.SUCCEEDED);
+  fireEvent.click(await screen.findByTestId("delete-run"));
+  await waitFor(() => expect(screen.queryByTestId("run-panel")).toBeNull());
+  backend.setDown("trainer", true);
+  fireEvent(window, new Event("pagehide"));
+  expect(await screen.findByTestId("run-panel")).toBeTruthy();
+  expect((await screen.findAllByTestId("error")).length).toBeGreaterThan(0);
+  expect(backend.runs.has("run-1")).toBe(true);
+});

@@ -1,0 +1,37 @@
+"""A browser that draws nothing in three dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.e2e.browser_tab import CHROMIUM, Tab, chromium
+from tests.e2e.trained import ENVIRONMENT, PROMPT
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium without WebGL."""
+    if not Path(CHROMIUM).is_file():
+        pytest.fail(f"{CHROMIUM} is missing; run `make chromium`")
+    with sync_playwright() as playwright, chromium(playwright, "--disable-3d-apis", "--disable-gpu") as started:
+        yield started
+
+
+def test_the_page_says_what_to_do_and_all_else_works(person: Tab) -> None:
+    # when a robot is opened in a browser without WebGL
+    person.open(f"/?env={ENVIRONMENT}")
+
+    # then the stage says what is missing and what to do about it
+    person.see("error")
+    assert "hardware acceleration" in person.text("error")
+    assert [error["code"] for error in person.player_errors()] == ["WEBGL_FAILED"]
+
+    # and a reward can be written for it
+    person.page.get_by_test_id("prompt").fill(PROMPT)
+    person.click("generate")
+    person.see("reward-terms")
+    person.screenshot("failure-webgl")

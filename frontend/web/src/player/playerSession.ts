@@ -78,6 +78,7 @@ export class PlayerSession {
   /** How many robots there are; one from the start. */
   setLanes(lanes: number): void {
     this.#client.setLanes(lanes);
+    this.#hook.setLanes(lanes);
   }
 
   loadScene(lane: number, scene: SceneFiles): void {

@@ -39,6 +39,9 @@ export function exposeForTests({ rollOut, drawn }: Pick<TestHook, "rollOut" | "d
       hook.tick = tick;
       hook.ticks += 1;
     },
+    setLanes(lanes: number): void {
+      hook.lanes.length = lanes;
+    },
     fail(fault: PlayerFault): void {
       hook.errors.push(fault);
     },

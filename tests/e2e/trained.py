@@ -23,8 +23,8 @@ __all__ = ["ENVIRONMENT", "PROMPT", "Trained", "cancelled", "endless_run", "publ
 
 ENVIRONMENT: Final = "CartpoleBalance"
 PROMPT: Final = "Keep the pole upright and stay near the middle of the track"
-# Enough that the pole stays up for a while; a few seconds of training.
-_ENV_STEPS: Final = 400_000
+# Enough that the pole stays up; about ten seconds of training.
+_ENV_STEPS: Final = 1_000_000
 # More than can be done while a test lasts.
 _ENDLESS_STEPS: Final = 2_000_000_000
 

@@ -210,6 +210,10 @@ bench-watchers: .venv/stamps/development ## A thousand watchers of one run: orde
 bench-browser: install .venv/stamps/development chromium ## Trained controllers for ten seconds in Chromium and in Python (ten minutes; MENAGERIE_ROOT=FOLDER for ANYmal C too)
 	@$(VENV)/python -m tests.benchmarks.browser $(BENCH)
 
+.PHONY: bench-studio
+bench-studio: install .venv/stamps/development chromium ## How soon a robot is on screen, long tasks, real-time factor, frames, memory after half an hour (fifty minutes; BENCH='arrival --url http://127.0.0.1:8080')
+	@$(VENV)/python -m tests.benchmarks.studio $(BENCH)
+
 .tools/peers/stamp: .tools/stamps/uv deploy/locks/peers.txt
 	$(call say,Installing the trainers to compare with)
 	@$(UV) venv --quiet --allow-existing --python '$(PYTHON)' $(@D)

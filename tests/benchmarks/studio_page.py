@@ -94,9 +94,9 @@ def _arrival(known: dict[str, Any]) -> list[str]:
         "",
         f"Asked for: a robot that is alive from the first second. Milliseconds since the navigation began, the median "
         f"of {len(next(iter(groups.values())))} visits (shortest to longest). *Cold* has a profile that never saw "
-        "TabRL, *warm* is a second visit with the same profile after Chromium was started again. The robot is there at the "
-        "first frame that is drawn after it has moved two control steps; *driven* is the first frame after a policy "
-        "took over.",
+        "TabRL, *warm* is a second visit with the same profile after Chromium was started again. The robot is there "
+        "at the first frame that is drawn after it has moved two control steps; *driven* is the first frame after a "
+        "policy took over.",
         "",
         *_table(
             (

@@ -101,7 +101,7 @@ class Memory:
 
 @contextlib.contextmanager
 def profile(playwright: Playwright) -> Iterator[Page]:
-    """Starts Chromium with a profile on the disk that holds nothing yet; what it keeps, it keeps between navigations."""
+    """Starts Chromium with a new profile on the disk; what it keeps, it keeps between navigations."""
     with tempfile.TemporaryDirectory(prefix="tabrl-profile-", ignore_cleanup_errors=True) as folder:
         context = playwright.chromium.launch_persistent_context(
             folder, executable_path=CHROMIUM, args=[*FLAGS], viewport=DESKTOP.size, color_scheme="light"

@@ -170,8 +170,8 @@ def _compared(playwright: Playwright, url: str, policy_id: str, options: argpars
     with profile(playwright) as page:
         visit(page, url, f"/?view=compare&with={','.join([policy_id] * _LANES)}")
         playing = play(page, options.play_secs, robots=_LANES)
-    print(f"{_LANES} × {_GO1}: {playing}", flush=True)
-    return f"{_LANES} × {_GO1}", playing
+    print(f"{_LANES} of {_GO1}: {playing}", flush=True)
+    return f"{_LANES} of {_GO1}", playing
 
 
 def _remembered(playwright: Playwright, url: str, policy_id: str, minutes: float) -> Remembered:
@@ -205,7 +205,7 @@ def _page(
         tasks = [visit.long_tasks for visit in made]
         good = verdict(most < _MOST_SCRIPT_BYTES, f"{each.environment} needs {most:,} bytes of script to paint")
         return (
-            f"| {each.environment} | {kind} | {statistics.median(secs):.2f} ({secs[0]:.2f}–{secs[-1]:.2f}) "
+            f"| {each.environment} | {kind} | {statistics.median(secs):.2f} ({secs[0]:.2f} to {secs[-1]:.2f}) "
             f"| {statistics.median(visit.paint_secs for visit in made):.2f} | {most / 1000:,.0f} | {good} "
             f"| {statistics.median(visit.script_bytes for visit in made) / 1000:,.0f} "
             f"| {statistics.median(task.count for task in tasks):.0f} "

@@ -25,8 +25,11 @@ from playwright.sync_api import Playwright, sync_playwright
 from tabrl.exporter.v1 import exporter_pb2
 from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_cli.connection import Connection
+from tabrl_simulation import environments
 from tabrl_simulation.benchmarks import controllers
 from tabrl_simulation.benchmarks.machine import RESULTS, machine, sentence
+from tabrl_simulation.controllers.untrained import untrained_checkpoint
+from tabrl_simulation.settings import default_settings
 
 from tests.benchmarks.studio_tab import Memory, Playing, Visit, memory_of, play, profile, visit
 from tests.stack.running_stack import running_stack
@@ -89,10 +92,11 @@ def main() -> None:
     with _tabrl(options) as url, sync_playwright() as playwright:
         policies = _policies(url)
         times = [_visits(playwright, url, environment, options.visits) for environment in (_CARTPOLE, _GO1)]
-        played = [_played(playwright, url, name, policies.get(name, ""), options) for name in _PLAYED]
-        if _GO1 in policies:
+        newest = {name: ids[0] for name, ids in policies.items() if ids}
+        played = [_played(playwright, url, name, newest.get(name, ""), options) for name in _PLAYED]
+        if len(policies[_GO1]) == _LANES:
             played.append(_compared(playwright, url, policies[_GO1], options))
-        remembered = _remembered(playwright, url, policies.get(_GO1, ""), options.minutes) if options.minutes else None
+        remembered = _remembered(playwright, url, newest.get(_GO1, ""), options.minutes) if options.minutes else None
     result = {
         "machine": machine(),
         "load": os.getloadavg(),
@@ -124,24 +128,33 @@ def _tabrl(options: argparse.Namespace) -> Iterator[str]:
         with running_stack(folder) as stack:
             connection = Connection(stack.url)
             store = ArtifactStore(stack.data / "artifacts")
-            for name in _PLAYED:
-                checkpoint = store.put(controllers.checkpoint_of(name, options.checkpoints, options.train_secs))
-                asked = exporter_pb2.CreatePolicyRequest(environment_id=name, checkpoint_sha256=checkpoint.sha256)
+            # Three that have learned nothing stand beside the trained one; to play them costs as much time.
+            go1 = environments.load(_GO1)
+            sizes = default_settings(_GO1).hidden_layer_sizes
+            checkpoints = [
+                (_GO1, untrained_checkpoint(go1, seed=seed, hidden_layer_sizes=sizes).to_bytes())
+                for seed in range(1, _LANES)
+            ]
+            checkpoints += [
+                (name, controllers.checkpoint_of(name, options.checkpoints, options.train_secs)) for name in _PLAYED
+            ]
+            for name, content in checkpoints:
+                sha256 = store.put(content).sha256
+                asked = exporter_pb2.CreatePolicyRequest(environment_id=name, checkpoint_sha256=sha256)
                 connection.call(connection.exporter.CreatePolicy, asked, _EXPORT_SECS)
                 print(f"{name}: published", flush=True)
             connection.close()
             yield stack.url
 
 
-def _policies(url: str) -> dict[str, str]:
-    """The newest policy of each environment that has one."""
+def _policies(url: str) -> dict[str, list[str]]:
+    """The newest policies of each environment, as many as are compared at most."""
     connection = Connection(url)
     found = {}
     for name in _PLAYED:
-        asked = exporter_pb2.ListPoliciesRequest(environment_id=name, page_size=1)
+        asked = exporter_pb2.ListPoliciesRequest(environment_id=name, page_size=_LANES)
         listed = connection.call(connection.exporter.ListPolicies, asked).policies
-        if listed:
-            found[name] = listed[0].policy_id
+        found[name] = [policy.policy_id for policy in listed]
     connection.close()
     return found
 
@@ -166,9 +179,11 @@ def _played(
     return environment, playing
 
 
-def _compared(playwright: Playwright, url: str, policy_id: str, options: argparse.Namespace) -> tuple[str, Playing]:
+def _compared(
+    playwright: Playwright, url: str, policy_ids: list[str], options: argparse.Namespace
+) -> tuple[str, Playing]:
     with profile(playwright) as page:
-        visit(page, url, f"/?view=compare&with={','.join([policy_id] * _LANES)}")
+        visit(page, url, f"/?view=compare&with={','.join(policy_ids)}")
         playing = play(page, options.play_secs, robots=_LANES)
     print(f"{_LANES} of {_GO1}: {playing}", flush=True)
     return f"{_LANES} of {_GO1}", playing
@@ -242,8 +257,8 @@ def _page(
         "",
         "Simulated per real time in the worker, over all robots on the page: the mean and the lowest of what it "
         f"reports four times a second; a mean of {_LEAST_FACTOR} is asked for. *Driven* counts robots that a policy "
-        "drives; the policies trained for seconds, and many fall, which costs as much time as walking. Frames are "
-        "those in which something was drawn, triangles those of the last one.",
+        "drives; they have trained for seconds or, beside each other, mostly not at all, and many fall, which costs as "
+        "much time as walking. Frames are those in which something was drawn, triangles those of the last one.",
         "",
         "| robots | driven | real-time factor | lowest | as asked | frames/s | triangles | long tasks | longest ms |",
         "|---|--:|--:|--:|---|--:|--:|--:|--:|",

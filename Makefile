@@ -211,7 +211,7 @@ bench-browser: install .venv/stamps/development chromium ## Trained controllers 
 	@$(VENV)/python -m tests.benchmarks.browser $(BENCH)
 
 .PHONY: bench-studio
-bench-studio: install .venv/stamps/development chromium ## How soon a robot is on screen, long tasks, real-time factor, frames, memory after half an hour (fifty minutes; BENCH='arrival --url http://127.0.0.1:8080')
+bench-studio: install .venv/stamps/development chromium ## The page in Chromium: first robot, script, long tasks, real-time factors, frames, memory (three quarters of an hour; BENCH='arrival playing' for ten minutes)
 	@$(VENV)/python -m tests.benchmarks.studio $(BENCH)
 
 .tools/peers/stamp: .tools/stamps/uv deploy/locks/peers.txt

@@ -1,7 +1,8 @@
 """The studio in a Chromium that draws on the processor: how soon a robot is there, how smooth it is, what it costs.
 
 `python -m tests.benchmarks.studio [PART ...] [--url URL]`, or `make bench-studio`. Without a URL it starts a TabRL of
-its own, whose policies have learned nothing; they cost the browser what others do. The parts are `arrival`, `playing`
+its own, whose policies have learned nothing; they cost the browser what others do. With one, the newest policies there
+drive, and robots without any are idle. The parts are `arrival`, `playing`
 and `memory`; each keeps its numbers in `studio.json`, from which `studio.md` is written anew.
 """
 
@@ -11,23 +12,28 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from playwright.sync_api import Playwright, sync_playwright
 from tabrl.exporter.v1 import exporter_pb2
+from tabrl_chassis.artifacts import ArtifactStore
 from tabrl_cli.connection import Connection
+from tabrl_simulation import environments
 from tabrl_simulation.benchmarks.compact import compact
 from tabrl_simulation.benchmarks.machine import RESULTS, machine
+from tabrl_simulation.controllers.untrained import untrained_checkpoint
+from tabrl_simulation.settings import default_settings
 
 from tests.benchmarks.studio_memory import samples
 from tests.benchmarks.studio_page import page
 from tests.benchmarks.studio_visit import Visit, visit
 from tests.e2e.browser_tab import DESKTOP, Screen
-from tests.e2e.trained import publish_untrained
 from tests.stack.running_stack import RunningStack, running_stack
 
 __all__ = ["main"]
@@ -39,6 +45,7 @@ _GO1: Final = "Go1JoystickFlatTerrain"
 # Robots that play alone, and for how many seconds.
 _ALONE: Final = {_CARTPOLE: 60.0, "HumanoidWalk": 20.0, _GO1: 60.0, "G1JoystickFlatTerrain": 20.0}
 _LANES: Final = 4
+_EXPORT_SECS: Final = 600.0
 # Small, so that drawing leaves the machine to others for half an hour.
 _SMALL: Final = Screen(800, 600)
 # What is fetched when the page is idle comes within this time after a robot moves.
@@ -50,6 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.studio", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help="arrival, playing, memory; all when none is named")
     parser.add_argument("--url", help="a running TabRL, such as http://127.0.0.1:8080")
+    parser.add_argument("--front-end", type=Path, default=_ROOT / "frontend" / "web" / "dist", help="a built page")
     parser.add_argument("--repeats", type=int, default=3, help="visits of each page, cold and warm")
     parser.add_argument("--minutes", type=float, default=30.0, help="of playing while memory is watched")
     parser.add_argument("--robot", default=_CARTPOLE, help="that plays while memory is watched")
@@ -58,7 +66,7 @@ def main() -> None:
     parts = options.parts or list(_PARTS)
     if unknown := {*parts} - {*_PARTS}:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    with _served(options.url) as url, sync_playwright() as playwright:
+    with _served(options.url, options.front_end) as url, sync_playwright() as playwright:
         policies = _policies(url)
         if "arrival" in parts:
             visits = _arrivals(playwright, url, policies, options.repeats)
@@ -74,35 +82,42 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def _served(url: str | None) -> Iterator[str]:
+def _served(url: str | None, front_end: Path) -> Iterator[str]:
     """Gives the URL of a TabRL that runs, started for the purpose where none is named."""
     if url:
         yield url.rstrip("/")
         return
-    with tempfile.TemporaryDirectory(prefix="tabrl-studio-") as folder:
-        (Path(folder) / "dist").symlink_to(_ROOT / "frontend" / "web" / "dist", target_is_directory=True)
-        with running_stack(Path(folder)) as stack:
+    with tempfile.TemporaryDirectory(prefix="tabrl-studio-") as passing:
+        folder = Path(passing)
+        (folder / "dist").symlink_to(front_end.resolve(), target_is_directory=True)
+        for known in (_ROOT / ".data" / "scene" / "catalogues", _ROOT / ".tools" / "catalogues"):
+            if known.is_dir():
+                shutil.copytree(known, folder / "data" / "scene" / "catalogues", dirs_exist_ok=True)
+        with running_stack(folder) as stack:
             _publish(stack)
             yield stack.url
 
 
 def _publish(stack: RunningStack) -> None:
+    """Publishes policies that have learned nothing, of the size that trained ones have."""
     connection = Connection(stack.url)
-    for environment in _ALONE:
-        for seed in range(_LANES if environment == _GO1 else 1):
-            publish_untrained(connection, stack.data / "artifacts", seed=seed, environment=environment)
+    store = ArtifactStore(stack.data / "artifacts")
+    for name in _ALONE:
+        environment, sizes = environments.load(name), default_settings(name).hidden_layer_sizes
+        for seed in range(_LANES if name == _GO1 else 1):
+            checkpoint = untrained_checkpoint(environment, seed=seed, hidden_layer_sizes=sizes)
+            sha256 = store.put(checkpoint.to_bytes()).sha256
+            asked = exporter_pb2.CreatePolicyRequest(environment_id=name, checkpoint_sha256=sha256)
+            connection.call(connection.exporter.CreatePolicy, asked, _EXPORT_SECS)
     connection.close()
 
 
 def _policies(url: str) -> dict[str, list[str]]:
-    """Ids of the newest policies of each robot."""
-    connection = Connection(url)
+    """Ids of the newest policies of each robot, as many as are compared at most."""
     found = {}
-    for environment in _ALONE:
-        asked = exporter_pb2.ListPoliciesRequest(environment_id=environment, page_size=_LANES)
-        answer = connection.call(connection.exporter.ListPolicies, asked)
-        found[environment] = [policy.policy_id for policy in answer.policies]
-    connection.close()
+    for name in _ALONE:
+        with urllib.request.urlopen(f"{url}/api/models?environment_id={name}&page_size={_LANES}", timeout=30) as answer:
+            found[name] = [policy["policy_id"] for policy in json.load(answer).get("policies", [])]
     return found
 
 

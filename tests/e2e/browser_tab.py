@@ -15,7 +15,7 @@ CHROMIUM = "/usr/bin/chromium"
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
 
 # Chromium draws without a GPU, and must not look for its maker's hosts: that only fills the log with failures.
-FLAGS = (
+FLAGS: Final = (
     "--no-sandbox",
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",

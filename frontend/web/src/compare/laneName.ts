@@ -16,6 +16,11 @@ export function laneName(letter: string, policy: Pick<Policy, "title" | "envStep
   return policy ? `${letter}, ${policyTitle(policy)} (${practice(policy)})` : letter;
 }
 
+/** As above, with what tells them apart first, for where little room is: `A · 1.2M steps · walk fast`. */
+export function laneLabel(letter: string, policy: Pick<Policy, "title" | "envSteps">): string {
+  return `${letter} · ${practice(policy)} · ${policyTitle(policy)}`;
+}
+
 /** What the returns of a policy are sums of: equal for two policies only where these compare. */
 export function rewardKey({ environmentId, reward }: Pick<Policy, "environmentId" | "reward">): string {
   if (!reward) return `${environmentId} own`;

@@ -14,7 +14,6 @@ import json
 import os
 import shutil
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -33,7 +32,7 @@ from tabrl_simulation.settings import default_settings
 from tests.benchmarks.studio_memory import samples
 from tests.benchmarks.studio_page import page
 from tests.benchmarks.studio_visit import Visit, visit
-from tests.e2e.browser_tab import DESKTOP, Screen
+from tests.e2e.browser_tab import DESKTOP, PATIENCE_SECS, Screen
 from tests.stack.running_stack import RunningStack, running_stack
 
 __all__ = ["main"]
@@ -69,10 +68,15 @@ def main() -> None:
     with _served(options.url, options.front_end) as url, sync_playwright() as playwright:
         policies = _policies(url)
         if "arrival" in parts:
-            visits = _arrivals(playwright, url, policies, options.repeats)
-            _keep(options.out, "arrival", {"visits": visits})
+            visits = []
+            for arrived in _arrivals(playwright, url, policies, options.repeats):
+                visits.append(arrived)
+                _keep(options.out, "arrival", {"visits": visits})
         if "playing" in parts:
-            _keep(options.out, "playing", {"robots": _playing(playwright, url, policies)})
+            robots = []
+            for played in _playing(playwright, url, policies):
+                robots.append(played)
+                _keep(options.out, "playing", {"robots": robots})
         if "memory" in parts:
             measured = _memory(playwright, url, policies, options.robot, options.minutes)
             _keep(options.out, "memory", measured)
@@ -132,32 +136,35 @@ def _open(visited: Visit, url: str, environment: str, policies: dict[str, list[s
 # ---- the parts ------------------------------------------------------------------------------------------------------
 
 
-def _arrivals(playwright: Playwright, url: str, policies: dict[str, list[str]], repeats: int) -> list[dict[str, Any]]:
-    visits = []
+def _arrivals(
+    playwright: Playwright, url: str, policies: dict[str, list[str]], repeats: int
+) -> Iterator[dict[str, Any]]:
     for place in ("", _CARTPOLE, _GO1):
         for _ in range(repeats):
             with tempfile.TemporaryDirectory(prefix="tabrl-studio-", ignore_cleanup_errors=True) as profile:
                 for kind in ("cold", "warm"):
                     with visit(playwright, Path(profile), DESKTOP) as visited:
-                        arrived = _arrival(visited, url, place, policies)
-                    visits.append({"place": place, "kind": kind, **arrived})
-                    print(json.dumps({**visits[-1], "frame_tasks": [], "tasks": len(arrived["tasks"])}), flush=True)
-    return visits
+                        arrived = {"place": place, "kind": kind, **_arrival(visited, url, place, policies)}
+                    print(json.dumps(arrived), flush=True)
+                    yield arrived
 
 
 def _arrival(visited: Visit, url: str, place: str, policies: dict[str, list[str]]) -> dict[str, Any]:
     load = os.getloadavg()[0]
+    spent = visited.processor_secs()
     if place:
         _open(visited, url, place, policies)
     else:
         visited.page.goto(url)
     painted_ms = visited.painted_ms()
+    cpu_secs = {kind: now - spent[kind] for kind, now in visited.processor_secs().items()}
     visited.page.wait_for_timeout(1000 * _SETTLING_SECS)
     probe = visited.probe()
     came, asked = visited.scripts_before(painted_ms)
     return {
         "painted_ms": painted_ms,
         **{f"{name}_ms": probe[f"{name}Ms"] for name in ("player", "tick", "robot", "moving", "driven")},
+        "cpu_secs": cpu_secs,
         "script_bytes": came,
         "script_bytes_asked": asked,
         "tasks": [task["ms"] for task in probe["tasks"]],
@@ -173,8 +180,7 @@ def _longest(frame_tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(told, key=lambda task: float(task["longest"]["ms"]), reverse=True)[:3]
 
 
-def _playing(playwright: Playwright, url: str, policies: dict[str, list[str]]) -> list[dict[str, Any]]:
-    robots = []
+def _playing(playwright: Playwright, url: str, policies: dict[str, list[str]]) -> Iterator[dict[str, Any]]:
     four = policies[_GO1][:_LANES]
     for name, secs in [*_ALONE.items(), *([(f"{_LANES} of {_GO1}", 20.0)] if len(four) == _LANES else [])]:
         with (
@@ -186,9 +192,9 @@ def _playing(playwright: Playwright, url: str, policies: dict[str, list[str]]) -
             else:
                 _open_beside(visited, url, four)
             visited.page.wait_for_timeout(1000 * _SETTLING_SECS)
-            robots.append(_played(visited, name, secs))
-        print(json.dumps({**robots[-1], "frame_tasks": []}), flush=True)
-    return robots
+            played = _played(visited, name, secs)
+        print(json.dumps(played), flush=True)
+        yield played
 
 
 def _open_beside(visited: Visit, url: str, ids: Sequence[str]) -> None:
@@ -197,16 +203,14 @@ def _open_beside(visited: Visit, url: str, ids: Sequence[str]) -> None:
     every = (
         "(count) => { const { lanes } = window.__tabrl; return lanes.filter((tick) => tick?.driven).length === count; }"
     )
-    visited.page.wait_for_function(every, arg=len(ids), timeout=90_000, polling=100)
+    visited.page.wait_for_function(every, arg=len(ids), timeout=3 * 1000 * PATIENCE_SECS, polling=100)
 
 
 def _played(visited: Visit, name: str, secs: float) -> dict[str, Any]:
-    began = time.monotonic()
     spent = visited.processor_secs()
     load = os.getloadavg()[0]
     probe = visited.play(secs)
-    wall = time.monotonic() - began
-    used = {kind: (now - spent.get(kind, 0.0)) / wall for kind, now in visited.processor_secs().items()}
+    cpu_secs = {kind: now - spent[kind] for kind, now in visited.processor_secs().items()}
     canvases = visited.page.evaluate(
         "() => [...document.querySelectorAll('canvas')].map(({ width, height }) => [width, height])"
     )
@@ -223,7 +227,7 @@ def _played(visited: Visit, name: str, secs: float) -> dict[str, Any]:
         "canvases": canvases,
         "tasks": [task["ms"] for task in probe["tasks"]],
         "frame_tasks": _longest(probe["frameTasks"]),
-        "cores": used,
+        "cpu_secs": cpu_secs,
         "load": load,
         "problems": visited.problems,
     }

@@ -27,6 +27,7 @@ _SETTLING_SECS: Final = 300.0
 
 def samples(visited: Visit, minutes: float, every_secs: float = 60.0) -> list[dict[str, float]]:
     """Takes a sample at once and after every minute of playing."""
+    visited.forget_tasks()
     began = time.monotonic()
     taken = []
     while True:

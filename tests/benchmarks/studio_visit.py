@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,12 +22,14 @@ _PROBE: Final = """(() => {
   const probe = (window.studioProbe = {
     tasks: [], frameTasks: [],
     playerMs: null, tickMs: null, robotMs: null, movingMs: null, drivenMs: null,
-    frames: 0, triangles: 0, drawCalls: 0, simulatedSecs: 0, episodes: 0, factors: [],
+    frames: 0, triangles: 0, drawCalls: 0, simulatedSecs: 0, episodes: 0, factorSum: 0, factors: 0, listsTasks: true,
   });
   new PerformanceObserver((list) => {
+    if (!probe.listsTasks) return;
     for (const { startTime, duration } of list.getEntries()) probe.tasks.push({ startMs: startTime, ms: duration });
   }).observe({ type: "longtask", buffered: true });
   new PerformanceObserver((list) => {
+    if (!probe.listsTasks) return;
     for (const { startTime, duration, scripts } of list.getEntries()) {
       const longest = [...scripts].sort((a, b) => b.duration - a.duration)[0];
       const file = longest?.sourceURL.split("/").at(-1).replace(/-[\\w-]{8}\\.js$/, ".js");
@@ -62,15 +63,22 @@ _PROBE: Final = """(() => {
     if (lanes[0] && before[0] && lanes[0].episode !== before[0].episode) probe.episodes += 1;
     before = lanes;
     probe.simulatedSecs += Math.max(0, ...gone);
-    if (lanes[0]) probe.factors.push(lanes[0].realTimeFactor);
+    if (lanes[0]) {
+      probe.factorSum += lanes[0].realTimeFactor;
+      probe.factors += 1;
+    }
   }, 20);
 })()"""
 
 _START_PLAYING: Final = """() => {
   const probe = window.studioProbe;
-  Object.assign(probe, { frames: 0, triangles: 0, drawCalls: 0, simulatedSecs: 0, episodes: 0, factors: [] });
+  Object.assign(probe, { frames: 0, triangles: 0, drawCalls: 0, simulatedSecs: 0, episodes: 0 });
+  Object.assign(probe, { factorSum: 0, factors: 0 });
   probe.sinceMs = performance.now();
 }"""
+
+# What Chromium calls its processes: of pages with their workers, and of drawing.
+_KINDS: Final = ("renderer", "gpu-process", "others")
 
 _PAINTED: Final = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
 
@@ -120,7 +128,7 @@ class Visit:
     def until(self, key: str) -> float:
         """Waits until the page has written something down, and returns it."""
         self.page.wait_for_function(
-            "(key) => window.studioProbe?.[key] !== null", arg=key, timeout=1000 * PATIENCE_SECS, polling=100
+            "(key) => window.studioProbe?.[key] !== null", arg=key, timeout=3 * 1000 * PATIENCE_SECS, polling=100
         )
         return float(self.probe()[key])
 
@@ -150,11 +158,14 @@ class Visit:
         wall_secs = (float(self.page.evaluate("() => performance.now()")) - probe["sinceMs"]) / 1000
         return probe | {
             "wallSecs": wall_secs,
-            "factor": statistics.fmean(probe["factors"]) if probe["factors"] else 0.0,
+            "factor": probe["factorSum"] / max(probe["factors"], 1),
             "tasks": [task for task in probe["tasks"] if task["startMs"] >= probe["sinceMs"]],
             "frameTasks": [task for task in probe["frameTasks"] if task["startMs"] >= probe["sinceMs"]],
-            "factors": [],
         }
+
+    def forget_tasks(self) -> None:
+        """Keeps no list of tasks any more: it would grow for as long as the page is open."""
+        self.page.evaluate("() => Object.assign(window.studioProbe, { tasks: [], frameTasks: [], listsTasks: false })")
 
     def live(self) -> dict[str, float]:
         """What is alive after a collection: JavaScript heap and buffers of page and worker, nodes, listeners."""
@@ -178,16 +189,22 @@ class Visit:
         }
 
     def processor_secs(self) -> dict[str, float]:
-        """Processor time that the page's processes and the drawing one have used."""
-        return {kind: sum(sum(process.cpu_times()[:2]) for process in found) for kind, found in self._ours().items()}
+        """Processor time that the page with its workers, drawing, and the rest of Chromium have used so far."""
+        spent = dict.fromkeys(_KINDS, 0.0)
+        for kind, found in self._ours().items():
+            for process in found:
+                with contextlib.suppress(psutil.Error):
+                    spent[kind] += sum(process.cpu_times()[:2])
+        return spent
 
     def _ours(self) -> dict[str, list[psutil.Process]]:
-        found: dict[str, list[psutil.Process]] = {"renderer": [], "gpu-process": []}
+        found: dict[str, list[psutil.Process]] = {kind: [] for kind in _KINDS}
         for process in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.Error):
-                kind = next((word[7:] for word in process.cmdline() if word.startswith("--type=")), "")
-                if kind in found:
-                    found[kind].append(process)
+                command = process.cmdline()
+                kind = next((word[7:] for word in command if word.startswith("--type=")), "")
+                if command and "chromium" in command[0]:
+                    found[kind if kind in _KINDS else "others"].append(process)
         return found
 
     def _heard(self, message: ConsoleMessage) -> None:

@@ -268,7 +268,7 @@ export class Stage {
     if (shown) {
       set.robot.pose(shown.poses);
       set.arrows.show(shown.contacts);
-      this.#rig.follow(shown.poses, set.focusAt, Math.min(0.1, elapsedMs / 1000));
+      this.#rig.follow(shown.poses, set.focusAt, elapsedMs / 1000);
     }
     const lightMoves = set.lighting.moveTo(this.#rig.target);
     set.ground?.moveTo(this.#rig.target);

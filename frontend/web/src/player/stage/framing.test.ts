@@ -86,6 +86,7 @@ describe("Quality", () => {
     }
 
     expect([...seen]).toEqual([2, 1, 0.75, 0.55]);
+    expect(quality.shadowPixels).toBe(256);
   });
 
   it("forgives single slow frames and hidden tabs", () => {
@@ -94,6 +95,21 @@ describe("Quality", () => {
     for (let i = 0; i < 50; i += 1) quality.frameTook(30_000);
 
     expect(quality.pixelRatio).toBe(1);
+  });
+});
+
+describe("Quality without a graphics card", () => {
+  it("given drawing by the processor, when it begins, then it begins with a small picture", () => {
+    expect(new Quality(2, true).pixelRatio).toBe(0.75);
+    expect(new Quality(1).pixelRatio).toBe(1);
+  });
+
+  it("given very slow frames, when three have come, then the least picture is drawn", () => {
+    const quality = new Quality(1);
+    const changed = [300, 2000, 900].map((ms) => quality.frameTook(ms));
+
+    expect(changed).toEqual([false, false, true]);
+    expect(quality.pixelRatio).toBe(0.55);
   });
 });
 

@@ -21,7 +21,6 @@ import { usePlayer } from "./usePlayer";
 import { useRecording } from "./useRecording";
 import { useStageActions } from "./useStageActions";
 import { useStageCommands } from "./useStageCommands";
-import { useStageKeys } from "./useStageKeys";
 import type { StudioState } from "./useStudio";
 
 const { Component: RobotStage } = loadLater(async () => (await import("../player")).RobotStage);
@@ -66,8 +65,24 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
     const heading = headingOf(player.ticks.get()?.qpos ?? [], player.ready?.joints ?? []);
     stage.current?.shove(pushDirection(way, heading), strength);
   };
-  useStageKeys({ onAction, onPush: push });
-  useStageCommands(onAction, playback.playing);
+  const savePicture = () =>
+    void stage.current?.picture().then((picture) => saveFile(picture, fileNameOf(parts, "png")), fail);
+  const record = () => {
+    const { current } = stage;
+    if (current) recording.start(() => current.record());
+  };
+  useStageCommands({
+    playing: playback.playing,
+    ready,
+    drivable: specs.length > 0,
+    steerable: joystick !== undefined,
+    recording,
+    onAction,
+    onPush: push,
+    onDrawer: setDrawer,
+    onPicture: savePicture,
+    onRecord: record,
+  });
 
   return (
     <section ref={panel} className={styles.panel} aria-label="The robot">
@@ -123,13 +138,8 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
             recording={recording}
             onDrawer={setDrawer}
             onAction={onAction}
-            onPicture={() =>
-              stage.current?.picture().then((picture) => saveFile(picture, fileNameOf(parts, "png")), fail)
-            }
-            onRecord={() => {
-              const { current } = stage;
-              if (current) recording.start(() => current.record());
-            }}
+            onPicture={savePicture}
+            onRecord={record}
           />
         </div>
         <StageDrawer

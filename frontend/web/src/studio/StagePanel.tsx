@@ -11,6 +11,7 @@ import { headingOf, type PushWay, pushDirection, USUAL_PUSH } from "./pushing";
 import { StageDrawer } from "./StageDrawer";
 import { StageHead } from "./StageHead";
 import styles from "./StagePanel.module.css";
+import { StagePoster } from "./StagePoster";
 import { StageTroubles } from "./StageTroubles";
 import { StepSlider } from "./StepSlider";
 import { fileNameOf, saveFile } from "./saveFile";
@@ -108,6 +109,7 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
                 </Suspense>
               </Boundary>
             )}
+            <StagePoster thumbnail={studio.environment.value?.summary?.thumbnail} shown={!ready && !player.error} />
             {!ready && !player.error && !bundle.failure && (
               <p className={styles.loading}>
                 <span className={styles.spinner} aria-hidden="true" />

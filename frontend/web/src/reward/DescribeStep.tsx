@@ -55,7 +55,7 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
     const found = promptProblem(prompt) ?? "";
     setProblem(found);
     if (found) return document.getElementById(promptId)?.focus();
-    writer.cancel();
+    writer.clear();
     void approaches.write(studio.environmentId, prompt, model);
   }
 

@@ -86,7 +86,7 @@ function Earned({ ticks, termNames, highlighted, onHighlight }: LiveTermsProps) 
                 <span
                   style={{
                     transform: `scaleX(${share})`,
-                    background: value < 0 ? "var(--danger)" : seriesColor([...termNames], name),
+                    background: value < 0 ? "var(--danger)" : seriesColor(names, name),
                   }}
                 />
               </span>

@@ -64,8 +64,9 @@ function textOf({ studio, problem }: PolicyStatusProps, drives: boolean, firstDr
   if (!policyId) {
     if (pretrained.wanted && pretrained.known) {
       if (problem && !firstDrives) return troubleOf(problem.code).title;
-      if (running) return `Pretrained: ${pretrained.known.name}, until the first policy comes`;
-      return firstDrives ? `Pretrained: ${pretrained.known.name}` : "Loading the pretrained policy";
+      const words = `${pretrained.known.registered ? "Pretrained" : "Trained before"}: ${pretrained.known.name}`;
+      if (running) return `${words}, until the first policy comes`;
+      return firstDrives ? words : "Loading the pretrained policy";
     }
     return running ? "Waiting for the first policy" : "Nobody is steering yet";
   }

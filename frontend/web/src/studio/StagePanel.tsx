@@ -126,7 +126,7 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
             />
             <StageTroubles
               player={player}
-              failure={bundle.value ? undefined : bundle.failure}
+              failure={bundle.value || studio.environmentAbsent ? undefined : bundle.failure}
               mishap={mishap}
               onMishapRead={() => setMishap("")}
             />

@@ -7,7 +7,7 @@ export interface Anchor {
 }
 
 const GAP = 10;
-const RING = 4;
+const RING = 6;
 const CARD = { width: 320, height: 170 };
 const PHONE_WIDTH = 640;
 /** A part that is out of sight is looked for again after this long, while a page that loads still moves it. */

@@ -25,6 +25,8 @@ ENVIRONMENT: Final = "CartpoleBalance"
 PROMPT: Final = "Keep the pole upright and stay near the middle of the track"
 # Enough that the pole stays up; about ten seconds of training.
 _ENV_STEPS: Final = 1_000_000
+# A deadline against hanging: a busy machine trains slowly.
+_WITHIN_SECS: Final = 300.0
 # More than can be done while a test lasts.
 _ENDLESS_STEPS: Final = 2_000_000_000
 

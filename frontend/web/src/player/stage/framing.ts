@@ -19,7 +19,9 @@ export const isShown = ({ group, surface }: Shape): boolean =>
   (group <= 2 || surface.material === "target") && surface.rgba[3] > 0.01;
 
 /** What a scene's framing depends on; of a mesh it is only how far it reaches. */
-type Framed = Omit<SceneDescription, "meshes"> & { readonly meshes: readonly Pick<MeshData, "reach">[] };
+type Framed = Omit<SceneDescription, "meshes" | "heightFields"> & {
+  readonly meshes: readonly Pick<MeshData, "reach">[];
+};
 
 /** Frames a scene in its reference state. */
 export function frameScene(description: Framed): Framing {

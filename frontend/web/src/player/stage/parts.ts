@@ -117,10 +117,10 @@ export function partsOf(placed: readonly Placed[], description: SceneDescription
   return Array.from(groups.values(), (members) => new Part(members, description));
 }
 
-function gainsFromDetail({ meshes }: SceneDescription) {
-  return ({ shape }: Placed): boolean => {
-    const mesh = shape.shape === "mesh" ? meshes[shape.data] : undefined;
-    return mesh !== undefined && mesh.fine.indices.length !== mesh.simple.indices.length;
+function gainsFromDetail({ meshes, heightFields }: SceneDescription) {
+  return ({ shape: { shape, data } }: Placed): boolean => {
+    const forms = (shape === "mesh" ? meshes : shape === "hfield" ? heightFields : [])[data];
+    return forms !== undefined && forms.fine.indices.length !== forms.simple.indices.length;
   };
 }
 

@@ -57,7 +57,14 @@ export function LiveTerms({ ticks, termNames, driven, highlighted, onHighlight }
           {open ? "Hide terms" : names.length === 1 ? "1 term" : `${names.length} terms`}
         </button>
       )}
-      <ul id={listId} className={styles.list} data-open={open || undefined}>
+      <ul
+        id={listId}
+        className={styles.list}
+        data-open={open || undefined}
+        aria-label="Terms"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
+        tabIndex={0}
+      >
         {names.map((name) => {
           const value = tick?.terms[name] ?? 0;
           const share = Math.min(1, Math.abs(value) / scale);

@@ -1,4 +1,5 @@
 import { type CSSProperties, useEffect, useState } from "react";
+import { bringIntoView } from "../ui/bringIntoView";
 
 /** Where ring and card of a mark go, within the window. */
 export interface Anchor {
@@ -28,7 +29,7 @@ export function useAnchor(testIds: readonly string[], step: number): Anchor | un
       const element = ids.map((id) => document.querySelector(`[data-testid="${id}"]`)).find((each) => each !== null);
       const part = element?.getBoundingClientRect();
       if (element && part && (element !== shown || (!scrolls && !isInSight(part) && nowMs - broughtMs > AGAIN_MS))) {
-        element.scrollIntoView({ behavior: isStill() ? "auto" : "smooth", block: "center" });
+        bringIntoView(element, "center");
         broughtMs = nowMs;
       }
       shown = element ?? undefined;
@@ -57,10 +58,6 @@ export function useAnchor(testIds: readonly string[], step: number): Anchor | un
 
 function isInSight({ top, bottom }: DOMRect): boolean {
   return bottom > 0 && top < window.innerHeight;
-}
-
-function isStill(): boolean {
-  return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
 
 /** Ring around a part of the page, card beside it or else below or above; on a phone the card stays at the bottom, where the style puts it. */

@@ -20,8 +20,8 @@ export function Problems({ problems, refused }: ProblemsProps) {
       {problems.map(({ line, column, message, severity }) => {
         const { rule, what, remedy } = parts(message);
         return (
-          <li key={`${line}:${column} ${message}`} className={styles[severity]}>
-            <code className={styles.place}>{line > 0 ? `${line}:${column}` : ""}</code>
+          <li key={`${line}:${column} ${message}`} className={styles[severity]} data-whole={line === 0 || undefined}>
+            {line > 0 && <code className={styles.place}>{`${line}:${column}`}</code>}
             <p>
               {what}
               {remedy && (

@@ -9,6 +9,7 @@ export interface Anchor {
 
 const GAP = 10;
 const RING = 6;
+const INSET = 84;
 const CARD = { width: 320, height: 170 };
 const PHONE_WIDTH = 640;
 /** A part that is out of sight is looked for again after this long, while a page that loads still moves it. */
@@ -83,6 +84,7 @@ export function anchorAt(part: DOMRect, width: number, height: number): Anchor {
   if (onLeft > 0) return card(onLeft, part.top);
   const below = part.bottom + GAP + CARD.height < height;
   const above = part.top - GAP - CARD.height > 0;
-  // A part without room around it, such as the stage, has the card in its lower corner.
-  return card(part.left, below ? part.bottom + GAP : above ? part.top - GAP - CARD.height : height);
+  // A part as large as the stage has the card in its upper corner, below what stands there.
+  if (part.height > height / 2 || !(below || above)) return card(part.left + 2 * GAP, part.top + INSET);
+  return card(part.left, below ? part.bottom + GAP : part.top - GAP - CARD.height);
 }

@@ -1,4 +1,4 @@
-import { PCFShadowMap, WebGLRenderer } from "three";
+import { type Camera, PCFShadowMap, type Scene, WebGLRenderer } from "three";
 import { PlayerError } from "../errors";
 
 export interface StartedRenderer {
@@ -38,4 +38,24 @@ export function startRenderer(): StartedRenderer {
   } catch (error) {
     throw PlayerError.from(error, "WEBGL_FAILED", "This browser gives no 3D drawing; turn hardware acceleration on");
   }
+}
+
+/** Between two looks whether the graphics card has come so far. */
+const lookMs = 15;
+
+/**
+ * Has all that a scene is drawn with compiled, and comes back when that is done. Whoever asks for anything earlier waits for it,
+ * and the whole page with them.
+ */
+export async function compiled(renderer: WebGLRenderer, scene: Scene, camera: Camera): Promise<void> {
+  renderer.compile(scene, camera);
+  const context = renderer.getContext();
+  if (!(context instanceof WebGL2RenderingContext)) return;
+  const mark = context.fenceSync(context.SYNC_GPU_COMMANDS_COMPLETE, 0);
+  context.flush();
+  // A context that is lost gives no mark, and one that is lost meanwhile passes it.
+  while (mark && !context.isContextLost() && context.getSyncParameter(mark, context.SYNC_STATUS) !== context.SIGNALED) {
+    await new Promise((resolve) => setTimeout(resolve, lookMs));
+  }
+  context.deleteSync(mark);
 }

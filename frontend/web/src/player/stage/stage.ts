@@ -263,7 +263,10 @@ export class Stage {
     const isHere = () => this.#set === set;
     while (isHere() && !set.robot.build(performance.now() + buildingMs)) await turn();
     if (!isHere()) return;
-    await compiled(this.#renderer, this.#scene, this.#rig.camera);
+    await compiled(this.#renderer, this.#scene, this.#rig.camera, [
+      set.robot.object,
+      ...(set.ground ? [set.ground.object] : []),
+    ]);
     for (const texture of set.robot.textures) {
       await turn();
       if (isHere()) this.#renderer.initTexture(texture);

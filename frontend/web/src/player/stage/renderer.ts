@@ -17,7 +17,7 @@ const wanted: WebGLContextAttributes = {
 };
 
 /**
- * Starts drawing on a new canvas. Where there is no graphics card, edges are not smoothed: that would cost more than all the rest.
+ * Starts drawing on a new canvas. Where the browser says that there is no graphics card, edges are not smoothed.
  *
  * @throws PlayerError WEBGL_FAILED
  */

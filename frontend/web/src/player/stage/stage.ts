@@ -3,6 +3,7 @@ import { PlayerError } from "../errors";
 import type { Grab } from "../protocol";
 import { type SceneDescription, snapshotOffsets } from "../sceneDescription";
 import { CameraRig } from "./cameraRig";
+import { compilePrograms } from "./compiling";
 import { ContactArrows } from "./contacts";
 import { frameScene, isShown } from "./framing";
 import { Ground } from "./ground";
@@ -39,6 +40,8 @@ interface Set {
   readonly highlight: Highlight;
   readonly ring: SnapshotRing;
   readonly focusAt: number;
+  /** Whether the programs that draw it are compiled. */
+  isReady: boolean;
 }
 
 /** Nearer than this part of the default distance, meshes are drawn in full detail. */
@@ -118,6 +121,7 @@ export class Stage {
       highlight: new Highlight(),
       ring: new SnapshotRing(description.layout, this.#recycle),
       focusAt: snapshotOffsets(description.layout).focus,
+      isReady: false,
     };
     const { robot, lighting, arrows, mark, highlight } = set;
     this.#scene.add(robot.object, lighting.object, arrows.object, mark.object, highlight.object);
@@ -125,6 +129,7 @@ export class Stage {
     this.#set = set;
     this.#rig.frame(framing, ground !== undefined);
     this.setTheme(this.#theme);
+    void this.#prepare(set);
   }
 
   setTheme(theme: Theme): void {
@@ -252,6 +257,12 @@ export class Stage {
     for (const part of [set.robot, set.lighting, set.ground, set.arrows, set.mark, set.highlight]) part?.dispose();
   }
 
+  async #prepare(set: Set): Promise<void> {
+    await compilePrograms(this.#renderer, this.#scene, this.#rig.camera);
+    set.isReady = true;
+    this.#schedule();
+  }
+
   #schedule(): void {
     this.#frame ||= requestAnimationFrame((nowMs) => {
       this.#frame = 0;
@@ -261,7 +272,7 @@ export class Stage {
 
   #draw(nowMs: number): void {
     const set = this.#set;
-    if (!set) return;
+    if (!set?.isReady) return;
     const elapsedMs = nowMs - this.#lastFrameMs;
     this.#lastFrameMs = nowMs;
     const shown = set.ring.at(performance.timeOrigin + nowMs);
@@ -316,7 +327,7 @@ export class Stage {
     this.#renderer.setSize(width, height, false);
     this.#rig.resize(width / height);
     // A new size empties the canvas: it is drawn at once, so that nobody sees it empty.
-    if (this.#set) this.#render();
+    if (this.#set?.isReady) this.#render();
     this.#schedule();
   }
 }

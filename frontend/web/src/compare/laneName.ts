@@ -1,9 +1,10 @@
 import { formatCount } from "../format/format";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
+import { wordsOf } from "../registry/naming";
 
 /** What a policy learned to do, as its maker said it. */
 export function policyTitle({ title }: Pick<Policy, "title">): string {
-  return title || "The task's own reward";
+  return wordsOf(title) || "The task's own reward";
 }
 
 /** How long it practised: `1.2M steps`. */

@@ -1,9 +1,8 @@
-import { PCFShadowMap, Scene, WebGLRenderer } from "three";
+import { Scene, type WebGLRenderer } from "three";
 import { PlayerError } from "../errors";
 import type { Grab } from "../protocol";
 import { type SceneDescription, snapshotOffsets } from "../sceneDescription";
 import { CameraRig } from "./cameraRig";
-import { compilePrograms } from "./compiling";
 import { ContactArrows } from "./contacts";
 import { frameScene, isShown } from "./framing";
 import { Ground } from "./ground";
@@ -13,6 +12,7 @@ import { PointerHand } from "./pointer";
 import { Highlight, PullMark } from "./pullMark";
 import { Quality } from "./quality";
 import { drawEvent, drawnEvent, drawTile } from "./recording";
+import { startRenderer } from "./renderer";
 import { Robot } from "./robot";
 import { type PosedMoment, SnapshotRing } from "./snapshotRing";
 import type { View } from "./view";
@@ -28,6 +28,8 @@ export interface StageEvents {
   /** The browser took the drawing away; it may give it back, which `onRestored` tells. */
   readonly onLost?: (error: PlayerError) => void;
   readonly onRestored?: () => void;
+  /** The scene is about to be drawn for the first time. */
+  readonly onShown?: () => void;
 }
 
 /** What is on the stage while one scene is loaded. */
@@ -40,7 +42,7 @@ interface Set {
   readonly highlight: Highlight;
   readonly ring: SnapshotRing;
   readonly focusAt: number;
-  /** Whether the programs that draw it are compiled. */
+  /** Whether it can be drawn; before, the stage is empty. */
   isReady: boolean;
 }
 
@@ -48,6 +50,8 @@ interface Set {
 const nearDistance = 0.45;
 /** Time in one frame for making finer meshes. */
 const refiningMs = 6;
+/** Time in one turn for making the triangles of a new scene. */
+const buildingMs = 8;
 /** Pixels a point of a picture that is saved. */
 const pictureRatio = 2;
 
@@ -62,8 +66,10 @@ export class Stage {
   readonly #hand: PointerHand;
   readonly #resizes: ResizeObserver;
   readonly #ended = new AbortController();
-  readonly #quality = new Quality(devicePixelRatio);
+  readonly #quality: Quality;
+  readonly #onShown: (() => void) | undefined;
   #set: Set | undefined;
+  #entering: Promise<void> = Promise.resolve();
   #theme: Theme;
   #frame = 0;
   #shadowIsOld = true;
@@ -79,7 +85,10 @@ export class Stage {
     this.#container = container;
     this.#theme = theme;
     this.#recycle = recycle;
-    this.#renderer = startRenderer();
+    this.#onShown = events.onShown;
+    const { renderer, software } = startRenderer();
+    this.#renderer = renderer;
+    this.#quality = new Quality(devicePixelRatio, software);
     this.#renderer.setPixelRatio(this.#quality.pixelRatio);
     this.canvas = this.#renderer.domElement;
     this.canvas.style.cssText = "position:absolute;inset:0;width:100%;height:100%;display:block;touch-action:none";
@@ -105,7 +114,7 @@ export class Stage {
     this.#resize();
   }
 
-  /** Replaces what is on stage. */
+  /** Replaces what is on stage. The new scene is drawn when all of it is made. */
   setScene(description: SceneDescription): void {
     this.#strike();
     const framing = frameScene(description);
@@ -114,7 +123,7 @@ export class Stage {
     const ground = floor < 0 ? undefined : new Ground(description.referencePoses[7 * floor + 2] ?? 0, radius);
     const set: Set = {
       robot: new Robot(description, floor),
-      lighting: new Lighting(radius),
+      lighting: new Lighting(radius, this.#quality.shadowPixels),
       ground,
       arrows: new ContactArrows(description.weightNewtons, radius),
       mark: new PullMark(radius),
@@ -129,7 +138,7 @@ export class Stage {
     this.#set = set;
     this.#rig.frame(framing, ground !== undefined);
     this.setTheme(this.#theme);
-    void this.#prepare(set);
+    this.#entering = this.#enter(set);
   }
 
   setTheme(theme: Theme): void {
@@ -191,6 +200,7 @@ export class Stage {
    * @throws PlayerError WEBGL_FAILED
    */
   async picture(): Promise<Blob> {
+    await this.#entering;
     const sheet = document.createElement("canvas");
     const pen = sheet.getContext("2d");
     const { clientWidth, clientHeight } = this.#container;
@@ -247,6 +257,27 @@ export class Stage {
     this.canvas.addEventListener(drawEvent, () => this.#schedule(), { signal });
   }
 
+  /** Makes a scene ready to be drawn, a little in each turn, while the graphics card's programs are compiled elsewhere. */
+  async #enter(set: Set): Promise<void> {
+    const isHere = () => this.#set === set;
+    while (isHere() && !set.robot.build(performance.now() + buildingMs)) await turn();
+    if (!isHere()) return;
+    await this.#renderer.compileAsync(this.#scene, this.#rig.camera);
+    for (const texture of set.robot.textures) {
+      await turn();
+      if (isHere()) this.#renderer.initTexture(texture);
+    }
+    // Each asks the graphics card a hundred things, and waits for the answers.
+    for (const program of isHere() ? [...(this.#renderer.info.programs ?? [])] : []) {
+      await turn();
+      if (isHere()) program.getUniforms();
+    }
+    if (!isHere()) return;
+    set.isReady = true;
+    this.#onShown?.();
+    this.#schedule();
+  }
+
   #strike(): void {
     const set = this.#set;
     if (!set) return;
@@ -255,12 +286,6 @@ export class Stage {
     this.#scene.clear();
     set.ring.clear();
     for (const part of [set.robot, set.lighting, set.ground, set.arrows, set.mark, set.highlight]) part?.dispose();
-  }
-
-  async #prepare(set: Set): Promise<void> {
-    await compilePrograms(this.#renderer, this.#scene, this.#rig.camera);
-    set.isReady = true;
-    this.#schedule();
   }
 
   #schedule(): void {
@@ -279,7 +304,7 @@ export class Stage {
     if (shown) {
       set.robot.pose(shown.poses);
       set.arrows.show(shown.contacts);
-      this.#rig.follow(shown.poses, set.focusAt, Math.min(0.1, elapsedMs / 1000));
+      this.#rig.follow(shown.poses, set.focusAt, elapsedMs / 1000);
     }
     const lightMoves = set.lighting.moveTo(this.#rig.target);
     set.ground?.moveTo(this.#rig.target);
@@ -295,6 +320,8 @@ export class Stage {
     if (moving || viewMoves || !refined) this.#schedule();
     if (moving && this.#quality.frameTook(elapsedMs)) {
       this.#renderer.setPixelRatio(this.#quality.pixelRatio);
+      set.lighting.setShadowPixels(this.#quality.shadowPixels);
+      this.#renderer.shadowMap.needsUpdate = true;
       this.#render();
     }
   }
@@ -332,16 +359,9 @@ export class Stage {
   }
 }
 
-function startRenderer(): WebGLRenderer {
-  try {
-    const renderer = new WebGLRenderer({ antialias: true, alpha: true, powerPreference: "high-performance" });
-    renderer.shadowMap.enabled = true;
-    renderer.shadowMap.type = PCFShadowMap;
-    renderer.shadowMap.autoUpdate = false;
-    return renderer;
-  } catch (error) {
-    throw PlayerError.from(error, "WEBGL_FAILED", "This browser gives no 3D drawing; turn hardware acceleration on");
-  }
+/** Lets the page do what else it has to. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
 }
 
 /** The widest level plane, which is drawn as a floor without end; -1 when there is none. */

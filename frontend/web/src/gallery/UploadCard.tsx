@@ -4,6 +4,7 @@ import { useCommand } from "../stores/commands";
 import { useStore } from "../stores/store";
 import { Button } from "../ui/Button";
 import { FailureNotice } from "../ui/Notice";
+import { bringIntoView } from "../ui/scrolling";
 import styles from "./UploadCard.module.css";
 import { useTake } from "./useTake";
 
@@ -20,7 +21,7 @@ export function UploadCard() {
 
   // What was dropped elsewhere goes on here.
   useEffect(() => {
-    if (status !== "idle") card.current?.scrollIntoView({ behavior: "smooth", block: "nearest" });
+    if (status !== "idle") bringIntoView(card.current, "nearest");
   }, [status]);
 
   useCommand({

@@ -15,7 +15,7 @@ export interface Trained {
   readonly newestSecs: ReadonlyMap<string, number>;
 }
 
-export function trainedOf(
+function trainedOf(
   policies: readonly Policy[],
   registered: readonly RegisteredPolicy[],
   runs: readonly Run[],

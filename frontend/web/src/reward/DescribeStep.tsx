@@ -2,6 +2,7 @@ import { type KeyboardEvent, useEffect, useId, useState } from "react";
 import { ALL, useSession } from "../app/session";
 import type { Model } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import { violationOf } from "../rpc/failure";
+import { useDraft } from "../stores/draft";
 import { MAX_PROMPT_CHARS, promptProblem } from "../stores/generation";
 import { LIBRARY, onlyLibrary } from "../stores/models";
 import { useResource } from "../stores/resource";
@@ -23,7 +24,7 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
   const listed = useResource(models, ALL);
   const generation = useStore(writer.generation);
   const several = useStore(approaches.store);
-  const [prompt, setPrompt] = useState("");
+  const [prompt, setPrompt] = useDraft(`prompt.${studio.environmentId}`);
   const [model, setModel] = useState("");
   const [problem, setProblem] = useState("");
   const promptId = useId();
@@ -33,8 +34,9 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
   const reward = studio.goal.kind === "reward" ? studio.goal.reward : undefined;
 
   // A link to a reward brings the words along from which it was made.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another reward is what triggers it
   useEffect(() => {
-    if (reward?.prompt) setPrompt((typed) => typed || reward.prompt);
+    if (reward?.prompt && prompt === "") setPrompt(reward.prompt);
   }, [reward]);
 
   // What was being written when the page was left is still there, or is written on.

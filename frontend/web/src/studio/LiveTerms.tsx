@@ -1,5 +1,5 @@
 import { useId, useRef, useState } from "react";
-import { formatName, formatReward } from "../format/format";
+import { formatFixed, formatName, formatReward } from "../format/format";
 import type { PlayerTick } from "../player";
 import { type Store, useStore } from "../stores/store";
 import styles from "./LiveTerms.module.css";
@@ -43,7 +43,7 @@ export function LiveTerms({ ticks, termNames, driven, highlighted, onHighlight }
         </div>
         <div>
           <dt>Each step</dt>
-          <dd className="number">{fixed(tick?.reward ?? 0)}</dd>
+          <dd className="number">{formatFixed(tick?.reward ?? 0)}</dd>
         </div>
       </dl>
       {names.length > 0 && (
@@ -77,16 +77,11 @@ export function LiveTerms({ ticks, termNames, driven, highlighted, onHighlight }
                   }}
                 />
               </span>
-              <span className={`${styles.value} number`}>{fixed(value)}</span>
+              <span className={`${styles.value} number`}>{formatFixed(value)}</span>
             </li>
           );
         })}
       </ul>
     </section>
   );
-}
-
-/** Two decimals always, so that nothing jumps while it changes fifteen times a second. */
-function fixed(value: number): string {
-  return (Math.abs(value) < 0.005 ? 0 : value).toFixed(2).replace("-", "−");
 }

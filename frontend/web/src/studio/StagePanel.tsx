@@ -37,6 +37,7 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
   const { bundle } = studio;
   const [drawer, setDrawer] = useState<Drawer>("");
   const [released, setReleased] = useState(false);
+  const [held, setHeld] = useState(false);
   const [strength, setStrength] = useState(USUAL_PUSH);
   const [mishap, setMishap] = useState("");
   const stage = useRef<RobotStageHandle>(null);
@@ -49,7 +50,11 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
   const driven = driver !== undefined && !released;
   // Another policy that the person asks for drives; what they held of the motors is over.
   // biome-ignore lint/correctness/useExhaustiveDependencies: the policy is what triggers it
-  useEffect(() => setReleased(false), [driver?.policyId]);
+  useEffect(() => {
+    setReleased(false);
+    setHeld(false);
+    stage.current?.setCtrl(null);
+  }, [driver?.policyId]);
 
   const driving = useMemo(createDriving, []);
   const commands = useStore(driving.held);
@@ -104,7 +109,7 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
               player={player}
               speed={playback.speed}
               driverId={driver?.policyId ?? ""}
-              byHand={released}
+              byHand={released || held}
               recording={recording}
             />
             <StageTroubles
@@ -128,7 +133,7 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
             }
             onRecord={() => {
               const { current } = stage;
-              if (current) recording.start(() => current.record());
+              if (current) recording.start((onLimit) => current.record({ onLimit }));
             }}
           />
         </div>
@@ -139,14 +144,17 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
           steering={{ specs, joystick, driving, gamepad }}
           pushing={{ ready, strength, onStrength: setStrength, onPush: push }}
           driven={driven}
-          released={released}
+          byHand={released || held}
           onClose={() => setDrawer("")}
           onRelease={setReleased}
           onJoint={(joint, value) => {
             playback.setPlaying(false);
             stage.current?.setJoint(joint.qposIndex, value);
           }}
-          onMotors={(values) => stage.current?.setCtrl(values)}
+          onMotors={(values) => {
+            setHeld(values !== null);
+            stage.current?.setCtrl(values);
+          }}
         />
       </div>
       <StepSlider studio={studio} />

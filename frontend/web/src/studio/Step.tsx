@@ -1,5 +1,6 @@
 import { type ReactNode, useEffect, useId, useRef } from "react";
 import { CheckIcon } from "../ui/icons";
+import { bringIntoView } from "../ui/scrolling";
 import styles from "./Step.module.css";
 
 /** Where a step stands: not reachable yet, to be done now, or done. */
@@ -25,7 +26,7 @@ export function Step({ number, title, state, intro, aside, reveal = "", children
   useEffect(() => {
     if (seen.current === reveal) return;
     seen.current = reveal;
-    if (reveal) section.current?.scrollIntoView({ behavior: "smooth", block: "start" });
+    if (reveal) bringIntoView(section.current, "start");
   }, [reveal]);
 
   return (

@@ -1,4 +1,5 @@
 import { type CSSProperties, useEffect, useState } from "react";
+import { bringIntoView } from "../ui/scrolling";
 
 /** Where ring and card of a mark go, within the window. */
 export interface Anchor {
@@ -23,7 +24,7 @@ export function useAnchor(testIds: readonly string[], step: number): Anchor | un
     const follow = () => {
       frame = 0;
       const element = ids.map((id) => document.querySelector(`[data-testid="${id}"]`)).find((each) => each !== null);
-      if (element && element !== shown) element.scrollIntoView({ behavior: "smooth", block: "center" });
+      if (element && element !== shown) bringIntoView(element, "center");
       shown = element ?? undefined;
       const next = element
         ? anchorAt(element.getBoundingClientRect(), window.innerWidth, window.innerHeight)

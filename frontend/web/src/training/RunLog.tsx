@@ -1,6 +1,7 @@
 import { useState } from "react";
 import { LogLevel, type LogLine } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { Button } from "../ui/Button";
+import { useCopy } from "../ui/useCopy";
 import styles from "./RunLog.module.css";
 
 const LEVELS: readonly (readonly [LogLevel, string])[] = [
@@ -9,21 +10,14 @@ const LEVELS: readonly (readonly [LogLevel, string])[] = [
   [LogLevel.ERROR, "Errors"],
 ];
 
-/** How long the button says that it has copied, in milliseconds. */
-const SAID_MS = 2000;
-
 /** What the trainer said, by how much it matters, to be read or taken along. */
 export function RunLog({ lines }: { readonly lines: readonly LogLine[] }) {
   const [least, setLeast] = useState(LogLevel.INFO);
-  const [copied, setCopied] = useState(false);
+  const { outcome, copy } = useCopy();
   if (lines.length === 0) return null;
   const shown = lines.filter(({ level }) => level >= least);
 
-  async function copy() {
-    await navigator.clipboard.writeText(shown.map(({ level, text }) => `${LogLevel[level]} ${text}`).join("\n"));
-    setCopied(true);
-    setTimeout(() => setCopied(false), SAID_MS);
-  }
+  const words = () => shown.map(({ level, text }) => `${LogLevel[level]} ${text}`).join("\n");
 
   return (
     <details className={styles.log} data-testid="run-log">
@@ -45,8 +39,8 @@ export function RunLog({ lines }: { readonly lines: readonly LogLine[] }) {
         </select>
         {/* A page that was not opened over https or from this machine may not use the clipboard. */}
         {"clipboard" in navigator && shown.length > 0 && (
-          <Button size="small" variant="quiet" onClick={() => void copy()} data-testid="copy-log">
-            {copied ? "Copied" : "Copy"}
+          <Button size="small" variant="quiet" onClick={() => void copy(words())} data-testid="copy-log">
+            {outcome === "copied" ? "Copied" : outcome === "refused" ? "Not allowed here" : "Copy"}
           </Button>
         )}
       </div>

@@ -4,6 +4,7 @@ import { RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { Step } from "../studio/Step";
 import type { StudioState } from "../studio/useStudio";
 import { FailureNotice } from "../ui/Notice";
+import { bringIntoView } from "../ui/scrolling";
 import { RunPanel } from "./RunPanel";
 import { RunStatePill } from "./RunStatePill";
 import { StartPanel } from "./StartPanel";
@@ -45,7 +46,7 @@ export function TrainStep({ studio, highlighted }: TrainStepProps) {
   function fineTuneFrom(policyId: string) {
     start.change({ tier: "fine-tune", startFrom: policyId });
     setUnfolded(true);
-    requestAnimationFrame(() => panel.current?.scrollIntoView({ behavior: "smooth", block: "nearest" }));
+    requestAnimationFrame(() => bringIntoView(panel.current, "nearest"));
   }
 
   const starting = <StartPanel studio={studio} start={start} again={run !== undefined} />;

@@ -175,7 +175,7 @@ test("given a robot that takes commands and a policy of its own task, when it is
   await waitFor(() => expect(screen.getByTestId("tier-command").dataset.missing).toBe("false"));
   fireEvent.click(screen.getByTestId("tier-command"));
   fireEvent.click(screen.getByTestId("play-command"));
-  expect((await screen.findByTestId("command-hint")).textContent).toContain("command pad");
+  expect((await screen.findByTestId("command-hint")).textContent).toContain("Steer");
   expect(window.location.search).toContain("policy=policy-1");
   expect(backend.runs.size).toBe(1);
 });

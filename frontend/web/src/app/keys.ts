@@ -1,4 +1,5 @@
 import { useEffect } from "react";
+import { isFreeKey } from "../ui/freeKeys";
 import { useSession } from "./session";
 
 const isMac = () => /Mac|iP(hone|ad|od)/.test(navigator.platform);
@@ -12,7 +13,9 @@ export function useKeys(): void {
       const command = commands.store
         .get()
         .findLast(({ shortcut, listensItself }) => shortcut && !listensItself && fits(event, shortcut));
-      if (!command?.shortcut || isTaken(event, command.shortcut)) return;
+      // With Ctrl or Cmd a key means the same wherever one is.
+      const everywhere = command?.shortcut?.startsWith("Mod+");
+      if (!command || (!everywhere && !isFreeKey(event.target, event.key))) return;
       event.preventDefault();
       command.run();
     };
@@ -31,22 +34,6 @@ export function fits(event: KeyboardEvent, shortcut: string, mac = isMac()): boo
   if (!isSign && event.shiftKey !== parts.includes("Shift")) return false;
   const pressed = event.key === " " ? "Space" : event.key;
   return pressed.toLowerCase() === key.toLowerCase();
-}
-
-const TYPING =
-  "input:not([type=range],[type=checkbox],[type=radio],[type=button]), textarea, select, [contenteditable=true]";
-const PRESSED_BY_KEY = "button, a[href], summary, input, [role=button], [role=option]";
-
-/** Whether the key belongs to what has the focus, or to a dialogue above the page. */
-function isTaken({ target, key }: KeyboardEvent, shortcut: string): boolean {
-  if (shortcut.startsWith("Mod+")) return false;
-  if (document.querySelector("dialog[open]")) return true;
-  if (!(target instanceof Element)) return false;
-  if (target.closest(TYPING)) return true;
-  if (key === " " || key === "Enter") return target.closest(PRESSED_BY_KEY) !== null;
-  if (key.startsWith("Arrow") || key === "Home" || key === "End")
-    return target.closest("input, [role=slider], [role=tab]") !== null;
-  return false;
 }
 
 const NAMES: Readonly<Record<string, string>> = {

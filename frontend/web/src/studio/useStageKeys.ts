@@ -1,5 +1,6 @@
 import { useEffect, useRef } from "react";
-import { isForStage, type StageAction, stageActionOf } from "./keys";
+import { isFreeKey } from "../ui/freeKeys";
+import { type StageAction, stageActionOf } from "./keys";
 import { type PushWay, pushWayOf } from "./pushing";
 
 interface StageKeys {
@@ -14,7 +15,7 @@ export function useStageKeys(keys: StageKeys): void {
 
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
-      if (event.defaultPrevented || !isForStage(event.target, event.key)) return;
+      if (event.defaultPrevented || !isFreeKey(event.target, event.key)) return;
       const way = event.shiftKey && !event.ctrlKey && !event.metaKey && !event.altKey && pushWayOf(event.code);
       const action = stageActionOf(event);
       if (!way && !action) return;

@@ -119,6 +119,15 @@ test("given a run, when notes and tags are written, then they are kept with it",
   expect(backend.runs.get("run-1")?.tags).toEqual(["smooth"]);
 });
 
+test("given tags, when two are added one right after the other, then both are kept", async () => {
+  await start();
+  for (const tag of ["smooth", "slow"]) {
+    fireEvent.change(screen.getByTestId("add-tag"), { target: { value: tag } });
+    fireEvent.keyDown(screen.getByTestId("add-tag"), { key: "Enter" });
+  }
+  await waitFor(() => expect(backend.runs.get("run-1")?.tags).toEqual(["smooth", "slow"]));
+});
+
 test("given a log, when only warnings are wanted, then the other lines are left out", async () => {
   await start();
   backend.append("run-1", { case: "log", value: { level: LogLevel.INFO, text: "compiled" } });

@@ -211,7 +211,7 @@ bench-browser: install .venv/stamps/development chromium ## Trained controllers 
 	@$(VENV)/python -m tests.benchmarks.browser $(BENCH)
 
 .PHONY: bench-studio
-bench-studio: install .venv/stamps/development chromium ## The page in Chromium: first robot, script, long tasks, real-time factors, memory (three quarters of an hour; BENCH='--minutes 0' for ten minutes)
+bench-studio: install .venv/stamps/development chromium ## The page in Chromium: first robot, script, long tasks, real-time factors, frames, memory (three quarters of an hour; BENCH='arrival playing' for ten minutes)
 	@$(VENV)/python -m tests.benchmarks.studio $(BENCH)
 
 .tools/peers/stamp: .tools/stamps/uv deploy/locks/peers.txt

@@ -1,3 +1,4 @@
+import { playerWorker } from "./ahead";
 import { GATEWAY_FOLDER } from "./artifacts";
 import { PlayerError } from "./errors";
 import type {
@@ -29,10 +30,6 @@ export interface PlayerClientOptions {
   readonly startWorker?: () => WorkerPort;
 }
 
-function startPlayerWorker(): WorkerPort {
-  return new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "tabrl-player" });
-}
-
 /** The page's side of the player: starts the worker, says what to do, passes on what it reports. */
 export class PlayerClient {
   readonly #port: WorkerPort;
@@ -43,7 +40,7 @@ export class PlayerClient {
   readonly #sceneGenerations = new Map<number, number>();
   #ended = false;
 
-  constructor({ on, onCrash, artifacts = GATEWAY_FOLDER, startWorker = startPlayerWorker }: PlayerClientOptions) {
+  constructor({ on, onCrash, artifacts = GATEWAY_FOLDER, startWorker = playerWorker }: PlayerClientOptions) {
     this.#handlers = on;
     this.#onCrash = onCrash;
     this.#port = startWorker();

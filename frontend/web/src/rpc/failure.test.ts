@@ -48,6 +48,10 @@ test("given no details at all, when the gateway is gone, then the message says w
   expect(failure.remedy).toContain("make up");
 });
 
+test("given a message that begins with a file's name, when it is read, then the name is spelt as it is", () => {
+  expect(failureFrom(new Error("arm.xml, line 1: not closed")).message).toBe("arm.xml, line 1: not closed");
+});
+
 test("given something that is no call's error, when it is read, then it is not taken for one that passes", () => {
   expect(failureFrom(new Error("boom"))).toMatchObject({ status: "UNKNOWN", message: "Boom", transient: false });
 });

@@ -1,5 +1,5 @@
 import { type RefObject, useEffect, useRef, useState } from "react";
-import { isFreeKey } from "../ui/freeKeys";
+import { isFree } from "../app/keys";
 import {
   commandFor,
   type Driving,
@@ -53,7 +53,7 @@ function followKeys(steer: (steering: Steering) => void, concerns: (event: Keybo
   const down = new Set<string>();
   const press = (event: KeyboardEvent) => {
     const modified = event.ctrlKey || event.metaKey || event.altKey || event.shiftKey;
-    if (modified || !steers(event.code) || !isFreeKey(event.target, event.key) || !concerns(event)) return;
+    if (modified || !steers(event.code) || !isFree(event.target, event.key) || !concerns(event)) return;
     event.preventDefault();
     if (event.repeat && down.has(event.code)) return;
     down.add(event.code);

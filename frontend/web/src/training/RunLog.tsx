@@ -18,6 +18,7 @@ export function RunLog({ lines }: { readonly lines: readonly LogLine[] }) {
   const shown = lines.filter(({ level }) => level >= least);
 
   const words = () => shown.map(({ level, text }) => `${LogLevel[level]} ${text}`).join("\n");
+  const said = { "": "Copy", copied: "Copied", refused: "The browser does not allow it" }[outcome];
 
   return (
     <details className={styles.log} data-testid="run-log">
@@ -40,7 +41,7 @@ export function RunLog({ lines }: { readonly lines: readonly LogLine[] }) {
         {/* A page that was not opened over https or from this machine may not use the clipboard. */}
         {"clipboard" in navigator && shown.length > 0 && (
           <Button size="small" variant="quiet" onClick={() => void copy(words())} data-testid="copy-log">
-            {outcome === "copied" ? "Copied" : outcome === "refused" ? "Not allowed here" : "Copy"}
+            <span role="status">{said}</span>
           </Button>
         )}
       </div>

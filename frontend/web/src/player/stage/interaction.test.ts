@@ -1,10 +1,10 @@
 import { Color, Vector3 } from "three";
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { arrowLength } from "./contacts";
 import { snapToShadow } from "./lighting";
 import { notDarker } from "./materials";
 import { onPlane } from "./pulling";
-import { recordingFormat, tilesFor } from "./recording";
+import { firstData, recordingFormat, tilesFor } from "./recording";
 import { isSameView, offsetOf, viewOf } from "./view";
 
 describe("onPlane", () => {
@@ -87,5 +87,56 @@ describe("notDarker", () => {
     expect(notDarker(new Color(0, 0, 0), 0.06).r).toBeCloseTo(0.06, 9);
     expect(notDarker(new Color(0.4, 0.5, 0.6), 0.06).toArray()).toEqual([0.4, 0.5, 0.6]);
     expect(notDarker(new Color(0, 0, 0), 0).toArray()).toEqual([0, 0, 0]);
+  });
+});
+
+describe("firstData", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  /** A recorder whose encoder gives nothing before it has been asked `empty` times. */
+  function slowRecorder(empty: number, chunks: { size: number }[]) {
+    const asked = { frames: 0, data: 0 };
+    const recorder = {
+      state: "recording" as const,
+      requestData: () => {
+        asked.data += 1;
+        chunks.push({ size: asked.data > empty ? 500 : 0 });
+      },
+    };
+    const askForFrames = () => {
+      asked.frames += 1;
+    };
+    return { asked, recorder, askForFrames };
+  }
+
+  it("given a slow encoder, when a short recording is stopped, then it is waited for until it gives something", async () => {
+    const chunks: { size: number }[] = [];
+    const { asked, recorder, askForFrames } = slowRecorder(6, chunks);
+
+    const waiting = firstData(recorder, chunks, askForFrames);
+    await vi.advanceTimersByTimeAsync(10_000);
+    await waiting;
+
+    expect(asked).toEqual({ frames: 7, data: 7 });
+  });
+
+  it("given an encoder that never gives anything, when it has been waited for, then the recording ends all the same", async () => {
+    const chunks: { size: number }[] = [];
+    const { asked, recorder, askForFrames } = slowRecorder(Number.POSITIVE_INFINITY, chunks);
+
+    const waiting = firstData(recorder, chunks, askForFrames);
+    await vi.advanceTimersByTimeAsync(10_000);
+    await waiting;
+
+    expect(asked.data).toBeLessThan(60);
+  });
+
+  it("given a recording that has begun well, when it is stopped, then nothing is waited for", async () => {
+    const { asked, recorder, askForFrames } = slowRecorder(0, []);
+
+    await firstData(recorder, [{ size: 0 }, { size: 900 }], askForFrames);
+
+    expect(asked).toEqual({ frames: 0, data: 0 });
   });
 });

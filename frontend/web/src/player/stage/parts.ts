@@ -103,8 +103,8 @@ export class Part {
   }
 }
 
-/** Puts together what can be drawn in one call. */
-export function partsOf(placed: readonly Placed[], description: SceneDescription): Part[] {
+/** Puts together what can be drawn in one call; each part is made by calling its maker, for that takes time. */
+export function partsOf(placed: readonly Placed[], description: SceneDescription): (() => Part)[] {
   const groups = new Map<string, [Placed, ...Placed[]]>();
   for (const one of placed) {
     const { shape, material, at } = one;
@@ -114,7 +114,7 @@ export function partsOf(placed: readonly Placed[], description: SceneDescription
     if (group) group.push(one);
     else groups.set(key, [one]);
   }
-  return Array.from(groups.values(), (members) => new Part(members, description));
+  return Array.from(groups.values(), (members) => () => new Part(members, description));
 }
 
 function gainsFromDetail({ meshes, heightFields }: SceneDescription) {

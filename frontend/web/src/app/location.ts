@@ -60,7 +60,7 @@ const PARAMETERS = {
 const KEYS = Object.keys(PARAMETERS) as (keyof Place)[];
 const VIEWS: readonly string[] = ["policies", "compare", "work"];
 
-export function placeFrom(search: string): Place {
+function placeFrom(search: string): Place {
   const parameters = new URLSearchParams(search);
   const place = Object.fromEntries(KEYS.map((key) => [key, parameters.get(PARAMETERS[key]) ?? ""])) as unknown as Place;
   return VIEWS.includes(place.view) ? place : { ...place, view: "" };

@@ -1,6 +1,7 @@
-import { type RefObject, useEffect, useRef, useState } from "react";
+import { type RefObject, useState } from "react";
 import type { SideBySideHandle } from "../player";
 import { saveFile } from "../studio/saveFile";
+import { useRecording } from "../studio/useRecording";
 import { Button } from "../ui/Button";
 import { PictureIcon, RecordIcon, StopIcon } from "../ui/icons";
 import styles from "./Capture.module.css";
@@ -13,41 +14,24 @@ interface CaptureProps {
 
 /** A picture or a film of all robots together, for the downloads folder. */
 export function Capture({ handle, labels }: CaptureProps) {
-  const recording = useRef<ReturnType<SideBySideHandle["record"]>>(undefined);
-  const [secs, setSecs] = useState<number>();
   const [problem, setProblem] = useState("");
-  const films = secs !== undefined;
+  const fail = (thrown: unknown) => {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    setProblem(`This browser could not do it: ${reason}`);
+  };
+  const recording = useRecording((film) => saveFile(film, "comparison.webm"), fail);
+  const films = recording.running;
 
-  useEffect(() => {
-    if (!films) return;
-    const timer = setInterval(() => setSecs((before) => (before ?? 0) + 1), 1000);
-    return () => clearInterval(timer);
-  }, [films]);
-  // A film that nobody waits for any more is thrown away.
-  useEffect(() => () => void recording.current?.stop().catch(() => undefined), []);
-
-  async function attempt(work: () => Promise<void>) {
+  function takePicture() {
     setProblem("");
-    try {
-      await work();
-    } catch (thrown) {
-      const reason = thrown instanceof Error ? thrown.message : String(thrown);
-      setProblem(`This browser could not do it: ${reason}`);
-    }
+    handle.current?.picture().then((picture) => saveFile(picture, "comparison.png"), fail);
   }
 
-  const start = () =>
-    attempt(async () => {
-      recording.current = handle.current?.record(labels);
-      if (recording.current) setSecs(0);
-    });
-  const stop = () =>
-    attempt(async () => {
-      const film = recording.current;
-      recording.current = undefined;
-      setSecs(undefined);
-      if (film) saveFile(await film.stop(), "comparison.webm");
-    });
+  function start() {
+    setProblem("");
+    const { current } = handle;
+    if (current) recording.start((onLimit) => current.record({ labels, onLimit }));
+  }
 
   return (
     <>
@@ -56,11 +40,7 @@ export function Capture({ handle, labels }: CaptureProps) {
         icon={<PictureIcon />}
         aria-label="Save a picture of all"
         title="Save a picture"
-        onClick={() =>
-          attempt(async () => {
-            if (handle.current) saveFile(await handle.current.picture(), "comparison.png");
-          })
-        }
+        onClick={takePicture}
         data-testid="compare-picture"
       />
       <Button
@@ -69,10 +49,10 @@ export function Capture({ handle, labels }: CaptureProps) {
         icon={films ? <StopIcon /> : <RecordIcon />}
         aria-label={films ? "Stop and save the film" : "Film all robots"}
         title={films ? "Stop and save the film" : "Film"}
-        onClick={films ? stop : start}
+        onClick={films ? recording.stop : start}
         data-testid="compare-record"
       >
-        {films ? <span className="number">{secs} s</span> : "Film"}
+        {films ? <span className="number">{recording.elapsedSecs} s</span> : "Film"}
       </Button>
       {problem && (
         <p className={styles.problem} role="alert">

@@ -155,3 +155,16 @@ test("given Inference down, when they are evaluated, then each says so and offer
   fireEvent.click(screen.getByTestId("evaluate-all"));
   await waitFor(() => expect(screen.getByTestId("evaluation-table").textContent).toContain("920 ± 14"));
 });
+
+test("given three robots, when the one that leads is removed, then of the others the better leads", async () => {
+  openPage(backend, "/?view=compare&with=run-1-1000,run-1-2000,run-2-3000");
+  await waitFor(() => expect(shown.current?.lanes.length).toBe(3));
+  const tick = { driven: true, terms: {}, ended: "", timeSecs: 1 };
+  for (const [lane, episodeReturn] of [10, 20, 90].entries()) {
+    act(() => shown.current?.onTick?.(lane, { ...tick, episodeReturn } as PlayerTick));
+  }
+  const leads = () => screen.getAllByTestId("lane").map((lane) => lane.dataset.leads);
+  expect(leads()).toEqual(["false", "false", "true"]);
+  fireEvent.click(screen.getAllByTestId("lane-remove")[2] as HTMLElement);
+  await waitFor(() => expect(leads()).toEqual(["false", "true"]));
+});

@@ -1,4 +1,4 @@
-import { useEffect, useMemo } from "react";
+import { useMemo } from "react";
 import { CompareStart } from "./CompareStart";
 import { Comparison } from "./Comparison";
 import { comparedOf, lanesFrom } from "./lanes";
@@ -7,11 +7,5 @@ import { comparedOf, lanesFrom } from "./lanes";
 export function CompareView({ policyIds }: { readonly policyIds: readonly string[] }) {
   const named = comparedOf(policyIds);
   const { ids, leftOut } = useMemo(() => lanesFrom(named.split(",").filter(Boolean)), [named]);
-  useEffect(() => {
-    document.title = "Compare · TabRL";
-    return () => {
-      document.title = "TabRL";
-    };
-  }, []);
   return ids.length === 0 ? <CompareStart /> : <Comparison ids={ids} leftOut={leftOut} />;
 }

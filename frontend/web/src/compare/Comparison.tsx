@@ -3,7 +3,7 @@ import { Button } from "../ui/Button";
 import { PlusIcon } from "../ui/icons";
 import { FailureNotice, Notice } from "../ui/Notice";
 import styles from "./Comparison.module.css";
-import { comparedOf, MOST_LANES } from "./lanes";
+import { comparedOf, MOST_LANES, withLane } from "./lanes";
 import { createLiveLanes } from "./live";
 import { PolicyPicker } from "./PolicyPicker";
 import { Results } from "./Results";
@@ -64,7 +64,7 @@ export function Comparison({ ids, leftOut }: ComparisonProps) {
       {picking && (
         <PolicyPicker
           present={{ ids, environmentId }}
-          onPick={(policyId) => comparison.change([...ids, policyId])}
+          onPick={(policyId) => comparison.change(withLane(ids, policyId))}
           onClose={() => setPicking(false)}
         />
       )}

@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { useSession } from "../app/session";
-import { formatName, formatReward } from "../format/format";
+import { differenceRow } from "../policies/differenceRows";
 import { useResource } from "../stores/resource";
 import { FailureNotice } from "../ui/Notice";
 import styles from "./Differences.module.css";
@@ -18,6 +18,7 @@ export function Differences({ left, right }: DifferencesProps) {
   const [open, setOpen] = useState(false);
   const key = `${left},${right}`;
   const { value, failure } = useResource(registry.comparisons, open ? key : "");
+  const rows = value?.differences.map((each) => differenceRow(each, false)) ?? [];
   return (
     <details
       className={styles.differences}
@@ -27,8 +28,8 @@ export function Differences({ left, right }: DifferencesProps) {
       <summary>In what else they differ</summary>
       {failure && !value && <FailureNotice failure={failure} onRetry={() => registry.comparisons.reload(key)} />}
       {open && !value && !failure && <p className={styles.wait}>Looking both up</p>}
-      {value?.differences.length === 0 && <p>They are the same in all that is on record.</p>}
-      {value && value.differences.length > 0 && (
+      {value && rows.length === 0 && <p>They are the same in all that is on record.</p>}
+      {rows.length > 0 && (
         <div className={styles.scroll}>
           <table>
             <thead>
@@ -40,12 +41,12 @@ export function Differences({ left, right }: DifferencesProps) {
               </tr>
             </thead>
             <tbody>
-              {value.differences.map(({ name, left: before, right: after, change }) => (
-                <tr key={name}>
-                  <th scope="row">{formatName(name.replaceAll(".", " · "))}</th>
-                  <td className="number">{before || "–"}</td>
-                  <td className="number">{after || "–"}</td>
-                  <td className="number">{change === undefined ? "" : signed(change)}</td>
+              {rows.map(({ key: row, label, left: before, right: after, change }) => (
+                <tr key={row}>
+                  <th scope="row">{label}</th>
+                  <td className="number">{before}</td>
+                  <td className="number">{after}</td>
+                  <td className="number">{change}</td>
                 </tr>
               ))}
             </tbody>
@@ -54,8 +55,4 @@ export function Differences({ left, right }: DifferencesProps) {
       )}
     </details>
   );
-}
-
-function signed(change: number): string {
-  return `${change > 0 ? "+" : "−"}${formatReward(Math.abs(change))}`;
 }

@@ -1,13 +1,15 @@
 import { useState } from "react";
 import { useSession } from "../app/session";
 import { returnScale, whatReturnIs } from "../policies/episodeReturn";
+import { policyTitle, practice } from "../policies/policyTitle";
+import { rewardKey } from "../policies/rewardKey";
 import { EVALUATION_EPISODES } from "../stores/evaluation";
 import { useStore } from "../stores/store";
 import { Button } from "../ui/Button";
 import { FailureNotice } from "../ui/Notice";
+import { useCopy } from "../ui/useCopy";
 import styles from "./EvaluationPanel.module.css";
 import { csvOf, markdownOf, rowsOf } from "./evaluationTable";
-import { policyTitle, practice, rewardKey } from "./laneName";
 import { laneColor, laneLetter } from "./lanes";
 import type { Measured } from "./RobustnessPanel";
 import type { Comparison } from "./useComparison";
@@ -117,22 +119,20 @@ export function EvaluationPanel({ lanes, comparison: { environment, alike } }: E
 
 /** The table for a spreadsheet or a page of notes. */
 function Copies({ csv, markdown }: { readonly csv: string; readonly markdown: string }) {
-  const [told, setTold] = useState("");
-  async function copy(text: string, what: string) {
-    try {
-      await navigator.clipboard.writeText(text);
-      setTold(`Copied as ${what}`);
-    } catch {
-      setTold("This browser does not allow copying here.");
-    }
+  const { outcome, copy } = useCopy();
+  const [what, setWhat] = useState("");
+  const told = { "": "", copied: `Copied as ${what}`, refused: "This browser does not allow copying here." }[outcome];
+  function copyAs(name: string, text: string) {
+    setWhat(name);
+    void copy(text);
   }
   return (
     <div className={styles.copies}>
       <span role="status">{told}</span>
-      <Button variant="quiet" size="small" onClick={() => void copy(csv, "CSV")} data-testid="copy-csv">
+      <Button variant="quiet" size="small" onClick={() => copyAs("CSV", csv)} data-testid="copy-csv">
         Copy CSV
       </Button>
-      <Button variant="quiet" size="small" onClick={() => void copy(markdown, "Markdown")} data-testid="copy-markdown">
+      <Button variant="quiet" size="small" onClick={() => copyAs("Markdown", markdown)} data-testid="copy-markdown">
         Copy Markdown
       </Button>
     </div>

@@ -4,13 +4,13 @@ import { formatAgo, formatCount, formatReward } from "../format/format";
 import type { EnvironmentSummary } from "../gen/tabrl/scene/v1/scene_pb";
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { RunLine } from "../history/RunLine";
+import { policyTitle, practice, runTitle } from "../policies/policyTitle";
 import type { Listing, Listings } from "../stores/listing";
 import { type Loaded, useResource } from "../stores/resource";
 import { bestOf, playable } from "../stores/runRecord";
 import { Button } from "../ui/Button";
 import { NextIcon, PlusIcon } from "../ui/icons";
 import { FailureNotice } from "../ui/Notice";
-import { policyTitle, practice } from "./laneName";
 import styles from "./Offers.module.css";
 import { matches, type Present, refusal } from "./pickable";
 
@@ -94,9 +94,7 @@ export function CheckpointOffers({ present, environments, text, onPick }: Offere
   const list = useOwnFirst(runLists, present.environmentId, ({ runId }) => runId);
   const [open, setOpen] = useState<string>();
   const shown = list.items.filter(
-    (run) =>
-      playable(run).length > 0 &&
-      matches(text, run.spec?.title || "own task", titleIn(environments, environmentOf(run))),
+    (run) => playable(run).length > 0 && matches(text, runTitle(run), titleIn(environments, environmentOf(run))),
   );
   const opened = open ?? (shown.length > 0 && present.environmentId ? shown[0]?.runId : undefined);
   return (

@@ -1,10 +1,10 @@
 import { type DragEvent, type ReactNode, useState } from "react";
 import { Link } from "../app/Link";
+import { policyTitle, practice } from "../policies/policyTitle";
 import { useStore } from "../stores/store";
 import { Button } from "../ui/Button";
 import { BackIcon, CloseIcon, NextIcon } from "../ui/icons";
 import { FailureNotice, Notice } from "../ui/Notice";
-import { policyTitle, practice } from "./laneName";
 import { laneColor, laneLetter, withLaneMoved, withoutLane } from "./lanes";
 import type { LiveLanes } from "./live";
 import styles from "./Pane.module.css";

@@ -1,4 +1,4 @@
-import { formatDuration, formatName, formatReward } from "../format/format";
+import { formatDuration, formatFixed, formatName, formatReward } from "../format/format";
 import type { PlayerTick } from "../player";
 import { useStore } from "../stores/store";
 import type { LiveLanes } from "./live";
@@ -35,7 +35,7 @@ export function PaneTerms({ live, place }: PaneTermsProps) {
         {terms.map(([name, value]) => (
           <li key={name} title={formatName(name)}>
             <span className={styles.name}>{formatName(name)}</span>
-            <span className={`${styles.value} number`}>{fixed(value)}</span>
+            <span className={`${styles.value} number`}>{formatFixed(value)}</span>
             <span className={styles.bar} aria-hidden="true">
               <span
                 className={value < 0 ? styles.cost : undefined}
@@ -50,7 +50,7 @@ export function PaneTerms({ live, place }: PaneTermsProps) {
 }
 
 /** Where its episode stands, in words. */
-export function stateOf(tick: PlayerTick | undefined): string {
+function stateOf(tick: PlayerTick | undefined): string {
   if (!tick) return "about to begin";
   if (!tick.driven) return "not driven";
   if (tick.ended === "done") return `out after ${seconds(tick.timeSecs)}`;
@@ -60,9 +60,4 @@ export function stateOf(tick: PlayerTick | undefined): string {
 
 function seconds(secs: number): string {
   return `${secs.toFixed(1)}\u00a0s`;
-}
-
-/** Two decimals always, so that nothing jumps while it changes fifteen times a second. */
-function fixed(value: number): string {
-  return (Math.abs(value) < 0.005 ? 0 : value).toFixed(2).replace("-", "−");
 }

@@ -1,14 +1,15 @@
 import { useMemo } from "react";
 import { useSession } from "../app/session";
+import { rewardKey } from "../policies/rewardKey";
+import { sampleOf } from "../policies/statistics";
 import { robustnessScore } from "../stores/robustness";
 import { useStore } from "../stores/store";
 import { Differences } from "./Differences";
 import { EvaluationPanel } from "./EvaluationPanel";
-import { laneName, rewardKey } from "./laneName";
+import { laneName } from "./laneName";
 import { laneColor, laneLetter } from "./lanes";
 import styles from "./Results.module.css";
 import { type Measured, RobustnessPanel } from "./RobustnessPanel";
-import { sampleOf } from "./statistics";
 import type { Comparison } from "./useComparison";
 import { verdictOf } from "./verdict";
 

@@ -4,11 +4,11 @@ import { formatPercent } from "../format/format";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import type { SceneBundle } from "../gen/tabrl/scene/v1/scene_pb";
 import type { RobustnessReport } from "../player/robustness";
+import { DISTURBANCES } from "../policies/disturbances";
 import { keptReturn, robustnessScore } from "../stores/robustness";
 import { useStore } from "../stores/store";
 import { Button } from "../ui/Button";
 import { Notice } from "../ui/Notice";
-import { DISTURBANCES } from "./disturbances";
 import { laneColor, laneLetter } from "./lanes";
 import { RadarChart } from "./RadarChart";
 import styles from "./RobustnessPanel.module.css";
@@ -163,7 +163,7 @@ function RobustnessTable({ lanes, reports }: RobustnessTableProps) {
                 return (
                   <td key={place} className="number">
                     {trial
-                      ? `${formatPercent(trial.survival)} · ${trial.relativeReturn === null ? "–" : formatPercent(trial.relativeReturn)}`
+                      ? `${formatPercent(trial.survival)} · ${trial.relativeReturn === null ? "–" : formatPercent(keptReturn(trial.relativeReturn))}`
                       : "–"}
                   </td>
                 );

@@ -12,7 +12,7 @@ import { Boundary } from "../ui/Boundary";
 import { Button } from "../ui/Button";
 import { Notice } from "../ui/Notice";
 import { laneLabel } from "./laneName";
-import { laneLetter } from "./lanes";
+import { laneLetter, MOST_LANES } from "./lanes";
 import type { LiveLanes } from "./live";
 import { Pane } from "./Pane";
 import styles from "./Stages.module.css";
@@ -56,6 +56,12 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
   );
   const newest = useRef(staged);
   newest.current = staged;
+  // A lane that is gone leads no more.
+  useEffect(() => {
+    for (let place = 0; place < MOST_LANES; place += 1) {
+      if (!staged.some((lane) => lane.place === place)) live.clear(place);
+    }
+  }, [live, staged]);
   const onTick = useCallback(
     (index: number, tick: PlayerTick) => {
       const lane = newest.current[index];

@@ -5,14 +5,14 @@ import { EvaluationSummarySchema } from "../gen/tabrl/inference/v1/inference_pb"
 import { EnvironmentSummarySchema } from "../gen/tabrl/scene/v1/scene_pb";
 import { CheckpointSchema, RunSchema } from "../gen/tabrl/trainer/v1/trainer_pb";
 import type { PlayerTick } from "../player";
+import { rewardKey } from "../policies/rewardKey";
+import { clearlyAbove, sampleOf } from "../policies/statistics";
 import { csvOf, markdownOf, rowsOf } from "./evaluationTable";
-import { rewardKey } from "./laneName";
 import { comparedOf, lanesFrom, withLane, withLaneMoved, withoutLane } from "./lanes";
 import { leaderOf } from "./live";
 import { matches, refusal } from "./pickable";
 import { radarAnchor, radarPoint, radarPolygon } from "./radar";
 import { startsFrom } from "./starts";
-import { clearlyAbove, sampleOf } from "./statistics";
 import { checkpointAt, followers, lanesChosen, type SteppedLane, stopPlayed, stops } from "./stepScale";
 
 const checkpoint = (run: string, steps: number, episodeReturn = steps) =>

@@ -16,7 +16,7 @@ export interface LiveLanes {
   /** Place of the lane that leads; -1 where none does. */
   readonly leader: Store<number>;
   show(lane: number, tick: PlayerTick): void;
-  /** Forgets a lane that is no more, or plays another policy. */
+  /** Forgets a lane that is no more. */
   clear(lane: number): void;
   /** Whether the returns of all lanes are sums of the same; without that, only who is left alone leads. */
   setAlike(alike: boolean): void;

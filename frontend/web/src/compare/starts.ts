@@ -1,4 +1,5 @@
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
+import { runTitle } from "../policies/policyTitle";
 import { bestOf, playable } from "../stores/runRecord";
 import { MOST_LANES } from "./lanes";
 
@@ -28,7 +29,7 @@ export function startsFrom(runs: readonly Run[]): readonly Start[] {
     title,
     environmentId: environmentOf(run),
     ids: [first.policyId, best.policyId],
-    told: titleOf(run),
+    told: runTitle(run),
   });
   const [last, ...earlier] = grown;
   return [
@@ -41,7 +42,7 @@ export function startsFrom(runs: readonly Run[]): readonly Start[] {
             ids: bests,
             told: ofOne
               .slice(0, bests.length)
-              .map(({ run }) => titleOf(run))
+              .map(({ run }) => runTitle(run))
               .join(" · "),
           },
         ]
@@ -52,8 +53,4 @@ export function startsFrom(runs: readonly Run[]): readonly Start[] {
 
 function environmentOf(run: Run | undefined): string {
   return run?.spec?.environmentId ?? "";
-}
-
-function titleOf(run: Run): string {
-  return run.spec?.title || "The task's own reward";
 }

@@ -3,11 +3,11 @@ import { useSession } from "../app/session";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import type { Environment, SceneBundle } from "../gen/tabrl/scene/v1/scene_pb";
 import type { Checkpoint } from "../gen/tabrl/trainer/v1/trainer_pb";
+import { rewardKey } from "../policies/rewardKey";
 import type { Failure } from "../rpc/failure";
 import { type Loaded, type Resources, useResource } from "../stores/resource";
 import { playable } from "../stores/runRecord";
 import { useStore } from "../stores/store";
-import { rewardKey } from "./laneName";
 import { comparedOf } from "./lanes";
 import type { SteppedLane } from "./stepScale";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { sampleOf } from "./statistics";
+import { sampleOf } from "../policies/statistics";
 import { type Contender, verdictOf } from "./verdict";
 
 const contender = (name: string, returns: readonly number[], change: Partial<Contender> = {}): Contender => ({

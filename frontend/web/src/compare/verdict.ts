@@ -1,5 +1,5 @@
 import { formatPercent, formatReward } from "../format/format";
-import { clearlyAbove, type Sample } from "./statistics";
+import { clearlyAbove, type Sample } from "../policies/statistics";
 
 /** A policy that may win, with what was measured of it. */
 export interface Contender {

@@ -46,6 +46,11 @@ export function formatReward(value: number): string {
   return size < 0.005 ? value.toExponential(0) : trimZero(value.toFixed(2));
 }
 
+/** A number with two decimals always, so that nothing jumps while it changes many times a second. */
+export function formatFixed(value: number): string {
+  return (Math.abs(value) < 0.005 ? 0 : value).toFixed(2).replace("-", "−");
+}
+
 /** A share as whole percent, 100 only when it is whole. */
 export function formatPercent(share: number): string {
   if (!Number.isFinite(share)) return "–";

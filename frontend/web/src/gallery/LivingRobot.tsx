@@ -33,10 +33,12 @@ function Shown() {
   const [asked, setAsked] = useState(false);
   const started = drivable !== undefined && asked;
   const environment = environments?.find((each) => each.environmentId === environmentId);
-  const policy = useResource(pretrained, started ? environmentId : "").value?.policy;
-  const bundle = useResource(bundles, started ? environmentId : "").value;
+  const first = useResource(pretrained, started ? environmentId : "");
+  const scene = useResource(bundles, started ? environmentId : "");
+  const [policy, bundle] = [first.value?.policy, scene.value];
   const [ready, setReady] = useState(false);
-  const [broken, setBroken] = useState(false);
+  const [failed, setFailed] = useState(false);
+  const broken = failed || (!policy && first.failure !== undefined) || (!bundle && scene.failure !== undefined);
   const box = useRef<HTMLDivElement>(null);
   const visible = useVisible(box);
 
@@ -47,7 +49,12 @@ function Shown() {
   const title = environment?.title ?? environmentId;
   const moves = started && bundle && policy && !broken;
   return (
-    <div ref={box} className={styles.box} data-testid="living-robot" data-state={ready ? "playing" : "picture"}>
+    <div
+      ref={box}
+      className={styles.box}
+      data-testid="living-robot"
+      data-state={moves && ready ? "playing" : "picture"}
+    >
       <Thumbnail artifact={environment?.thumbnail} eager />
       {moves && (
         <div className={`${styles.stage} ${ready ? styles.ready : ""}`}>
@@ -60,8 +67,8 @@ function Shown() {
                 label={`${title}, driven by a policy`}
                 // That a policy is loaded does not mean that anything moves yet.
                 onTick={({ driven }) => driven && setReady(true)}
-                onError={() => setBroken(true)}
-                onPolicyError={() => setBroken(true)}
+                onError={() => setFailed(true)}
+                onPolicyError={() => setFailed(true)}
               />
             </Suspense>
           </Boundary>
@@ -74,8 +81,10 @@ function Shown() {
             Let it move
           </Button>
         )}
-        {started && !ready && <span>{broken ? "It cannot be shown moving here." : "Setting up the simulation"}</span>}
-        {ready && <span>A trained policy drives it. Pull it.</span>}
+        {started && broken && <span>It cannot be shown moving here.</span>}
+        {started && !broken && (
+          <span>{ready ? "A trained policy drives it. Pull it." : "Setting up the simulation"}</span>
+        )}
       </div>
     </div>
   );

@@ -2,7 +2,7 @@ import { ALL, useSession } from "../app/session";
 import { formatAgo, formatCount } from "../format/format";
 import { Thumbnail } from "../gallery/Thumbnail";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
-import { policyTitle } from "../registry/naming";
+import { policyTitle } from "../policies/policyTitle";
 import { useResource } from "../stores/resource";
 import styles from "./RunLine.module.css";
 

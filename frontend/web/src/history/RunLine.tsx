@@ -2,6 +2,7 @@ import { ALL, useSession } from "../app/session";
 import { formatAgo, formatCount, formatReward } from "../format/format";
 import { Thumbnail } from "../gallery/Thumbnail";
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
+import { runTitle } from "../policies/policyTitle";
 import { useResource } from "../stores/resource";
 import { useStore } from "../stores/store";
 import { RunStatePill } from "../training/RunStatePill";
@@ -25,7 +26,7 @@ export function RunLine({ run: listed, pictured = true }: { readonly run: Run; r
       )}
       <div className={styles.text}>
         <p className={styles.title} title={run.spec?.title}>
-          {run.spec?.title || "The task's own reward"}
+          {runTitle(run)}
         </p>
         <p className={styles.facts}>
           {pictured && <span>{environment?.title ?? environmentId}</span>}

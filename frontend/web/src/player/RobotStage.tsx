@@ -5,6 +5,7 @@ import { notThere } from "./errors";
 import type { StageListener } from "./listener";
 import type { HeldCommands } from "./protocol";
 import { StageLane } from "./StageLane";
+import type { Recording, RecordingOptions } from "./stage/recording";
 import type { Theme } from "./stage/stage";
 import { usePlayerSession } from "./usePlayerSession";
 
@@ -23,8 +24,8 @@ export interface RobotStageHandle {
   resetCamera(): void;
   /** A PNG of what is on screen. */
   picture(): Promise<Blob>;
-  /** Records a WebM of what is on screen until it is stopped. @throws PlayerError RECORDING_UNSUPPORTED */
-  record(): { stop(): Promise<Blob> };
+  /** Records a WebM of what is on screen until it is stopped, for two minutes at most. @throws PlayerError RECORDING_UNSUPPORTED */
+  record(options?: Pick<RecordingOptions, "onLimit">): Recording;
 }
 
 export interface RobotStageProps extends StageListener {
@@ -65,9 +66,9 @@ export function RobotStage({ ref, policy = null, commands = null, ...props }: Ro
     setCtrl: (values) => session.current?.setCtrl(0, values),
     resetCamera: () => session.current?.resetCamera(),
     picture: () => session.current?.picture() ?? Promise.reject(notThere()),
-    record: () => {
+    record: (options) => {
       if (!session.current) throw notThere();
-      return session.current.record();
+      return session.current.record(options);
     },
   }));
 

@@ -6,14 +6,15 @@ import type { PolicyInfo, ReadyInfo } from "./listener";
 import { type HeldCommands, MOST_LANES, type PlayerTick } from "./protocol";
 import type { RobotStageHandle } from "./RobotStage";
 import { StageLane } from "./StageLane";
+import type { Recording, RecordingOptions } from "./stage/recording";
 import type { Theme } from "./stage/stage";
 import { usePlayerSession } from "./usePlayerSession";
 
 export interface SideBySideHandle extends Omit<RobotStageHandle, "setJoint" | "setCtrl" | "shove" | "record"> {
   /** Pushes all robots at the same time and as strongly, each in a direction of its own, in the order of the lanes. */
   shove(directions: readonly (readonly [number, number, number])[], speed: number): void;
-  /** Records a WebM of all robots beside each other, with a label over each. @throws PlayerError RECORDING_UNSUPPORTED */
-  record(labels?: readonly string[]): { stop(): Promise<Blob> };
+  /** Records a WebM of all robots beside each other until it is stopped, for two minutes at most. @throws PlayerError RECORDING_UNSUPPORTED */
+  record(options?: RecordingOptions): Recording;
 }
 
 export interface SideBySideProps {
@@ -56,9 +57,9 @@ export function SideBySide({ ref, lanes: given, commands = null, renderLane, ...
     shove: (directions, speed) => session.current?.shove(directions, speed),
     resetCamera: () => session.current?.resetCamera(),
     picture: () => session.current?.picture() ?? Promise.reject(notThere()),
-    record: (labels) => {
+    record: (options) => {
       if (!session.current) throw notThere();
-      return session.current.record(labels);
+      return session.current.record(options);
     },
   }));
 

@@ -3,7 +3,7 @@ import { PlayerError } from "./errors";
 import { LaneStage } from "./laneStage";
 import type { StageListener } from "./listener";
 import type { ControllerFiles, Grab, HeldCommands, SceneFiles } from "./protocol";
-import { recordCanvases } from "./stage/recording";
+import { type Recording, type RecordingOptions, recordCanvases } from "./stage/recording";
 import type { Theme } from "./stage/stage";
 import type { View } from "./stage/view";
 import { exposeForTests } from "./testHook";
@@ -157,14 +157,14 @@ export class PlayerSession {
   }
 
   /**
-   * Records a video of all lanes. `labels` are written over the robots, in their order.
+   * Records a video of all lanes until it is stopped, or for two minutes.
    *
    * @throws PlayerError RECORDING_UNSUPPORTED
    */
-  record(labels: readonly string[] = []): { stop(): Promise<Blob> } {
+  record(options: RecordingOptions = {}): Recording {
     return recordCanvases(
       this.#stages.map(({ canvas }) => canvas),
-      { labels },
+      options,
     );
   }
 

@@ -1,13 +1,13 @@
 import { useEffect, useRef } from "react";
 import { useSession } from "../app/session";
-import { rewardKey } from "../compare/laneName";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import type { PolicyVersion } from "../gen/tabrl/exporter/v1/registry_pb";
+import { differenceRow } from "../policies/differenceRows";
+import { rewardKey } from "../policies/rewardKey";
 import { useResource } from "../stores/resource";
 import { Button } from "../ui/Button";
 import { FailureNotice } from "../ui/Notice";
 import styles from "./Differences.module.css";
-import { differenceRow } from "./differenceRows";
 import { useAction } from "./useAction";
 import { verdictOf } from "./verdict";
 

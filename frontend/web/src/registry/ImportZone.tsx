@@ -1,10 +1,10 @@
 import { type DragEvent, type ReactNode, useId, useState } from "react";
 import { Link } from "../app/Link";
+import { policyTitle } from "../policies/policyTitle";
 import { Button } from "../ui/Button";
 import { ImportIcon } from "../ui/icons";
 import { FailureNotice, Notice } from "../ui/Notice";
 import styles from "./ImportZone.module.css";
-import { policyTitle } from "./naming";
 import { RegisterForm } from "./RegisterForm";
 import { type Importing, useImport } from "./useImport";
 
@@ -115,7 +115,7 @@ export function ImportOutcome({ importing }: { readonly importing: Importing }) 
           }
         >
           <p>It is among those that are not registered. Give it a name to keep track of it.</p>
-          {naming && <RegisterForm policy={imported} />}
+          {naming && <RegisterForm key={imported.policyId} policy={imported} />}
         </Notice>
       )}
     </div>

@@ -3,8 +3,8 @@ import { Link } from "../app/Link";
 import { useSession } from "../app/session";
 import { formatAgo, formatCount } from "../format/format";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
+import { wordsOf } from "../policies/policyTitle";
 import { useResource } from "../stores/resource";
-import { wordsOf } from "./naming";
 import styles from "./Origin.module.css";
 
 const DIGEST_SHOWN = 12;

@@ -3,11 +3,11 @@ import { Link } from "../app/Link";
 import { useSession } from "../app/session";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import { PolicyLine } from "../history/PolicyLine";
+import { policyTitle } from "../policies/policyTitle";
 import { useStore } from "../stores/store";
 import { Button } from "../ui/Button";
 import { DeleteIcon } from "../ui/icons";
 import { FailureNotice } from "../ui/Notice";
-import { policyTitle } from "./naming";
 import styles from "./PolicyRow.module.css";
 import { RegisterForm } from "./RegisterForm";
 import { useDeletePolicy } from "./useDeletePolicy";
@@ -42,7 +42,7 @@ export function PolicyRow({ policy }: { readonly policy: Policy }) {
           />
         </span>
       </div>
-      {naming && <RegisterForm policy={policy} />}
+      {naming && <RegisterForm key={policyId} policy={policy} />}
       {failure && (
         <div className={styles.failure}>
           <FailureNotice

@@ -1,7 +1,7 @@
 import { useSession } from "../app/session";
-import { DISTURBANCES } from "../compare/disturbances";
 import { formatName, formatPercent } from "../format/format";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
+import { DISTURBANCES } from "../policies/disturbances";
 import { useResource } from "../stores/resource";
 import { keptReturn, robustnessScore, useRobustness } from "../stores/robustness";
 import { Button } from "../ui/Button";

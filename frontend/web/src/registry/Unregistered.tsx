@@ -1,12 +1,12 @@
 import { ALL, useSession } from "../app/session";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
+import { policyTitle } from "../policies/policyTitle";
 import { ALL_NAMES } from "../stores/registry";
 import { useResource } from "../stores/resource";
 import { useStore } from "../stores/store";
 import { Button } from "../ui/Button";
 import { FailureNotice } from "../ui/Notice";
 import { byRun } from "./byRun";
-import { policyTitle } from "./naming";
 import { PolicyRow } from "./PolicyRow";
 import styles from "./Unregistered.module.css";
 import { useFresh } from "./useFresh";

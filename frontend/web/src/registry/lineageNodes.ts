@@ -1,6 +1,6 @@
 import type { Place } from "../app/location";
 import { LineageKind as Kind, type LineageNode } from "../gen/tabrl/exporter/v1/registry_pb";
-import { wordsOf } from "./naming";
+import { wordsOf } from "../policies/policyTitle";
 
 const KIND_WORDS: Readonly<Record<Kind, string>> = {
   [Kind.UNSPECIFIED]: "Something",

@@ -1,11 +1,10 @@
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
+import { wordsOf } from "../policies/policyTitle";
 
 /** Longest name that the contract takes. */
 const MAX_NAME_CHARS = 60;
 /** Longer suggestions are a sentence, not a name. */
 const MAX_SUGGESTED_CHARS = 40;
-/** What a run is called that nobody asked anything of. */
-const NO_PROMPT = "its own task";
 
 /** What is wrong with a name, before it is sent; undefined when nothing is. */
 export function nameProblem(name: string): string | undefined {
@@ -36,16 +35,6 @@ export function suggestedName(policy: Policy, robot: string): string {
   if (!asked) return slug(policy.environmentId.replace(/([a-z0-9])([A-Z])/g, "$1-$2"));
   const [who, what] = [slug(robot), slug(asked)];
   return shortened(who && !what.startsWith(who) ? `${who}-${what}` : what);
-}
-
-/** A policy's title for people. */
-export function policyTitle({ title, lineage }: Policy): string {
-  return wordsOf(title) || wordsOf(lineage?.prompt) || "The task's own reward";
-}
-
-/** What a person said; empty where a run's words only say that nobody asked anything of it. */
-export function wordsOf(said: string | undefined): string {
-  return said && said !== NO_PROMPT ? said : "";
 }
 
 function slug(words: string): string {

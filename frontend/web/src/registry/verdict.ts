@@ -1,6 +1,7 @@
-import { rewardKey } from "../compare/laneName";
 import { formatPercent, formatReward } from "../format/format";
 import type { Policy, PolicyMeasurement } from "../gen/tabrl/exporter/v1/exporter_pb";
+import { rewardKey } from "../policies/rewardKey";
+import { clearlyAbove, sharesOfMean, summedUp } from "../policies/statistics";
 
 /** Which of two policies does better, in words, and how sure that is. */
 export interface Verdict {
@@ -12,20 +13,14 @@ export interface Verdict {
   readonly unmeasured: readonly ("A" | "B")[];
 }
 
-/** A difference of survival below this is not worth a word. */
-const LEAST_SURVIVAL = 0.01;
-
-/** By how many of its standard deviations a difference stands clear of chance. */
-const CLEARLY = 2;
-
 /** What a policy measured last on this machine. */
 export function newestMeasurement(policy: Policy | undefined): PolicyMeasurement | undefined {
   return policy?.measurements[0];
 }
 
 /**
- * Compares two policies by what was measured of them last. The difference of the mean returns is held against its own standard
- * deviation, √(s_A²/n_A + s_B²/n_B): what chance alone makes of two means over so few episodes.
+ * Compares two policies by what was measured of them last, as a comparison side by side does: one is better whose mean return is above the
+ * other's by more than two standard errors of the difference.
  */
 export function verdictOf(a: Policy, b: Policy): Verdict {
   const [measuredA, measuredB] = [newestMeasurement(a), newestMeasurement(b)];
@@ -35,7 +30,7 @@ export function verdictOf(a: Policy, b: Policy): Verdict {
     return { better: "", headline, reasons: ["Measure both to learn which one does better."], unmeasured };
   }
   if (a.environmentId !== b.environmentId)
-    return undecided("They drive different robots, so their returns are of different things.");
+    return undecided("They drive different robots or tasks, so their returns are of different things.");
   const survival = survivalWords(measuredA, measuredB);
   if (rewardKey(a) !== rewardKey(b)) {
     const reasons = [
@@ -54,10 +49,9 @@ interface Survival {
 }
 
 function byReturn(a: PolicyMeasurement, b: PolicyMeasurement, survival: Survival): Verdict {
+  const [returnsA, returnsB] = [returnsOf(a), returnsOf(b)];
   const difference = b.meanReturn - a.meanReturn;
-  const ahead = difference > 0 ? "B" : "A";
-  const behind = difference > 0 ? "A" : "B";
-  const chance = deviationOfDifference(a, b);
+  const [ahead, behind] = difference > 0 ? (["B", "A"] as const) : (["A", "B"] as const);
   const size = formatReward(Math.abs(difference));
   const verdict = (better: Verdict["better"], headline: string, words: string): Verdict => ({
     better,
@@ -65,39 +59,31 @@ function byReturn(a: PolicyMeasurement, b: PolicyMeasurement, survival: Survival
     reasons: [words, survival.words],
     unmeasured: [],
   });
-  if (difference === 0) return verdict(survival.better, sameReturn(survival), "Both earn the same return.");
-  if (chance === undefined) {
-    const words = `${ahead} earned ${size} more, but one episode each cannot tell skill from luck. Measure more episodes.`;
-    return verdict("", "Not sure yet", words);
+  if (clearlyAbove(returnsA, returnsB) || clearlyAbove(returnsB, returnsA)) {
+    const words = `${ahead} earns ${size} more than ${behind} on average: more than luck makes of such a difference.`;
+    return verdict(ahead, `${ahead} is better`, words);
   }
-  const give = formatReward(chance);
-  const apart = Math.abs(difference);
-  if (apart <= chance) {
-    const words = `${ahead} earned ${size} more, but chance alone moves such a difference by ${give} (its standard deviation). Measure more episodes to be sure.`;
-    return verdict("", "About the same", words);
-  }
-  const clear = apart > CLEARLY * chance;
-  const rest = clear ? "" : ", though by less than twice as much: measure more episodes to be sure";
-  const words = `${ahead} earns ${size} more than ${behind} on average: more than chance alone moves such a difference (its standard deviation is ${give})${rest}.`;
-  return verdict(ahead, clear ? `${ahead} is better` : `${ahead} is probably better`, words);
+  const headline = survival.better ? `${survival.better} lasts longer` : "Too close to call";
+  if (difference === 0) return verdict(survival.better, headline, "Both earn the same return.");
+  const few = Math.min(returnsA.count, returnsB.count) < 2;
+  const luck = few ? "one episode cannot tell skill from luck" : "luck alone can make such a difference";
+  return verdict(
+    survival.better,
+    headline,
+    `${ahead} earned ${size} more, but ${luck}. Measure more episodes to be sure.`,
+  );
 }
 
-function sameReturn({ better }: Survival): string {
-  return better ? `${better} lasts longer` : "They do equally well";
+function returnsOf({ episodes, meanReturn, stdReturn }: PolicyMeasurement) {
+  return summedUp(episodes, meanReturn, stdReturn);
 }
 
 function survivalWords(a: PolicyMeasurement, b: PolicyMeasurement): Survival {
-  const difference = b.meanSurvived - a.meanSurvived;
-  if (Math.abs(difference) < LEAST_SURVIVAL)
-    return { better: "", words: `Both last ${formatPercent(b.meanSurvived)} of an episode.` };
-  const told = `A lasts ${formatPercent(a.meanSurvived)} of an episode, B ${formatPercent(b.meanSurvived)}.`;
-  return { better: difference > 0 ? "B" : "A", words: told };
-}
-
-/** Standard deviation of the difference of two mean returns; undefined where too few episodes were played to know it. */
-function deviationOfDifference(a: PolicyMeasurement, b: PolicyMeasurement): number | undefined {
-  if (a.episodes < 2 || b.episodes < 2) return undefined;
-  return Math.sqrt(a.stdReturn ** 2 / a.episodes + b.stdReturn ** 2 / b.episodes);
+  const [lastsA, lastsB] = [sharesOfMean(a.episodes, a.meanSurvived), sharesOfMean(b.episodes, b.meanSurvived)];
+  const better = clearlyAbove(lastsA, lastsB) ? "A" : clearlyAbove(lastsB, lastsA) ? "B" : "";
+  const [toldA, toldB] = [formatPercent(a.meanSurvived), formatPercent(b.meanSurvived)];
+  const words = toldA === toldB ? `Both last ${toldA} of an episode.` : `A lasts ${toldA} of an episode, B ${toldB}.`;
+  return { better, words };
 }
 
 function undecided(reason: string): Verdict {

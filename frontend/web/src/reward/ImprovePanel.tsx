@@ -151,7 +151,7 @@ function Comparison({ before, after, onUse, onKeep }: ComparisonProps) {
 }
 
 /** What an evaluation measured, by names that a person and a model understand. */
-export function measuresOf(evaluation: Evaluation | undefined): Record<string, number> {
+function measuresOf(evaluation: Evaluation | undefined): Record<string, number> {
   const summary = evaluation?.summary;
   if (!summary) return {};
   return {

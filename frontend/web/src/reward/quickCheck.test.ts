@@ -1,7 +1,7 @@
 import { pythonLanguage } from "@codemirror/lang-python";
 import { Text } from "@codemirror/state";
 import { expect, test } from "vitest";
-import { SOURCE } from "../testing/backend";
+import { SOURCE } from "../testing/rewardsBackend";
 import { quickProblems } from "./quickCheck";
 
 function check(source: string) {

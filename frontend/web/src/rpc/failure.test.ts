@@ -1,7 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { RetryInfoSchema } from "../gen/google/rpc/error_details_pb";
-import { createBackend, typedError } from "../testing/backend";
+import { createBackend } from "../testing/backend";
+import { typedError } from "../testing/typedError";
 import { createClients } from "./clients";
 import { failureFrom, violationOf } from "./failure";
 

@@ -1,7 +1,7 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { formatCount, formatName, formatReward } from "../format/format";
 import type { ParityReport, PolicyMeasurement } from "../gen/tabrl/exporter/v1/exporter_pb";
-import { wordsOf } from "../registry/naming";
+import { wordsOf } from "../policies/policyTitle";
 import type { SharedPolicy } from "./sharedPolicy";
 
 /** A line of the card. `code` marks what is an id. */

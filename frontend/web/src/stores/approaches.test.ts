@@ -9,9 +9,8 @@ import { createApproachWriter } from "./approaches";
 function tabMemory() {
   const kept = new Map<string, string>();
   return {
-    getItem: (key: string) => kept.get(key) ?? null,
-    setItem: (key: string, value: string) => void kept.set(key, value),
-    removeItem: (key: string) => void kept.delete(key),
+    read: (key: string) => kept.get(key) ?? "",
+    write: (key: string, text: string) => void kept.set(key, text),
   };
 }
 
@@ -70,6 +69,18 @@ test("given approaches that were put away, when the page is reloaded, then nothi
   const reloaded = writer(memory);
   reloaded.resume("CartpoleBalance");
   expect(reloaded.store.get().status).toBe("idle");
+});
+
+test("given approaches that are called off, when the robot is opened again, then they are not written by themselves", async () => {
+  const memory = tabMemory();
+  const first = writer(memory);
+  const writing = first.write("CartpoleBalance", "stay upright", "");
+  first.cancel();
+  await writing;
+  expect(first.store.get().status).toBe("idle");
+  first.resume("CartpoleBalance");
+  writer(memory).resume("CartpoleBalance");
+  expect(first.store.get().status).toBe("idle");
 });
 
 test("given a refusal of all, when the library knows nothing like it, then the set fails with the reason", async () => {

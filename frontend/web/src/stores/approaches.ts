@@ -4,10 +4,11 @@ import type { Clients } from "../rpc/clients";
 import { type Failure, failureFrom, localFailure } from "../rpc/failure";
 import { newRequestId } from "../rpc/requestId";
 import { promptProblem } from "./generation";
+import { type Kept, keptInTab } from "./kept";
 import { createStore, type Store } from "./store";
 
 /** How many ways to the same wish are written side by side. */
-export const APPROACHES = 3;
+const APPROACHES = 3;
 
 /** Several rewards take as long as the slowest of them, repairs included. */
 const DEADLINE_MS = 300_000;
@@ -63,10 +64,7 @@ export interface ApproachWriter {
 }
 
 /** A writer over the RewardGen service; `memory` outlives a reload of the page. */
-export function createApproachWriter(
-  rewards: Clients["rewards"],
-  memory: Pick<Storage, "getItem" | "setItem" | "removeItem"> = sessionStorage,
-): ApproachWriter {
+export function createApproachWriter(rewards: Clients["rewards"], memory: Kept = keptInTab): ApproachWriter {
   const store = createStore<ApproachSet>(NONE);
   let attempt: AbortController | undefined;
   let last: Request | undefined;
@@ -76,7 +74,7 @@ export function createApproachWriter(
     const mine = new AbortController();
     attempt = mine;
     last = request;
-    memory.setItem(MEMORY_KEY, JSON.stringify(request));
+    memory.write(MEMORY_KEY, JSON.stringify(request));
     const { environmentId, prompt } = request;
     const approaches = Array.from({ length: APPROACHES }, (_, index) => waiting(index + 1));
     store.set({ status: "working", environmentId, prompt, approaches });
@@ -104,14 +102,18 @@ export function createApproachWriter(
     },
     retry: async () => last && ask(last),
     resume(environmentId) {
-      const request = remembered(memory.getItem(MEMORY_KEY));
+      const request = remembered(memory.read(MEMORY_KEY));
       if (store.get().status === "idle" && request?.environmentId === environmentId) void ask(request);
     },
-    cancel: () => attempt?.abort(),
+    cancel() {
+      attempt?.abort();
+      // What was called off is not asked for again by itself.
+      memory.write(MEMORY_KEY, "");
+    },
     clear() {
       attempt?.abort();
       attempt = undefined;
-      memory.removeItem(MEMORY_KEY);
+      memory.write(MEMORY_KEY, "");
       store.set(NONE);
     },
   };
@@ -151,9 +153,9 @@ function told(now: Approach, { approach, event }: GenerateApproachesResponse): A
   }
 }
 
-function remembered(text: string | null): Request | undefined {
+function remembered(text: string): Request | undefined {
   try {
-    const { environmentId, prompt, model, requestId } = JSON.parse(text ?? "{}") as Partial<Request>;
+    const { environmentId, prompt, model, requestId } = JSON.parse(text || "{}") as Partial<Request>;
     if (!environmentId || !prompt || !requestId) return undefined;
     return { environmentId, prompt, model: model ?? "", requestId };
   } catch {

@@ -4,7 +4,8 @@ import { expect, test } from "vitest";
 import { DiagnosticSchema, GenerationPhase as Phase, RewardService } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import { createClients } from "../rpc/clients";
 import type { Failure } from "../rpc/failure";
-import { createBackend, SOURCE } from "../testing/backend";
+import { createBackend } from "../testing/backend";
+import { SOURCE } from "../testing/rewardsBackend";
 import { createRewardWriter, problemOf, problemsOf, promptProblem } from "./generation";
 
 function writer() {

@@ -16,7 +16,7 @@ import { createStore, type Store } from "./store";
 /** Longest prompt that the contract takes, in characters. */
 export const MAX_PROMPT_CHARS = 4000;
 /** Longest reward source that the contract takes, in bytes. */
-export const MAX_SOURCE_BYTES = 32_768;
+const MAX_SOURCE_BYTES = 32_768;
 
 const GENERATE_DEADLINE_MS = 300_000;
 const COMPILE_DEADLINE_MS = 60_000;

@@ -3,7 +3,7 @@ import { Code, createRouterTransport } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { EnvironmentSchema, SceneService, type UploadSceneRequest } from "../gen/tabrl/scene/v1/scene_pb";
 import { createClients } from "../rpc/clients";
-import { typedError } from "../testing/backend";
+import { typedError } from "../testing/typedError";
 import { type Arrival, createUploader, MAX_BUNDLE_BYTES, MAX_UPLOAD_BYTES } from "./upload";
 
 /** An uploader before a service that keeps what it gets and, after the last piece, takes one more call to read it. */

@@ -132,7 +132,7 @@ export function createUploader(
 }
 
 /** What is wrong with a file, before it is sent; undefined when nothing is. */
-export function fileProblem(file: File): string | undefined {
+function fileProblem(file: File): string | undefined {
   if (file.size === 0) return `${file.name} is empty.`;
   const most = isBundle(file) ? MAX_BUNDLE_BYTES : MAX_UPLOAD_BYTES;
   if (file.size > most) {

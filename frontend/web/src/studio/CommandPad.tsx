@@ -1,4 +1,4 @@
-import { formatName } from "../format/format";
+import { formatFixed, formatName } from "../format/format";
 import type { CommandElement, CommandSpec } from "../player";
 import { useStore } from "../stores/store";
 import { Button } from "../ui/Button";
@@ -142,6 +142,6 @@ function middle({ low, high }: CommandElement): number {
 
 /** A value with its unit, and always as many digits, so that nothing jumps. */
 function told(value: number, { unit }: CommandElement): string {
-  const number = (Math.abs(value) < 0.005 ? 0 : value).toFixed(2).replace("-", "−");
+  const number = formatFixed(value);
   return unit ? `${number}\u00a0${unit}` : number;
 }

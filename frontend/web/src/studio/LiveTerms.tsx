@@ -1,5 +1,5 @@
 import { type RefObject, useEffect, useId, useRef, useState } from "react";
-import { formatName, formatReward } from "../format/format";
+import { formatFixed, formatName, formatReward } from "../format/format";
 import type { PlayerTick } from "../player";
 import { type Store, useStore } from "../stores/store";
 import styles from "./LiveTerms.module.css";
@@ -47,7 +47,7 @@ function Earned({ ticks, termNames, highlighted, onHighlight }: LiveTermsProps) 
         </div>
         <div>
           <dt>Each step</dt>
-          <dd className="number">{tick ? fixed(tick.reward) : "–"}</dd>
+          <dd className="number">{tick ? formatFixed(tick.reward) : "–"}</dd>
         </div>
       </dl>
       {names.length > 0 && (
@@ -90,7 +90,7 @@ function Earned({ ticks, termNames, highlighted, onHighlight }: LiveTermsProps) 
                   }}
                 />
               </span>
-              <span className={`${styles.value} number`}>{fixed(value)}</span>
+              <span className={`${styles.value} number`}>{formatFixed(value)}</span>
             </li>
           );
         })}
@@ -123,9 +123,4 @@ function useHidden(list: RefObject<HTMLElement | null>): { readonly above: boole
     };
   }, [list]);
   return hidden;
-}
-
-/** Two decimals always, so that nothing jumps while it changes fifteen times a second. */
-function fixed(value: number): string {
-  return (Math.abs(value) < 0.005 ? 0 : value).toFixed(2).replace("-", "−");
 }

@@ -1,4 +1,5 @@
 import { type ReactNode, useCallback, useMemo, useState, useSyncExternalStore } from "react";
+import { formatFixed } from "../format/format";
 import type { ActuatorSpec, JointSpec, PlayerTick } from "../player";
 import type { Store } from "../stores/store";
 import { Button } from "../ui/Button";
@@ -222,7 +223,7 @@ function MotorSlider({ actuator, label, index, disabled, ticks, onMotor }: Motor
         high={to}
         step={(to - from) / 200}
         value={value}
-        shown={(Math.abs(value) < 0.005 ? 0 : value).toFixed(2).replace("-", "−")}
+        shown={formatFixed(value)}
         disabled={disabled}
         testId={`motor-${index}`}
         onChange={(next) => {

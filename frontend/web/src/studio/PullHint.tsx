@@ -1,5 +1,6 @@
 import { useEffect, useState } from "react";
 import type { PlayerTick } from "../player";
+import { keptForGood } from "../stores/kept";
 import type { Store } from "../stores/store";
 import { CloseIcon } from "../ui/icons";
 import styles from "./PullHint.module.css";
@@ -8,7 +9,7 @@ const KEY = "tabrl.pull-hint";
 
 /** Says that the robot can be pulled, until it was pulled once or the person has read it. */
 export function PullHint({ ticks }: { readonly ticks: Store<PlayerTick | undefined> }) {
-  const [known, setKnown] = useState(wasSeen);
+  const [known, setKnown] = useState(() => keptForGood.read(KEY) !== "");
 
   useEffect(() => {
     if (known) return;
@@ -18,7 +19,7 @@ export function PullHint({ ticks }: { readonly ticks: Store<PlayerTick | undefin
   }, [ticks, known]);
 
   useEffect(() => {
-    if (known) rememberSeen();
+    if (known) keptForGood.write(KEY, "seen");
   }, [known]);
 
   if (known) return null;
@@ -30,21 +31,4 @@ export function PullHint({ ticks }: { readonly ticks: Store<PlayerTick | undefin
       </button>
     </p>
   );
-}
-
-function wasSeen(): boolean {
-  try {
-    return localStorage.getItem(KEY) !== null;
-  } catch {
-    // A browser that keeps nothing shows the hint each time.
-    return false;
-  }
-}
-
-function rememberSeen(): void {
-  try {
-    localStorage.setItem(KEY, "seen");
-  } catch {
-    // As above.
-  }
 }

@@ -1,4 +1,4 @@
-import { type ComponentProps, useState } from "react";
+import type { ComponentProps } from "react";
 import type { JointSpec, PlayerTick, ReadyInfo } from "../player";
 import type { Store } from "../stores/store";
 import { CommandPad } from "./CommandPad";
@@ -14,8 +14,8 @@ interface StageDrawerProps {
   readonly steering: ComponentProps<typeof CommandPad>;
   readonly pushing: ComponentProps<typeof PushPad>;
   readonly driven: boolean;
-  /** Whether the person took the motors from the policy. */
-  readonly released: boolean;
+  /** Whether the person took the motors from the policy, or holds them. */
+  readonly byHand: boolean;
   readonly onClose: () => void;
   readonly onRelease: (released: boolean) => void;
   readonly onJoint: (joint: JointSpec, value: number) => void;
@@ -25,8 +25,7 @@ interface StageDrawerProps {
 
 /** Whichever drawer is open beside the robot. */
 export function StageDrawer(props: StageDrawerProps) {
-  const { drawer, ready, ticks, steering, pushing, driven, released, onClose, onRelease, onJoint, onMotors } = props;
-  const [held, setHeld] = useState(false);
+  const { drawer, ready, ticks, steering, pushing, driven, byHand, onClose, onRelease, onJoint, onMotors } = props;
   if (drawer === "drive" && steering.specs.length > 0) {
     return (
       <Drawer title="Steer" testId="drive-panel" onClose={onClose}>
@@ -49,17 +48,15 @@ export function StageDrawer(props: StageDrawerProps) {
         joints={ready?.joints ?? []}
         actuators={ready?.actuators ?? []}
         driven={driven}
-        byHand={released || held}
+        byHand={byHand}
         onJoint={onJoint}
         onMotor={(index, value) => {
           const values = Array.from(ticks.get()?.ctrl ?? []);
           values[index] = value;
-          setHeld(true);
           onMotors(values);
         }}
         onTakeOver={() => onRelease(true)}
         onLetGo={() => {
-          setHeld(false);
           onMotors(null);
           onRelease(false);
         }}

@@ -1,5 +1,5 @@
 import { Link } from "../app/Link";
-import { CompareIcon, StopIcon } from "../ui/icons";
+import { SideBySideIcon, StopIcon } from "../ui/icons";
 import { PolicyStatus } from "./PolicyStatus";
 import { StageFacts } from "./StageFacts";
 import styles from "./StageHead.module.css";
@@ -50,7 +50,7 @@ export function StageHead({ studio, player, speed, driverId, byHand, recording }
             aria-label="Compare this policy with others"
             data-testid="compare"
           >
-            <CompareIcon />
+            <SideBySideIcon />
             <span>Compare</span>
           </Link>
         )}
@@ -60,7 +60,7 @@ export function StageHead({ studio, player, speed, driverId, byHand, recording }
 }
 
 /** The policy that drives, and beside it the best of its run, or the first when it is the best. */
-export function comparedWith({ bestPolicyId, checkpoints }: StudioState, driverId: string): string {
+function comparedWith({ bestPolicyId, checkpoints }: StudioState, driverId: string): string {
   const others = [bestPolicyId, checkpoints[0]?.policyId ?? "", checkpoints.at(-1)?.policyId ?? ""];
   const other = others.find((policyId) => policyId !== "" && policyId !== driverId);
   return other ? `${driverId},${other}` : driverId;

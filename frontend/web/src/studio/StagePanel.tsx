@@ -39,6 +39,7 @@ export function StagePanel({ studio, highlighted, onHighlight, onReady }: StageP
   const { bundle } = studio;
   const [drawer, setDrawer] = useState<Drawer>("");
   const [released, setReleased] = useState(false);
+  const [held, setHeld] = useState(false);
   const [strength, setStrength] = useState(USUAL_PUSH);
   const [mishap, setMishap] = useState("");
   const stage = useRef<RobotStageHandle>(null);
@@ -54,7 +55,11 @@ export function StagePanel({ studio, highlighted, onHighlight, onReady }: StageP
   const driven = driver !== undefined && !released;
   // Another policy that the person asks for drives; what they held of the motors is over.
   // biome-ignore lint/correctness/useExhaustiveDependencies: the policy is what triggers it
-  useEffect(() => setReleased(false), [driver?.policyId]);
+  useEffect(() => {
+    setReleased(false);
+    setHeld(false);
+    stage.current?.setCtrl(null);
+  }, [driver?.policyId]);
 
   const driving = useMemo(createDriving, []);
   const commands = useStore(driving.held);
@@ -75,7 +80,7 @@ export function StagePanel({ studio, highlighted, onHighlight, onReady }: StageP
     void stage.current?.picture().then((picture) => saveFile(picture, fileNameOf(parts, "png")), fail);
   const record = () => {
     const { current } = stage;
-    if (current) recording.start(() => current.record());
+    if (current) recording.start((onLimit) => current.record({ onLimit }));
   };
   useStageCommands({
     playing: playback.playing,
@@ -126,7 +131,7 @@ export function StagePanel({ studio, highlighted, onHighlight, onReady }: StageP
               player={player}
               speed={playback.speed}
               driverId={driver?.policyId ?? ""}
-              byHand={released}
+              byHand={released || held}
               recording={recording}
             />
             <StageTroubles
@@ -156,14 +161,17 @@ export function StagePanel({ studio, highlighted, onHighlight, onReady }: StageP
           steering={{ specs, joystick, driving, gamepad }}
           pushing={{ ready, strength, onStrength: setStrength, onPush: push }}
           driven={driven}
-          released={released}
+          byHand={released || held}
           onClose={() => setDrawer("")}
           onRelease={setReleased}
           onJoint={(joint, value) => {
             playback.setPlaying(false);
             stage.current?.setJoint(joint.qposIndex, value);
           }}
-          onMotors={(values) => stage.current?.setCtrl(values)}
+          onMotors={(values) => {
+            setHeld(values !== null);
+            stage.current?.setCtrl(values);
+          }}
         />
       </div>
       <StepSlider studio={studio} />

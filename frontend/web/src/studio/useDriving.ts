@@ -83,11 +83,17 @@ function followKeys(steer: (steering: Steering) => void, concerns: (event: Keybo
 function followGamepads(steer: (steering: Steering) => void, named: (name: string) => void): () => void {
   let frame = 0;
   let last = STILL;
+  // Of a pad that is gone nobody hears that its stick was let go.
+  const forget = () => {
+    if (!isStill(last)) steer(STILL);
+    last = STILL;
+  };
   const read = () => {
     const pad = (navigator.getGamepads?.() ?? []).find((each) => each?.connected);
     named(pad?.id ?? "");
     if (!pad) {
       frame = 0;
+      forget();
       return;
     }
     const next = steeringByGamepad(pad.axes);
@@ -104,6 +110,7 @@ function followGamepads(steer: (steering: Steering) => void, named: (name: strin
   return () => {
     cancelAnimationFrame(frame);
     window.removeEventListener("gamepadconnected", begin);
+    forget();
   };
 }
 

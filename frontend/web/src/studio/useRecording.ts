@@ -1,16 +1,23 @@
 import { useEffect, useRef, useState } from "react";
+import type { RobotStageHandle } from "../player";
 
-/** A video of the stage that is being recorded, or none. */
+/** What a player gives to whoever records it. */
+type Take = ReturnType<RobotStageHandle["record"]>;
+
+/** A video of one stage or several that is being recorded, or none. */
 export interface Recording {
   readonly running: boolean;
   readonly elapsedSecs: number;
-  start(begin: () => { stop(): Promise<Blob> }): void;
+  /** `begin` starts the player's part; the player calls `onLimit` once a video is as long as it may be. */
+  start(begin: (onLimit: () => void) => Take): void;
   stop(): void;
 }
 
-/** Records until it is stopped; `onDone` gets the video, `onFailure` what went wrong instead. */
+/** Records until it is stopped or long enough; `onDone` gets the video, `onFailure` what went wrong instead. Whoever leaves the page gets none. */
 export function useRecording(onDone: (video: Blob) => void, onFailure: (error: unknown) => void): Recording {
-  const current = useRef<{ stop(): Promise<Blob> }>(undefined);
+  const current = useRef<Take>(undefined);
+  const latest = useRef({ onDone, onFailure });
+  latest.current = { onDone, onFailure };
   const [startMs, setStartMs] = useState<number>();
   const [nowMs, setNowMs] = useState(0);
 
@@ -20,13 +27,32 @@ export function useRecording(onDone: (video: Blob) => void, onFailure: (error: u
     return () => clearInterval(timer);
   }, [startMs]);
 
+  // A video that nobody waits for any more is thrown away.
+  useEffect(
+    () => () => {
+      current.current?.stop().catch(() => undefined);
+      current.current = undefined;
+    },
+    [],
+  );
+
+  function stop() {
+    const take = current.current;
+    current.current = undefined;
+    setStartMs(undefined);
+    take?.stop().then(
+      (video) => latest.current.onDone(video),
+      (error: unknown) => latest.current.onFailure(error),
+    );
+  }
+
   return {
     running: startMs !== undefined,
     elapsedSecs: startMs === undefined ? 0 : Math.max(0, Math.floor((nowMs - startMs) / 1000)),
     start(begin) {
       if (current.current) return;
       try {
-        current.current = begin();
+        current.current = begin(stop);
       } catch (error) {
         onFailure(error);
         return;
@@ -35,11 +61,6 @@ export function useRecording(onDone: (video: Blob) => void, onFailure: (error: u
       setStartMs(began);
       setNowMs(began);
     },
-    stop() {
-      const recording = current.current;
-      current.current = undefined;
-      setStartMs(undefined);
-      recording?.stop().then(onDone, onFailure);
-    },
+    stop,
   };
 }

@@ -120,6 +120,12 @@ export function useStudio(environmentId: string): StudioState {
     return Object.keys(runTerms ?? {}).sort();
   }, [goal, runTerms]);
 
+  // A reward or a run may come when the person is somewhere else by now; it does not take them back.
+  function refine(change: Parameters<typeof navigation.refine>[0]): void {
+    const now = navigation.place.get();
+    if (now.view === "" && now.environmentId === environmentId) navigation.refine(change);
+  }
+
   return {
     environmentId,
     environment,
@@ -142,20 +148,20 @@ export function useStudio(environmentId: string): StudioState {
     termNames,
     chooseOwnReward() {
       setOwnChosen(true);
-      navigation.refine({ rewardId: "" });
+      refine({ rewardId: "" });
     },
     adoptReward(made) {
       rewards.put(made.rewardId, made);
       setOwnChosen(false);
-      navigation.refine({ rewardId: made.rewardId });
+      refine({ rewardId: made.rewardId });
     },
     setWeight: (term, weight) =>
       setChanged(({ rewardId, weights: before }) => ({
         rewardId: place.rewardId,
         weights: { ...(rewardId === place.rewardId ? before : {}), [term]: weight },
       })),
-    openRun: (runId) => navigation.refine({ runId, policyId: "" }),
-    play: (chosen) => navigation.refine({ policyId: chosen }),
+    openRun: (runId) => refine({ runId, policyId: "" }),
+    play: (chosen) => refine({ policyId: chosen }),
   };
 }
 

@@ -1,25 +1,10 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampNow } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createRouterTransport, type Transport } from "@connectrpc/connect";
-import { BadRequestSchema, ErrorInfoSchema } from "../gen/google/rpc/error_details_pb";
 import { ExporterService, ExportFormat, type Policy, PolicySchema } from "../gen/tabrl/exporter/v1/exporter_pb";
 import { SharingService } from "../gen/tabrl/exporter/v1/sharing_pb";
 import { InferenceService } from "../gen/tabrl/inference/v1/inference_pb";
-import {
-  GenerationPhase,
-  type ModelSchema,
-  type Reward,
-  RewardOrigin,
-  RewardSchema,
-  RewardService,
-} from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
-import {
-  EnvironmentSchema,
-  EnvironmentSummarySchema,
-  RobotInstallationStage,
-  SceneBundleSchema,
-  SceneService,
-} from "../gen/tabrl/scene/v1/scene_pb";
+import type { ModelSchema, Reward } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import {
   Executor,
   type Run,
@@ -34,6 +19,9 @@ import {
 } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { pause } from "../rpc/reliability";
 import { serveRegistry } from "./registryBackend";
+import { serveRewards } from "./rewardsBackend";
+import { serveScenes } from "./sceneBackend";
+import { found, typedError } from "./typedError";
 
 /**
  * The services over their real contracts, in memory, for tests and for work on the page without a gateway. A run is a list of
@@ -60,74 +48,9 @@ export interface Backend {
 
 export type ServiceKey = "scene" | "rewardgen" | "trainer" | "exporter" | "inference";
 
-/** An error as the services give it. */
-export function typedError(
-  code: Code,
-  reason: string,
-  message: string,
-  fields: readonly (readonly [field: string, description: string])[] = [],
-  metadata: Record<string, string> = {},
-): ConnectError {
-  const details = [{ desc: ErrorInfoSchema, value: { reason, domain: "tabrl.dev", metadata } }];
-  const fieldViolations = fields.map(([field, description]) => ({ field, description }));
-  return new ConnectError(message, code, undefined, [
-    ...details,
-    ...(fields.length > 0 ? [{ desc: BadRequestSchema, value: { fieldViolations } }] : []),
-  ]);
-}
-
 function withSteps(settings: TrainingSettings | undefined, envSteps: bigint): TrainingSettings {
   return { ...(settings ?? create(TrainingSettingsSchema)), envSteps };
 }
-
-export const SOURCE = `def reward(state, action):
-    pole = state.body("pole_1")
-    upright = (pole.up[2] + 1) / 2
-    cart = state.joint("slider").position
-    return {
-        "upright": upright,
-        "centred": jnp.exp(-4.0 * cart**2),
-        "effort": -0.05 * jnp.sum(action**2),
-    }
-`;
-
-const ENVIRONMENTS = [
-  {
-    id: "CartpoleBalance",
-    title: "Cartpole · Balance",
-    robot: "Cartpole",
-    task: "Keep the pole upright by moving the cart.",
-    nu: 1,
-  },
-  { id: "CheetahRun", title: "Cheetah · Run", robot: "Cheetah", task: "Run forward as fast as possible.", nu: 6 },
-  { id: "WalkerStand", title: "Walker · Stand", robot: "Walker", task: "Stand upright on two legs.", nu: 6 },
-  { id: "WalkerWalk", title: "Walker · Walk", robot: "Walker", task: "Walk forward at one metre per second.", nu: 6 },
-].map(({ id, title, robot, task, nu }) =>
-  create(EnvironmentSummarySchema, {
-    environmentId: id,
-    category: "dm_control_suite",
-    title,
-    robot,
-    description: task,
-    actuatorCount: nu,
-    dofCount: nu + 1,
-    examplePrompts: [
-      "keep the pole upright while swaying gently",
-      "stand still in the middle",
-      "swing the pole around",
-    ],
-  }),
-);
-
-const GO1 = create(EnvironmentSummarySchema, {
-  environmentId: "Go1JoystickFlatTerrain",
-  category: "locomotion",
-  title: "Go1 · Joystick, flat ground",
-  robot: "Go1",
-  description: "Trot at the speed and turning rate that a joystick commands.",
-  actuatorCount: 12,
-});
-const DOWNLOAD_BYTES = 180_168_576n;
 
 export interface BackendOptions {
   /** Time between the signs of progress of slow calls. */
@@ -148,7 +71,6 @@ function page<T>(all: readonly T[], pageSize: number, pageToken: string): { item
 
 export function createBackend(options: BackendOptions = {}): Backend {
   const { stepMs = 0, models = [LIBRARY_MODEL] } = options;
-  let { robotMissing } = options;
   const runs = new Map<string, Run>();
   const events = new Map<string, RunEvent[]>();
   const rewards = new Map<string, Reward>();
@@ -165,181 +87,11 @@ export function createBackend(options: BackendOptions = {}): Backend {
   const guard = (service: ServiceKey) => {
     if (down.has(service)) throw new ConnectError("no healthy upstream", Code.Unavailable);
   };
-  const found = <T>(value: T | undefined, reason: string, what: string): T => {
-    if (value === undefined) throw typedError(Code.NotFound, reason, `there is no such ${what}`);
-    return value;
-  };
-  const seal = (
-    environmentId: string,
-    prompt: string,
-    source: string,
-    origin: RewardOrigin,
-    model = "library",
-  ): Reward => {
-    const reward = create(RewardSchema, {
-      rewardId: `reward-${rewards.size + 1}`,
-      environmentId,
-      prompt,
-      origin,
-      model: origin === RewardOrigin.PERSON ? "" : model,
-      source,
-      terms: [
-        { name: "upright", weight: 1, explanation: "Highest when the pole points straight up.", line: 6 },
-        { name: "centred", weight: 0.5, explanation: "Highest with the cart in the middle of the rail.", line: 7 },
-        { name: "effort", weight: 1, explanation: "A small price for strong pushes.", line: 8 },
-      ],
-      explanation: "The pole is to stay upright near the middle of the rail, without wasting force.",
-      leftOut: prompt.includes("swaying") ? ["swaying gently"] : [],
-      program: { sha256: "a".repeat(64) },
-      onnx: { sha256: "b".repeat(64) },
-      createTime: timestampNow(),
-    });
-    rewards.set(reward.rewardId, reward);
-    return reward;
-  };
-
   const transport = createRouterTransport((router) => {
     const { service } = router;
     const referencesOf = serveRegistry(router, { policies, guard: () => guard("exporter") });
-    service(SceneService, {
-      listEnvironments: () => {
-        guard("scene");
-        const robot = robotMissing === undefined ? [] : [{ ...GO1, robotMissing }];
-        const environments = [...ENVIRONMENTS, ...robot];
-        const robotDownload = robotMissing ? { robotDownload: { downloadBytes: DOWNLOAD_BYTES } } : {};
-        return { environments, totalSize: environments.length, ...robotDownload };
-      },
-      getEnvironment: ({ environmentId }) => {
-        guard("scene");
-        const summary = [...ENVIRONMENTS, GO1].find((each) => each.environmentId === environmentId);
-        if (summary === GO1 && robotMissing) {
-          const metadata = { robot: "unitree_go1", download_bytes: String(DOWNLOAD_BYTES) };
-          throw typedError(Code.FailedPrecondition, "ROBOT_NOT_INSTALLED", "the robot is not installed", [], metadata);
-        }
-        if (!summary) {
-          const metadata = { environment_id: environmentId, nearest: "CartpoleBalance" };
-          throw typedError(Code.NotFound, "ENVIRONMENT_NOT_FOUND", `no environment ${environmentId}`, [], metadata);
-        }
-        const timing = {
-          controlPeriodSecs: 0.01,
-          physicsTimestepSecs: 0.01,
-          physicsStepsPerControl: 1,
-          episodeLength: 1000,
-        };
-        return { environment: create(EnvironmentSchema, { summary, timing, commandSize: summary === GO1 ? 3 : 0 }) };
-      },
-      getSceneBundle: ({ environmentId }) => {
-        guard("scene");
-        if (![...ENVIRONMENTS, GO1].some((each) => each.environmentId === environmentId)) {
-          throw typedError(Code.NotFound, "ENVIRONMENT_NOT_FOUND", `no environment ${environmentId}`);
-        }
-        return { bundle: create(SceneBundleSchema, { environmentId, xml: { sha256: "c".repeat(64) } }) };
-      },
-      async *installRobots({ acceptedDownloadBytes }) {
-        guard("scene");
-        if (acceptedDownloadBytes !== DOWNLOAD_BYTES) {
-          const field = "accepted_download_bytes";
-          throw typedError(Code.InvalidArgument, "INVALID_FIELD", "another size", [[field, "another size"]]);
-        }
-        const downloadBytes = DOWNLOAD_BYTES;
-        yield {
-          stage: RobotInstallationStage.DOWNLOADING,
-          downloadedBytes: 90_000_000n,
-          downloadBytes,
-          message: "half",
-        };
-        await pause(stepMs);
-        robotMissing = false;
-        yield { stage: RobotInstallationStage.READY, downloadedBytes: downloadBytes, downloadBytes, message: "ready" };
-      },
-    });
-    service(RewardService, {
-      listModels: () => {
-        guard("rewardgen");
-        return { models: [...models] };
-      },
-      async *generateReward({ environmentId, prompt, model }) {
-        guard("rewardgen");
-        if (prompt.includes("juggle")) {
-          const metadata = { nearest: "balance" };
-          throw typedError(
-            Code.FailedPrecondition,
-            "BEHAVIOUR_UNKNOWN",
-            "the library does not know this behaviour",
-            [],
-            metadata,
-          );
-        }
-        const stage = (phase: GenerationPhase, message: string) => ({
-          event: { case: "stage" as const, value: { phase, message } },
-        });
-        yield stage(GenerationPhase.READING_ROBOT, "reading the robot");
-        await pause(stepMs);
-        yield stage(GenerationPhase.WRITING, "choosing from the library");
-        for (const line of SOURCE.match(/.*\n/g) ?? []) {
-          yield { event: { case: "sourceDelta" as const, value: line } };
-          await pause(stepMs / 4);
-        }
-        yield stage(GenerationPhase.CHECKING, "checking the source");
-        await pause(stepMs);
-        yield stage(GenerationPhase.SEALING, "tracing in the jail");
-        await pause(stepMs);
-        const origin = model === "library" || model === "" ? RewardOrigin.LIBRARY : RewardOrigin.LLM;
-        yield { event: { case: "reward" as const, value: seal(environmentId, prompt, SOURCE, origin, model) } };
-      },
-      async *generateApproaches({ environmentId, prompt, model, count }) {
-        guard("rewardgen");
-        if (prompt.includes("juggle")) throw typedError(Code.FailedPrecondition, "BEHAVIOUR_UNKNOWN", "unknown");
-        const names = ["As asked", "Smooth", "All at once", "Again"];
-        for (let approach = 1; approach <= count; approach++) {
-          const value = { phase: GenerationPhase.WRITING, message: "choosing from the library" };
-          yield { approach, event: { case: "stage" as const, value } };
-          yield { approach, event: { case: "sourceDelta" as const, value: SOURCE } };
-        }
-        for (let approach = 1; approach <= count; approach++) {
-          await pause(stepMs);
-          if (prompt.includes("alike") && approach === 2) {
-            yield { approach, event: { case: "sameAs" as const, value: 1 } };
-          } else if (prompt.includes("broken") && approach === 3) {
-            const value = { reason: "PROVIDER_TIMEOUT", message: "the model took too long." };
-            yield { approach, event: { case: "failure" as const, value } };
-          } else {
-            const made = seal(environmentId, prompt, SOURCE, RewardOrigin.LIBRARY, model || "library");
-            const named = { ...made, name: names[approach - 1] ?? "", expectedBehaviour: "It keeps the pole up." };
-            rewards.set(made.rewardId, named);
-            yield { approach, event: { case: "reward" as const, value: named } };
-          }
-        }
-      },
-      async *improveReward({ rewardId, remark }) {
-        guard("rewardgen");
-        const before = found(rewards.get(rewardId), "REWARD_NOT_FOUND", "reward");
-        if (models.every(({ name }) => name === "library")) {
-          throw typedError(Code.FailedPrecondition, "REFLECTION_NEEDS_LLM", "no LLM is configured");
-        }
-        const value = { phase: GenerationPhase.WRITING, message: "looking at the curves" };
-        yield { event: { case: "stage" as const, value } };
-        await pause(stepMs);
-        const source = before.source.replace("-0.05", "-0.5");
-        const made = seal(before.environmentId, before.prompt, source, RewardOrigin.LLM, "first/large");
-        const terms = made.terms.map((term) => (term.name === "effort" ? { ...term, weight: 3 } : term));
-        const after = { ...made, terms, explanation: `Because ${remark}`, parentRewardId: rewardId };
-        rewards.set(after.rewardId, after);
-        yield { event: { case: "reward" as const, value: after } };
-      },
-      compileReward: ({ environmentId, source, prompt }) => {
-        guard("rewardgen");
-        const line = source.split("\n").findIndex((text) => text.includes("import")) + 1;
-        if (line > 0) {
-          throw typedError(Code.InvalidArgument, "REWARD_REJECTED", "the source breaks a rule", [
-            [`source:${line}:1`, "import-forbidden: nothing can be imported; `jnp` and `state` are there already"],
-          ]);
-        }
-        return { reward: seal(environmentId, prompt, source, RewardOrigin.PERSON) };
-      },
-      getReward: ({ rewardId }) => ({ reward: found(rewards.get(rewardId), "REWARD_NOT_FOUND", "reward") }),
-      listRewards: () => ({ rewards: [...rewards.values()].reverse() }),
-    });
+    serveScenes(router, { guard: () => guard("scene"), stepMs, robotMissing: options.robotMissing });
+    serveRewards(router, { rewards, models, guard: () => guard("rewardgen"), stepMs });
     service(TrainerService, {
       createRun: ({ spec }) => {
         guard("trainer");

@@ -11,7 +11,7 @@ import {
   RegistryService,
   VersionTagSchema,
 } from "../gen/tabrl/exporter/v1/registry_pb";
-import { typedError } from "./backend";
+import { typedError } from "./typedError";
 
 /** What the registry in memory shares with the rest of the backend. */
 interface Neighbours {

@@ -21,7 +21,7 @@ export interface TourStep {
 }
 
 /** The smallest robot: it learns within a minute. */
-export const TOUR_ENVIRONMENT = "CartpoleBalance";
+const TOUR_ENVIRONMENT = "CartpoleBalance";
 
 export const STEPS: readonly TourStep[] = [
   {

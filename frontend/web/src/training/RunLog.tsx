@@ -1,6 +1,7 @@
 import { useState } from "react";
 import { LogLevel, type LogLine } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { Button } from "../ui/Button";
+import { useCopy } from "../ui/useCopy";
 import styles from "./RunLog.module.css";
 
 const LEVELS: readonly (readonly [LogLevel, string])[] = [
@@ -9,25 +10,15 @@ const LEVELS: readonly (readonly [LogLevel, string])[] = [
   [LogLevel.ERROR, "Errors"],
 ];
 
-/** How long the button says that it has copied, in milliseconds. */
-const SAID_MS = 2000;
-
 /** What the trainer said, by how much it matters, to be read or taken along. */
 export function RunLog({ lines }: { readonly lines: readonly LogLine[] }) {
   const [least, setLeast] = useState(LogLevel.INFO);
-  const [said, setSaid] = useState("");
+  const { outcome, copy } = useCopy();
   if (lines.length === 0) return null;
   const shown = lines.filter(({ level }) => level >= least);
 
-  async function copy() {
-    const text = shown.map(({ level, text }) => `${LogLevel[level]} ${text}`).join("\n");
-    const said = await navigator.clipboard.writeText(text).then(
-      () => "Copied",
-      () => "The browser does not allow it",
-    );
-    setSaid(said);
-    setTimeout(() => setSaid(""), SAID_MS);
-  }
+  const words = () => shown.map(({ level, text }) => `${LogLevel[level]} ${text}`).join("\n");
+  const said = { "": "Copy", copied: "Copied", refused: "The browser does not allow it" }[outcome];
 
   return (
     <details className={styles.log} data-testid="run-log">
@@ -49,8 +40,8 @@ export function RunLog({ lines }: { readonly lines: readonly LogLine[] }) {
         </select>
         {/* A page that was not opened over https or from this machine may not use the clipboard. */}
         {"clipboard" in navigator && shown.length > 0 && (
-          <Button size="small" variant="quiet" onClick={() => void copy()} data-testid="copy-log">
-            <span role="status">{said || "Copy"}</span>
+          <Button size="small" variant="quiet" onClick={() => void copy(words())} data-testid="copy-log">
+            <span role="status">{said}</span>
           </Button>
         )}
       </div>

@@ -1,4 +1,4 @@
-import { useEffect, useId, useState } from "react";
+import { useId, useRef, useState } from "react";
 import { useSession } from "../app/session";
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
 import type { Failure } from "../rpc/failure";
@@ -17,26 +17,35 @@ const MAX_NOTES_CHARS = 10_000;
 export function RunNotes({ run }: { readonly run: Run }) {
   const { runs } = useSession();
   const [tag, setTag] = useState("");
-  const [notes, setNotes] = useState(run.notes);
+  // What is being written; absent while the field shows what is kept.
+  const [draft, setDraft] = useState<string>();
   const [failed, setFailed] = useState<{ readonly change: Notes; readonly failure: Failure }>();
   const id = useId();
-
-  // Somebody else may have written meanwhile.
-  useEffect(() => setNotes(run.notes), [run.notes]);
+  const saving = useRef<Promise<void>>(Promise.resolve());
+  const { runId } = run;
 
   async function save(change: Notes) {
     setFailed(undefined);
     try {
-      await runs.annotate(run.runId, change);
+      await runs.annotate(runId, change);
+      // What was written on meanwhile stays in the field.
+      if (change.notes !== undefined) setDraft((now) => (now === change.notes ? undefined : now));
     } catch (thrown) {
       setFailed({ change, failure: thrown as Failure });
     }
   }
 
+  /** One change of the tags after the other, each of those that stand by then: the service takes them all at once. */
+  function changeTags(how: (tags: readonly string[]) => readonly string[]) {
+    saving.current = saving.current.then(() =>
+      save({ tags: how(runs.records.get().get(runId)?.run.tags ?? run.tags) }),
+    );
+  }
+
   function addTag() {
     const added = tag.trim();
     setTag("");
-    if (added !== "" && !run.tags.includes(added)) void save({ tags: [...run.tags, added] });
+    if (added !== "" && !run.tags.includes(added)) changeTags((tags) => [...new Set([...tags, added])]);
   }
 
   return (
@@ -48,7 +57,7 @@ export function RunNotes({ run }: { readonly run: Run }) {
             <button
               type="button"
               aria-label={`Take the tag ${each} away`}
-              onClick={() => void save({ tags: run.tags.filter((other) => other !== each) })}
+              onClick={() => changeTags((tags) => tags.filter((other) => other !== each))}
             >
               <CloseIcon />
             </button>
@@ -67,7 +76,7 @@ export function RunNotes({ run }: { readonly run: Run }) {
               enterKeyHint="done"
               onChange={(event) => setTag(event.target.value)}
               onKeyDown={(event) => {
-                if (event.key !== "Enter") return;
+                if (event.key !== "Enter" || event.nativeEvent.isComposing) return;
                 event.preventDefault();
                 addTag();
               }}
@@ -83,12 +92,15 @@ export function RunNotes({ run }: { readonly run: Run }) {
       <textarea
         id={`${id}-notes`}
         className={`${fieldStyles.input} ${styles.text}`}
-        value={notes}
+        value={draft ?? run.notes}
         rows={1}
         placeholder="Notes on this run"
         maxLength={MAX_NOTES_CHARS}
-        onChange={(event) => setNotes(event.target.value)}
-        onBlur={() => notes !== run.notes && void save({ notes })}
+        onChange={(event) => setDraft(event.target.value)}
+        onBlur={() => {
+          if (draft === run.notes) setDraft(undefined);
+          else if (draft !== undefined) void save({ notes: draft });
+        }}
         data-testid="notes"
       />
       {failed && <FailureNotice failure={failed.failure} onRetry={() => void save(failed.change)} />}

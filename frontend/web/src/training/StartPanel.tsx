@@ -94,7 +94,7 @@ export function StartPanel({ studio, start, again }: StartPanelProps) {
           </Button>
           {studio.policyId === commanded && (
             <Notice tone="info" testId="command-hint">
-              <p>Tell it how fast to go and where to turn with the command pad under the robot.</p>
+              <p>Choose “Steer” under the robot, and tell it how fast to go and where to turn.</p>
             </Notice>
           )}
         </>

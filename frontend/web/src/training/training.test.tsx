@@ -119,6 +119,15 @@ test("given a run, when notes and tags are written, then they are kept with it",
   expect(backend.runs.get("run-1")?.tags).toEqual(["smooth"]);
 });
 
+test("given tags, when two are added one right after the other, then both are kept", async () => {
+  await start();
+  for (const tag of ["smooth", "slow"]) {
+    fireEvent.change(screen.getByTestId("add-tag"), { target: { value: tag } });
+    fireEvent.keyDown(screen.getByTestId("add-tag"), { key: "Enter" });
+  }
+  await waitFor(() => expect(backend.runs.get("run-1")?.tags).toEqual(["smooth", "slow"]));
+});
+
 test("given a log, when only warnings are wanted, then the other lines are left out", async () => {
   await start();
   backend.append("run-1", { case: "log", value: { level: LogLevel.INFO, text: "compiled" } });
@@ -175,7 +184,7 @@ test("given a robot that takes commands and a policy of its own task, when it is
   await waitFor(() => expect(screen.getByTestId("tier-command").dataset.missing).toBe("false"));
   fireEvent.click(screen.getByTestId("tier-command"));
   fireEvent.click(screen.getByTestId("play-command"));
-  expect((await screen.findByTestId("command-hint")).textContent).toContain("command pad");
+  expect((await screen.findByTestId("command-hint")).textContent).toContain("Steer");
   expect(window.location.search).toContain("policy=policy-1");
   expect(backend.runs.size).toBe(1);
 });

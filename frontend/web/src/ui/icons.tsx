@@ -159,13 +159,6 @@ export const PoseIcon = () =>
       <circle cx="6.8" cy="11.6" r="1.7" />
     </>,
   );
-export const CompareIcon = () =>
-  icon(
-    <>
-      <rect x="2" y="3" width="5" height="10" rx="1" />
-      <rect x="9" y="3" width="5" height="10" rx="1" />
-    </>,
-  );
 export const WandIcon = () =>
   icon(
     <>

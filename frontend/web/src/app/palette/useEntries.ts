@@ -1,5 +1,6 @@
 import { useEffect } from "react";
-import { formatAgo, formatCount } from "../../format/format";
+import { formatAgo } from "../../format/format";
+import { policyTitle, practice, runTitle } from "../../policies/policyTitle";
 import { ALL_NAMES } from "../../stores/registry";
 import { useResource } from "../../stores/resource";
 import { DESTINATIONS } from "../SiteNavigation";
@@ -58,7 +59,7 @@ export function useEntries(): { readonly groups: readonly EntryGroup[]; readonly
       heading: "Runs",
       entries: (runs.value?.items ?? []).map(({ runId, spec, createTime }) => ({
         id: `run.${runId}`,
-        title: spec?.title || "The task's own reward",
+        title: runTitle({ spec }),
         about: `${titleOf(spec?.environmentId ?? "")}, ${formatAgo(createTime, Date.now())}`,
         keywords: ["run", spec?.environmentId ?? ""],
         to: { environmentId: spec?.environmentId ?? "", runId },
@@ -66,10 +67,10 @@ export function useEntries(): { readonly groups: readonly EntryGroup[]; readonly
     },
     {
       heading: "Policies",
-      entries: (policies.value?.items ?? []).map(({ policyId, environmentId, runId, title, envSteps }) => ({
+      entries: (policies.value?.items ?? []).map(({ policyId, environmentId, runId, title, lineage, envSteps }) => ({
         id: `policy.${policyId}`,
-        title: title || "The task's own reward",
-        about: `${titleOf(environmentId)}, ${formatCount(envSteps)} steps`,
+        title: policyTitle({ title, lineage }),
+        about: `${titleOf(environmentId)}, ${practice({ envSteps })}`,
         keywords: ["policy", environmentId],
         to: { environmentId, runId, policyId },
       })),

@@ -1,5 +1,5 @@
 import { Color, Vector3 } from "three";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { arrowLength } from "./contacts";
 import { snapToShadow } from "./lighting";
 import { notDarker } from "./materials";

@@ -1,4 +1,4 @@
-/** What a measurement of robustness does to a robot, in words for people, in the order of the radar's axes. */
+/** What a measurement of robustness does to a robot, in words for people, in the order in which it is shown. */
 export const DISTURBANCES = [
   { disturbance: "pushes", title: "Pushes" },
   { disturbance: "payload", title: "Carried weight" },

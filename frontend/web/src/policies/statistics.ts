@@ -13,8 +13,18 @@ export function sampleOf(values: readonly number[]): Sample {
   return { count, mean, std: count > 1 ? Math.sqrt(squares / (count - 1)) : 0 };
 }
 
+/** The sample that a service has summed up: its deviation is that of the episodes alone, with n below. */
+export function summedUp(count: number, mean: number, stdOfEpisodes: number): Sample {
+  return { count, mean, std: count > 1 ? stdOfEpisodes * Math.sqrt(count / (count - 1)) : 0 };
+}
+
+/** The sample of shares of which only the mean is known, spread as widely as shares from 0 to 1 can be: what is clear of it is clear of any. */
+export function sharesOfMean(count: number, mean: number): Sample {
+  return summedUp(count, mean, Math.sqrt(Math.max(0, mean * (1 - mean))));
+}
+
 /** Standard error of the difference between two means, as batches judge their candidates by. */
-export function errorOfDifference(a: Sample, b: Sample): number {
+function errorOfDifference(a: Sample, b: Sample): number {
   return Math.sqrt(a.std ** 2 / Math.max(a.count, 1) + b.std ** 2 / Math.max(b.count, 1));
 }
 

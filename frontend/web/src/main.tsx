@@ -1,5 +1,6 @@
 import { createRoot } from "react-dom/client";
 import { App } from "./app/App";
+import { headStart, showsRobot } from "./app/headStart";
 import { createSession, SessionProvider } from "./app/session";
 import { createClients, gatewayTransport } from "./rpc/clients";
 import { createOutages } from "./rpc/outage";
@@ -10,8 +11,11 @@ import "./styles/base.css";
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html lacks #root");
 const outages = createOutages();
+const session = createSession(createClients(gatewayTransport(outages)), { outages });
+const place = session.navigation.place.get();
+if (showsRobot(place)) headStart(session, place.environmentId);
 createRoot(root).render(
-  <SessionProvider value={createSession(createClients(gatewayTransport(outages)), { outages })}>
+  <SessionProvider value={session}>
     <App />
   </SessionProvider>,
 );

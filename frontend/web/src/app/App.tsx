@@ -12,14 +12,12 @@ import { Link } from "./Link";
 import { loadLater, whenIdle } from "./loadLater";
 import { GALLERY } from "./location";
 import { PaletteWindow, prefetchPalette } from "./palette/PaletteWindow";
+import { prefetchStudio, Studio } from "./studioLater";
 import { useThemeCommands } from "./ThemeMenu";
 import { UndoToast } from "./UndoToast";
 import { usePageCommands, type Window } from "./usePageCommands";
 import { useSettledPlace } from "./useSettledPlace";
 
-const { Component: Studio, prefetch: prefetchStudio } = loadLater(
-  async () => (await import("../studio/Studio")).Studio,
-);
 const { Component: RegistryView } = loadLater(async () => (await import("../registry/RegistryView")).RegistryView);
 const { Component: CompareView } = loadLater(async () => (await import("../compare/CompareView")).CompareView);
 const { Component: History } = loadLater(async () => (await import("../history/History")).History);

@@ -2,6 +2,7 @@ import { Link } from "../app/Link";
 import type { EnvironmentSummary } from "../gen/tabrl/scene/v1/scene_pb";
 import styles from "./EnvironmentCard.module.css";
 import { Thumbnail } from "./Thumbnail";
+import { useHeadStart } from "./useHeadStart";
 
 interface EnvironmentCardProps {
   readonly environment: EnvironmentSummary;
@@ -13,8 +14,9 @@ interface EnvironmentCardProps {
 
 export function EnvironmentCard({ environment, policyNames, eager }: EnvironmentCardProps) {
   const { environmentId, title, description, thumbnail } = environment;
+  const about = useHeadStart(environmentId);
   return (
-    <Link to={{ environmentId }} className={styles.card} data-testid={`env-card-${environmentId}`}>
+    <Link {...about} to={{ environmentId }} className={styles.card} data-testid={`env-card-${environmentId}`}>
       <div className={styles.picture}>
         <Thumbnail artifact={thumbnail} eager={eager} />
         {policyNames && (

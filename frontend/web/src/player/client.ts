@@ -1,3 +1,4 @@
+import { playerWorker } from "./ahead";
 import { GATEWAY_FOLDER } from "./artifacts";
 import { PlayerError } from "./errors";
 import type {
@@ -29,10 +30,6 @@ export interface PlayerClientOptions {
   readonly startWorker?: () => WorkerPort;
 }
 
-function startPlayerWorker(): WorkerPort {
-  return new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "tabrl-player" });
-}
-
 /** The page's side of the player: starts the worker, says what to do, passes on what it reports. */
 export class PlayerClient {
   readonly #port: WorkerPort;
@@ -43,7 +40,7 @@ export class PlayerClient {
   readonly #sceneGenerations = new Map<number, number>();
   #ended = false;
 
-  constructor({ on, onCrash, artifacts = GATEWAY_FOLDER, startWorker = startPlayerWorker }: PlayerClientOptions) {
+  constructor({ on, onCrash, artifacts = GATEWAY_FOLDER, startWorker = playerWorker }: PlayerClientOptions) {
     this.#handlers = on;
     this.#onCrash = onCrash;
     this.#port = startWorker();
@@ -100,9 +97,9 @@ export class PlayerClient {
     this.#tell({ type: "grab", lane, grab });
   }
 
-  /** Gives all robots about this speed, in metres per second. */
-  shove(direction: readonly [number, number, number], speed: number): void {
-    this.#tell({ type: "shove", direction, speed });
+  /** Gives all robots about this speed, in metres per second, each in its lane's direction. */
+  shove(directions: readonly (readonly [number, number, number])[], speed: number): void {
+    this.#tell({ type: "shove", directions, speed });
   }
 
   setJoint(qposIndex: number, value: number, lane = 0): void {

@@ -27,6 +27,8 @@ export class LaneStage {
   readonly #onFailed: (error: PlayerError) => void;
   #listener: StageListener;
   #lastTickMs = 0;
+  /** Tells that the scene is there, once it can be seen. */
+  #tellReady: (() => void) | undefined;
   #lastTold: Pick<PlayerTick, "ended" | "grabbed"> = { ended: "", grabbed: false };
 
   constructor({ container, theme, recycle, onGrab, onView, listener, onFailed }: LaneStageOptions) {
@@ -35,7 +37,7 @@ export class LaneStage {
     this.#onFailed = onFailed;
     const onLost = (error: PlayerError) => this.fail("scene", error);
     try {
-      this.stage = new Stage(container, theme, recycle, { onGrab, onView, onLost });
+      this.stage = new Stage(container, theme, recycle, { onGrab, onView, onLost, onShown: () => this.#shown() });
     } catch (error) {
       this.fail("scene", PlayerError.from(error, "WEBGL_FAILED", "The robot cannot be drawn"));
     }
@@ -46,10 +48,11 @@ export class LaneStage {
   }
 
   enter({ description, sizes, joints, actuators, loadSecs }: Of<"sceneReady">): void {
-    this.stage?.setScene(description);
     const { environmentId } = description;
     const triangles = drawnTriangles(description);
-    this.#listener.onReady?.({ environmentId, sizes, joints, actuators, triangles, loadSecs });
+    this.#tellReady = () => this.#listener.onReady?.({ environmentId, sizes, joints, actuators, triangles, loadSecs });
+    if (this.stage) this.stage.setScene(description);
+    else this.#shown();
   }
 
   take({ controllerSha256, commands, loadSecs }: Of<"controllerReady">): void {
@@ -72,6 +75,11 @@ export class LaneStage {
     this.#onFailed(error);
     if (doing === "scene") this.#listener.onError?.(error);
     else this.#listener.onPolicyError?.(error);
+  }
+
+  #shown(): void {
+    this.#tellReady?.();
+    this.#tellReady = undefined;
   }
 
   dispose(): void {

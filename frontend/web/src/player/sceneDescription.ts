@@ -49,20 +49,16 @@ export interface Triangles {
   readonly indices: Uint32Array<ArrayBuffer>;
 }
 
-/** A mesh in two degrees of detail, which are one and the same where nothing would be saved. Both are empty for a mesh that is not shown. */
-export interface MeshData {
-  /** Distance from the mesh's origin to its farthest vertex, in metres. */
-  readonly reach: number;
+/** A surface in two degrees of detail, which are one and the same where nothing would be saved. */
+export interface SurfaceForms {
   readonly fine: Triangles;
   readonly simple: Triangles;
 }
 
-/** A grid of heights. `size` is MuJoCo's: half width, half depth, height at 1, base below 0. */
-export interface HeightFieldData {
-  readonly rows: number;
-  readonly columns: number;
-  readonly size: readonly [number, number, number, number];
-  readonly heights: Float32Array<ArrayBuffer>;
+/** A mesh; both its forms are empty when it is not shown. */
+export interface MeshData extends SurfaceForms {
+  /** Distance from the mesh's origin to its farthest vertex, in metres. */
+  readonly reach: number;
 }
 
 /** A picture, four bytes a pixel. */
@@ -87,7 +83,8 @@ export interface SceneDescription {
   readonly sites: readonly Shape[];
   readonly tendons: readonly TendonShape[];
   readonly meshes: readonly MeshData[];
-  readonly heightFields: readonly HeightFieldData[];
+  /** Each in tiles, of which only those in view are drawn. */
+  readonly heightFields: readonly (readonly SurfaceForms[])[];
   readonly textures: readonly TextureData[];
   /** Direction in which the model's first camera looks; absent without a camera. */
   readonly cameraDirection: readonly [number, number, number] | undefined;
@@ -118,25 +115,22 @@ export function snapshotOffsets(layout: SnapshotLayout): { sites: number; segmen
 
 /** The buffers of all that is large in a description, each once: what crosses to the page without being copied. */
 export function buffersOf({ meshes, heightFields, textures }: SceneDescription): ArrayBuffer[] {
-  const surfaces = meshes.flatMap(({ fine, simple }) => [fine, simple]);
+  const surfaces = [...meshes, ...heightFields.flat()].flatMap(({ fine, simple }) => [fine, simple]);
   const arrays = surfaces.flatMap(({ positions, normals, uvs, indices }) => [
     positions,
     normals,
     ...(uvs ? [uvs] : []),
     indices,
   ]);
-  return Array.from(
-    new Set([
-      ...arrays.map(({ buffer }) => buffer),
-      ...heightFields.map(({ heights }) => heights.buffer),
-      ...textures.map(({ rgba }) => rgba.buffer),
-    ]),
-  );
+  return Array.from(new Set([...arrays.map(({ buffer }) => buffer), ...textures.map(({ rgba }) => rgba.buffer)]));
 }
 
-/** Triangles of all that is drawn of the meshes, in the lesser detail. */
-export function drawnTriangles({ geoms, sites, meshes }: SceneDescription): number {
+/** Triangles of the meshes and height fields, in the lesser detail, those out of view included. */
+export function drawnTriangles({ geoms, sites, meshes, heightFields }: SceneDescription): number {
+  const forms = ({ shape, data }: Shape): readonly (SurfaceForms | undefined)[] =>
+    (shape === "hfield" ? heightFields[data] : [meshes[data]]) ?? [];
   return [...geoms, ...sites]
-    .filter(({ shape, group }) => shape === "mesh" && group <= 2)
-    .reduce((sum, { data }) => sum + (meshes[data]?.simple.indices.length ?? 0) / 3, 0);
+    .filter(({ shape, group }) => (shape === "mesh" || shape === "hfield") && group <= 2)
+    .flatMap(forms)
+    .reduce((sum, form) => sum + (form?.simple.indices.length ?? 0) / 3, 0);
 }

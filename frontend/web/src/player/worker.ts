@@ -1,7 +1,8 @@
 import { artifactSource } from "./artifacts";
 import { PlayerError } from "./errors";
+import { startSimplifier } from "./meshes/simplifier";
 import { startMujoco, startOnnx } from "./physics/engine";
-import { type Loader, loaderOf } from "./play/loading";
+import { type Loader, loaderOf, startedOnce } from "./play/loading";
 import { Player } from "./play/player";
 import { rollOut } from "./play/rollout";
 import type { Command, Report, RolloutSpec } from "./protocol";
@@ -17,8 +18,13 @@ function send(report: Report, transfer: Transferable[] = []): void {
   postMessage(report, { transfer });
 }
 
+// Compiled while the page still asks which scene it is; who needs it hears of a failure.
+const mujoco = startedOnce(startMujoco);
+mujoco().catch(() => undefined);
+void startSimplifier();
+
 function start(artifacts: string): Started {
-  const loader = loaderOf(artifactSource({ folder: artifacts }), { mujoco: startMujoco, onnx: startOnnx });
+  const loader = loaderOf(artifactSource({ folder: artifacts }), { mujoco, onnx: startOnnx });
   return { loader, player: new Player(loader, send) };
 }
 
@@ -46,7 +52,7 @@ function obey({ loader, player }: Started, command: Exclude<Command, { type: "st
     case "grab":
       return player.grab(command.grab, command.lane);
     case "shove":
-      return player.shove(command.direction, command.speed);
+      return player.shove(command.directions, command.speed);
     case "setJoint":
       return player.setJoint(command.qposIndex, command.value, command.lane);
     case "setCtrl":

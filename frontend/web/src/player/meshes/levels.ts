@@ -1,4 +1,4 @@
-import type { MeshData, Triangles } from "../sceneDescription";
+import type { MeshData, SurfaceForms, Triangles } from "../sceneDescription";
 import { faithful, type MeshSource, type Simplifier, type Surface, shaded, simplify, surfaceOf } from "./simplifier";
 
 /** How far a scene's meshes may be simplified. Errors are in parts of the radius of the ball in view, of which a pixel is about 0.003. */
@@ -21,21 +21,30 @@ export interface DrawnMesh {
   readonly times: number;
 }
 
+/** What of a level is left to the meshes, however much ground there is. */
+const leastShare = 0.6;
 const errorStep = 1.7;
 /** Below this saving a mesh keeps its own normals and its own triangles. */
 const leastSaving = 0.1;
 
 /**
  * Simplifies the meshes of a scene together: the same error for all of them, which makes small parts coarse and large parts
- * fine, raised until the budget is kept. Without a simplifier, and in scenes of few triangles, meshes stay as they are.
+ * fine, raised until the budget is kept, of which what is drawn beside them has its part. Without a simplifier, and in scenes of
+ * few triangles, meshes stay as they are.
  */
 export function detailLevels(
   meshes: readonly DrawnMesh[],
   viewRadius: number,
   simplifier: Simplifier | undefined,
+  beside: readonly SurfaceForms[] = [],
 ): MeshData[] {
+  const left = (level: Level, of: (forms: SurfaceForms) => Triangles): Level => {
+    const taken = beside.reduce((sum, forms) => sum + of(forms).indices.length / 3, 0);
+    return { ...level, triangles: Math.max(leastShare * level.triangles, level.triangles - taken) };
+  };
+  const [forFine, forSimple] = [left(fineLevel, ({ fine }) => fine), left(simpleLevel, ({ simple }) => simple)];
   const total = meshes.reduce((sum, { source, times }) => sum + (times * source.faces.length) / 3, 0);
-  if (!simplifier || total <= simpleLevel.triangles) {
+  if (!simplifier || total <= forSimple.triangles) {
     return meshes.map(({ source, reach, times }) => {
       const all = times > 0 ? faithful(source) : nothing;
       return { reach, fine: all, simple: all };
@@ -43,8 +52,8 @@ export function detailLevels(
   }
   const whole = meshes.map(({ source, times }) => (times > 0 ? surfaceOf(source) : undefined));
   const times = meshes.map((mesh) => mesh.times);
-  const fine = withinBudget(simplifier, whole, times, fineLevel, viewRadius);
-  const simple = withinBudget(simplifier, fine, times, simpleLevel, viewRadius);
+  const fine = withinBudget(simplifier, whole, times, forFine, viewRadius);
+  const simple = withinBudget(simplifier, fine, times, forSimple, viewRadius);
   return meshes.map(({ source, reach }, i) => {
     const [ours, coarse] = [fine[i], simple[i]];
     if (!ours || !coarse) return { reach, fine: nothing, simple: nothing };

@@ -1,6 +1,6 @@
 import type { Triangles } from "../sceneDescription";
 import { withCreasedNormals } from "./normals";
-import { gather, weld } from "./weld";
+import { compactRows, gather, weld } from "./weld";
 
 /** meshoptimizer's simplifier, as far as it is used. */
 export type Simplifier = typeof import("meshoptimizer/simplifier")["MeshoptSimplifier"];
@@ -94,15 +94,10 @@ export function shaded({ positions, uvs, indices }: Surface): Triangles {
 
 /** Drops the vertices that no face needs any more. */
 function compact({ positions, uvs, indices }: Surface): Surface {
-  const numbers = new Int32Array(positions.length / 3).fill(-1);
-  const wanted: number[] = [];
-  const renumbered = indices.map((vertex) => {
-    if (numbers[vertex] === -1) numbers[vertex] = wanted.push(vertex) - 1;
-    return numbers[vertex] ?? 0;
-  });
+  const { numbers, wanted } = compactRows(indices, positions.length / 3);
   return {
     positions: gather({ values: positions, width: 3 }, wanted),
     uvs: uvs && gather({ values: uvs, width: 2 }, wanted),
-    indices: renumbered,
+    indices: numbers,
   };
 }

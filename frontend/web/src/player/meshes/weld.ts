@@ -68,6 +68,20 @@ export function gather({ values, width, rows }: Column, wanted: ArrayLike<number
   return gathered;
 }
 
+/** Numbers the vertices that some faces need from 0 on, and says which those are. */
+export function compactRows(
+  indices: ArrayLike<number>,
+  vertices: number,
+): { readonly numbers: Uint32Array<ArrayBuffer>; readonly wanted: readonly number[] } {
+  const renumbered = new Int32Array(vertices).fill(-1);
+  const wanted: number[] = [];
+  const numbers = Uint32Array.from(indices, (vertex) => {
+    if (renumbered[vertex] === -1) renumbered[vertex] = wanted.push(vertex) - 1;
+    return renumbered[vertex] ?? 0;
+  });
+  return { numbers, wanted };
+}
+
 /** A power of two that leaves half of the table free. */
 function tableSize(rows: number): number {
   return 2 ** Math.ceil(Math.log2(Math.max(2, 2 * rows)));

@@ -1,10 +1,9 @@
 import type { MjModel } from "@mujoco/mujoco";
 import { detailLevels, reachOf } from "../meshes/levels";
 import { type MeshSource, startedSimplifier } from "../meshes/simplifier";
+import { type Grid, terrainForms } from "../meshes/terrain";
 import {
   type GeomShape,
-  type HeightFieldData,
-  type MeshData,
   type SceneDescription,
   type Shape,
   type SnapshotLayout,
@@ -50,7 +49,6 @@ export function describeScene(environmentId: string, simulation: Simulation): Sc
     geoms: Array.from({ length: model.ngeom }, (_, i) => geom(model, i, textures)),
     sites: Array.from({ length: model.nsite }, (_, i) => site(model, i, textures)),
     tendons: capacities.map((segments, i) => tendon(model, i, segments)),
-    heightFields: Array.from({ length: model.nhfield }, (_, i) => heightField(model, i)),
     textures: textures.collected,
     cameraDirection: model.ncam > 0 ? cameraDirection(data.cam_xmat) : undefined,
     anchored: anchoredParts(simulation),
@@ -58,7 +56,7 @@ export function describeScene(environmentId: string, simulation: Simulation): Sc
     weightNewtons: weight(model),
     referencePoses,
   };
-  return { ...bare, meshes: meshes(model, bare) };
+  return { ...bare, ...surfaces(model, bare) };
 }
 
 /** Weight of all that moves, in newtons: what contact forces are measured by. */
@@ -193,8 +191,10 @@ function asRgba(pixels: Uint8Array, channels: number): Uint8Array<ArrayBuffer> {
   return rgba;
 }
 
-/** The meshes, simplified as far as the default view allows; those that nothing shows stay behind. */
-function meshes(model: MjModel, scene: Omit<SceneDescription, "meshes">): MeshData[] {
+type Surfaces = Pick<SceneDescription, "meshes" | "heightFields">;
+
+/** Meshes and height fields, simplified as far as the default view allows; meshes that nothing shows stay behind. */
+function surfaces(model: MjModel, scene: Omit<SceneDescription, keyof Surfaces>): Surfaces {
   const shown = [...scene.geoms, ...scene.sites].filter((shape) => shape.shape === "mesh" && isShown(shape));
   const sources = Array.from({ length: model.nmesh }, (_, i) => {
     const drawn = shown.filter(({ data }) => data === i);
@@ -203,7 +203,9 @@ function meshes(model: MjModel, scene: Omit<SceneDescription, "meshes">): MeshDa
     return { source, reach: reachOf(source.positions), times: drawn.length };
   });
   const { radius } = frameScene({ ...scene, meshes: sources });
-  return detailLevels(sources, radius, startedSimplifier());
+  const grids = Array.from({ length: model.nhfield }, (_, i) => grid(model, i));
+  const heightFields = terrainForms(grids, radius, startedSimplifier());
+  return { meshes: detailLevels(sources, radius, startedSimplifier(), heightFields.flat()), heightFields };
 }
 
 /** Views of a mesh in the model's memory. MuJoCo keeps separate indices for positions, normals and texture coordinates. */
@@ -224,14 +226,14 @@ function meshSource(model: MjModel, i: number, textured: boolean): MeshSource {
   };
 }
 
-function heightField(model: MjModel, i: number): HeightFieldData {
+function grid(model: MjModel, i: number): Grid {
   const [rows, columns, first]: number[] = [model.hfield_nrow[i], model.hfield_ncol[i], model.hfield_adr[i]];
   const count = (rows ?? 0) * (columns ?? 0);
   return {
     rows: rows ?? 0,
     columns: columns ?? 0,
     size: quadruple(model.hfield_size, i),
-    heights: model.hfield_data.slice(first, (first ?? 0) + count),
+    heights: model.hfield_data.subarray(first, (first ?? 0) + count),
   };
 }
 

@@ -64,7 +64,7 @@ function checkOrigin(wiring: Wiring, graphSha256: string, environmentId: string)
 }
 
 /** Starts something at most once; a failed start is tried again at the next call. */
-function startedOnce<T>(start: () => Promise<T>): () => Promise<T> {
+export function startedOnce<T>(start: () => Promise<T>): () => Promise<T> {
   let started: Promise<T> | undefined;
   return () => {
     started ??= start().catch((error: unknown) => {

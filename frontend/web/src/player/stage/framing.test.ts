@@ -35,6 +35,30 @@ describe("followStep", () => {
     expect(follow([0, 0, 0], [1.5, 0, 0], 600)[0]).toBeCloseTo(1.35, 2);
   });
 
+  it.each([0.016, 0.1, 0.5])(
+    "given a robot that runs four radii a second, when a frame comes every %f s, then it stays in the picture",
+    (frameSecs) => {
+      const target: [number, number, number] = [0, 0, 0];
+      for (let secs = 0; secs < 6; secs += frameSecs) {
+        const x = 4 * secs;
+        followStep(target, [x, 0, 0], 1, frameSecs);
+        expect(x - target[0]).toBeLessThan(0.51);
+      }
+    },
+  );
+
+  it("given the same time, when it passes in one frame or in many, then the view comes about as far", () => {
+    const [once, often] = [
+      [0, 0, 0],
+      [0, 0, 0],
+    ] as [[number, number, number], [number, number, number]];
+    followStep(once, [0.4, 0, 0], 1, 0.48);
+    for (let i = 0; i < 30; i += 1) followStep(often, [0.4, 0, 0], 1, 0.016);
+
+    expect(once[0]).toBeCloseTo(often[0], 6);
+    expect(once[0]).toBeGreaterThan(0.2);
+  });
+
   it("jumps with the robot from one episode to the next", () => {
     expect(follow([40, 0, 0], [0, 0, 0])).toEqual([0, 0, 0]);
   });
@@ -62,6 +86,7 @@ describe("Quality", () => {
     }
 
     expect([...seen]).toEqual([2, 1, 0.75, 0.55]);
+    expect(quality.shadowPixels).toBe(256);
   });
 
   it("forgives single slow frames and hidden tabs", () => {
@@ -70,6 +95,21 @@ describe("Quality", () => {
     for (let i = 0; i < 50; i += 1) quality.frameTook(30_000);
 
     expect(quality.pixelRatio).toBe(1);
+  });
+});
+
+describe("Quality without a graphics card", () => {
+  it("given drawing by the processor, when it begins, then it begins with a small picture", () => {
+    expect(new Quality(2, true).pixelRatio).toBe(0.75);
+    expect(new Quality(1).pixelRatio).toBe(1);
+  });
+
+  it("given very slow frames, when three have come, then the least picture is drawn", () => {
+    const quality = new Quality(1);
+    const changed = [300, 2000, 900].map((ms) => quality.frameTook(ms));
+
+    expect(changed).toEqual([false, false, true]);
+    expect(quality.pixelRatio).toBe(0.55);
   });
 });
 

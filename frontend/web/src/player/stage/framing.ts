@@ -19,7 +19,9 @@ export const isShown = ({ group, surface }: Shape): boolean =>
   (group <= 2 || surface.material === "target") && surface.rgba[3] > 0.01;
 
 /** What a scene's framing depends on; of a mesh it is only how far it reaches. */
-type Framed = Omit<SceneDescription, "meshes"> & { readonly meshes: readonly Pick<MeshData, "reach">[] };
+type Framed = Omit<SceneDescription, "meshes" | "heightFields"> & {
+  readonly meshes: readonly Pick<MeshData, "reach">[];
+};
 
 /** Frames a scene in its reference state. */
 export function frameScene(description: Framed): Framing {
@@ -62,22 +64,26 @@ export function viewDirection(direction: Point | undefined): Point {
 
 /** Half the sides of the box around the camera's target in which the robot moves without being followed, in radii. */
 const deadBand: Point = [0.15, 0.15, 0.3];
+/** How far behind a fast robot the view may be, in radii beyond the box: it stays in the picture at any speed. */
+const leash = 0.35;
+/** How fast the view catches up, a second. */
+const followRate = 4;
 
 /**
- * Moves a camera target one frame towards the robot, in place. Within a dead band it stays, so small motions do not shake the
- * view; far jumps, as between two episodes, are taken at once.
+ * Moves a camera target towards the robot, in place, by the time since the last frame, however long that was. Within a dead
+ * band it stays, so small motions do not shake the view; far jumps, as between two episodes, are taken at once.
  */
 export function followStep(target: [number, number, number], wanted: Point, radius: number, elapsedSecs: number): void {
-  const part = 1 - Math.exp(-4 * elapsedSecs);
-  const jumped =
-    Math.hypot(
-      excess(target, wanted, radius, 0),
-      excess(target, wanted, radius, 1),
-      excess(target, wanted, radius, 2),
-    ) >
-    2 * radius;
+  const over: Point = [
+    excess(target, wanted, radius, 0),
+    excess(target, wanted, radius, 1),
+    excess(target, wanted, radius, 2),
+  ];
+  const behind = Math.hypot(...over);
+  const jumped = behind > 2 * radius;
+  const part = Math.max(1 - Math.exp(-followRate * elapsedSecs), behind > 0 ? 1 - (leash * radius) / behind : 0);
   for (let i = 0; i < 3; i += 1) {
-    target[i] = jumped ? (wanted[i] ?? 0) : (target[i] ?? 0) + part * excess(target, wanted, radius, i);
+    target[i] = jumped ? (wanted[i] ?? 0) : (target[i] ?? 0) + part * (over[i] ?? 0);
   }
 }
 

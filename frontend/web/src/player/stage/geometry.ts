@@ -8,19 +8,20 @@ import {
   PlaneGeometry,
   SphereGeometry,
 } from "three";
-import type { HeightFieldData, SceneDescription, Shape, Triangles } from "../sceneDescription";
+import type { SceneDescription, Shape, Triangles } from "../sceneDescription";
 
-/** How closely meshes are drawn; the other shapes know one form. */
+/** How closely meshes and height fields are drawn; the other shapes know one form. */
 export type Detail = "simple" | "fine";
 
 /** Half the side of a plane that MuJoCo draws without end. */
 export const endlessHalfSide = 60;
 
-/** The triangles of a shape in MuJoCo's conventions: lengths are halves, the long axis is z. */
+/** The triangles of a shape in MuJoCo's conventions: lengths are halves, the long axis is z. Of a height field they are those of one tile. */
 export function shapeTriangles(
   { shape, size, data }: Shape,
   { meshes, heightFields }: Pick<SceneDescription, "meshes" | "heightFields">,
   detail: Detail,
+  tile: number,
 ): Triangles | undefined {
   const [a, b, c] = size;
   switch (shape) {
@@ -38,10 +39,8 @@ export function shapeTriangles(
       return trianglesOf(new BoxGeometry(2 * a, 2 * b, 2 * c));
     case "mesh":
       return meshes[data]?.[detail];
-    case "hfield": {
-      const field = heightFields[data];
-      return field && trianglesOf(heightFieldGeometry(field));
-    }
+    case "hfield":
+      return heightFields[data]?.[tile]?.[detail];
   }
 }
 
@@ -95,17 +94,4 @@ function trianglesOf(geometry: BufferGeometry): Triangles {
     uvs: numbers("uv"),
     indices: Uint32Array.from(geometry.getIndex()?.array ?? []),
   };
-}
-
-/** MuJoCo's rows run along y from low to high; three's from high to low. */
-function heightFieldGeometry({ rows, columns, size, heights }: HeightFieldData): BufferGeometry {
-  const geometry = new PlaneGeometry(2 * size[0], 2 * size[1], columns - 1, rows - 1);
-  const positions = geometry.getAttribute("position");
-  for (let row = 0; row < rows; row += 1) {
-    for (let column = 0; column < columns; column += 1) {
-      positions.setZ((rows - 1 - row) * columns + column, (heights[row * columns + column] ?? 0) * size[2]);
-    }
-  }
-  geometry.computeVertexNormals();
-  return geometry;
 }

@@ -1,10 +1,10 @@
 import { Color, Vector3 } from "three";
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { arrowLength } from "./contacts";
 import { snapToShadow } from "./lighting";
 import { notDarker } from "./materials";
 import { onPlane } from "./pulling";
-import { recordingFormat, tilesFor } from "./recording";
+import { fitting, recordingFormat, tilesFor } from "./recording";
 import { isSameView, offsetOf, viewOf } from "./view";
 
 describe("onPlane", () => {
@@ -73,6 +73,13 @@ describe("recording", () => {
     expect(tiles.map(({ x }) => x)).toEqual([0, tiles[0]?.width, (tiles[0]?.width ?? 0) + (tiles[1]?.width ?? 0)]);
     expect(tiles.reduce((sum, { width }) => sum + width, 0)).toBeLessThanOrEqual(1924);
     for (const { width, height } of tiles) expect([width % 2, height % 2]).toEqual([0, 0]);
+  });
+
+  it("given a label, when it is wider than its picture, then it is cut with an ellipsis, or left out", () => {
+    const fits = (most: number) => (text: string) => text.length <= most;
+    expect(fitting("A · 1.2M steps", fits(20))).toBe("A · 1.2M steps");
+    expect(fitting("A · 1.2M steps", fits(10))).toBe("A · 1.2M…");
+    expect(fitting("A · 1.2M steps", fits(0))).toBe("");
   });
 
   it("given what a browser can write, when a format is chosen, then it is the best of them, or none", () => {

@@ -6,7 +6,6 @@ const towardsSun = new Vector3(-0.45, -0.6, 1.15).normalize();
 /** Two directions that span the sun's picture of the scene. */
 const sunRight = new Vector3(0, 0, 1).cross(towardsSun).normalize();
 const sunUp = towardsSun.clone().cross(sunRight);
-const shadowPixels = 1024;
 const snapped = new Vector3();
 
 /**
@@ -28,15 +27,19 @@ export class Lighting {
   readonly #sun = new DirectionalLight(0xffffff);
   readonly #rim = new DirectionalLight(0xffffff, 0.7);
   readonly #reach: number;
-  readonly #pixel: number;
+  readonly #radius: number;
+  #pixel = 0;
 
-  /** @param radius of the ball in view, which the shadows must cover */
-  constructor(radius: number) {
+  /**
+   * @param radius of the ball in view, which the shadows must cover
+   * @param shadowPixels side of the sun's picture of the scene
+   */
+  constructor(radius: number, shadowPixels: number) {
+    this.#radius = radius;
     this.#reach = 6 * radius;
-    this.#pixel = (4 * radius) / shadowPixels;
     const { shadow } = this.#sun;
     this.#sun.castShadow = true;
-    shadow.mapSize.set(shadowPixels, shadowPixels);
+    this.setShadowPixels(shadowPixels);
     shadow.radius = 4;
     shadow.bias = -0.0004;
     shadow.normalBias = 0.012 * radius;
@@ -51,6 +54,15 @@ export class Lighting {
     camera.far = 2 * this.#reach;
     this.#sky.position.set(0, 0, 1);
     this.object.add(this.#sky, this.#sun, this.#sun.target, this.#rim, this.#rim.target);
+  }
+
+  /** Makes the shadows as fine as there is time for; they must be drawn anew afterwards. */
+  setShadowPixels(pixels: number): void {
+    const { shadow } = this.#sun;
+    this.#pixel = (4 * this.#radius) / pixels;
+    shadow.mapSize.set(pixels, pixels);
+    shadow.map?.dispose();
+    shadow.map = null;
   }
 
   setPalette({ sky, ground, skyStrength, sunStrength, rimStrength }: Palette): void {

@@ -48,6 +48,11 @@ export class Materials {
     return made;
   }
 
+  /** The pictures on them. */
+  get maps(): readonly Texture[] {
+    return this.#maps;
+  }
+
   dispose(): void {
     for (const material of this.#materials.values()) material.dispose();
     for (const map of this.#maps) map.dispose();

@@ -1,29 +1,62 @@
-/** Pixel ratios to fall back to, one after another, where drawing is slow; the first is capped by the screen's own. */
-const ratios = [2, 1, 0.75, 0.55] as const;
+/** What a picture may cost. */
+interface Level {
+  /** Pixels a point; capped by the screen's own. */
+  readonly ratio: number;
+  /** Side of the sun's picture of the scene, in pixels. */
+  readonly shadow: number;
+}
+
+/** What to fall back to, one after another, where drawing is slow. */
+const levels: readonly [Level, ...Level[]] = [
+  { ratio: 2, shadow: 1024 },
+  { ratio: 1, shadow: 1024 },
+  { ratio: 0.75, shadow: 512 },
+  { ratio: 0.55, shadow: 256 },
+];
+/** Where the graphics card is only played by the processor. */
+const softwareLevel = 2;
 const slowFrameMs = 45;
-const patienceFrames = 25;
+/** Slow frames that are no hitch any more, in milliseconds together; a long one counts no more than the limit, so that it takes three. */
+const patienceMs = 700;
+const longestCountedMs = 250;
+/** A longer pause is a hidden tab or a loading scene, not slow drawing. */
+const pauseMs = 5000;
+/** Frames as slow as this will not be quick enough one level down. */
+const verySlowMs = 150;
 /** A frame at 60 a second, and a little more. */
 const quickFrameMs = 19;
 const trustFrames = 90;
+const patienceFrames = 25;
 
 /**
- * Lowers the resolution where frames take too long, as without a GPU, and never raises it again, so it cannot swing. Where
- * frames come at the screen's own rate for a while, meshes may be drawn in full detail; once that was too much, never again.
+ * Lowers resolution and shadows where frames take too long, as without a GPU, and never raises them again, so they cannot swing.
+ * Where frames come at the screen's own rate for a while, meshes may be drawn in full detail; once that was too much, never again.
  */
 export class Quality {
   #level = 0;
-  #slowFrames = 0;
+  #slowMs = 0;
   #quickFrames = 0;
   #lateFrames = 0;
   #tooMuch = false;
 
-  /** @param screenRatio the screen's own pixel ratio */
-  constructor(readonly screenRatio: number) {
-    while (this.#level + 1 < ratios.length && (ratios[this.#level + 1] ?? 0) >= screenRatio) this.#level += 1;
+  /**
+   * @param screenRatio the screen's own pixel ratio
+   * @param software whether pictures are drawn without a graphics card
+   */
+  constructor(
+    readonly screenRatio: number,
+    software = false,
+  ) {
+    while (this.#level < last && (levels[this.#level + 1]?.ratio ?? 0) >= screenRatio) this.#level += 1;
+    if (software) this.#level = Math.max(this.#level, softwareLevel);
   }
 
   get pixelRatio(): number {
-    return Math.min(this.screenRatio, ratios[this.#level] ?? 1);
+    return Math.min(this.screenRatio, this.#now.ratio);
+  }
+
+  get shadowPixels(): number {
+    return this.#now.shadow;
   }
 
   /** Whether there is time to draw meshes in full detail. */
@@ -31,16 +64,20 @@ export class Quality {
     return !this.#tooMuch && this.#quickFrames >= trustFrames;
   }
 
-  /** Tells how long a frame of an ongoing motion took; says whether the pixel ratio changed. */
+  /** Tells how long a frame of an ongoing motion took; says whether the level changed. */
   frameTook(elapsedMs: number): boolean {
-    // A single long pause is a hidden tab or a loading scene, not slow drawing.
-    if (elapsedMs > 1000) return false;
+    if (elapsedMs > pauseMs) return false;
     this.#weighDetail(elapsedMs <= quickFrameMs);
-    this.#slowFrames = Math.max(0, this.#slowFrames + (elapsedMs > slowFrameMs ? 1 : -1));
-    if (this.#slowFrames < patienceFrames || this.#level + 1 >= ratios.length) return false;
-    this.#slowFrames = 0;
-    this.#level += 1;
+    const countedMs = Math.min(elapsedMs, longestCountedMs);
+    this.#slowMs = Math.max(0, this.#slowMs + (elapsedMs > slowFrameMs ? countedMs : -countedMs));
+    if (this.#slowMs < patienceMs || this.#level === last) return false;
+    this.#slowMs = 0;
+    this.#level = Math.min(last, this.#level + (elapsedMs > verySlowMs ? 2 : 1));
     return true;
+  }
+
+  get #now(): Level {
+    return levels[this.#level] ?? levels[0];
   }
 
   #weighDetail(quick: boolean): void {
@@ -52,3 +89,5 @@ export class Quality {
     if (this.#lateFrames >= patienceFrames) this.#tooMuch = true;
   }
 }
+
+const last = levels.length - 1;

@@ -6,6 +6,8 @@ export const drawnEvent = "stage:drawn";
 export const drawEvent = "stage:draw";
 
 const longestSecs = 120;
+/** How long a video is waited for that is stopped before it has begun. */
+const longestWaitMs = 5000;
 const framesPerSec = 30;
 const widestPixels = 1920;
 const bitsPerSec = 8_000_000;
@@ -113,11 +115,28 @@ export function recordCanvases(
     end();
     onLimit?.();
   }, 1000 * longestSecs);
+  // A machine that is hard at work may not have encoded anything yet when it is told to stop.
+  const begun = new Promise<void>((resolve) => {
+    recorder.addEventListener("dataavailable", ({ data }) => data.size > 0 && resolve());
+    recorder.addEventListener("stop", () => resolve());
+  });
   recorder.start(1000);
+
+  async function finish(): Promise<Blob> {
+    await Promise.race([begun, new Promise((resolve) => setTimeout(resolve, longestWaitMs))]);
+    end();
+    const whole = await video;
+    if (whole.size > 0) return whole;
+    throw new PlayerError(
+      "RECORDING_UNSUPPORTED",
+      "Nothing was recorded: this machine had no time to. Record again, a little longer, or close what else is open.",
+    );
+  }
+  let finished: Promise<Blob> | undefined;
   return {
     stop: () => {
-      end();
-      return video;
+      finished ??= finish();
+      return finished;
     },
   };
 }
@@ -140,7 +159,22 @@ export function drawTile(
   pen.font = `600 ${Math.round(labelHeight / 2)}px ${style.fontFamily || "sans-serif"}`;
   pen.textBaseline = "middle";
   pen.fillStyle = style.getPropertyValue("--stage-ink").trim() || "#141a17";
-  pen.fillText(label, x + labelHeight / 2, y + labelHeight / 2 + 4, width - labelHeight);
+  const room = width - labelHeight;
+  pen.fillText(
+    fitting(label, (text) => pen.measureText(text).width <= room),
+    x + labelHeight / 2,
+    y + labelHeight / 2 + 4,
+  );
+}
+
+/** As much of a text as fits, with an ellipsis where something is left out. */
+export function fitting(text: string, fits: (text: string) => boolean): string {
+  if (fits(text)) return text;
+  for (let length = text.length - 1; length > 0; length--) {
+    const cut = `${text.slice(0, length).trimEnd()}…`;
+    if (fits(cut)) return cut;
+  }
+  return "";
 }
 
 function even(value: number): number {

@@ -1,4 +1,4 @@
-import { Group } from "three";
+import { Group, type Texture } from "three";
 import { type SceneDescription, snapshotOffsets } from "../sceneDescription";
 import { isShown } from "./framing";
 import type { Detail } from "./geometry";
@@ -10,9 +10,11 @@ import { TendonBundle } from "./tendons";
 /** Everything of a scene that has a pose: geoms, sites and tendons. The floor is not among them. */
 export class Robot {
   readonly object = new Group();
-  readonly parts: readonly Part[];
+  readonly #parts: Part[] = [];
+  readonly #unmade: (() => Part)[];
   readonly #materials: Materials;
   readonly #tendons: TendonBundle;
+  readonly #referencePoses: Float32Array;
   #detail: Detail = "simple";
 
   /** @param floor index of the geom that the stage draws as its floor; -1 for none */
@@ -30,10 +32,33 @@ export class Robot {
         const material = this.#materials.of(shape, paintOf(shape, description.environmentId));
         return { shape, at, material };
       });
-    this.parts = partsOf(placed, description);
+    this.#unmade = partsOf(placed, description);
     this.#tendons = new TendonBundle(description, offsets.segments);
-    this.object.add(...this.parts.map(({ mesh }) => mesh), this.#tendons.object);
-    this.pose(description.referencePoses);
+    this.object.add(this.#tendons.object);
+    this.#referencePoses = description.referencePoses;
+    this.#tendons.pose(this.#referencePoses);
+  }
+
+  /** Its parts that are made. */
+  get parts(): readonly Part[] {
+    return this.#parts;
+  }
+
+  /** The pictures on it. */
+  get textures(): readonly Texture[] {
+    return this.#materials.maps;
+  }
+
+  /** Makes its parts until `untilMs` on the page's clock, one at least; says whether all are made. */
+  build(untilMs: number): boolean {
+    do {
+      const part = this.#unmade.shift()?.();
+      if (!part) return true;
+      part.pose(this.#referencePoses);
+      this.#parts.push(part);
+      this.object.add(part.mesh);
+    } while (performance.now() < untilMs);
+    return this.#unmade.length === 0;
   }
 
   setPaints(paints: Paints, darkest: number): void {
@@ -42,7 +67,7 @@ export class Robot {
   }
 
   pose(poses: Float32Array): void {
-    for (const part of this.parts) part.pose(poses);
+    for (const part of this.#parts) part.pose(poses);
     this.#tendons.pose(poses);
   }
 
@@ -50,22 +75,22 @@ export class Robot {
   setDetail(detail: Detail): void {
     if (detail === this.#detail) return;
     this.#detail = detail;
-    for (const part of this.parts) part.show(detail);
+    for (const part of this.#parts) part.show(detail);
   }
 
   /** Makes finer forms until `untilMs` on the page's clock, one at least, and shows them where they are wanted; says whether all are made. */
   refine(untilMs: number): boolean {
-    for (const part of this.parts) {
+    for (const part of this.#parts) {
       if (part.refined) continue;
       part.refine();
       part.show(this.#detail);
-      if (performance.now() >= untilMs) return this.parts.every(({ refined }) => refined);
+      if (performance.now() >= untilMs) return this.#parts.every(({ refined }) => refined);
     }
     return true;
   }
 
   dispose(): void {
-    for (const part of this.parts) part.dispose();
+    for (const part of this.#parts) part.dispose();
     this.#materials.dispose();
     this.#tendons.dispose();
   }

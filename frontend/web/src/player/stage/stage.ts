@@ -1,4 +1,4 @@
-import { PCFShadowMap, Scene, WebGLRenderer } from "three";
+import { Scene, type WebGLRenderer } from "three";
 import { PlayerError } from "../errors";
 import type { Grab } from "../protocol";
 import { type SceneDescription, snapshotOffsets } from "../sceneDescription";
@@ -12,6 +12,7 @@ import { PointerHand } from "./pointer";
 import { Highlight, PullMark } from "./pullMark";
 import { Quality } from "./quality";
 import { drawEvent, drawnEvent, drawTile } from "./recording";
+import { compiled, startRenderer } from "./renderer";
 import { Robot } from "./robot";
 import { type PosedMoment, SnapshotRing } from "./snapshotRing";
 import type { View } from "./view";
@@ -27,6 +28,8 @@ export interface StageEvents {
   /** The browser took the drawing away; it may give it back, which `onRestored` tells. */
   readonly onLost?: (error: PlayerError) => void;
   readonly onRestored?: () => void;
+  /** The scene is about to be drawn for the first time. */
+  readonly onShown?: () => void;
 }
 
 /** What is on the stage while one scene is loaded. */
@@ -39,12 +42,16 @@ interface Set {
   readonly highlight: Highlight;
   readonly ring: SnapshotRing;
   readonly focusAt: number;
+  /** Whether it can be drawn; before, the stage is empty. */
+  isReady: boolean;
 }
 
 /** Nearer than this part of the default distance, meshes are drawn in full detail. */
 const nearDistance = 0.45;
 /** Time in one frame for making finer meshes. */
 const refiningMs = 6;
+/** Time in one turn for making the triangles of a new scene. */
+const buildingMs = 8;
 /** Pixels a point of a picture that is saved. */
 const pictureRatio = 2;
 
@@ -59,10 +66,13 @@ export class Stage {
   readonly #hand: PointerHand;
   readonly #resizes: ResizeObserver;
   readonly #ended = new AbortController();
-  readonly #quality = new Quality(devicePixelRatio);
+  readonly #quality: Quality;
+  readonly #onShown: (() => void) | undefined;
   #set: Set | undefined;
+  #entering: Promise<void> = Promise.resolve();
   #theme: Theme;
   #frame = 0;
+  #size = "";
   #shadowIsOld = true;
   #lastFrameMs = 0;
 
@@ -76,7 +86,10 @@ export class Stage {
     this.#container = container;
     this.#theme = theme;
     this.#recycle = recycle;
-    this.#renderer = startRenderer();
+    this.#onShown = events.onShown;
+    const { renderer, software } = startRenderer();
+    this.#renderer = renderer;
+    this.#quality = new Quality(devicePixelRatio, software);
     this.#renderer.setPixelRatio(this.#quality.pixelRatio);
     this.canvas = this.#renderer.domElement;
     this.canvas.style.cssText = "position:absolute;inset:0;width:100%;height:100%;display:block;touch-action:none";
@@ -102,7 +115,7 @@ export class Stage {
     this.#resize();
   }
 
-  /** Replaces what is on stage. */
+  /** Replaces what is on stage. The new scene is drawn when all of it is made. */
   setScene(description: SceneDescription): void {
     this.#strike();
     const framing = frameScene(description);
@@ -111,13 +124,14 @@ export class Stage {
     const ground = floor < 0 ? undefined : new Ground(description.referencePoses[7 * floor + 2] ?? 0, radius);
     const set: Set = {
       robot: new Robot(description, floor),
-      lighting: new Lighting(radius),
+      lighting: new Lighting(radius, this.#quality.shadowPixels),
       ground,
       arrows: new ContactArrows(description.weightNewtons, radius),
       mark: new PullMark(radius),
       highlight: new Highlight(),
       ring: new SnapshotRing(description.layout, this.#recycle),
       focusAt: snapshotOffsets(description.layout).focus,
+      isReady: false,
     };
     const { robot, lighting, arrows, mark, highlight } = set;
     this.#scene.add(robot.object, lighting.object, arrows.object, mark.object, highlight.object);
@@ -125,6 +139,7 @@ export class Stage {
     this.#set = set;
     this.#rig.frame(framing, ground !== undefined);
     this.setTheme(this.#theme);
+    this.#entering = this.#enter(set);
   }
 
   setTheme(theme: Theme): void {
@@ -186,6 +201,7 @@ export class Stage {
    * @throws PlayerError WEBGL_FAILED
    */
   async picture(): Promise<Blob> {
+    await this.#entering;
     const sheet = document.createElement("canvas");
     const pen = sheet.getContext("2d");
     const { clientWidth, clientHeight } = this.#container;
@@ -242,6 +258,30 @@ export class Stage {
     this.canvas.addEventListener(drawEvent, () => this.#schedule(), { signal });
   }
 
+  /** Makes a scene ready to be drawn, a little in each turn, while the graphics card's programs are compiled elsewhere. */
+  async #enter(set: Set): Promise<void> {
+    const isHere = () => this.#set === set;
+    while (isHere() && !set.robot.build(performance.now() + buildingMs)) await turn();
+    if (!isHere()) return;
+    await compiled(this.#renderer, this.#scene, this.#rig.camera, [
+      set.robot.object,
+      ...(set.ground ? [set.ground.object] : []),
+    ]);
+    for (const texture of set.robot.textures) {
+      await turn();
+      if (isHere()) this.#renderer.initTexture(texture);
+    }
+    // Each asks the graphics card a hundred things, and waits for the answers.
+    for (const program of isHere() ? [...(this.#renderer.info.programs ?? [])] : []) {
+      await turn();
+      if (isHere()) program.getUniforms();
+    }
+    if (!isHere()) return;
+    set.isReady = true;
+    this.#onShown?.();
+    this.#schedule();
+  }
+
   #strike(): void {
     const set = this.#set;
     if (!set) return;
@@ -261,14 +301,14 @@ export class Stage {
 
   #draw(nowMs: number): void {
     const set = this.#set;
-    if (!set) return;
+    if (!set?.isReady) return;
     const elapsedMs = nowMs - this.#lastFrameMs;
     this.#lastFrameMs = nowMs;
     const shown = set.ring.at(performance.timeOrigin + nowMs);
     if (shown) {
       set.robot.pose(shown.poses);
       set.arrows.show(shown.contacts);
-      this.#rig.follow(shown.poses, set.focusAt, Math.min(0.1, elapsedMs / 1000));
+      this.#rig.follow(shown.poses, set.focusAt, elapsedMs / 1000);
     }
     const lightMoves = set.lighting.moveTo(this.#rig.target);
     set.ground?.moveTo(this.#rig.target);
@@ -284,6 +324,8 @@ export class Stage {
     if (moving || viewMoves || !refined) this.#schedule();
     if (moving && this.#quality.frameTook(elapsedMs)) {
       this.#renderer.setPixelRatio(this.#quality.pixelRatio);
+      set.lighting.setShadowPixels(this.#quality.shadowPixels);
+      this.#renderer.shadowMap.needsUpdate = true;
       this.#render();
     }
   }
@@ -312,25 +354,21 @@ export class Stage {
 
   #resize(): void {
     const { clientWidth: width, clientHeight: height } = this.#container;
-    if (width === 0 || height === 0) return;
+    const size = `${width} ${height} ${this.#renderer.getPixelRatio()}`;
+    // To give a canvas its size again, even the same one, makes its picture anew and waits for all that is being drawn.
+    if (width === 0 || height === 0 || size === this.#size) return;
+    this.#size = size;
     this.#renderer.setSize(width, height, false);
     this.#rig.resize(width / height);
     // A new size empties the canvas: it is drawn at once, so that nobody sees it empty.
-    if (this.#set) this.#render();
+    if (this.#set?.isReady) this.#render();
     this.#schedule();
   }
 }
 
-function startRenderer(): WebGLRenderer {
-  try {
-    const renderer = new WebGLRenderer({ antialias: true, alpha: true, powerPreference: "high-performance" });
-    renderer.shadowMap.enabled = true;
-    renderer.shadowMap.type = PCFShadowMap;
-    renderer.shadowMap.autoUpdate = false;
-    return renderer;
-  } catch (error) {
-    throw PlayerError.from(error, "WEBGL_FAILED", "This browser gives no 3D drawing; turn hardware acceleration on");
-  }
+/** Lets the page do what else it has to. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
 }
 
 /** The widest level plane, which is drawn as a floor without end; -1 when there is none. */

@@ -1,4 +1,4 @@
-import { Suspense, useCallback, useEffect, useRef, useState } from "react";
+import { Suspense, useCallback, useEffect, useState } from "react";
 import { Gallery } from "../gallery/Gallery";
 import type { Failure } from "../rpc/failure";
 import { Tour } from "../tour/Tour";
@@ -11,7 +11,7 @@ import { useKeys } from "./keys";
 import { Link } from "./Link";
 import { loadLater, whenIdle } from "./loadLater";
 import { GALLERY } from "./location";
-import { TypedMeanwhile } from "./palette/TypedMeanwhile";
+import { PaletteWindow, prefetchPalette } from "./palette/PaletteWindow";
 import { prefetchStudio, Studio } from "./studioLater";
 import { useThemeCommands } from "./ThemeMenu";
 import { UndoToast } from "./UndoToast";
@@ -21,9 +21,6 @@ import { useSettledPlace } from "./useSettledPlace";
 const { Component: RegistryView } = loadLater(async () => (await import("../registry/RegistryView")).RegistryView);
 const { Component: CompareView } = loadLater(async () => (await import("../compare/CompareView")).CompareView);
 const { Component: History } = loadLater(async () => (await import("../history/History")).History);
-const { Component: Palette, prefetch: prefetchPalette } = loadLater(
-  async () => (await import("./palette/Palette")).Palette,
-);
 const { Component: KeySheet } = loadLater(async () => (await import("./palette/KeySheet")).KeySheet);
 
 /** The page: the gallery, the studio of the environment that the URL names, registered policies, policies side by side, or earlier work. */
@@ -32,14 +29,9 @@ export function App() {
   const [open, setOpen] = useState<Window>("");
   const inStudio = Boolean(place.environmentId || place.runId || place.policyId || place.rewardId);
   const close = useCallback(() => setOpen(""), []);
-  const typed = useRef("");
-  const openWindow = useCallback((which: Window) => {
-    typed.current = "";
-    setOpen(which);
-  }, []);
 
   useKeys();
-  usePageCommands(openWindow);
+  usePageCommands(setOpen);
   useThemeCommands();
   useEffect(
     () =>
@@ -55,7 +47,7 @@ export function App() {
       <a className={styles.skip} href="#main">
         Skip to content
       </a>
-      <Header onFind={() => openWindow("palette")} />
+      <Header onFind={() => setOpen("palette")} />
       <main id="main" className={styles.main} tabIndex={-1}>
         <Boundary what="This page">
           <Suspense fallback={<div className={styles.waiting} />}>
@@ -81,9 +73,7 @@ export function App() {
       {open && (
         <Boundary what="This window">
           {open === "palette" ? (
-            <Suspense fallback={<TypedMeanwhile typed={typed} onClose={close} />}>
-              <Palette typed={typed} onClose={close} />
-            </Suspense>
+            <PaletteWindow onClose={close} />
           ) : (
             <Suspense>
               <KeySheet onClose={close} />

@@ -1,5 +1,4 @@
 import { Command } from "cmdk";
-import { type RefObject, useState } from "react";
 import { useStore } from "../../stores/store";
 import { Dialog } from "../../ui/Dialog";
 import { SearchIcon } from "../../ui/icons";
@@ -10,14 +9,14 @@ import styles from "./Palette.module.css";
 import { useEntries } from "./useEntries";
 
 interface PaletteProps {
-  /** What was typed before the palette was there. */
-  readonly typed: RefObject<string>;
+  /** What is typed. */
+  readonly search: string;
+  readonly onSearch: (search: string) => void;
   readonly onClose: () => void;
 }
 
 /** Finds anything by a few letters: what can be done here, robots, runs, policies, names. */
-export function Palette({ typed, onClose }: PaletteProps) {
-  const [search, setSearch] = useState(() => typed.current);
+export function Palette({ search, onSearch, onClose }: PaletteProps) {
   const { commands, navigation } = useSession();
   const offered = useStore(commands.store);
   const { groups, loading } = useEntries();
@@ -46,7 +45,7 @@ export function Palette({ typed, onClose }: PaletteProps) {
           <SearchIcon />
           <Command.Input
             value={search}
-            onValueChange={setSearch}
+            onValueChange={onSearch}
             placeholder="A robot, a run, something to do…"
             data-testid="palette-input"
           />
@@ -56,9 +55,12 @@ export function Palette({ typed, onClose }: PaletteProps) {
         </div>
         <Command.List className={styles.list} label="Found">
           <Command.Empty className={styles.empty}>
-            {loading
-              ? "Still looking…"
-              : "Nothing is called that. Try a robot, such as “walker”, or a word such as “train”."}
+            {/* A list of choices must hold one, also for who hears it only. */}
+            <div role="option" aria-selected={false} aria-disabled="true" tabIndex={-1}>
+              {loading
+                ? "Still looking…"
+                : "Nothing is called that. Try a robot, such as “walker”, or a word such as “train”."}
+            </div>
           </Command.Empty>
           {[{ heading: "Here", entries: here }, ...groups].map(
             ({ heading, entries }) =>

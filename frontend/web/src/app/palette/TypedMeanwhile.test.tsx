@@ -6,12 +6,15 @@ import { TypedMeanwhile } from "./TypedMeanwhile";
 afterEach(cleanup);
 
 test("given a palette that is still being fetched, when letters are typed, then they are kept and reach nothing else", () => {
-  const typed = { current: "" };
+  let typed = "";
   const elsewhere = vi.fn();
+  const onType = (change: (before: string) => string) => {
+    typed = change(typed);
+  };
   document.body.addEventListener("keydown", elsewhere);
-  render(<TypedMeanwhile typed={typed} onClose={() => undefined} />);
+  render(<TypedMeanwhile onType={onType} onClose={() => undefined} />);
   for (const key of ["w", "a", "k", "Backspace", "l", "k", "Shift"]) fireEvent.keyDown(document.body, { key });
   document.body.removeEventListener("keydown", elsewhere);
-  expect(typed.current).toBe("walk");
+  expect(typed).toBe("walk");
   expect(elsewhere).toHaveBeenCalledTimes(1);
 });

@@ -210,6 +210,10 @@ bench-watchers: .venv/stamps/development ## A thousand watchers of one run: orde
 bench-browser: install .venv/stamps/development chromium ## Trained controllers for ten seconds in Chromium and in Python (ten minutes; MENAGERIE_ROOT=FOLDER for ANYmal C too)
 	@$(VENV)/python -m tests.benchmarks.browser $(BENCH)
 
+.PHONY: bench-studio
+bench-studio: install .venv/stamps/development chromium ## The page in Chromium: first robot, script, long tasks, real-time factors, frames, memory (three quarters of an hour; BENCH='arrival playing' for ten minutes)
+	@$(VENV)/python -m tests.benchmarks.studio $(BENCH)
+
 .tools/peers/stamp: .tools/stamps/uv deploy/locks/peers.txt
 	$(call say,Installing the trainers to compare with)
 	@$(UV) venv --quiet --allow-existing --python '$(PYTHON)' $(@D)

@@ -23,9 +23,12 @@ _RUN = """async () => {
   }));
 }"""
 
-# Animations without an end are no transitions.
-_AT_REST = """() => document.getAnimations().every((each) =>
-  each.playState !== "running" || each.effect.getComputedTiming().iterations === Infinity)"""
+# A change of colours begins with the next frame. Animations without an end are no transitions.
+_AT_REST = """async () => {
+  for (let frames = 0; frames < 2; frames += 1) await new Promise(requestAnimationFrame);
+  const ends = (each) => each.effect.getComputedTiming().iterations !== Infinity;
+  await Promise.allSettled(document.getAnimations().filter(ends).map(({ finished }) => finished));
+}"""
 
 
 @cache
@@ -36,7 +39,7 @@ def _script() -> str:
 def violations(tab: Tab) -> list[str]:
     """Says which rules of serious or critical impact the page breaks, by which elements, and what would help."""
     # Colours that are on their way from one to another have no contrast of their own.
-    tab.page.wait_for_function(_AT_REST)
+    tab.page.evaluate(_AT_REST)
     if not tab.page.evaluate("() => 'axe' in window"):
         tab.page.evaluate(_script())
     found: list[dict[str, Any]] = tab.page.evaluate(_RUN)

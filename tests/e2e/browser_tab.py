@@ -15,7 +15,7 @@ CHROMIUM = "/usr/bin/chromium"
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
 
 # Chromium draws without a GPU, and must not look for its maker's hosts: that only fills the log with failures.
-_FLAGS = (
+FLAGS: Final = (
     "--no-sandbox",
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
@@ -80,7 +80,7 @@ _TOO_WIDE = """(width) => {
 @contextlib.contextmanager
 def chromium(playwright: Playwright, *flags: str) -> Iterator[Browser]:
     """Starts Debian's Chromium, with more flags where a test needs them."""
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*_FLAGS, *flags])
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
     try:
         yield browser
     finally:

@@ -60,7 +60,7 @@ def test_a_damaged_scene_is_named_and_loaded_when_it_is_whole(person: Tab, conne
     # given a scene of which a byte is changed on its way
     asked = scene_pb2.GetSceneBundleRequest(environment_id=ENVIRONMENT)
     bundle = connection.call(connection.scene.GetSceneBundle, asked).bundle
-    where = f"**/artifacts/{bundle.mjcf.sha256}"
+    where = f"**/artifacts/{bundle.xml.sha256}"
     person.page.route(where, _damaged)
 
     # when a person opens the robot, then the stage says that the scene is not what it should be

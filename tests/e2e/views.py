@@ -58,7 +58,8 @@ def _policy_name(tab: Tab, trained: Trained) -> None:
 def _compare(tab: Tab, trained: Trained) -> None:
     tab.open(f"/?view=compare&with={','.join(trained.policy_ids)}")
     tab.until(lambda: tab.page.locator("main canvas").count() >= 2, what="two robots")
-    _driven_then_still(tab)
+    tab.until(lambda: (tab.tick() or {}).get("driven"), what="a policy that drives")
+    tab.click("compare-play")
 
 
 def _work(tab: Tab, _: Trained) -> None:

@@ -1,36 +1,12 @@
 import { useCommand } from "../stores/commands";
 import { useStore } from "../stores/store";
 import type { ThemeChoice } from "../stores/theme";
-import { DayIcon, NightIcon, SystemIcon } from "../ui/icons";
-import { Popover } from "../ui/Popover";
+import { ThemePicker } from "../ui/ThemePicker";
 import { useSession } from "./session";
-import styles from "./ThemeMenu.module.css";
 
-const CHOICES = [
-  { choice: "system", title: "As the system", Icon: SystemIcon },
-  { choice: "light", title: "Light", Icon: DayIcon },
-  { choice: "dark", title: "Dark", Icon: NightIcon },
-] as const;
-
-/** How bright the page is: as the system, or as a person chose. */
+/** How bright the page is. */
 export function ThemeMenu() {
-  const { theme } = useSession();
-  const choice = useStore(theme.choice);
-  const { Icon } = CHOICES.find((each) => each.choice === choice) ?? CHOICES[0];
-  return (
-    <Popover label="Light or dark" face={<Icon />} testId="theme">
-      <fieldset className={styles.choices}>
-        <legend className="hidden-visually">Light or dark</legend>
-        {CHOICES.map(({ choice: each, title, Icon: Face }) => (
-          <label key={each}>
-            <input type="radio" name="theme" checked={choice === each} onChange={() => theme.choose(each)} />
-            <Face />
-            <span>{title}</span>
-          </label>
-        ))}
-      </fieldset>
-    </Popover>
-  );
+  return <ThemePicker theme={useSession().theme} />;
 }
 
 /** The same choices in the palette. */

@@ -5,14 +5,20 @@ import { createClients } from "../rpc/clients";
 import { type Command, useCommand } from "../stores/commands";
 import { createBackend } from "../testing/backend";
 import { preparePage } from "../testing/page";
-import { fits, keyNames, useKeys } from "./keys";
+import { fits, isFree, keyNames, useKeys } from "./keys";
 import { createSession, type Session, SessionProvider } from "./session";
 
 const run = vi.fn();
 let session: Session;
 
-function Page({ shortcut, when = true }: { readonly shortcut: string; readonly when?: boolean }) {
-  const command: Command = { id: "stage.pause", title: "Pause", group: "Robot", shortcut, run };
+interface PageProps {
+  readonly shortcut: string;
+  readonly when: boolean;
+  readonly repeats: boolean;
+}
+
+function Page({ shortcut, when, repeats }: PageProps) {
+  const command: Command = { id: "stage.pause", title: "Pause", group: "Robot", shortcut, repeats, run };
   useKeys();
   useCommand(command, when);
   return (
@@ -24,10 +30,10 @@ function Page({ shortcut, when = true }: { readonly shortcut: string; readonly w
   );
 }
 
-function open(shortcut: string, when = true) {
+function open(shortcut: string, when = true, repeats = false) {
   const page = (isWhen: boolean) => (
     <SessionProvider value={session}>
-      <Page shortcut={shortcut} when={isWhen} />
+      <Page shortcut={shortcut} when={isWhen} repeats={repeats} />
     </SessionProvider>
   );
   const { rerender, container } = render(page(when));
@@ -73,6 +79,52 @@ test.each([
     expect(run).toHaveBeenCalledTimes(times);
   },
 );
+
+function inside(html: string): Element {
+  document.body.innerHTML = html;
+  const element = document.querySelector("[data-here]");
+  if (!element) throw new Error("the test marks no element");
+  return element;
+}
+
+test.each([
+  "<input data-here>",
+  "<textarea data-here></textarea>",
+  "<select data-here></select>",
+  "<div contenteditable='true'><b data-here></b></div>",
+  "<div class='cm-editor'><div data-here></div></div>",
+])("given %s, where one writes, when a key is pressed there, then it is not the page's", (html) => {
+  expect(isFree(inside(html), "w")).toBe(false);
+});
+
+test("given a control that uses a key itself, when it has the focus, then only its own keys are left to it", () => {
+  const button = inside("<button data-here>Train</button>");
+  expect(isFree(button, " ")).toBe(false);
+  expect(isFree(button, "w")).toBe(true);
+  const slider = inside("<input type='range' data-here>");
+  expect(isFree(slider, "ArrowLeft")).toBe(false);
+  expect(isFree(slider, "w")).toBe(true);
+});
+
+test("given an open dialogue, when a key is pressed behind it, then nothing happens on the page", () => {
+  const behind = inside("<div data-here></div><dialog open></dialog>");
+  expect(isFree(behind, "n")).toBe(false);
+  expect(isFree(inside("<div data-here></div>"), "n")).toBe(true);
+});
+
+test("given a key that is held down, when it repeats, then only a command that repeats is carried out again", () => {
+  const held = () => {
+    fireEvent.keyDown(document.body, { key: "p" });
+    fireEvent.keyDown(document.body, { key: "p", repeat: true });
+  };
+  open("p");
+  held();
+  expect(run).toHaveBeenCalledTimes(1);
+  cleanup();
+  open("p", true, true);
+  held();
+  expect(run).toHaveBeenCalledTimes(3);
+});
 
 test("given a command by Ctrl and K, when these are pressed while typing, then it is carried out all the same", () => {
   const { find } = open("Mod+k");

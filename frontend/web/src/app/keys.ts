@@ -8,13 +8,14 @@ export function useKeys(): void {
   const { commands } = useSession();
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
-      if (event.defaultPrevented || event.isComposing || event.repeat) return;
+      if (event.defaultPrevented || event.isComposing) return;
       const command = commands.store
         .get()
         .findLast(({ shortcut, listensItself }) => shortcut && !listensItself && fits(event, shortcut));
       if (!command?.shortcut || isTaken(event, command.shortcut)) return;
       event.preventDefault();
-      command.run();
+      // A key that is held down switches nothing to and fro.
+      if (!event.repeat || command.repeats) command.run();
     };
     window.addEventListener("keydown", onKeyDown);
     return () => window.removeEventListener("keydown", onKeyDown);
@@ -33,20 +34,25 @@ export function fits(event: KeyboardEvent, shortcut: string, mac = isMac()): boo
   return pressed.toLowerCase() === key.toLowerCase();
 }
 
-const TYPING =
-  "input:not([type=range],[type=checkbox],[type=radio],[type=button]), textarea, select, [contenteditable=true]";
-const PRESSED_BY_KEY = "button, a[href], summary, input, [role=button], [role=option]";
-
 /** Whether the key belongs to what has the focus, or to a dialogue above the page. */
 function isTaken({ target, key }: KeyboardEvent, shortcut: string): boolean {
-  if (shortcut.startsWith("Mod+")) return false;
-  if (document.querySelector("dialog[open]")) return true;
-  if (!(target instanceof Element)) return false;
-  if (target.closest(TYPING)) return true;
-  if (key === " " || key === "Enter") return target.closest(PRESSED_BY_KEY) !== null;
-  if (key.startsWith("Arrow") || key === "Home" || key === "End")
-    return target.closest("input, [role=slider], [role=tab]") !== null;
-  return false;
+  return !shortcut.startsWith("Mod+") && !isFree(target, key);
+}
+
+const WRITES = "textarea, select, [contenteditable]:not([contenteditable=false]), .cm-editor";
+const NO_TEXT = new Set(["range", "checkbox", "radio", "button", "submit", "file", "color"]);
+const PRESSED_BY_KEY = "button, a[href], summary, input, [role=button], [role=menuitem], [role=tab], [role=option]";
+const MOVED_BY_KEY = "input, [role=slider], [role=tab], [role=tablist], [role=menu], [role=listbox], [role=option]";
+
+/** Whether a key pressed there is the page's: not where one writes, not on what uses that key itself, not behind a dialogue. */
+export function isFree(target: EventTarget | null, key: string): boolean {
+  if (document.querySelector("dialog[open]")) return false;
+  if (!(target instanceof Element)) return true;
+  if (target.closest("[role=dialog][aria-modal=true]") ?? target.closest(WRITES)) return false;
+  if (target instanceof HTMLInputElement && !NO_TEXT.has(target.type)) return false;
+  if (key === " " || key === "Enter") return !target.closest(PRESSED_BY_KEY);
+  if (key.startsWith("Arrow") || key === "Home" || key === "End") return !target.closest(MOVED_BY_KEY);
+  return true;
 }
 
 const NAMES: Readonly<Record<string, string>> = {

@@ -51,6 +51,8 @@ export interface Session {
   readonly models: Resources<readonly Model[]>;
   readonly rewards: Resources<Reward>;
   readonly policies: Resources<Policy>;
+  /** Of these environments, their ids with a comma between them, those that have a policy. */
+  readonly drivable: Resources<readonly string[]>;
   /** What drives an environment's robot before anything was trained in this tab, by environment id; null where nothing does. */
   readonly pretrained: Resources<Pretrained | null>;
   /** Newest runs by environment id, or all of them under ALL. */
@@ -113,6 +115,13 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
   const policies = createResources(async (policyId) =>
     present((await clients.exporter.getPolicy({ policyId })).policy),
   );
+  const drivable = createResources(async (key) => {
+    const ids = key.split(",");
+    const found = await Promise.all(
+      ids.map((environmentId) => clients.exporter.listPolicies({ environmentId, pageSize: 1 })),
+    );
+    return ids.filter((_, index) => (found[index]?.policies.length ?? 0) > 0);
+  });
   const pretrained = createResources((environmentId) => choosePretrained(clients, environmentId));
   const runLists = createListings<Run>(async (key, pageToken) => {
     const { runs, nextPageToken } = await clients.trainer.listRuns({ environmentId: only(key), pageToken });
@@ -143,6 +152,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     models,
     rewards,
     policies,
+    drivable,
     pretrained,
     runLists,
     policyLists,
@@ -167,6 +177,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     models,
     rewards,
     policies,
+    drivable,
     pretrained,
     runLists,
     policyLists,

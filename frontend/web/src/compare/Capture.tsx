@@ -5,8 +5,14 @@ import { Button } from "../ui/Button";
 import { PictureIcon, RecordIcon, StopIcon } from "../ui/icons";
 import styles from "./Capture.module.css";
 
+interface CaptureProps {
+  readonly handle: RefObject<SideBySideHandle | null>;
+  /** What is written over the robots in a film. */
+  readonly labels: readonly string[];
+}
+
 /** A picture or a film of all robots together, for the downloads folder. */
-export function Capture({ handle }: { readonly handle: RefObject<SideBySideHandle | null> }) {
+export function Capture({ handle, labels }: CaptureProps) {
   const recording = useRef<ReturnType<SideBySideHandle["record"]>>(undefined);
   const [secs, setSecs] = useState<number>();
   const [problem, setProblem] = useState("");
@@ -32,7 +38,7 @@ export function Capture({ handle }: { readonly handle: RefObject<SideBySideHandl
 
   const start = () =>
     attempt(async () => {
-      recording.current = handle.current?.record();
+      recording.current = handle.current?.record(labels);
       if (recording.current) setSecs(0);
     });
   const stop = () =>

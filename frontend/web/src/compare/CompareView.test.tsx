@@ -1,21 +1,25 @@
 // @vitest-environment jsdom
-import { fireEvent, screen, waitFor, within } from "@testing-library/react";
+import { act, fireEvent, screen, waitFor, within } from "@testing-library/react";
+import { useImperativeHandle } from "react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
+import type { JointSpec, PlayerTick, ReadyInfo, SideBySideHandle, SideBySideProps } from "../player";
 import { createClients } from "../rpc/clients";
 import { type Backend, createBackend } from "../testing/backend";
 import { closePage, openPage, preparePage } from "../testing/page";
 
+const shown = vi.hoisted(() => ({
+  current: undefined as SideBySideProps | undefined,
+  shove: vi.fn(),
+}));
 // jsdom has no WebGL; the browser tests in tests/e2e show the robots for real.
 vi.mock("../player", () => ({
   RobotStage: () => null,
-  SideBySide: ({
-    lanes,
-    renderLane,
-  }: {
-    lanes: readonly unknown[];
-    renderLane: (lane: number, stage: null) => React.ReactNode;
-  }) => lanes.map((_, lane) => renderLane(lane, null)),
+  SideBySide: (props: SideBySideProps) => {
+    shown.current = props;
+    useImperativeHandle(props.ref, () => ({ shove: shown.shove }) as unknown as SideBySideHandle);
+    return props.lanes.map((_, lane) => props.renderLane(lane, null));
+  },
 }));
 vi.mock("../training/LineChart", () => ({ LineChart: () => null }));
 
@@ -95,6 +99,44 @@ test("given a policy that is gone and more than four, when the link opens, then 
   const lost = screen.getAllByTestId("lane").find((lane) => lane.dataset.policyId === "gone") as HTMLElement;
   fireEvent.click(await within(lost).findByText("Remove it"));
   await waitFor(() => expect(compared()).toBe("run-1-1000,run-1-2000,run-2-1500"));
+});
+
+test("given robots that look elsewhere, when all are pushed by key, then each is pushed as it sees forwards", async () => {
+  openPage(backend, "/?view=compare&with=run-1-2000,run-2-3000");
+  await waitFor(() => expect(lanes()).toHaveLength(2));
+  await waitFor(() => expect(shown.current?.lanes).toHaveLength(2));
+  const free: JointSpec = { name: "hip", kind: "hinge", qposIndex: 7, low: -1, high: 1, limited: true };
+  const looking = (rad: number) =>
+    ({
+      qpos: Float64Array.of(0, 0, 0.3, Math.cos(rad / 2), 0, 0, Math.sin(rad / 2), 0.1),
+      terms: {},
+    }) as unknown as PlayerTick;
+  act(() => {
+    shown.current?.onReady?.(0, { joints: [free] as readonly JointSpec[] } as ReadyInfo);
+    shown.current?.onTick?.(0, looking(0));
+    shown.current?.onTick?.(1, looking(Math.PI / 2));
+  });
+  fireEvent.keyDown(document.body, { key: "ArrowUp", code: "ArrowUp", shiftKey: true });
+  expect(shown.shove).toHaveBeenLastCalledWith(
+    [
+      [1, 0, 0],
+      [0, 1, 0],
+    ],
+    1,
+  );
+});
+
+test("given the keys of the stage, when they are pressed, then they move all robots", async () => {
+  openPage(backend, "/?view=compare&with=run-1-2000,run-2-3000");
+  await waitFor(() => expect(shown.current?.playing).toBe(true));
+  fireEvent.keyDown(document.body, { key: " " });
+  expect(shown.current?.playing).toBe(false);
+  fireEvent.keyDown(document.body, { key: "-" });
+  expect(shown.current?.speed).toBe(0.5);
+  fireEvent.keyDown(document.body, { key: "n" });
+  expect(shown.current?.episode).toBe(1);
+  fireEvent.keyDown(document.body, { key: "f" });
+  expect(shown.current?.contacts).toBe(true);
 });
 
 test("given two that do equally well, when they are evaluated, then it is too close to call", async () => {

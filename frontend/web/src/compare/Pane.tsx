@@ -82,6 +82,7 @@ export function Pane({ lane, ids, lanes, live, problem, stage, ready, onChange }
               <Button
                 variant="quiet"
                 size="small"
+                className={styles.move}
                 icon={<BackIcon />}
                 aria-label={`Move ${letter} back`}
                 title="Move back"
@@ -92,6 +93,7 @@ export function Pane({ lane, ids, lanes, live, problem, stage, ready, onChange }
               <Button
                 variant="quiet"
                 size="small"
+                className={styles.move}
                 icon={<NextIcon />}
                 aria-label={`Move ${letter} on`}
                 title="Move on"

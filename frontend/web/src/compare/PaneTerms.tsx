@@ -26,7 +26,12 @@ export function PaneTerms({ live, place }: PaneTermsProps) {
         </span>
         <small className="number">{stateOf(tick)}</small>
       </div>
-      <ul className={styles.list}>
+      <ul
+        className={styles.list}
+        aria-label="Terms"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
+        tabIndex={0}
+      >
         {terms.map(([name, value]) => (
           <li key={name} title={formatName(name)}>
             <span className={styles.name}>{formatName(name)}</span>

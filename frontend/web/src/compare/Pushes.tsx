@@ -1,53 +1,52 @@
-import { useState } from "react";
+import { LIGHTEST_PUSH, type PushWay, STRONGEST_PUSH } from "../studio/pushing";
+import { ArrowIcon } from "../ui/icons";
 import { Slider } from "../ui/Slider";
 import styles from "./Pushes.module.css";
 
-/** In the scene's frame, in which robots start facing along x. */
-const DIRECTIONS = [
-  { name: "forwards", arrow: "↑", direction: [1, 0, 0] },
-  { name: "to the left", arrow: "←", direction: [0, 1, 0] },
-  { name: "to the right", arrow: "→", direction: [0, -1, 0] },
-  { name: "backwards", arrow: "↓", direction: [-1, 0, 0] },
-] as const;
-
-const WEAKEST = 0.2;
-const STRONGEST = 3;
+const BUTTONS: readonly { readonly way: PushWay; readonly title: string }[] = [
+  { way: "forwards", title: "Push all forwards" },
+  { way: "left", title: "Push all to their left" },
+  { way: "right", title: "Push all to their right" },
+  { way: "backwards", title: "Push all backwards" },
+];
 
 interface PushesProps {
-  /** One push of all robots, `speed` in metres a second. */
-  readonly onPush: (direction: readonly [number, number, number], speed: number) => void;
+  /** How much faster each robot gets, in metres per second. */
+  readonly strength: number;
+  readonly onStrength: (strength: number) => void;
+  readonly onPush: (way: PushWay) => void;
 }
 
-/** A push of all robots at once, in four directions and as strong as wanted. */
-export function Pushes({ onPush }: PushesProps) {
-  const [speed, setSpeed] = useState(0.8);
+/** A push of all robots at once, each as it sees the four directions, and as strong as wanted. */
+export function Pushes({ strength, onStrength, onPush }: PushesProps) {
   return (
     <fieldset className={styles.pushes}>
       <legend className="hidden-visually">Push all robots</legend>
       <span className={styles.title} aria-hidden="true">
         Push
       </span>
-      {DIRECTIONS.map(({ name, arrow, direction }) => (
+      {BUTTONS.map(({ way, title }) => (
         <button
-          key={name}
+          key={way}
           type="button"
-          aria-label={`Push all ${name}`}
-          title={`Push ${name}`}
-          onClick={() => onPush(direction, speed)}
-          data-testid={`push-${name.split(" ").at(-1)}`}
+          className={styles[way]}
+          aria-label={title}
+          title={`${title} (Shift and an arrow)`}
+          onClick={() => onPush(way)}
+          data-testid={`push-${way}`}
         >
-          {arrow}
+          <ArrowIcon />
         </button>
       ))}
       <Slider
         label="Strength"
-        value={speed}
-        low={WEAKEST}
-        high={STRONGEST}
+        value={strength}
+        low={LIGHTEST_PUSH}
+        high={STRONGEST_PUSH}
         step={0.1}
-        shown={`${speed.toFixed(1)} m/s`}
+        shown={`${strength.toFixed(1)}\u00a0m/s`}
         testId="push-strength"
-        onChange={setSpeed}
+        onChange={onStrength}
       />
     </fieldset>
   );

@@ -1,11 +1,18 @@
-import { Fragment, Suspense, useCallback, useMemo, useRef, useState } from "react";
+import { Fragment, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { loadLater } from "../app/loadLater";
-import type { CommandSpec, PlayerTick, SideBySideHandle } from "../player";
+import type { CommandSpec, JointSpec, PlayerTick, SideBySideHandle } from "../player";
 import { useStore } from "../stores/store";
-import { createDriving } from "../studio/driving";
+import { createDriving, joystickAmong } from "../studio/driving";
+import { headingOf, type PushWay, pushDirection, USUAL_PUSH } from "../studio/pushing";
+import { useDriving } from "../studio/useDriving";
+import { usePlayback } from "../studio/usePlayback";
+import { useStageActions } from "../studio/useStageActions";
+import { useStageCommands } from "../studio/useStageCommands";
+import { useStageKeys } from "../studio/useStageKeys";
 import { Boundary } from "../ui/Boundary";
 import { Button } from "../ui/Button";
 import { Notice } from "../ui/Notice";
+import { laneLabel } from "./laneName";
 import { laneLetter } from "./lanes";
 import type { LiveLanes } from "./live";
 import { Pane } from "./Pane";
@@ -25,12 +32,16 @@ interface StagesProps {
 export function Stages({ comparison, live, onAdd }: StagesProps) {
   const { lanes, bundle, change } = comparison;
   const handle = useRef<SideBySideHandle>(null);
-  const [playing, setPlaying] = useState(true);
-  const [speed, setSpeed] = useState(1);
-  const [contacts, setContacts] = useState(false);
+  const panel = useRef<HTMLElement>(null);
+  const playback = usePlayback();
+  const [strength, setStrength] = useState(USUAL_PUSH);
+  const [joints, setJoints] = useState<readonly JointSpec[]>([]);
   const driving = useMemo(createDriving, []);
   const commands = useStore(driving.held);
   const [specs, setSpecs] = useState<readonly CommandSpec[]>([]);
+  const joystick = useMemo(() => joystickAmong(specs), [specs]);
+  useEffect(() => driving.fit(specs), [driving, specs]);
+  const gamepad = useDriving({ driving, joystick, around: panel, arrows: false });
   const [problems, setProblems] = useState<ReadonlyMap<string, string>>(new Map());
   const [ready, setReady] = useState<ReadonlySet<number>>(new Set());
   const [error, setError] = useState<Error>();
@@ -57,6 +68,16 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
     const sha256 = staged[index]?.policy.controller?.sha256 ?? "";
     setProblems((before) => new Map(before).set(sha256, problem));
   };
+
+  const onAction = useStageActions(playback, handle);
+  // What is forwards for one robot may be sideways for another that has turned.
+  const onPush = (way: PushWay) =>
+    handle.current?.shove(
+      staged.map(({ place }) => pushDirection(way, headingOf(live.tickOf(place).get()?.qpos ?? [], joints))),
+      strength,
+    );
+  useStageKeys({ onAction, onPush });
+  useStageCommands(onAction, playback.playing);
 
   const pane = (lane: Lane, stage: React.ReactNode) => (
     <Pane
@@ -89,7 +110,7 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
   const shown = !pending && onStage.length > 0;
 
   return (
-    <section className={styles.stages} aria-label="The robots">
+    <section ref={panel} className={styles.stages} aria-label="The robots">
       {error && (
         <Notice
           tone="danger"
@@ -118,17 +139,19 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
               <SideBySide
                 key={attempt}
                 lanes={onStage}
-                playing={playing}
-                speed={speed}
-                contacts={contacts}
+                playing={playback.playing}
+                speed={playback.speed}
+                episode={playback.episode}
+                contacts={playback.contacts}
                 commands={commands}
                 onTick={onTick}
-                onReady={(index) => setReady((before) => new Set(before).add(index))}
+                onReady={(index, info) => {
+                  setJoints(info.joints);
+                  setReady((before) => new Set(before).add(index));
+                }}
                 onPolicy={(index, info) => {
                   setProblem(index, "");
-                  if (index > 0) return;
-                  setSpecs(info.commands);
-                  driving.fit(info.commands);
+                  if (index === 0) setSpecs(info.commands);
                 }}
                 onPolicyError={(index, { message }) => setProblem(index, message)}
                 onError={setError}
@@ -150,14 +173,13 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
       </div>
       <Transport
         handle={handle}
-        playing={playing}
-        onPlaying={setPlaying}
-        speed={speed}
-        onSpeed={setSpeed}
-        contacts={contacts}
-        onContacts={setContacts}
-        specs={specs}
-        driving={driving}
+        playback={playback}
+        onAction={onAction}
+        strength={strength}
+        onStrength={setStrength}
+        onPush={onPush}
+        labels={staged.map(({ place, policy }) => laneLabel(laneLetter(place), policy))}
+        steering={{ specs, driving, gamepad }}
       />
     </section>
   );

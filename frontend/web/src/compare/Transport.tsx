@@ -1,64 +1,67 @@
 import type { RefObject } from "react";
-import type { CommandSpec, SideBySideHandle } from "../player";
-import type { Driving } from "../studio/driving";
+import type { SideBySideHandle } from "../player";
+import { SHORTCUTS, type StageAction } from "../studio/keys";
+import type { PushWay } from "../studio/pushing";
+import { type Playback, SPEEDS } from "../studio/usePlayback";
 import { Button } from "../ui/Button";
-import { PauseIcon, PlayIcon, RestartIcon, StepIcon } from "../ui/icons";
+import { CameraHomeIcon, PauseIcon, PlayIcon, RestartIcon, StepIcon } from "../ui/icons";
 import { Capture } from "./Capture";
 import { Commands } from "./Commands";
 import { Pushes } from "./Pushes";
 import styles from "./Transport.module.css";
 
-const SPEEDS = [0.25, 0.5, 1, 2];
-
 interface TransportProps {
   readonly handle: RefObject<SideBySideHandle | null>;
-  readonly playing: boolean;
-  readonly onPlaying: (playing: boolean) => void;
-  readonly speed: number;
-  readonly onSpeed: (speed: number) => void;
-  readonly contacts: boolean;
-  readonly onContacts: (shown: boolean) => void;
+  readonly playback: Playback;
+  readonly onAction: (action: StageAction) => void;
+  readonly strength: number;
+  readonly onStrength: (strength: number) => void;
+  readonly onPush: (way: PushWay) => void;
+  /** What the robots are called in a film. */
+  readonly labels: readonly string[];
   /** What the policies can be told to do. */
-  readonly specs: readonly CommandSpec[];
-  readonly driving: Driving;
+  readonly steering: React.ComponentProps<typeof Commands>;
 }
 
 /** What moves all robots at once. */
 export function Transport(props: TransportProps) {
-  const { handle, playing, onPlaying, speed, onSpeed, contacts, onContacts, specs, driving } = props;
+  const { handle, playback, onAction, strength, onStrength, onPush, labels, steering } = props;
+  const { playing, speed, contacts } = playback;
+  const does = (action: StageAction, title: string) => ({
+    size: "small" as const,
+    "aria-keyshortcuts": SHORTCUTS[action],
+    title: `${title} (${SHORTCUTS[action]})`,
+    onClick: () => onAction(action),
+  });
   return (
     <section className={styles.transport} aria-label="Controls of all robots" data-testid="transport">
       <div className={styles.group}>
         <Button
-          size="small"
+          {...does("play", playing ? "Pause" : "Play")}
           icon={playing ? <PauseIcon /> : <PlayIcon />}
           aria-label={playing ? "Pause all" : "Play all"}
-          title={playing ? "Pause" : "Play"}
-          onClick={() => onPlaying(!playing)}
           data-testid="compare-play"
         />
         <Button
-          size="small"
+          {...does("step", playing ? "One step (pauses)" : "One step")}
           icon={<StepIcon />}
           aria-label="One step of all"
-          title="One step"
-          onClick={() => {
-            onPlaying(false);
-            handle.current?.stepOnce();
-          }}
           data-testid="compare-step"
         />
         <Button
-          size="small"
+          {...does("episode", "Start all anew")}
           icon={<RestartIcon />}
           aria-label="Start all anew"
-          title="Start all anew"
-          onClick={() => handle.current?.reset()}
           data-testid="compare-reset"
         />
-        <label className={styles.speed}>
+        <label className={styles.speed} data-slow={speed < 1 || undefined}>
           <span className="hidden-visually">Speed</span>
-          <select value={speed} onChange={(event) => onSpeed(Number(event.target.value))} data-testid="compare-speed">
+          <select
+            value={speed}
+            title={`Speed (${SHORTCUTS.slower} and ${SHORTCUTS.faster})`}
+            onChange={(event) => playback.setSpeed(Number(event.target.value))}
+            data-testid="compare-speed"
+          >
             {SPEEDS.map((value) => (
               <option key={value} value={value}>
                 {value}×
@@ -67,19 +70,25 @@ export function Transport(props: TransportProps) {
           </select>
         </label>
       </div>
-      <Pushes onPush={(direction, strength) => handle.current?.shove(direction, strength)} />
-      {specs.length > 0 && <Commands specs={specs} driving={driving} />}
+      <Pushes strength={strength} onStrength={onStrength} onPush={onPush} />
+      {steering.specs.length > 0 && <Commands {...steering} />}
       <div className={styles.group}>
-        <label className={styles.check}>
+        <label className={styles.check} title={`Contacts (${SHORTCUTS.contacts})`}>
           <input
             type="checkbox"
             checked={contacts}
-            onChange={(event) => onContacts(event.target.checked)}
+            onChange={(event) => playback.setContacts(event.target.checked)}
             data-testid="compare-contacts"
           />
           Contacts
         </label>
-        <Capture handle={handle} />
+        <Button
+          {...does("camera", "First view")}
+          icon={<CameraHomeIcon />}
+          aria-label="First view of all"
+          data-testid="compare-camera"
+        />
+        <Capture handle={handle} labels={labels} />
       </div>
     </section>
   );

@@ -68,7 +68,7 @@ function Shown() {
         </div>
       )}
       <div className={styles.caption}>
-        <Link to={{ environmentId }}>{title}</Link>
+        {environment && <Link to={{ environmentId }}>{title}</Link>}
         {drivable && !asked && (
           <Button size="small" icon={<PlayIcon />} onClick={() => setAsked(true)} data-testid="play-living-robot">
             Let it move

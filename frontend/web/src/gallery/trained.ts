@@ -19,6 +19,7 @@ export function trainedOf(
   policies: readonly Policy[],
   registered: readonly RegisteredPolicy[],
   runs: readonly Run[],
+  others: readonly string[] = [],
 ): Trained {
   const drivable = new Map<string, string[]>();
   const newestSecs = new Map<string, number>();
@@ -35,14 +36,28 @@ export function trainedOf(
     done(environmentId, updateTime);
   }
   for (const { spec, createTime } of runs) if (spec) done(spec.environmentId, createTime);
+  for (const environmentId of others) if (!drivable.has(environmentId)) drivable.set(environmentId, []);
   return { policies: drivable, newestSecs };
 }
 
-/** The same from the newest policies, names and runs; what is older than the first page of them is left out. */
+/** The same from the newest policies, names and runs. One long run fills the first page of policies, so environments of other runs are asked for one by one. */
 export function useTrained(): Trained {
-  const { policyLists, runLists, registry } = useSession();
+  const { policyLists, runLists, registry, drivable } = useSession();
   const policies = useResource(policyLists, ALL).value?.items;
   const registered = useResource(registry.lists, ALL_NAMES).value?.items;
   const runs = useResource(runLists, ALL).value?.items;
-  return useMemo(() => trainedOf(policies ?? [], registered ?? [], runs ?? []), [policies, registered, runs]);
+  const unsure = useMemo(() => {
+    if (!policies || !runs) return "";
+    const sure = new Set(policies.map(({ environmentId }) => environmentId));
+    const ran = new Set(runs.map(({ spec }) => spec?.environmentId ?? ""));
+    return [...ran]
+      .filter((id) => id !== "" && !sure.has(id))
+      .sort()
+      .join(",");
+  }, [policies, runs]);
+  const others = useResource(drivable, unsure).value;
+  return useMemo(
+    () => trainedOf(policies ?? [], registered ?? [], runs ?? [], others),
+    [policies, registered, runs, others],
+  );
 }

@@ -60,7 +60,7 @@ export function RobotStage({ ref, policy = null, commands = null, ...props }: Ro
   useImperativeHandle(ref, () => ({
     reset: () => session.current?.reset(),
     stepOnce: () => session.current?.stepOnce(),
-    shove: (direction, speed) => session.current?.shove(direction, speed),
+    shove: (direction, speed) => session.current?.shove([direction], speed),
     setJoint: (qposIndex, value) => session.current?.setJoint(0, qposIndex, value),
     setCtrl: (values) => session.current?.setCtrl(0, values),
     resetCamera: () => session.current?.resetCamera(),

@@ -9,7 +9,12 @@ import { StageLane } from "./StageLane";
 import type { Theme } from "./stage/stage";
 import { usePlayerSession } from "./usePlayerSession";
 
-export type SideBySideHandle = Omit<RobotStageHandle, "setJoint" | "setCtrl">;
+export interface SideBySideHandle extends Omit<RobotStageHandle, "setJoint" | "setCtrl" | "shove" | "record"> {
+  /** Pushes all robots at the same time and as strongly, each in a direction of its own, in the order of the lanes. */
+  shove(directions: readonly (readonly [number, number, number])[], speed: number): void;
+  /** Records a WebM of all robots beside each other, with a label over each. @throws PlayerError RECORDING_UNSUPPORTED */
+  record(labels?: readonly string[]): { stop(): Promise<Blob> };
+}
 
 export interface SideBySideProps {
   /** The robots, four at most. */
@@ -48,12 +53,12 @@ export function SideBySide({ ref, lanes: given, commands = null, renderLane, ...
   useImperativeHandle(ref, () => ({
     reset: () => session.current?.reset(),
     stepOnce: () => session.current?.stepOnce(),
-    shove: (direction, speed) => session.current?.shove(direction, speed),
+    shove: (directions, speed) => session.current?.shove(directions, speed),
     resetCamera: () => session.current?.resetCamera(),
     picture: () => session.current?.picture() ?? Promise.reject(notThere()),
-    record: () => {
+    record: (labels) => {
       if (!session.current) throw notThere();
-      return session.current.record();
+      return session.current.record(labels);
     },
   }));
 

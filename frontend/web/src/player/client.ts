@@ -97,9 +97,9 @@ export class PlayerClient {
     this.#tell({ type: "grab", lane, grab });
   }
 
-  /** Gives all robots about this speed, in metres per second. */
-  shove(direction: readonly [number, number, number], speed: number): void {
-    this.#tell({ type: "shove", direction, speed });
+  /** Gives all robots about this speed, in metres per second, each in its lane's direction. */
+  shove(directions: readonly (readonly [number, number, number])[], speed: number): void {
+    this.#tell({ type: "shove", directions, speed });
   }
 
   setJoint(qposIndex: number, value: number, lane = 0): void {

@@ -128,8 +128,8 @@ export class PlayerSession {
     this.#client.step();
   }
 
-  shove(direction: readonly [number, number, number], speed: number): void {
-    this.#client.shove(direction, speed);
+  shove(directions: readonly (readonly [number, number, number])[], speed: number): void {
+    this.#client.shove(directions, speed);
   }
 
   setJoint(lane: number, qposIndex: number, value: number): void {
@@ -157,12 +157,15 @@ export class PlayerSession {
   }
 
   /**
-   * Records a video of all lanes.
+   * Records a video of all lanes. `labels` are written over the robots, in their order.
    *
    * @throws PlayerError RECORDING_UNSUPPORTED
    */
-  record(): { stop(): Promise<Blob> } {
-    return recordCanvases(this.#stages.map(({ canvas }) => canvas));
+  record(labels: readonly string[] = []): { stop(): Promise<Blob> } {
+    return recordCanvases(
+      this.#stages.map(({ canvas }) => canvas),
+      { labels },
+    );
   }
 
   dispose(): void {

@@ -160,8 +160,12 @@ export type Command =
   | { readonly type: "setContacts"; readonly contacts: boolean }
   /** Pulls at a lane's robot, and with the same force at those of the others; null lets go. */
   | { readonly type: "grab"; readonly lane: number; readonly grab: Grab | null }
-  /** Gives all robots about this speed, in metres per second, within a tenth of a second. */
-  | { readonly type: "shove"; readonly direction: readonly [number, number, number]; readonly speed: number }
+  /** Gives all robots about this speed, in metres per second, within a tenth of a second; a lane without a direction takes the first. */
+  | {
+      readonly type: "shove";
+      readonly directions: readonly (readonly [number, number, number])[];
+      readonly speed: number;
+    }
   /** Moves one joint and nothing else; no time passes. */
   | { readonly type: "setJoint"; readonly lane: number; readonly qposIndex: number; readonly value: number }
   /** What drives a robot without a controller; null for its idle motion. */

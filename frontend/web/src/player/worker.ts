@@ -52,7 +52,7 @@ function obey({ loader, player }: Started, command: Exclude<Command, { type: "st
     case "grab":
       return player.grab(command.grab, command.lane);
     case "shove":
-      return player.shove(command.direction, command.speed);
+      return player.shove(command.directions, command.speed);
     case "setJoint":
       return player.setJoint(command.qposIndex, command.value, command.lane);
     case "setCtrl":

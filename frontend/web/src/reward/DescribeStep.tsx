@@ -16,6 +16,8 @@ import { ApproachCards } from "./ApproachCards";
 import styles from "./DescribeStep.module.css";
 import { EarlierPrompts } from "./EarlierPrompts";
 import { GenerationProgress } from "./GenerationProgress";
+import { useDescribeCommands } from "./useDescribeCommands";
+import { usePrompt } from "./usePrompt";
 
 /** Step 1: the behaviour in the person's words. */
 export function DescribeStep({ studio }: { readonly studio: StudioState }) {
@@ -23,7 +25,6 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
   const listed = useResource(models, ALL);
   const generation = useStore(writer.generation);
   const several = useStore(approaches.store);
-  const [prompt, setPrompt] = useState("");
   const [model, setModel] = useState("");
   const [problem, setProblem] = useState("");
   const promptId = useId();
@@ -31,11 +32,7 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
   const writingSeveral = several.status === "working" && several.environmentId === studio.environmentId;
   const summary = studio.environment.value?.summary;
   const reward = studio.goal.kind === "reward" ? studio.goal.reward : undefined;
-
-  // A link to a reward brings the words along from which it was made.
-  useEffect(() => {
-    if (reward?.prompt) setPrompt((typed) => typed || reward.prompt);
-  }, [reward]);
+  const [prompt, setPrompt] = usePrompt(studio.environmentId, reward);
 
   // What was being written when the page was left is still there, or is written on.
   useEffect(() => approaches.resume(studio.environmentId), [approaches, studio.environmentId]);
@@ -58,9 +55,19 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
     const found = promptProblem(prompt) ?? "";
     setProblem(found);
     if (found) return document.getElementById(promptId)?.focus();
-    writer.cancel();
+    writer.clear();
     void approaches.write(studio.environmentId, prompt, model);
   }
+
+  useDescribeCommands({
+    reward: reward !== undefined,
+    idle: !working && !writingSeveral,
+    own: studio.goal.kind === "own",
+    describe: () => document.getElementById(promptId)?.focus(),
+    write: () => void generate(),
+    writeSeveral: generateSeveral,
+    useOwn: studio.chooseOwnReward,
+  });
 
   function onKeyDown(event: KeyboardEvent) {
     if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) {
@@ -110,7 +117,7 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
         </p>
       </div>
       {summary && summary.examplePrompts.length > 0 && (studio.goal.kind === "none" || otherFailure) && (
-        <ul className={styles.examples} aria-label="Examples">
+        <ul className={styles.examples} aria-label="Examples" data-testid="examples">
           {summary.examplePrompts.map((example) => (
             <li key={example}>
               <button type="button" onClick={() => setPrompt(example)} data-testid="example-prompt">

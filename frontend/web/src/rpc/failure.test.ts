@@ -18,6 +18,8 @@ test("given an error with details, when it is read, then reason, fields and reme
 test("given a message that begins with a name, then the name stays as it is spelt", () => {
   const thrown = new ConnectError("go1-dance@3 is tagged stable.", Code.FailedPrecondition);
   expect(failureFrom(thrown).message).toBe("go1-dance@3 is tagged stable.");
+  const refused = new ConnectError("scene.xml, line 3: invalid keyword.", Code.InvalidArgument);
+  expect(failureFrom(refused).message).toBe("scene.xml, line 3: invalid keyword.");
 });
 
 test("given a nested violation, when asked for the last part of its name, then it is found", () => {
@@ -43,6 +45,10 @@ test("given no details at all, when the gateway is gone, then the message says w
   const failure = failureFrom(new ConnectError("upstream connect error", Code.Unavailable));
   expect(failure.reason).toBe("");
   expect(failure.remedy).toContain("make up");
+});
+
+test("given a message that begins with a file's name, when it is read, then the name is spelt as it is", () => {
+  expect(failureFrom(new Error("arm.xml, line 1: not closed")).message).toBe("arm.xml, line 1: not closed");
 });
 
 test("given something that is no call's error, when it is read, then it is not taken for one that passes", () => {

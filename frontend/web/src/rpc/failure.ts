@@ -91,7 +91,7 @@ function statusName(code: Code): string {
 
 function sentence(text: string): string {
   const trimmed = text.trim();
-  // A name that begins a sentence, such as `go1-dance@3`, stays as it is spelt.
-  if (/^[a-z0-9]*[-@]\S/.test(trimmed)) return trimmed;
+  // A name that begins a sentence, such as `go1-dance@3` or `scene.xml`, stays as it is spelt.
+  if (/^[\w/]*[-@.]\S/.test(trimmed)) return trimmed;
   return trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
 }

@@ -1,6 +1,7 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { formatCount, formatName, formatReward } from "../format/format";
 import type { ParityReport, PolicyMeasurement } from "../gen/tabrl/exporter/v1/exporter_pb";
+import { wordsOf } from "../registry/naming";
 import type { SharedPolicy } from "./sharedPolicy";
 
 /** A line of the card. `code` marks what is an id. */
@@ -22,12 +23,12 @@ export function environmentName(environmentId: string): string {
 
 /** What the page is called: the policy's title, else what was asked for, else the environment. */
 export function titleOf({ policy, manifest }: SharedPolicy): string {
-  return policy.title || promptOf({ policy, manifest }) || environmentName(policy.environmentId);
+  return wordsOf(policy.title) || promptOf({ policy, manifest }) || environmentName(policy.environmentId);
 }
 
 /** What the person asked for; empty when that is not on record. */
 export function promptOf({ policy, manifest }: Pick<SharedPolicy, "policy" | "manifest">): string {
-  return policy.lineage?.prompt || manifest.lineage?.prompt || "";
+  return wordsOf(policy.lineage?.prompt) || wordsOf(manifest.lineage?.prompt);
 }
 
 /** Where the policy comes from, as far as is known. */

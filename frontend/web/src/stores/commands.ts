@@ -16,6 +16,8 @@ export interface Command {
   readonly shortcut?: string;
   /** Another part of the page listens for the key, such as one that is held down; here it is only told. */
   readonly listensItself?: boolean;
+  /** Carried out again and again while the key is held down. */
+  readonly repeats?: boolean;
   /** Cannot be chosen from the palette, where it would mean nothing: a key that is held down. */
   readonly onlyKey?: boolean;
   readonly run: () => void;
@@ -44,12 +46,12 @@ export function useCommand(command: Command, when = true): void {
   const { commands } = useSession();
   const latest = useRef(command);
   latest.current = command;
-  const { id, title, group, keywords, shortcut, listensItself, onlyKey } = command;
+  const { id, title, group, keywords, shortcut, listensItself, repeats, onlyKey } = command;
   const words = keywords?.join("\n");
   // What a command does may change with every rendering; who lists commands sees only a change of what they say.
   // biome-ignore lint/correctness/useExhaustiveDependencies: what the command says stands for the command
   useEffect(() => {
     if (!when) return;
     return commands.register({ ...latest.current, run: () => latest.current.run() });
-  }, [commands, when, id, title, group, words, shortcut, listensItself, onlyKey]);
+  }, [commands, when, id, title, group, words, shortcut, listensItself, repeats, onlyKey]);
 }

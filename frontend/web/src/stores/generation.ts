@@ -47,6 +47,8 @@ export interface RewardWriter {
   /** Writes a reward; undefined when it failed or was called off (the store says why). */
   generate(environmentId: string, prompt: string, model: string): Promise<Reward | undefined>;
   cancel(): void;
+  /** Forgets what was written last, or why it was not. */
+  clear(): void;
   /** Seals edited source. Throws a Failure. */
   compile(environmentId: string, source: string, weights: Record<string, number>, prompt: string): Promise<Reward>;
 }
@@ -98,6 +100,10 @@ export function createRewardWriter(rewards: Clients["rewards"]): RewardWriter {
       }
     },
     cancel: () => attempt?.abort(),
+    clear() {
+      attempt?.abort();
+      generation.set(NOT_WRITTEN);
+    },
     async compile(environmentId, source, weights, prompt) {
       if (source.trim() === "")
         throw localFailure("source:1:1", "The reward needs a function `reward(state, action)`.");

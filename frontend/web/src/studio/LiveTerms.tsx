@@ -1,4 +1,4 @@
-import { useId, useRef, useState } from "react";
+import { type RefObject, useEffect, useId, useRef, useState } from "react";
 import { formatName, formatReward } from "../format/format";
 import type { PlayerTick } from "../player";
 import { type Store, useStore } from "../stores/store";
@@ -11,18 +11,22 @@ const FORGETTING = 0.98;
 interface LiveTermsProps {
   readonly ticks: Store<PlayerTick | undefined>;
   readonly termNames: readonly string[];
-  readonly driven: boolean;
   readonly highlighted: string;
   readonly onHighlight: (term: string) => void;
 }
 
-/** What the robot earns at this moment, term by term, and in this episode so far. */
-export function LiveTerms({ ticks, termNames, driven, highlighted, onHighlight }: LiveTermsProps) {
+/** What the robot earns at this moment, term by term, and in this episode so far; nothing while nothing earns. */
+export function LiveTerms({ driven, ...terms }: LiveTermsProps & { readonly driven: boolean }) {
+  return driven ? <Earned {...terms} /> : null;
+}
+
+function Earned({ ticks, termNames, highlighted, onHighlight }: LiveTermsProps) {
   const tick = useStore(ticks);
   const lastScale = useRef(0);
   const [open, setOpen] = useState(false);
   const listId = useId();
-  if (!driven) return null;
+  const list = useRef<HTMLUListElement>(null);
+  const hidden = useHidden(list);
   const played = Object.keys(tick?.terms ?? {});
   const names = [
     ...termNames.filter((name) => played.includes(name)),
@@ -38,12 +42,12 @@ export function LiveTerms({ ticks, termNames, driven, highlighted, onHighlight }
         <div>
           <dt>This episode</dt>
           <dd className="number" data-testid="episode-return">
-            {formatReward(tick?.episodeReturn ?? 0)}
+            {tick ? formatReward(tick.episodeReturn) : "–"}
           </dd>
         </div>
         <div>
           <dt>Each step</dt>
-          <dd className="number">{fixed(tick?.reward ?? 0)}</dd>
+          <dd className="number">{tick ? fixed(tick.reward) : "–"}</dd>
         </div>
       </dl>
       {names.length > 0 && (
@@ -57,7 +61,16 @@ export function LiveTerms({ ticks, termNames, driven, highlighted, onHighlight }
           {open ? "Hide terms" : names.length === 1 ? "1 term" : `${names.length} terms`}
         </button>
       )}
-      <ul id={listId} className={styles.list} data-open={open || undefined}>
+      <ul
+        ref={list}
+        id={listId}
+        className={styles.list}
+        data-open={open || undefined}
+        data-above={hidden.above || undefined}
+        data-below={hidden.below || undefined}
+        // What scrolls is to be scrolled by keys too.
+        {...(hidden.above || hidden.below ? { tabIndex: 0, "aria-label": "Terms" } : {})}
+      >
         {names.map((name) => {
           const value = tick?.terms[name] ?? 0;
           const share = Math.min(1, Math.abs(value) / scale);
@@ -73,7 +86,7 @@ export function LiveTerms({ ticks, termNames, driven, highlighted, onHighlight }
                 <span
                   style={{
                     transform: `scaleX(${share})`,
-                    background: value < 0 ? "var(--danger)" : seriesColor([...termNames], name),
+                    background: value < 0 ? "var(--danger)" : seriesColor(names, name),
                   }}
                 />
               </span>
@@ -84,6 +97,32 @@ export function LiveTerms({ ticks, termNames, driven, highlighted, onHighlight }
       </ul>
     </section>
   );
+}
+
+/** Whether a list that scrolls has more above or below what is seen of it. */
+function useHidden(list: RefObject<HTMLElement | null>): { readonly above: boolean; readonly below: boolean } {
+  const [hidden, setHidden] = useState({ above: false, below: false });
+  useEffect(() => {
+    const element = list.current;
+    if (!element) return;
+    const look = () => {
+      const above = element.scrollTop > 1;
+      const below = element.scrollTop + element.clientHeight < element.scrollHeight - 1;
+      setHidden((before) => (before.above === above && before.below === below ? before : { above, below }));
+    };
+    look();
+    const sizes = new ResizeObserver(look);
+    sizes.observe(element);
+    const rows = new MutationObserver(look);
+    rows.observe(element, { childList: true });
+    element.addEventListener("scroll", look, { passive: true });
+    return () => {
+      sizes.disconnect();
+      rows.disconnect();
+      element.removeEventListener("scroll", look);
+    };
+  }, [list]);
+  return hidden;
 }
 
 /** Two decimals always, so that nothing jumps while it changes fifteen times a second. */

@@ -24,6 +24,7 @@ export function PolicyStatus(props: PolicyStatusProps) {
     drivingSha256 !== "" && policy.value?.policyId === policyId && policy.value.controller?.sha256 === drivingSha256;
   const first = pretrained.known;
   const firstDrives = first !== undefined && !policyId && first.policy.controller?.sha256 === drivingSha256;
+  const text = byHand ? "You move the motors" : textOf(props, drives, firstDrives);
   return (
     <div
       className={styles.status}
@@ -33,7 +34,9 @@ export function PolicyStatus(props: PolicyStatusProps) {
       aria-live="polite"
     >
       <Pill tone={drives || firstDrives ? "live" : "neutral"}>
-        <span className={styles.text}>{byHand ? "You move the motors" : textOf(props, drives, firstDrives)}</span>
+        <span className={styles.text} title={text}>
+          {text}
+        </span>
       </Pill>
       {first && !policyId && !byHand && (pretrained.wanted ? firstDrives : true) && (
         <button
@@ -61,8 +64,9 @@ function textOf({ studio, problem }: PolicyStatusProps, drives: boolean, firstDr
   if (!policyId) {
     if (pretrained.wanted && pretrained.known) {
       if (problem && !firstDrives) return troubleOf(problem.code).title;
-      if (running) return `Pretrained: ${pretrained.known.name}, until the first policy comes`;
-      return firstDrives ? `Pretrained: ${pretrained.known.name}` : "Loading the pretrained policy";
+      const words = `${pretrained.known.registered ? "Pretrained" : "Trained before"}: ${pretrained.known.name}`;
+      if (running) return `${words}, until the first policy comes`;
+      return firstDrives ? words : "Loading the pretrained policy";
     }
     return running ? "Waiting for the first policy" : "Nobody is steering yet";
   }

@@ -11,6 +11,7 @@ import { headingOf, type PushWay, pushDirection, USUAL_PUSH } from "./pushing";
 import { StageDrawer } from "./StageDrawer";
 import { StageHead } from "./StageHead";
 import styles from "./StagePanel.module.css";
+import { StagePoster } from "./StagePoster";
 import { StageTroubles } from "./StageTroubles";
 import { StepSlider } from "./StepSlider";
 import { fileNameOf, saveFile } from "./saveFile";
@@ -21,7 +22,6 @@ import { usePlayer } from "./usePlayer";
 import { useRecording } from "./useRecording";
 import { useStageActions } from "./useStageActions";
 import { useStageCommands } from "./useStageCommands";
-import { useStageKeys } from "./useStageKeys";
 import type { StudioState } from "./useStudio";
 
 const { Component: RobotStage } = loadLater(async () => (await import("../player")).RobotStage);
@@ -66,8 +66,24 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
     const heading = headingOf(player.ticks.get()?.qpos ?? [], player.ready?.joints ?? []);
     stage.current?.shove(pushDirection(way, heading), strength);
   };
-  useStageKeys({ onAction, onPush: push });
-  useStageCommands(onAction, playback.playing);
+  const savePicture = () =>
+    void stage.current?.picture().then((picture) => saveFile(picture, fileNameOf(parts, "png")), fail);
+  const record = () => {
+    const { current } = stage;
+    if (current) recording.start(() => current.record());
+  };
+  useStageCommands({
+    playing: playback.playing,
+    ready,
+    drivable: specs.length > 0,
+    steerable: joystick !== undefined,
+    recording,
+    onAction,
+    onPush: push,
+    onDrawer: setDrawer,
+    onPicture: savePicture,
+    onRecord: record,
+  });
 
   return (
     <section ref={panel} className={styles.panel} aria-label="The robot">
@@ -93,6 +109,7 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
                 </Suspense>
               </Boundary>
             )}
+            <StagePoster thumbnail={studio.environment.value?.summary?.thumbnail} shown={!ready && !player.error} />
             {!ready && !player.error && !bundle.failure && (
               <p className={styles.loading}>
                 <span className={styles.spinner} aria-hidden="true" />
@@ -109,7 +126,7 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
             />
             <StageTroubles
               player={player}
-              failure={bundle.value ? undefined : bundle.failure}
+              failure={bundle.value || studio.environmentAbsent ? undefined : bundle.failure}
               mishap={mishap}
               onMishapRead={() => setMishap("")}
             />
@@ -123,13 +140,8 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
             recording={recording}
             onDrawer={setDrawer}
             onAction={onAction}
-            onPicture={() =>
-              stage.current?.picture().then((picture) => saveFile(picture, fileNameOf(parts, "png")), fail)
-            }
-            onRecord={() => {
-              const { current } = stage;
-              if (current) recording.start(() => current.record());
-            }}
+            onPicture={savePicture}
+            onRecord={record}
           />
         </div>
         <StageDrawer

@@ -64,10 +64,15 @@ export function Studio({ environmentId }: { readonly environmentId: string }) {
                 wayOn={{ label: "Go on without it", take: () => navigation.refine({ policyId: "" }) }}
               />
             )}
-            <DescribeStep studio={studio} />
-            <RewardStep studio={studio} highlighted={highlighted} onHighlight={setHighlighted} />
-            <TrainStep studio={studio} highlighted={highlighted} />
-            <ResultStep studio={studio} />
+            {/* A robot that is not here cannot be asked for anything. */}
+            {!studio.environmentAbsent && (
+              <>
+                <DescribeStep studio={studio} />
+                <RewardStep studio={studio} highlighted={highlighted} onHighlight={setHighlighted} />
+                <TrainStep studio={studio} highlighted={highlighted} />
+                <ResultStep studio={studio} />
+              </>
+            )}
           </>
         )}
         <EarlierWork studio={studio} />

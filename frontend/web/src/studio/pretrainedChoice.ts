@@ -7,6 +7,8 @@ export interface Pretrained {
   readonly policy: Policy;
   /** What it is called: the registered name with its version, or what it was trained for. */
   readonly name: string;
+  /** Whether somebody gave it that name; else it is just what was trained last. */
+  readonly registered: boolean;
 }
 
 /** The policy that drives first: the newest version of a registered name, or else the newest policy; null where there is none. */
@@ -17,9 +19,12 @@ export async function choosePretrained(
   const { registered } = await registry.listRegisteredPolicies({ environmentId });
   for (const { name, versions } of registered) {
     const [newest] = versions;
-    if (newest?.policy?.controller) return { policy: newest.policy, name: `${name}, version ${newest.number}` };
+    if (newest?.policy?.controller)
+      return { policy: newest.policy, name: `${name}, version ${newest.number}`, registered: true };
   }
   const { policies } = await exporter.listPolicies({ environmentId });
   const policy = policies.find((each) => each.environmentId === environmentId && each.controller);
-  return policy ? { policy, name: `${policy.title || "its own task"}, ${formatCount(policy.envSteps)} steps` } : null;
+  if (!policy) return null;
+  const name = `${policy.title || "its own task"}, ${formatCount(policy.envSteps)} steps`;
+  return { policy, name, registered: false };
 }

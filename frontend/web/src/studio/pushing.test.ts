@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { JointSpec } from "../player";
-import { headingOf, pushDirection, pushWayOf } from "./pushing";
+import { headingOf, pushDirection } from "./pushing";
 
 const joint = (qposIndex: number): JointSpec => ({
   name: "",
@@ -25,9 +25,4 @@ test("given a robot on a rail, when it is pushed, then forwards is along the wor
   expect(pushDirection("forwards", 0)).toEqual([1, 0, 0]);
   expect(pushDirection("backwards", 0)).toEqual([-1, 0, 0]);
   expect(pushDirection("right", 0)).toEqual([0, -1, 0]);
-});
-
-test("given a key, when it is an arrow, then it names a way", () => {
-  expect(pushWayOf("ArrowLeft")).toBe("left");
-  expect(pushWayOf("KeyW")).toBeUndefined();
 });

@@ -13,19 +13,8 @@ const TURNS: Readonly<Record<PushWay, number>> = {
   backwards: Math.PI,
   right: -Math.PI / 2,
 };
-const KEYS: Readonly<Record<string, PushWay>> = {
-  ArrowUp: "forwards",
-  ArrowDown: "backwards",
-  ArrowLeft: "left",
-  ArrowRight: "right",
-};
 /** A free joint takes the first seven numbers of `qpos`. */
 const FREE_ROOT_LENGTH = 7;
-
-/** The way that a key pushes, together with Shift. */
-export function pushWayOf(code: string): PushWay | undefined {
-  return KEYS[code];
-}
 
 /** Direction of a push in the world. */
 export function pushDirection(way: PushWay, headingRad: number): readonly [number, number, number] {

@@ -1,4 +1,5 @@
 import { type RefObject, useEffect, useRef, useState } from "react";
+import { isFree } from "../app/keys";
 import {
   commandFor,
   type Driving,
@@ -10,7 +11,6 @@ import {
   steeringByKeys,
   steers,
 } from "./driving";
-import { isForStage } from "./keys";
 
 interface DrivingInput {
   readonly driving: Driving;
@@ -53,7 +53,7 @@ function followKeys(steer: (steering: Steering) => void, concerns: (event: Keybo
   const down = new Set<string>();
   const press = (event: KeyboardEvent) => {
     const modified = event.ctrlKey || event.metaKey || event.altKey || event.shiftKey;
-    if (modified || !steers(event.code) || !isForStage(event.target, event.key) || !concerns(event)) return;
+    if (modified || !steers(event.code) || !isFree(event.target, event.key) || !concerns(event)) return;
     event.preventDefault();
     if (event.repeat && down.has(event.code)) return;
     down.add(event.code);

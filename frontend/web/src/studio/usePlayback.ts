@@ -21,7 +21,8 @@ export interface Playback {
   setNoise(noise: boolean): void;
 }
 
-export function usePlayback(): Playback {
+/** `speeds`, ascending, are those that `changeSpeed` goes through. */
+export function usePlayback(speeds: readonly number[] = SPEEDS): Playback {
   const [playing, setPlaying] = useState(true);
   const [speed, setSpeed] = useState(1);
   const [episode, setEpisode] = useState(0);
@@ -35,7 +36,7 @@ export function usePlayback(): Playback {
     noise,
     setPlaying,
     setSpeed,
-    changeSpeed: (direction) => setSpeed(SPEEDS[SPEEDS.indexOf(speed) + direction] ?? speed),
+    changeSpeed: (direction) => setSpeed(speeds[speeds.indexOf(speed) + direction] ?? speed),
     newEpisode: () => setEpisode(episode + 1),
     setContacts,
     setNoise,

@@ -3,8 +3,11 @@ import type { RobotStageHandle } from "../player";
 import type { StageAction } from "./keys";
 import type { Playback } from "./usePlayback";
 
-/** Does to the robot on stage what button or key ask for. */
-export function useStageActions(playback: Playback, stage: RefObject<RobotStageHandle | null>) {
+/** Does to the robot on stage, or to all of several, what button or key ask for. */
+export function useStageActions(
+  playback: Playback,
+  stage: RefObject<Pick<RobotStageHandle, "stepOnce" | "resetCamera"> | null>,
+) {
   const latest = useRef(playback);
   latest.current = playback;
   return useCallback(

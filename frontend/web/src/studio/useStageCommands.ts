@@ -1,25 +1,104 @@
 import { useCommand } from "../stores/commands";
 import type { StageAction } from "./keys";
+import type { PushWay } from "./pushing";
+import type { Drawer } from "./Toolbar";
+import type { Recording } from "./useRecording";
 
 const GROUP = "Robot";
+const STEERING = "Steering";
 
-/** Tells palette and list of keys what can be done on the stage; `useStageKeys` listens for the keys. */
-export function useStageCommands(onAction: (action: StageAction) => void, playing: boolean): void {
+interface StageCommands {
+  readonly playing: boolean;
+  readonly ready: boolean;
+  /** Whether the policy takes commands, and whether a joystick could give them. */
+  readonly drivable: boolean;
+  readonly steerable: boolean;
+  readonly recording: Recording;
+  readonly onAction: (action: StageAction) => void;
+  readonly onPush: (way: PushWay) => void;
+  readonly onDrawer: (drawer: Drawer) => void;
+  readonly onPicture: () => void;
+  readonly onRecord: () => void;
+}
+
+/** Gives palette and keyboard what can be done on the stage. */
+export function useStageCommands(stage: StageCommands): void {
+  const { playing, ready, drivable, recording, onAction, onDrawer } = stage;
   const offer = (action: StageAction, title: string, shortcut: string, keywords: readonly string[] = []) => ({
     id: `stage.${action}`,
     title,
     group: GROUP,
     shortcut,
     keywords,
-    listensItself: true,
     run: () => onAction(action),
   });
-  useCommand(offer("play", playing ? "Pause" : "Play", "Space", ["stop", "go on"]));
-  useCommand(offer("step", "One step", "."));
+  useCommand(offer("play", playing ? "Pause the robot" : "Let the robot move", "Space", ["play", "pause", "stop"]));
+  useCommand({ ...offer("step", "One step", ".", ["frame"]), repeats: true }, ready);
   useCommand(offer("episode", "New episode", "n", ["reset", "restart", "again"]));
-  useCommand(offer("camera", "First view", "h", ["camera", "home"]));
+  useCommand(offer("camera", "First view", "h", ["camera", "home"]), ready);
   useCommand(offer("contacts", "Show contact forces, or hide them", "f", ["touch"]));
   useCommand(offer("slower", "Slower", "-", ["speed", "slow motion"]));
   useCommand(offer("faster", "Faster", "+", ["speed"]));
-  useCommand({ ...offer("play", "Push the robot", "Shift+ArrowLeft"), id: "stage.push", onlyKey: true });
+
+  const open = (drawer: Drawer, title: string, keywords: readonly string[]) => ({
+    id: `stage.open-${drawer}`,
+    title,
+    group: GROUP,
+    keywords,
+    run: () => onDrawer(drawer),
+  });
+  useCommand(open("drive", "Steer the robot", ["joystick", "gamepad", "command", "drive"]), drivable);
+  useCommand(open("push", "Push the robot", ["shove", "disturb"]));
+  useCommand(open("pose", "Joints and motors", ["pose", "slider", "actuator"]));
+  useCommand(
+    { id: "stage.picture", title: "Save a picture", group: GROUP, keywords: ["png", "photo"], run: stage.onPicture },
+    ready,
+  );
+  useCommand(
+    {
+      id: "stage.record",
+      title: recording.running ? "Stop recording and save the video" : "Record a video",
+      group: GROUP,
+      keywords: ["webm", "film", "capture"],
+      run: recording.running ? recording.stop : stage.onRecord,
+    },
+    ready,
+  );
+  usePushKeys(stage);
+  useSteeringKeys(stage);
+}
+
+function usePushKeys({ ready, onPush }: StageCommands): void {
+  const push = (way: PushWay, title: string, arrow: string) => ({
+    id: `stage.push-${way}`,
+    title,
+    group: GROUP,
+    shortcut: `Shift+Arrow${arrow}`,
+    onlyKey: true,
+    repeats: true,
+    run: () => onPush(way),
+  });
+  useCommand(push("forwards", "Push it forwards", "Up"), ready);
+  useCommand(push("backwards", "Push it backwards", "Down"), ready);
+  useCommand(push("left", "Push it to its left", "Left"), ready);
+  useCommand(push("right", "Push it to its right", "Right"), ready);
+}
+
+/** Keys that are held down; `useDriving` listens for them. */
+function useSteeringKeys({ steerable }: StageCommands): void {
+  const steer = (key: string, title: string) => ({
+    id: `stage.steer-${key}`,
+    title,
+    group: STEERING,
+    shortcut: key,
+    listensItself: true,
+    onlyKey: true,
+    run: () => undefined,
+  });
+  useCommand(steer("w", "Forwards"), steerable);
+  useCommand(steer("s", "Backwards"), steerable);
+  useCommand(steer("a", "Sideways to its left"), steerable);
+  useCommand(steer("d", "Sideways to its right"), steerable);
+  useCommand(steer("q", "Turn to its left"), steerable);
+  useCommand(steer("e", "Turn to its right"), steerable);
 }

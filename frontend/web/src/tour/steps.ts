@@ -35,7 +35,7 @@ export const STEPS: readonly TourStep[] = [
     id: "describe",
     title: "Say what it should do",
     text: "Take one of the examples, or use words of your own.",
-    anchors: ["example-prompt", "prompt"],
+    anchors: ["examples", "prompt"],
     isDone: ({ prompt, place }) => prompt.trim() !== "" || place.rewardId !== "",
   },
   {
@@ -55,7 +55,7 @@ export const STEPS: readonly TourStep[] = [
   {
     id: "watch",
     title: "Watch it learn",
-    text: "As soon as there is a first policy, it takes over the robot here.",
+    text: "It gets ready first. As soon as there is a policy, it takes over the robot here, and a better one every so often.",
     anchors: ["policy-status", "stage"],
     isDone: ({ hasPolicy }) => hasPolicy,
   },

@@ -76,3 +76,7 @@ test.each([
 ])("given a part of the page %s, then the card stands where there is room", (_, part, top) => {
   expect(anchorAt(part, 1440, 800).card.top).toBe(top);
 });
+
+test("given a part of the page at the right, then the card stands at its left and hides nothing below it", () => {
+  expect(anchorAt(new DOMRect(900, 300, 450, 40), 1440, 800).card).toMatchObject({ left: 560, top: 300 });
+});

@@ -7,10 +7,13 @@ export interface Anchor {
 }
 
 const GAP = 10;
-const RING = 4;
+const RING = 6;
 const CARD = { width: 320, height: 170 };
+const PHONE_WIDTH = 640;
+/** A part that is out of sight is looked for again after this long, while a page that loads still moves it. */
+const AGAIN_MS = 600;
 
-/** Follows the first of these parts of the page that is there; undefined while none is. Brings it into view once for each step. */
+/** Follows the first of these parts of the page that is there; undefined while none is. Brings it into view, until the person scrolls. */
 export function useAnchor(testIds: readonly string[], step: number): Anchor | undefined {
   const [anchor, setAnchor] = useState<Anchor>();
   const wanted = testIds.join(" ");
@@ -19,38 +22,48 @@ export function useAnchor(testIds: readonly string[], step: number): Anchor | un
   useEffect(() => {
     const ids = wanted.split(" ");
     let shown: Element | undefined;
-    let frame = 0;
-    const follow = () => {
-      frame = 0;
+    let broughtMs = 0;
+    let scrolls = false;
+    const follow = (nowMs: number) => {
       const element = ids.map((id) => document.querySelector(`[data-testid="${id}"]`)).find((each) => each !== null);
-      if (element && element !== shown) element.scrollIntoView({ behavior: "smooth", block: "center" });
+      const part = element?.getBoundingClientRect();
+      if (element && part && (element !== shown || (!scrolls && !isInSight(part) && nowMs - broughtMs > AGAIN_MS))) {
+        element.scrollIntoView({ behavior: isStill() ? "auto" : "smooth", block: "center" });
+        broughtMs = nowMs;
+      }
       shown = element ?? undefined;
-      const next = element
-        ? anchorAt(element.getBoundingClientRect(), window.innerWidth, window.innerHeight)
-        : undefined;
+      const next = part ? anchorAt(part, window.innerWidth, window.innerHeight) : undefined;
       setAnchor((before) => (JSON.stringify(before) === JSON.stringify(next) ? before : next));
     };
-    const soon = () => {
-      frame ||= requestAnimationFrame(follow);
+    // Fonts, pictures and unfolding parts move things without any event, so each frame looks where the part is.
+    let frame = requestAnimationFrame(function look(nowMs) {
+      follow(nowMs);
+      frame = requestAnimationFrame(look);
+    });
+    const leave = () => {
+      scrolls = true;
     };
-    soon();
-    // The page grows and changes while things load; a part that moves moves its mark along.
-    const changes = new MutationObserver(soon);
-    changes.observe(document.body, { childList: true, subtree: true });
-    window.addEventListener("scroll", soon, { passive: true, capture: true });
-    window.addEventListener("resize", soon);
+    window.addEventListener("wheel", leave, { passive: true });
+    window.addEventListener("touchmove", leave, { passive: true });
     return () => {
       cancelAnimationFrame(frame);
-      changes.disconnect();
-      window.removeEventListener("scroll", soon, { capture: true });
-      window.removeEventListener("resize", soon);
+      window.removeEventListener("wheel", leave);
+      window.removeEventListener("touchmove", leave);
     };
   }, [wanted, step]);
 
   return anchor;
 }
 
-/** Ring around a part of the page, card below it or above; on a phone the card stays at the bottom, where the style puts it. */
+function isInSight({ top, bottom }: DOMRect): boolean {
+  return bottom > 0 && top < window.innerHeight;
+}
+
+function isStill(): boolean {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+}
+
+/** Ring around a part of the page, card beside it or else below or above; on a phone the card stays at the bottom, where the style puts it. */
 export function anchorAt(part: DOMRect, width: number, height: number): Anchor {
   const ring = {
     left: part.left - RING,
@@ -58,11 +71,21 @@ export function anchorAt(part: DOMRect, width: number, height: number): Anchor {
     width: part.width + 2 * RING,
     height: part.height + 2 * RING,
   };
-  if (width <= 640) return { ring, card: {} };
+  if (width <= PHONE_WIDTH) return { ring, card: {} };
+  const card = (left: number, top: number) => ({
+    ring,
+    card: {
+      left: Math.max(GAP, Math.min(left, width - CARD.width - GAP)),
+      top: Math.max(GAP, Math.min(top, height - CARD.height - 2 * GAP)),
+      right: "auto",
+      bottom: "auto",
+    },
+  });
+  // Beside it nothing is hidden that belongs to it, such as the next example.
+  const onLeft = part.left - 2 * GAP - CARD.width;
+  if (onLeft > 0) return card(onLeft, part.top);
   const below = part.bottom + GAP + CARD.height < height;
   const above = part.top - GAP - CARD.height > 0;
   // A part without room around it, such as the stage, has the card in its lower corner.
-  const top = below ? part.bottom + GAP : above ? part.top - GAP - CARD.height : height - CARD.height - 2 * GAP;
-  const left = Math.max(GAP, Math.min(part.left, width - CARD.width - GAP));
-  return { ring, card: { left, top, right: "auto", bottom: "auto" } };
+  return card(part.left, below ? part.bottom + GAP : above ? part.top - GAP - CARD.height : height);
 }

@@ -2,6 +2,7 @@ import { useState } from "react";
 import { useSession } from "../app/session";
 import { type Run, RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
 import type { Failure } from "../rpc/failure";
+import { useCommand } from "../stores/commands";
 import { Button } from "../ui/Button";
 import { PauseIcon, PlayIcon, StopIcon } from "../ui/icons";
 import { FailureNotice, Notice } from "../ui/Notice";
@@ -32,6 +33,28 @@ export function RunControls({ run }: { readonly run: Run }) {
   }
 
   const acting = (what: Doing) => () => void act(what);
+  const group = "Training";
+  useCommand(
+    {
+      id: "training.pause",
+      title: paused ? "Continue training" : "Pause training",
+      group,
+      keywords: ["run", "resume"],
+      run: acting(paused ? "goOn" : "pause"),
+    },
+    !ofBatch && doing === undefined,
+  );
+  // What cannot be undone is asked first, here as by the button.
+  useCommand(
+    {
+      id: "training.stop",
+      title: "Stop training",
+      group,
+      keywords: ["cancel", "run", "end"],
+      run: () => setAsking(true),
+    },
+    doing === undefined,
+  );
   return (
     <>
       <div className={styles.controls}>

@@ -15,14 +15,18 @@ const SAID_MS = 2000;
 /** What the trainer said, by how much it matters, to be read or taken along. */
 export function RunLog({ lines }: { readonly lines: readonly LogLine[] }) {
   const [least, setLeast] = useState(LogLevel.INFO);
-  const [copied, setCopied] = useState(false);
+  const [said, setSaid] = useState("");
   if (lines.length === 0) return null;
   const shown = lines.filter(({ level }) => level >= least);
 
   async function copy() {
-    await navigator.clipboard.writeText(shown.map(({ level, text }) => `${LogLevel[level]} ${text}`).join("\n"));
-    setCopied(true);
-    setTimeout(() => setCopied(false), SAID_MS);
+    const text = shown.map(({ level, text }) => `${LogLevel[level]} ${text}`).join("\n");
+    const said = await navigator.clipboard.writeText(text).then(
+      () => "Copied",
+      () => "The browser does not allow it",
+    );
+    setSaid(said);
+    setTimeout(() => setSaid(""), SAID_MS);
   }
 
   return (
@@ -46,7 +50,7 @@ export function RunLog({ lines }: { readonly lines: readonly LogLine[] }) {
         {/* A page that was not opened over https or from this machine may not use the clipboard. */}
         {"clipboard" in navigator && shown.length > 0 && (
           <Button size="small" variant="quiet" onClick={() => void copy()} data-testid="copy-log">
-            {copied ? "Copied" : "Copy"}
+            <span role="status">{said || "Copy"}</span>
           </Button>
         )}
       </div>

@@ -1,6 +1,7 @@
 import { useSession } from "../app/session";
 import { formatCount, formatEstimate, formatUsd } from "../format/format";
 import type { EstimateRunResponse } from "../gen/tabrl/trainer/v1/trainer_pb";
+import { useCommand } from "../stores/commands";
 import { useStore } from "../stores/store";
 import type { StudioState } from "../studio/useStudio";
 import { Button } from "../ui/Button";
@@ -26,6 +27,18 @@ export function StartPanel({ studio, start, again }: StartPanelProps) {
   const { choice, commanded, estimate, points } = start;
   const missing = start.offers.find(({ tier }) => tier === choice.tier)?.missing ?? "";
   const trains = choice.tier !== "command";
+  const canTrain = trains && !missing && !start.starting && !down.includes("trainer") && !start.variedProblem;
+  const name = choice.tier === "fine-tune" ? "Fine-tune" : again ? "Train again" : "Train";
+  useCommand(
+    {
+      id: "training.start",
+      title: name,
+      group: "Training",
+      keywords: ["train", "learn", "start", "run"],
+      run: () => void start.train(),
+    },
+    canTrain && start.spec !== undefined,
+  );
   return (
     <div className={styles.start} data-testid="start-panel">
       <TierChoice
@@ -56,17 +69,11 @@ export function StartPanel({ studio, start, again }: StartPanelProps) {
             <Button
               variant={again ? "secondary" : "primary"}
               busy={start.starting}
-              disabled={down.includes("trainer") || start.variedProblem !== "" || !start.spec}
+              disabled={!canTrain || !start.spec}
               onClick={() => void start.train()}
               data-testid="train"
             >
-              {start.starting
-                ? "Starting"
-                : choice.tier === "fine-tune"
-                  ? "Fine-tune"
-                  : again
-                    ? "Train again"
-                    : "Train"}
+              {start.starting ? "Starting" : name}
               {!start.starting && <ArrowIcon />}
             </Button>
             <MoreSettings choice={choice} variedProblem={start.variedProblem} onChange={start.change} />

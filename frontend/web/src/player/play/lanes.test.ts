@@ -311,7 +311,7 @@ test.each([0.5, 2])(
   async (speed) => {
     const { player, simulation, step } = await played([{}, {}]);
 
-    await player.shove([0, 3, 0], speed);
+    await player.shove([[0, 3, 0]], speed);
     await step(20);
 
     for (const lane of [0, 1]) {
@@ -320,6 +320,23 @@ test.each([0.5, 2])(
     }
   },
 );
+
+test("given lanes that look elsewhere, when each is pushed its own way, then each goes that way, as fast as the others", async () => {
+  const { player, simulation, step } = await played([{}, {}]);
+
+  await player.shove(
+    [
+      [1, 0, 0],
+      [0, -1, 0],
+    ],
+    1,
+  );
+  await step(20);
+
+  const velocityOf = (lane: number) => Array.from(simulation(lane).read("qvel")).slice(0, 3);
+  expect(velocityOf(0)).toEqual([expect.closeTo(1, 6), expect.closeTo(0, 6), expect.closeTo(0, 6)]);
+  expect(velocityOf(1)).toEqual([expect.closeTo(0, 6), expect.closeTo(-1, 6), expect.closeTo(0, 6)]);
+});
 
 test("given a joint, when it is posed, then it is there within its range, drawn, and no time has passed", async () => {
   const { player, simulation, newest, faults, step } = await played([null]);

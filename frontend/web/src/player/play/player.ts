@@ -162,10 +162,10 @@ export class Player {
     });
   }
 
-  /** Gives all robots about this speed within a tenth of a second. */
-  shove(direction: Vector, speed: number): Promise<void> {
+  /** Gives all robots about this speed within a tenth of a second; a lane without a direction takes the first. */
+  shove(directions: readonly Vector[], speed: number): Promise<void> {
     return this.#exclusively(() => {
-      for (const lane of this.#lanes) lane.shove(direction, speed);
+      for (const lane of this.#lanes) lane.shove(directions[lane.index] ?? directions[0] ?? [0, 0, 0], speed);
     });
   }
 

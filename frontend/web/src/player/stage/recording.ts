@@ -170,7 +170,22 @@ export function drawTile(
   pen.font = `600 ${Math.round(labelHeight / 2)}px ${style.fontFamily || "sans-serif"}`;
   pen.textBaseline = "middle";
   pen.fillStyle = style.getPropertyValue("--stage-ink").trim() || "#141a17";
-  pen.fillText(label, x + labelHeight / 2, y + labelHeight / 2 + 4, width - labelHeight);
+  const room = width - labelHeight;
+  pen.fillText(
+    fitting(label, (text) => pen.measureText(text).width <= room),
+    x + labelHeight / 2,
+    y + labelHeight / 2 + 4,
+  );
+}
+
+/** As much of a text as fits, with an ellipsis where something is left out. */
+export function fitting(text: string, fits: (text: string) => boolean): string {
+  if (fits(text)) return text;
+  for (let length = text.length - 1; length > 0; length--) {
+    const cut = `${text.slice(0, length).trimEnd()}…`;
+    if (fits(cut)) return cut;
+  }
+  return "";
 }
 
 function even(value: number): number {

@@ -1,0 +1,73 @@
+import { SHORTCUTS, type StageAction } from "../studio/keys";
+import { ToolButton } from "../studio/ToolButton";
+import type { Playback } from "../studio/usePlayback";
+import { DriveIcon, PauseIcon, PlayIcon, PushIcon, RestartIcon } from "../ui/icons";
+import styles from "./ShareControls.module.css";
+
+export const SHARE_SPEEDS = [0.25, 0.5, 1, 2];
+
+/** What may be open beside the robot. */
+export type ShareDrawer = "drive" | "push" | "";
+
+interface ShareControlsProps {
+  readonly playback: Playback;
+  readonly onAction: (action: StageAction) => void;
+  readonly drawer: ShareDrawer;
+  readonly onDrawer: (drawer: ShareDrawer) => void;
+  /** Whether the policy takes commands. */
+  readonly drivable: boolean;
+}
+
+/** What a visitor can do to the robot, in one row over the foot of the stage. */
+export function ShareControls({ playback, onAction, drawer, onDrawer, drivable }: ShareControlsProps) {
+  const { playing, speed, setSpeed } = playback;
+  const toggle = (which: ShareDrawer) => () => onDrawer(drawer === which ? "" : which);
+  return (
+    <div className={styles.controls}>
+      <ToolButton
+        icon={playing ? <PauseIcon /> : <PlayIcon />}
+        label={playing ? "Pause" : "Play"}
+        shortcut={SHORTCUTS.play}
+        testId="play-pause"
+        onClick={() => onAction("play")}
+      />
+      <ToolButton
+        icon={<RestartIcon />}
+        label="Start a new episode"
+        shortcut={SHORTCUTS.episode}
+        testId="reset"
+        onClick={() => onAction("episode")}
+      />
+      <fieldset className={styles.speeds}>
+        <legend className="hidden-visually">Speed</legend>
+        {SHARE_SPEEDS.map((value) => (
+          <button
+            key={value}
+            type="button"
+            aria-pressed={speed === value}
+            onClick={() => setSpeed(value)}
+            data-testid={`speed-${value}`}
+          >
+            {value}×
+          </button>
+        ))}
+      </fieldset>
+      {drivable && (
+        <ToolButton
+          icon={<DriveIcon />}
+          label="Steer"
+          expanded={drawer === "drive"}
+          testId="open-drive"
+          onClick={toggle("drive")}
+        />
+      )}
+      <ToolButton
+        icon={<PushIcon />}
+        label="Push"
+        expanded={drawer === "push"}
+        testId="open-push"
+        onClick={toggle("push")}
+      />
+    </div>
+  );
+}

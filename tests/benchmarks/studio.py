@@ -44,6 +44,9 @@ _GO1: Final = "Go1JoystickFlatTerrain"
 # Robots that play alone, and for how many seconds.
 _ALONE: Final = {_CARTPOLE: 60.0, "HumanoidWalk": 20.0, _GO1: 60.0, "G1JoystickFlatTerrain": 20.0}
 _LANES: Final = 4
+# A mobile line, on which the order of what is fetched counts.
+_LINE_BYTES_PER_SEC: Final = 200_000
+_LINE_LATENCY_MS: Final = 150
 _EXPORT_SECS: Final = 600.0
 # Small, so that drawing leaves the machine to others for half an hour.
 _SMALL: Final = Screen(800, 600)
@@ -147,6 +150,27 @@ def _arrivals(
                         arrived = {"place": place, "kind": kind, **_arrival(visited, url, place, policies)}
                     print(json.dumps(arrived), flush=True)
                     yield arrived
+        with tempfile.TemporaryDirectory(prefix="tabrl-studio-", ignore_cleanup_errors=True) as profile:
+            with visit(playwright, Path(profile), DESKTOP) as visited:
+                painted = {"place": place, "kind": "slow line", **_painted(visited, f"{url}/?env={place}")}
+            print(json.dumps(painted), flush=True)
+            yield painted
+
+
+def _painted(visited: Visit, url: str) -> dict[str, Any]:
+    """What comes before the first paint over a line on which the order counts."""
+    visited.slow_down(_LINE_BYTES_PER_SEC, _LINE_LATENCY_MS)
+    visited.page.goto(url, wait_until="commit")
+    painted_ms = visited.painted_ms()
+    visited.page.wait_for_timeout(1000 * _SETTLING_SECS)
+    came, asked = visited.scripts_before(painted_ms)
+    return {
+        "painted_ms": painted_ms,
+        "script_bytes": came,
+        "script_bytes_asked": asked,
+        "load": os.getloadavg()[0],
+        "problems": visited.problems,
+    }
 
 
 def _arrival(visited: Visit, url: str, place: str, policies: dict[str, list[str]]) -> dict[str, Any]:

@@ -32,8 +32,9 @@ _PROBE: Final = """(() => {
     if (!probe.listsTasks) return;
     for (const { startTime, duration, scripts } of list.getEntries()) {
       const longest = [...scripts].sort((a, b) => b.duration - a.duration)[0];
-      const file = longest?.sourceURL.split("/").at(-1).replace(/-[\\w-]{8}\\.js$/, ".js");
-      const told = longest && { ms: longest.duration, by: `${longest.invoker} ${file}:${longest.sourceFunctionName}` };
+      const short = (path = "") => path.split("/").at(-1).replace(/-[\\w-]{8}\\.js$/, ".js");
+      const from = longest && [longest.invoker, longest.sourceURL, longest.sourceFunctionName].map(short);
+      const told = longest && { ms: longest.duration, by: [...new Set(from)].filter(Boolean).join(" ") };
       probe.frameTasks.push({ startMs: startTime, ms: duration, longest: told ?? null });
     }
   }).observe({ type: "long-animation-frame", buffered: true });
@@ -119,6 +120,11 @@ class Visit:
         self.cdp.send("Performance.enable")
         attach = {"autoAttach": True, "waitForDebuggerOnStart": False, "flatten": False}
         self.cdp.send("Target.setAutoAttach", attach)
+
+    def slow_down(self, bytes_per_sec: float, latency_ms: float) -> None:
+        """Lets everything come over a slow line from now on."""
+        line = {"downloadThroughput": bytes_per_sec, "uploadThroughput": bytes_per_sec, "latency": latency_ms}
+        self.cdp.send("Network.emulateNetworkConditions", {"offline": False, **line})
 
     def probe(self) -> dict[str, Any]:
         """What the page has written down so far."""

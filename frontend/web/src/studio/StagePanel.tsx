@@ -30,10 +30,12 @@ interface StagePanelProps {
   readonly studio: StudioState;
   readonly highlighted: string;
   readonly onHighlight: (term: string) => void;
+  /** Told when the robot is there. */
+  readonly onReady: () => void;
 }
 
 /** The robot, what drives it, what a person can do to it, and what it is rewarded for at this moment. */
-export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps) {
+export function StagePanel({ studio, highlighted, onHighlight, onReady }: StagePanelProps) {
   const { bundle } = studio;
   const [drawer, setDrawer] = useState<Drawer>("");
   const [released, setReleased] = useState(false);
@@ -44,6 +46,9 @@ export function StagePanel({ studio, highlighted, onHighlight }: StagePanelProps
   const playback = usePlayback();
   const player = usePlayer(playback.speed);
   const ready = player.ready !== undefined && !player.error;
+  useEffect(() => {
+    if (ready) onReady();
+  }, [ready, onReady]);
 
   const driver = studio.policy.value ?? (studio.pretrained.wanted ? studio.pretrained.known?.policy : undefined);
   const driven = driver !== undefined && !released;

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 import { whenIdle } from "../app/loadLater";
 import { GALLERY } from "../app/location";
 import { useSession } from "../app/session";
@@ -20,22 +20,24 @@ export function Studio({ environmentId }: { readonly environmentId: string }) {
   const { environments, navigation } = useSession();
   const studio = useStudio(environmentId);
   const [highlighted, setHighlighted] = useState("");
+  const [alive, setAlive] = useState(false);
+  const onReady = useCallback(() => setAlive(true), []);
   const { value: environment, failure } = studio.environment;
   const title = environment?.summary?.title ?? environmentId;
 
-  useEffect(
-    () =>
-      whenIdle(() => {
-        prefetchEditor();
-        prefetchCurves();
-      }),
-    [],
-  );
+  // What is needed later must not hold the robot up.
+  useEffect(() => {
+    if (!alive) return;
+    return whenIdle(() => {
+      prefetchEditor();
+      prefetchCurves();
+    });
+  }, [alive]);
 
   return (
     <div className={styles.studio}>
       <h1 className="hidden-visually">{title}</h1>
-      <StagePanel studio={studio} highlighted={highlighted} onHighlight={setHighlighted} />
+      <StagePanel studio={studio} highlighted={highlighted} onHighlight={setHighlighted} onReady={onReady} />
       <div className={styles.steps}>
         {failure?.reason === "ROBOT_NOT_INSTALLED" && !environment ? (
           <RobotDownload

@@ -206,6 +206,7 @@ def _playing(known: dict[str, Any]) -> list[str]:
                 size,
                 f"{1000 * each['cpu_secs']['renderer'] / max(each['simulated_secs'], 0.1):,.0f}",
                 f"{1000 * each['cpu_secs']['gpu-process'] / max(each['frames'], 1):,.0f}",
+                f"{sum(each['cpu_secs'].values()) / each['secs']:.2f}",
                 f"{each['load']:.1f}",
             )
         )
@@ -218,7 +219,8 @@ def _playing(known: dict[str, Any]) -> list[str]:
         "included, of all four where four play. 60 frames a second on a laptop's integrated GPU are asked for; a "
         "machine without any GPU can neither show nor refute that. The page's processor time (its worker's "
         "included) is given for a simulated second, that of the drawing process for a frame: they say what it takes, "
-        "however long it had to wait for a core.",
+        "however long it had to wait for a core. *Cores it got* is all of Chromium's processor time over time on the "
+        "clock.",
         "",
         *_table(
             (
@@ -234,6 +236,7 @@ def _playing(known: dict[str, Any]) -> list[str]:
                 "canvas",
                 "page, ms a simulated second",
                 "drawing, ms a frame",
+                "cores it got",
                 "load",
             ),
             rows,

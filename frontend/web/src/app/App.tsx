@@ -1,4 +1,4 @@
-import { Suspense, useEffect, useState } from "react";
+import { Suspense, useCallback, useEffect, useRef, useState } from "react";
 import { Gallery } from "../gallery/Gallery";
 import type { Failure } from "../rpc/failure";
 import { Tour } from "../tour/Tour";
@@ -12,6 +12,7 @@ import { Link } from "./Link";
 import { loadLater, whenIdle } from "./loadLater";
 import { GALLERY } from "./location";
 import { prefetchStudio, Studio } from "./studioLater";
+import { TypedMeanwhile } from "./palette/TypedMeanwhile";
 import { useThemeCommands } from "./ThemeMenu";
 import { UndoToast } from "./UndoToast";
 import { usePageCommands, type Window } from "./usePageCommands";
@@ -30,10 +31,15 @@ export function App() {
   const { place, failure } = useSettledPlace();
   const [open, setOpen] = useState<Window>("");
   const inStudio = Boolean(place.environmentId || place.runId || place.policyId || place.rewardId);
-  const close = () => setOpen("");
+  const close = useCallback(() => setOpen(""), []);
+  const typed = useRef("");
+  const openWindow = useCallback((which: Window) => {
+    typed.current = "";
+    setOpen(which);
+  }, []);
 
   useKeys();
-  usePageCommands(setOpen);
+  usePageCommands(openWindow);
   useThemeCommands();
   useEffect(
     () =>
@@ -49,7 +55,7 @@ export function App() {
       <a className={styles.skip} href="#main">
         Skip to content
       </a>
-      <Header onFind={() => setOpen("palette")} />
+      <Header onFind={() => openWindow("palette")} />
       <main id="main" className={styles.main} tabIndex={-1}>
         <Boundary what="This page">
           <Suspense fallback={<div className={styles.waiting} />}>
@@ -74,7 +80,15 @@ export function App() {
       <UndoToast />
       {open && (
         <Boundary what="This window">
-          <Suspense>{open === "palette" ? <Palette onClose={close} /> : <KeySheet onClose={close} />}</Suspense>
+          {open === "palette" ? (
+            <Suspense fallback={<TypedMeanwhile typed={typed} onClose={close} />}>
+              <Palette typed={typed} onClose={close} />
+            </Suspense>
+          ) : (
+            <Suspense>
+              <KeySheet onClose={close} />
+            </Suspense>
+          )}
         </Boundary>
       )}
     </div>

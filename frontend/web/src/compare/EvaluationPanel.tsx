@@ -51,7 +51,12 @@ export function EvaluationPanel({ lanes, comparison: { environment, alike } }: E
         starts. The return is {whatReturnIs(scale)}.
         {!alike && " They learned for different rewards, so returns and terms do not compare."}
       </p>
-      <div className={styles.scroll}>
+      <section
+        className={styles.scroll}
+        aria-label="Evaluation in numbers"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
+        tabIndex={0}
+      >
         <table data-testid="evaluation-table">
           <caption className="hidden-visually">
             What was measured of each policy; the best of each row is marked
@@ -94,7 +99,7 @@ export function EvaluationPanel({ lanes, comparison: { environment, alike } }: E
             ))}
           </tbody>
         </table>
-      </div>
+      </section>
       {lanes.map(({ policy, place }, index) => {
         const failure = of[index]?.failure;
         return (

@@ -134,7 +134,12 @@ interface RobustnessTableProps {
 
 function RobustnessTable({ lanes, reports }: RobustnessTableProps) {
   return (
-    <div className={styles.scroll}>
+    <section
+      className={styles.scroll}
+      aria-label="Robustness in numbers"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
+      tabIndex={0}
+    >
       <table data-testid="robustness-table">
         <caption>How much of an episode it lasts, and how much of its undisturbed return it keeps</caption>
         <thead>
@@ -180,6 +185,6 @@ function RobustnessTable({ lanes, reports }: RobustnessTableProps) {
           </tr>
         </tfoot>
       </table>
-    </div>
+    </section>
   );
 }

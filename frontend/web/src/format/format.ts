@@ -74,6 +74,13 @@ export function formatName(name: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+/** Words as a sentence: a capital before them and a full stop after. */
+export function toSentence(text: string): string {
+  const trimmed = text.trim();
+  if (trimmed === "") return "";
+  return `${trimmed.charAt(0).toUpperCase()}${trimmed.slice(1)}${/[.!?]$/.test(trimmed) ? "" : "."}`;
+}
+
 function trimZero(text: string): string {
   return text.replace(/\.?0+$/, "");
 }

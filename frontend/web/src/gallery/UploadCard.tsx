@@ -3,6 +3,7 @@ import { useSession } from "../app/session";
 import { useCommand } from "../stores/commands";
 import { useStore } from "../stores/store";
 import { Button } from "../ui/Button";
+import { bringIntoView } from "../ui/bringIntoView";
 import { FailureNotice } from "../ui/Notice";
 import styles from "./UploadCard.module.css";
 import { useTake } from "./useTake";
@@ -20,7 +21,7 @@ export function UploadCard() {
 
   // What was dropped elsewhere goes on here.
   useEffect(() => {
-    if (status !== "idle") card.current?.scrollIntoView({ behavior: "smooth", block: "nearest" });
+    if (status !== "idle") bringIntoView(card.current);
   }, [status]);
 
   useCommand({

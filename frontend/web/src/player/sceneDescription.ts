@@ -83,7 +83,8 @@ export interface SceneDescription {
   readonly sites: readonly Shape[];
   readonly tendons: readonly TendonShape[];
   readonly meshes: readonly MeshData[];
-  readonly heightFields: readonly SurfaceForms[];
+  /** Each in tiles, of which only those in view are drawn. */
+  readonly heightFields: readonly (readonly SurfaceForms[])[];
   readonly textures: readonly TextureData[];
   /** Direction in which the model's first camera looks; absent without a camera. */
   readonly cameraDirection: readonly [number, number, number] | undefined;
@@ -114,7 +115,7 @@ export function snapshotOffsets(layout: SnapshotLayout): { sites: number; segmen
 
 /** The buffers of all that is large in a description, each once: what crosses to the page without being copied. */
 export function buffersOf({ meshes, heightFields, textures }: SceneDescription): ArrayBuffer[] {
-  const surfaces = [...meshes, ...heightFields].flatMap(({ fine, simple }) => [fine, simple]);
+  const surfaces = [...meshes, ...heightFields.flat()].flatMap(({ fine, simple }) => [fine, simple]);
   const arrays = surfaces.flatMap(({ positions, normals, uvs, indices }) => [
     positions,
     normals,
@@ -124,10 +125,12 @@ export function buffersOf({ meshes, heightFields, textures }: SceneDescription):
   return Array.from(new Set([...arrays.map(({ buffer }) => buffer), ...textures.map(({ rgba }) => rgba.buffer)]));
 }
 
-/** Triangles of all that is drawn of the meshes and height fields, in the lesser detail. */
+/** Triangles of the meshes and height fields, in the lesser detail, those out of view included. */
 export function drawnTriangles({ geoms, sites, meshes, heightFields }: SceneDescription): number {
-  const forms = ({ shape, data }: Shape) => (shape === "mesh" ? meshes : shape === "hfield" ? heightFields : [])[data];
+  const forms = ({ shape, data }: Shape): readonly (SurfaceForms | undefined)[] =>
+    (shape === "hfield" ? heightFields[data] : [meshes[data]]) ?? [];
   return [...geoms, ...sites]
-    .filter(({ group }) => group <= 2)
-    .reduce((sum, shape) => sum + (forms(shape)?.simple.indices.length ?? 0) / 3, 0);
+    .filter(({ shape, group }) => (shape === "mesh" || shape === "hfield") && group <= 2)
+    .flatMap(forms)
+    .reduce((sum, form) => sum + (form?.simple.indices.length ?? 0) / 3, 0);
 }

@@ -46,6 +46,21 @@ async function undoTimePasses(deleting: () => void): Promise<void> {
   vi.useRealTimers();
 }
 
+test("given very many names, then policies that only their older versions hold are not listed as without a name", async () => {
+  for (let number = 0; number < 45; number++) {
+    for (const version of [1, 2]) {
+      const policyId = `many-${number}-${version}`;
+      backend.putPolicy({ policyId, environmentId: "WalkerWalk", runId: policyId });
+      await clients.registry.registerVersion({ name: `many-${number}`, policyId });
+    }
+  }
+  backend.putPolicy({ policyId: "pole-9", environmentId: "CartpoleBalance", title: "swing" });
+  openPage(backend, "/?view=policies");
+  const unregistered = await screen.findByTestId("unregistered");
+  await waitFor(() => expect(within(unregistered).getAllByTestId(/^policy-row-/)).toHaveLength(1), { timeout: 10_000 });
+  expect(unregistered.textContent).toContain("swing");
+});
+
 test("given names, when one is searched for and chosen, then its versions are shown under its URL", async () => {
   backend.putPolicy({ policyId: "pole-2", environmentId: "CartpoleBalance" });
   await clients.registry.registerVersion({ name: "steady-pole", policyId: "pole-2" });

@@ -1,4 +1,4 @@
-import { useId } from "react";
+import { useEffect, useId, useRef } from "react";
 import { useSession } from "../app/session";
 import type { Reward } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import { violationOf } from "../rpc/failure";
@@ -8,6 +8,7 @@ import { useStore } from "../stores/store";
 import type { StudioState } from "../studio/useStudio";
 import { TIER_LABELS } from "../training/tiers";
 import { Button } from "../ui/Button";
+import { bringIntoView } from "../ui/bringIntoView";
 import { CheckIcon, CloseIcon } from "../ui/icons";
 import { FailureNotice } from "../ui/Notice";
 import styles from "./ApproachCards.module.css";
@@ -18,6 +19,12 @@ export function ApproachCards({ studio }: { readonly studio: StudioState }) {
   const { approaches: writer } = useSession();
   const set = useStore(writer.store);
   const headingId = useId();
+  const section = useRef<HTMLElement>(null);
+  const begun = set.status === "working" && set.approaches.length > 0;
+  // They are what was asked for, so they are seen to come.
+  useEffect(() => {
+    if (begun) bringIntoView(section.current);
+  }, [begun]);
   if (set.status === "idle" || set.environmentId !== studio.environmentId) return null;
   const failure = set.failure && !violationOf(set.failure, "prompt") ? set.failure : undefined;
   const working = set.status === "working";
@@ -25,6 +32,7 @@ export function ApproachCards({ studio }: { readonly studio: StudioState }) {
   const sealed = set.approaches.filter(({ status }) => status === "sealed").length;
   return (
     <section
+      ref={section}
       className={styles.approaches}
       aria-labelledby={headingId}
       data-testid="approaches"

@@ -1,3 +1,4 @@
+import { toSentence } from "../format/format";
 import type { SourceProblem } from "../stores/generation";
 import styles from "./Problems.module.css";
 
@@ -19,8 +20,8 @@ export function Problems({ problems, refused }: ProblemsProps) {
       {problems.map(({ line, column, message, severity }) => {
         const { rule, what, remedy } = parts(message);
         return (
-          <li key={`${line}:${column} ${message}`} className={styles[severity]}>
-            <code className={styles.place}>{line > 0 ? `${line}:${column}` : ""}</code>
+          <li key={`${line}:${column} ${message}`} className={styles[severity]} data-whole={line === 0 || undefined}>
+            {line > 0 && <code className={styles.place}>{`${line}:${column}`}</code>}
             <p>
               {what}
               {remedy && (
@@ -44,11 +45,5 @@ function parts(message: string): { readonly rule: string; readonly what: string;
   if (rule === "") return { rule, what: message, remedy: "" };
   const cut = rest.indexOf("; ");
   const [what, remedy] = cut < 0 ? [rest, ""] : [rest.slice(0, cut), rest.slice(cut + 2)];
-  return { rule, what: sentence(what), remedy: sentence(remedy) };
-}
-
-function sentence(text: string): string {
-  const trimmed = text.trim();
-  if (trimmed === "") return "";
-  return `${trimmed.charAt(0).toUpperCase()}${trimmed.slice(1)}${/[.!?]$/.test(trimmed) ? "" : "."}`;
+  return { rule, what: toSentence(what), remedy: toSentence(remedy) };
 }

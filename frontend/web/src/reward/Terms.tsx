@@ -154,6 +154,8 @@ function Weight({ term, value, changed, onChange, onHighlight }: WeightProps) {
         title={isWeight(typed) ? undefined : "A number from −1,000,000 to 1,000,000"}
         onFocus={() => onHighlight(true)}
         onBlur={() => {
+          // More than the contract takes becomes as much as it takes.
+          if (Number.isFinite(typed) && !isWeight(typed)) onChange(Math.sign(typed) * LARGEST_WEIGHT);
           setDraft(undefined);
           onHighlight(false);
         }}

@@ -32,6 +32,8 @@ describe("the card", () => {
     expect(titleOf(shared({ title: "Moonwalk", lineage }))).toBe("Moonwalk");
     expect(titleOf(shared({}, { lineage }))).toBe("Walk backwards");
     expect(titleOf(shared())).toBe("Walker walk");
+    // What a run is called that nobody asked anything of says nothing to a visitor.
+    expect(titleOf(shared({ title: "its own task", lineage: { prompt: "its own task" } }))).toBe("Walker walk");
   });
 
   it("leaves out what is not known", () => {

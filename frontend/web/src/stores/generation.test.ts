@@ -1,10 +1,11 @@
+import { create } from "@bufbuild/protobuf";
 import { createRouterTransport } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { GenerationPhase as Phase, RewardService } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
+import { DiagnosticSchema, GenerationPhase as Phase, RewardService } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import { createClients } from "../rpc/clients";
 import type { Failure } from "../rpc/failure";
 import { createBackend, SOURCE } from "../testing/backend";
-import { createRewardWriter, problemsOf, promptProblem } from "./generation";
+import { createRewardWriter, problemOf, problemsOf, promptProblem } from "./generation";
 
 function writer() {
   return createRewardWriter(createClients(createBackend().transport).rewards);
@@ -72,4 +73,13 @@ test("given refused source, when it is compiled, then the place is known by line
   const refused = writer().compile("CartpoleBalance", "import os\n", {}, "");
   const failure = await refused.catch((thrown: Failure) => thrown);
   expect(problemsOf(failure as Failure)).toMatchObject([{ line: 1, column: 1, severity: "error" }]);
+});
+
+test("given a warning with a suggestion, when it is shown, then both are sentences", () => {
+  const warning = create(DiagnosticSchema, {
+    line: 3,
+    message: "doing nothing earns 1.9 a step",
+    suggestion: "use a factor",
+  });
+  expect(problemOf(warning).message).toBe("Doing nothing earns 1.9 a step. Use a factor.");
 });

@@ -1,3 +1,4 @@
+import { toSentence } from "../format/format";
 import {
   type Diagnostic,
   type GenerateRewardResponse,
@@ -164,6 +165,8 @@ export function problemsOf(failure: Failure): SourceProblem[] {
 
 /** A diagnostic as a place in the source. */
 export function problemOf({ line, column, message, suggestion }: Diagnostic): SourceProblem {
-  const text = suggestion ? `${message} ${suggestion}` : message;
+  // A message that begins with the name of a rule is taken apart where it is shown.
+  const what = /^[a-z]+(-[a-z]+)+: /.test(message) ? message : toSentence(message);
+  const text = suggestion ? `${what} ${toSentence(suggestion)}` : what;
   return { line, column, message: text, severity: "warning" };
 }

@@ -1,4 +1,5 @@
 import { type ReactNode, useEffect, useId, useRef } from "react";
+import { bringIntoView } from "../ui/bringIntoView";
 import { CheckIcon } from "../ui/icons";
 import styles from "./Step.module.css";
 
@@ -25,7 +26,7 @@ export function Step({ number, title, state, intro, aside, reveal = "", children
   useEffect(() => {
     if (seen.current === reveal) return;
     seen.current = reveal;
-    if (reveal) section.current?.scrollIntoView({ behavior: "smooth", block: "start" });
+    if (reveal) bringIntoView(section.current, "start");
   }, [reveal]);
 
   return (

@@ -9,7 +9,10 @@ import { anchorAt } from "./useAnchor";
 let pull: () => void;
 vi.mock("../player", () => ({
   RobotStage: ({ onTick }: RobotStageProps) => {
-    pull = () => onTick?.({ terms: {}, grabbed: true } as unknown as Parameters<NonNullable<typeof onTick>>[0]);
+    pull = () =>
+      onTick?.({ terms: {}, reward: 0, episodeReturn: 0, grabbed: true } as unknown as Parameters<
+        NonNullable<typeof onTick>
+      >[0]);
     return null;
   },
 }));
@@ -72,7 +75,7 @@ test("given a guided run, when it is left, then nothing of it stays", async () =
 test.each([
   ["near the top", new DOMRect(100, 100, 200, 40), 150],
   ["near the bottom", new DOMRect(100, 700, 200, 40), 520],
-  ["without room around it", new DOMRect(100, 60, 200, 700), 610],
+  ["as large as the stage", new DOMRect(30, 60, 850, 620), 144],
 ])("given a part of the page %s, then the card stands where there is room", (_, part, top) => {
   expect(anchorAt(part, 1440, 800).card.top).toBe(top);
 });

@@ -1,4 +1,5 @@
 import { type CSSProperties, useEffect, useState } from "react";
+import { bringIntoView } from "../ui/bringIntoView";
 
 /** Where ring and card of a mark go, within the window. */
 export interface Anchor {
@@ -8,6 +9,7 @@ export interface Anchor {
 
 const GAP = 10;
 const RING = 6;
+const INSET = 84;
 const CARD = { width: 320, height: 170 };
 const PHONE_WIDTH = 640;
 /** A part that is out of sight is looked for again after this long, while a page that loads still moves it. */
@@ -28,7 +30,7 @@ export function useAnchor(testIds: readonly string[], step: number): Anchor | un
       const element = ids.map((id) => document.querySelector(`[data-testid="${id}"]`)).find((each) => each !== null);
       const part = element?.getBoundingClientRect();
       if (element && part && (element !== shown || (!scrolls && !isInSight(part) && nowMs - broughtMs > AGAIN_MS))) {
-        element.scrollIntoView({ behavior: isStill() ? "auto" : "smooth", block: "center" });
+        bringIntoView(element, "center");
         broughtMs = nowMs;
       }
       shown = element ?? undefined;
@@ -59,10 +61,6 @@ function isInSight({ top, bottom }: DOMRect): boolean {
   return bottom > 0 && top < window.innerHeight;
 }
 
-function isStill(): boolean {
-  return matchMedia("(prefers-reduced-motion: reduce)").matches;
-}
-
 /** Ring around a part of the page, card beside it or else below or above; on a phone the card stays at the bottom, where the style puts it. */
 export function anchorAt(part: DOMRect, width: number, height: number): Anchor {
   const ring = {
@@ -86,6 +84,7 @@ export function anchorAt(part: DOMRect, width: number, height: number): Anchor {
   if (onLeft > 0) return card(onLeft, part.top);
   const below = part.bottom + GAP + CARD.height < height;
   const above = part.top - GAP - CARD.height > 0;
-  // A part without room around it, such as the stage, has the card in its lower corner.
-  return card(part.left, below ? part.bottom + GAP : above ? part.top - GAP - CARD.height : height);
+  // A part as large as the stage has the card in its upper corner, below what stands there.
+  if (part.height > height / 2 || !(below || above)) return card(part.left + 2 * GAP, part.top + INSET);
+  return card(part.left, below ? part.bottom + GAP : part.top - GAP - CARD.height);
 }

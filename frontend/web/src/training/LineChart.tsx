@@ -80,7 +80,8 @@ function chartOptions(
   return {
     width: element.clientWidth,
     height,
-    padding: bare ? [4, 0, 4, 0] : [8, 16, 0, 0],
+    // Before there are values nothing stands at the left, and the first number below would be cut.
+    padding: bare ? [4, 0, 4, 0] : [8, 16, 0, (_, _side, withAxes) => (withAxes[3] ? 0 : 8)],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     scales: {

@@ -3,6 +3,7 @@ import { useSession } from "../app/session";
 import { RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { Step } from "../studio/Step";
 import type { StudioState } from "../studio/useStudio";
+import { bringIntoView } from "../ui/bringIntoView";
 import { FailureNotice } from "../ui/Notice";
 import { RunPanel } from "./RunPanel";
 import { RunStatePill } from "./RunStatePill";
@@ -45,7 +46,7 @@ export function TrainStep({ studio, highlighted }: TrainStepProps) {
   function fineTuneFrom(policyId: string) {
     start.change({ tier: "fine-tune", startFrom: policyId });
     setUnfolded(true);
-    requestAnimationFrame(() => panel.current?.scrollIntoView({ behavior: "smooth", block: "nearest" }));
+    requestAnimationFrame(() => bringIntoView(panel.current));
   }
 
   const starting = <StartPanel studio={studio} start={start} again={run !== undefined} />;

@@ -1,4 +1,5 @@
 import { Command } from "cmdk";
+import { type RefObject, useState } from "react";
 import { useStore } from "../../stores/store";
 import { Dialog } from "../../ui/Dialog";
 import { SearchIcon } from "../../ui/icons";
@@ -8,8 +9,15 @@ import { type Entry, matchOf } from "./entries";
 import styles from "./Palette.module.css";
 import { useEntries } from "./useEntries";
 
+interface PaletteProps {
+  /** What was typed before the palette was there. */
+  readonly typed: RefObject<string>;
+  readonly onClose: () => void;
+}
+
 /** Finds anything by a few letters: what can be done here, robots, runs, policies, names. */
-export function Palette({ onClose }: { readonly onClose: () => void }) {
+export function Palette({ typed, onClose }: PaletteProps) {
+  const [search, setSearch] = useState(() => typed.current);
   const { commands, navigation } = useSession();
   const offered = useStore(commands.store);
   const { groups, loading } = useEntries();
@@ -36,7 +44,12 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
       <Command label="Find anything" loop filter={(value, search, keywords) => matchOf(value, keywords ?? [], search)}>
         <div className={styles.search}>
           <SearchIcon />
-          <Command.Input placeholder="A robot, a run, something to do…" data-testid="palette-input" />
+          <Command.Input
+            value={search}
+            onValueChange={setSearch}
+            placeholder="A robot, a run, something to do…"
+            data-testid="palette-input"
+          />
           <button type="button" className={styles.close} onClick={onClose}>
             Esc<span className="hidden-visually">: close</span>
           </button>

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { simpleLevel } from "./levels";
+import type { SurfaceForms, Triangles } from "../sceneDescription";
 import { type Simplifier, startedSimplifier, startSimplifier } from "./simplifier";
-import { type Grid, gridSurface, terrainForms } from "./terrain";
+import { type Grid, terrainForms, tileSurface, tilesOf } from "./terrain";
 
 let simplifier: Simplifier;
 
@@ -22,9 +22,12 @@ function field(side: number, height: (x: number, y: number) => number): Grid {
 
 const hills = field(200, (x, y) => 0.5 + 0.25 * (Math.sin(9 * x) + Math.cos(7 * y)));
 
-describe("gridSurface", () => {
+describe("tileSurface", () => {
   it("given a slope along x, when it is made, then it rises along x, faces up and leans against the slope", () => {
-    const { positions, normals, uvs, indices } = gridSurface(field(3, (x) => x));
+    const { positions, normals, uvs, indices } = tileSurface(
+      field(3, (x) => x),
+      { rows: [0, 2], columns: [0, 2] },
+    );
 
     expect([...positions.subarray(0, 3)]).toEqual([-10, -5, 0]);
     expect([...positions.subarray(24)]).toEqual([10, 5, expect.closeTo(0.2, 6)]);
@@ -39,31 +42,64 @@ describe("gridSurface", () => {
   });
 });
 
-describe("terrainForms", () => {
-  it("given hills, when they are simplified, then no place is further off than the error, and the share is kept", () => {
-    const viewRadius = 1;
-    const [forms] = terrainForms([hills], viewRadius, simplifier);
-    if (!forms) throw new Error("no terrain");
-    const { fine, simple } = forms;
+describe("tilesOf", () => {
+  it("given a large grid, when it is cut, then the tiles cover it, meet, and are no more than 64", () => {
+    const tiles = tilesOf({ rows: 1001, columns: 41 });
+    const columns = new Set(tiles.map((tile) => tile.columns.join()));
+    const rows = [...new Set(tiles.map((tile) => tile.rows.join()))].map((row) => row.split(",").map(Number));
 
-    expect(simple.indices.length / 3).toBeLessThan(0.4 * simpleLevel.triangles + 1);
-    expect(fine.indices.length).toBeGreaterThanOrEqual(simple.indices.length);
-    for (let at = 0; at < simple.positions.length; at += 3) {
-      const [x = 0, y = 0, z = 0] = simple.positions.subarray(at, at + 3);
-      const there = 0.2 * (0.5 + 0.25 * (Math.sin((9 * (x + 10)) / 20) + Math.cos((7 * (y + 5)) / 10)));
-      expect(Math.abs(z - there)).toBeLessThan(0.01 * viewRadius);
+    expect(columns).toEqual(new Set(["0,32", "32,40"]));
+    expect(rows[0]?.[0]).toBe(0);
+    expect(rows.at(-1)?.[1]).toBe(1000);
+    for (const [i, row] of rows.entries()) if (i > 0) expect(row[0]).toBe(rows[i - 1]?.[1]);
+    expect(rows.length).toBe(8);
+  });
+});
+
+describe("terrainForms", () => {
+  const triangles = (tiles: SurfaceForms[] | undefined, of: (forms: SurfaceForms) => Triangles) =>
+    (tiles ?? []).reduce((sum, tile) => sum + of(tile).indices.length / 3, 0);
+
+  it("given hills, when they are simplified, then a fraction is left and no place is further off than the error", () => {
+    const viewRadius = 1;
+    const [tiles] = terrainForms([hills], viewRadius, simplifier);
+
+    expect(triangles(tiles, ({ simple }) => simple)).toBeLessThan(0.2 * 2 * 199 * 199);
+    expect(triangles(tiles, ({ fine }) => fine)).toBeGreaterThan(triangles(tiles, ({ simple }) => simple));
+    for (const { simple } of tiles ?? []) {
+      for (let at = 0; at < simple.indices.length; at += 3) {
+        // The middle of a triangle is where it may be furthest from the ground.
+        const corners = [...simple.indices.subarray(at, at + 3)];
+        const middle = (axis: number) => corners.reduce((sum, i) => sum + (simple.positions[3 * i + axis] ?? 0), 0) / 3;
+        const there =
+          0.2 * (0.5 + 0.25 * (Math.sin((9 * (middle(0) + 10)) / 20) + Math.cos((7 * (middle(1) + 5)) / 10)));
+        expect(Math.abs(middle(2) - there)).toBeLessThan(0.02 * viewRadius);
+      }
     }
   });
 
-  it("given ground that is level, when it is simplified, then only its border is left of its cells", () => {
-    const [forms] = terrainForms([field(100, () => 0)], 1, simplifier);
+  it("given tiles that are neighbours, when they are simplified, then their common border is the same in both", () => {
+    const [tiles] = terrainForms([hills], 1, simplifier);
+    const along = (forms: SurfaceForms | undefined, x: number) => {
+      const { positions } = forms?.simple ?? { positions: new Float32Array() };
+      const points = Array.from({ length: positions.length / 3 }, (_, i) => [...positions.subarray(3 * i, 3 * i + 3)]);
+      return points.filter((point) => Math.abs((point[0] ?? 0) - x) < 1e-5).sort((a, b) => (a[1] ?? 0) - (b[1] ?? 0));
+    };
+    const border = 32 * (20 / 199) - 10;
 
-    expect((forms?.simple.indices.length ?? 0) / 3).toBeLessThan(800);
+    expect(along(tiles?.[0], border)).toHaveLength(33);
+    expect(along(tiles?.[1], border)).toEqual(along(tiles?.[0], border));
+  });
+
+  it("given ground that is level, when it is simplified, then little more than the borders is left", () => {
+    const [tiles] = terrainForms([field(97, () => 0)], 1, simplifier);
+
+    expect(triangles(tiles, ({ simple }) => simple)).toBeLessThan(9 * 4 * 36);
   });
 
   it("given no simplifier, when ground is described, then it is the whole grid", () => {
-    const [forms] = terrainForms([hills], 1, undefined);
+    const [tiles] = terrainForms([hills], 1, undefined);
 
-    expect(forms?.simple.indices.length).toBe(6 * 199 * 199);
+    expect(triangles(tiles, ({ simple }) => simple)).toBe(2 * 199 * 199);
   });
 });

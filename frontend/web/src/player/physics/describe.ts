@@ -205,7 +205,7 @@ function surfaces(model: MjModel, scene: Omit<SceneDescription, keyof Surfaces>)
   const { radius } = frameScene({ ...scene, meshes: sources });
   const grids = Array.from({ length: model.nhfield }, (_, i) => grid(model, i));
   const heightFields = terrainForms(grids, radius, startedSimplifier());
-  return { meshes: detailLevels(sources, radius, startedSimplifier(), heightFields), heightFields };
+  return { meshes: detailLevels(sources, radius, startedSimplifier(), heightFields.flat()), heightFields };
 }
 
 /** Views of a mesh in the model's memory. MuJoCo keeps separate indices for positions, normals and texture coordinates. */

@@ -16,11 +16,12 @@ export type Detail = "simple" | "fine";
 /** Half the side of a plane that MuJoCo draws without end. */
 export const endlessHalfSide = 60;
 
-/** The triangles of a shape in MuJoCo's conventions: lengths are halves, the long axis is z. */
+/** The triangles of a shape in MuJoCo's conventions: lengths are halves, the long axis is z. Of a height field they are those of one tile. */
 export function shapeTriangles(
   { shape, size, data }: Shape,
   { meshes, heightFields }: Pick<SceneDescription, "meshes" | "heightFields">,
   detail: Detail,
+  tile: number,
 ): Triangles | undefined {
   const [a, b, c] = size;
   switch (shape) {
@@ -39,7 +40,7 @@ export function shapeTriangles(
     case "mesh":
       return meshes[data]?.[detail];
     case "hfield":
-      return heightFields[data]?.[detail];
+      return heightFields[data]?.[tile]?.[detail];
   }
 }
 

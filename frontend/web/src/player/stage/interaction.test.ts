@@ -4,7 +4,7 @@ import { arrowLength } from "./contacts";
 import { snapToShadow } from "./lighting";
 import { notDarker } from "./materials";
 import { onPlane } from "./pulling";
-import { firstData, recordingFormat, tilesFor } from "./recording";
+import { fitting, recordingFormat, tilesFor } from "./recording";
 import { isSameView, offsetOf, viewOf } from "./view";
 
 describe("onPlane", () => {
@@ -75,6 +75,13 @@ describe("recording", () => {
     for (const { width, height } of tiles) expect([width % 2, height % 2]).toEqual([0, 0]);
   });
 
+  it("given a label, when it is wider than its picture, then it is cut with an ellipsis, or left out", () => {
+    const fits = (most: number) => (text: string) => text.length <= most;
+    expect(fitting("A · 1.2M steps", fits(20))).toBe("A · 1.2M steps");
+    expect(fitting("A · 1.2M steps", fits(10))).toBe("A · 1.2M…");
+    expect(fitting("A · 1.2M steps", fits(0))).toBe("");
+  });
+
   it("given what a browser can write, when a format is chosen, then it is the best of them, or none", () => {
     expect(recordingFormat((format) => !format.includes("vp9"))).toBe("video/webm;codecs=vp8");
     expect(recordingFormat(() => false)).toBeUndefined();
@@ -87,56 +94,5 @@ describe("notDarker", () => {
     expect(notDarker(new Color(0, 0, 0), 0.06).r).toBeCloseTo(0.06, 9);
     expect(notDarker(new Color(0.4, 0.5, 0.6), 0.06).toArray()).toEqual([0.4, 0.5, 0.6]);
     expect(notDarker(new Color(0, 0, 0), 0).toArray()).toEqual([0, 0, 0]);
-  });
-});
-
-describe("firstData", () => {
-  beforeEach(() => void vi.useFakeTimers());
-  afterEach(() => void vi.useRealTimers());
-
-  /** A recorder whose encoder gives nothing before it has been asked `empty` times. */
-  function slowRecorder(empty: number, chunks: { size: number }[]) {
-    const asked = { frames: 0, data: 0 };
-    const recorder = {
-      state: "recording" as const,
-      requestData: () => {
-        asked.data += 1;
-        chunks.push({ size: asked.data > empty ? 500 : 0 });
-      },
-    };
-    const askForFrames = () => {
-      asked.frames += 1;
-    };
-    return { asked, recorder, askForFrames };
-  }
-
-  it("given a slow encoder, when a short recording is stopped, then it is waited for until it gives something", async () => {
-    const chunks: { size: number }[] = [];
-    const { asked, recorder, askForFrames } = slowRecorder(6, chunks);
-
-    const waiting = firstData(recorder, chunks, askForFrames);
-    await vi.advanceTimersByTimeAsync(10_000);
-    await waiting;
-
-    expect(asked).toEqual({ frames: 7, data: 7 });
-  });
-
-  it("given an encoder that never gives anything, when it has been waited for, then the recording ends all the same", async () => {
-    const chunks: { size: number }[] = [];
-    const { asked, recorder, askForFrames } = slowRecorder(Number.POSITIVE_INFINITY, chunks);
-
-    const waiting = firstData(recorder, chunks, askForFrames);
-    await vi.advanceTimersByTimeAsync(10_000);
-    await waiting;
-
-    expect(asked.data).toBeLessThan(60);
-  });
-
-  it("given a recording that has begun well, when it is stopped, then nothing is waited for", async () => {
-    const { asked, recorder, askForFrames } = slowRecorder(0, []);
-
-    await firstData(recorder, [{ size: 0 }, { size: 900 }], askForFrames);
-
-    expect(asked).toEqual({ frames: 0, data: 0 });
   });
 });

@@ -30,19 +30,22 @@ export class Part {
   readonly #members: readonly Placed[];
   readonly #places: readonly Matrix4[];
   readonly #description: SceneDescription;
+  readonly #tile: number;
   readonly #simple: BufferGeometry;
   #fine: BufferGeometry | undefined;
 
-  constructor(members: readonly [Placed, ...Placed[]], description: SceneDescription) {
+  /** @param tile of a height field */
+  constructor(members: readonly [Placed, ...Placed[]], description: SceneDescription, tile = 0) {
     const [{ shape, at, material }] = members;
     this.#members = members;
     this.#description = description;
+    this.#tile = tile;
     const intoFirst = poseAt(description.referencePoses, at).invert();
     this.#places = members.map((member) => intoFirst.clone().multiply(poseAt(description.referencePoses, member.at)));
     this.at = at;
     this.body = shape.body;
     this.#simple = this.#build("simple");
-    if (!members.some(gainsFromDetail(description))) this.#fine = this.#simple;
+    if (!members.some(gainsFromDetail(description, tile))) this.#fine = this.#simple;
     this.mesh = new Mesh(this.#simple, material);
     // The ground's own shadows on itself are not worth drawing its many triangles twice.
     this.mesh.castShadow = !material.transparent && shape.shape !== "plane" && shape.shape !== "hfield";
@@ -96,7 +99,7 @@ export class Part {
 
   #build(detail: Detail): BufferGeometry {
     const pieces = this.#members.flatMap(({ shape }, i) => {
-      const [triangles, place] = [shapeTriangles(shape, this.#description, detail), this.#places[i]];
+      const [triangles, place] = [shapeTriangles(shape, this.#description, detail, this.#tile), this.#places[i]];
       return triangles && place ? [{ triangles, place }] : [];
     });
     return joined(pieces, this.#members[0]?.material.map !== null);
@@ -114,12 +117,16 @@ export function partsOf(placed: readonly Placed[], description: SceneDescription
     if (group) group.push(one);
     else groups.set(key, [one]);
   }
-  return Array.from(groups.values(), (members) => () => new Part(members, description));
+  return Array.from(groups.values()).flatMap((members) => {
+    const [{ shape }] = members;
+    const tiles = shape.shape === "hfield" ? (description.heightFields[shape.data] ?? []) : [undefined];
+    return tiles.map((_, tile) => () => new Part(members, description, tile));
+  });
 }
 
-function gainsFromDetail({ meshes, heightFields }: SceneDescription) {
+function gainsFromDetail({ meshes, heightFields }: SceneDescription, tile: number) {
   return ({ shape: { shape, data } }: Placed): boolean => {
-    const forms = (shape === "mesh" ? meshes : shape === "hfield" ? heightFields : [])[data];
+    const forms = shape === "mesh" ? meshes[data] : shape === "hfield" ? heightFields[data]?.[tile] : undefined;
     return forms !== undefined && forms.fine.indices.length !== forms.simple.indices.length;
   };
 }

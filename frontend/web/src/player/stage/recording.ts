@@ -6,13 +6,12 @@ export const drawnEvent = "stage:drawn";
 export const drawEvent = "stage:draw";
 
 const longestSecs = 120;
+/** How long a video is waited for that is stopped before it has begun. */
+const longestWaitMs = 5000;
 const framesPerSec = 30;
 const widestPixels = 1920;
 const bitsPerSec = 8_000_000;
 const labelHeight = 36;
-/** How long a stopped recording waits for its first frame, and between two looks for it. */
-const patienceMs = 4000;
-const lookMs = 100;
 
 /** WebM as browsers write it, the best first. */
 const formats = ["video/webm;codecs=vp9", "video/webm;codecs=vp8", "video/webm"] as const;
@@ -83,16 +82,13 @@ export function recordCanvases(
   sheet.height = Math.max(2, last?.height ?? 0);
 
   const drawing = new AbortController();
-  const askForFrames = () => {
-    for (const canvas of canvases) canvas.dispatchEvent(new Event(drawEvent));
-  };
   canvases.forEach((canvas, i) => {
     const tile = tiles[i];
     if (!tile) return;
     const copy = () => drawTile(pen, canvas, tile, labels[i]);
     canvas.addEventListener(drawnEvent, copy, { signal: drawing.signal });
+    canvas.dispatchEvent(new Event(drawEvent));
   });
-  askForFrames();
 
   const stream = sheet.captureStream(framesPerSec);
   const recorder = new MediaRecorder(stream, { mimeType: format, videoBitsPerSecond: bitsPerSec });
@@ -104,52 +100,45 @@ export function recordCanvases(
         new PlayerError("RECORDING_UNSUPPORTED", "The browser stopped recording. Record again, or a shorter time."),
       ),
     );
-    recorder.addEventListener("stop", () => {
-      const whole = new Blob(chunks, { type: "video/webm" });
-      if (whole.size > 0) resolve(whole);
-      else reject(new PlayerError("RECORDING_UNSUPPORTED", "Nothing was recorded. Record again, for a longer time."));
-    });
+    recorder.addEventListener("stop", () => resolve(new Blob(chunks, { type: "video/webm" })));
   });
   // Whoever calls `stop` hears of a failure; before that nobody does.
   video.catch(() => undefined);
 
-  let ending: Promise<void> | undefined;
-  const end = async () => {
+  const end = () => {
     clearTimeout(limit);
-    await firstData(recorder, chunks, askForFrames);
     drawing.abort();
     if (recorder.state !== "inactive") recorder.stop();
     for (const track of stream.getTracks()) track.stop();
   };
-  const endOnce = () => {
-    ending ??= end();
-    return ending;
-  };
-  const limit = setTimeout(() => void endOnce().then(onLimit), 1000 * longestSecs);
+  const limit = setTimeout(() => {
+    end();
+    onLimit?.();
+  }, 1000 * longestSecs);
+  // A machine that is hard at work may not have encoded anything yet when it is told to stop.
+  const begun = new Promise<void>((resolve) => {
+    recorder.addEventListener("dataavailable", ({ data }) => data.size > 0 && resolve());
+    recorder.addEventListener("stop", () => resolve());
+  });
   recorder.start(1000);
+
+  async function finish(): Promise<Blob> {
+    await Promise.race([begun, new Promise((resolve) => setTimeout(resolve, longestWaitMs))]);
+    end();
+    const whole = await video;
+    if (whole.size > 0) return whole;
+    throw new PlayerError(
+      "RECORDING_UNSUPPORTED",
+      "Nothing was recorded: this machine had no time to. Record again, a little longer, or close what else is open.",
+    );
+  }
+  let finished: Promise<Blob> | undefined;
   return {
-    stop: async () => {
-      await endOnce();
-      return video;
+    stop: () => {
+      finished ??= finish();
+      return finished;
     },
   };
-}
-
-/**
- * Waits until a recorder has given something, some seconds at most. A video that is stopped before its first frame has been
- * encoded is empty, and where drawing is slow that takes a while. `askForFrames` sees to it that there is something to encode.
- */
-export async function firstData(
-  recorder: Pick<MediaRecorder, "state" | "requestData">,
-  chunks: readonly Pick<Blob, "size">[],
-  askForFrames: () => void,
-): Promise<void> {
-  const isEmpty = () => chunks.every(({ size }) => size === 0);
-  for (let waitedMs = 0; isEmpty() && waitedMs < patienceMs && recorder.state === "recording"; waitedMs += lookMs) {
-    askForFrames();
-    recorder.requestData();
-    await new Promise((resolve) => setTimeout(resolve, lookMs));
-  }
 }
 
 /** Draws a stage as the page shows it: over its background, which is the page's and not in its own pixels. */

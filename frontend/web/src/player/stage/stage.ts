@@ -12,7 +12,7 @@ import { PointerHand } from "./pointer";
 import { Highlight, PullMark } from "./pullMark";
 import { Quality } from "./quality";
 import { drawEvent, drawnEvent, drawTile } from "./recording";
-import { startRenderer } from "./renderer";
+import { compiled, startRenderer } from "./renderer";
 import { Robot } from "./robot";
 import { type PosedMoment, SnapshotRing } from "./snapshotRing";
 import type { View } from "./view";
@@ -72,6 +72,7 @@ export class Stage {
   #entering: Promise<void> = Promise.resolve();
   #theme: Theme;
   #frame = 0;
+  #size = "";
   #shadowIsOld = true;
   #lastFrameMs = 0;
 
@@ -262,7 +263,10 @@ export class Stage {
     const isHere = () => this.#set === set;
     while (isHere() && !set.robot.build(performance.now() + buildingMs)) await turn();
     if (!isHere()) return;
-    await this.#renderer.compileAsync(this.#scene, this.#rig.camera);
+    await compiled(this.#renderer, this.#scene, this.#rig.camera, [
+      set.robot.object,
+      ...(set.ground ? [set.ground.object] : []),
+    ]);
     for (const texture of set.robot.textures) {
       await turn();
       if (isHere()) this.#renderer.initTexture(texture);
@@ -350,7 +354,10 @@ export class Stage {
 
   #resize(): void {
     const { clientWidth: width, clientHeight: height } = this.#container;
-    if (width === 0 || height === 0) return;
+    const size = `${width} ${height} ${this.#renderer.getPixelRatio()}`;
+    // To give a canvas its size again, even the same one, makes its picture anew and waits for all that is being drawn.
+    if (width === 0 || height === 0 || size === this.#size) return;
+    this.#size = size;
     this.#renderer.setSize(width, height, false);
     this.#rig.resize(width / height);
     // A new size empties the canvas: it is drawn at once, so that nobody sees it empty.

@@ -16,6 +16,7 @@ import shutil
 import tempfile
 import urllib.request
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -275,7 +276,8 @@ def _keep(out: Path, part: str, measured: dict[str, Any]) -> None:
     path = out / "studio.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     machines = {**known.get("machines", {}), part: machine()}
-    known = {**known, "machines": machines, **measured}
+    ends = {**known.get("ends", {}), part: f"{datetime.now(tz=UTC):%Y-%m-%d %H:%M}"}
+    known = {**known, "machines": machines, "ends": ends, **measured}
     path.write_text(compact(known))
     (out / "studio.md").write_text(page(known))
 

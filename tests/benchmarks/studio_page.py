@@ -35,9 +35,14 @@ def page(known: dict[str, Any]) -> str:
         "began, and above 2 everything waits for its turn.",
         "",
     ]
-    for part, write in (("visits", _arrival), ("robots", _playing), ("samples", _memory)):
-        if part in known:
-            lines += write(known)
+    for part, kept, write in (
+        ("arrival", "visits", _arrival),
+        ("playing", "robots", _playing),
+        ("memory", "samples", _memory),
+    ):
+        if kept in known:
+            title, *rest = write(known)
+            lines += [title, "", f"Measured until {known['ends'][part]} UTC.", *rest]
     return "\n".join(lines)
 
 
@@ -206,6 +211,7 @@ def _playing(known: dict[str, Any]) -> list[str]:
                 size,
                 f"{1000 * each['cpu_secs']['renderer'] / max(each['simulated_secs'], 0.1):,.0f}",
                 f"{1000 * each['cpu_secs']['gpu-process'] / max(each['frames'], 1):,.0f}",
+                f"{sum(each['cpu_secs'].values()) / each['secs']:.2f}",
                 f"{each['load']:.1f}",
             )
         )
@@ -218,7 +224,8 @@ def _playing(known: dict[str, Any]) -> list[str]:
         "included, of all four where four play. 60 frames a second on a laptop's integrated GPU are asked for; a "
         "machine without any GPU can neither show nor refute that. The page's processor time (its worker's "
         "included) is given for a simulated second, that of the drawing process for a frame: they say what it takes, "
-        "however long it had to wait for a core.",
+        "however long it had to wait for a core. *Cores it got* is all of Chromium's processor time over time on the "
+        "clock. A page that takes less than 1,000 ms a simulated second keeps time where it has a core for itself.",
         "",
         *_table(
             (
@@ -234,6 +241,7 @@ def _playing(known: dict[str, Any]) -> list[str]:
                 "canvas",
                 "page, ms a simulated second",
                 "drawing, ms a frame",
+                "cores it got",
                 "load",
             ),
             rows,

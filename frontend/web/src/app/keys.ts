@@ -1,11 +1,11 @@
 import { useEffect } from "react";
-import { useSession } from "./session";
+import { useCommands } from "../stores/commands";
 
 const isMac = () => /Mac|iP(hone|ad|od)/.test(navigator.platform);
 
 /** Carries out commands by their keys, unless a person is typing or the key means something where they are. */
 export function useKeys(): void {
-  const { commands } = useSession();
+  const commands = useCommands();
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.isComposing) return;

@@ -1,4 +1,4 @@
-import { createContext, useContext } from "react";
+import { createContext, createElement, type ReactNode, useContext } from "react";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import type { Model, Reward } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import type { Environment, EnvironmentSummary, RobotDownload, SceneBundle } from "../gen/tabrl/scene/v1/scene_pb";
@@ -6,7 +6,7 @@ import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
 import type { Clients } from "../rpc/clients";
 import type { Outages } from "../rpc/outage";
 import { type ApproachWriter, createApproachWriter } from "../stores/approaches";
-import { type Commands, createCommands } from "../stores/commands";
+import { type Commands, CommandsProvider, createCommands } from "../stores/commands";
 import { createDeletions, type Deletions } from "../stores/deletions";
 import { createEvaluations, type Evaluations } from "../stores/evaluation";
 import { createRewardWriter, type RewardWriter } from "../stores/generation";
@@ -233,7 +233,17 @@ function present<T>(value: T | undefined): T {
 }
 
 const SessionContext = createContext<Session | undefined>(undefined);
-export const SessionProvider = SessionContext.Provider;
+
+interface SessionProviderProps {
+  readonly value: Session;
+  readonly children: ReactNode;
+}
+
+/** Gives everything inside the session, and what it offers as commands. */
+export function SessionProvider({ value, children }: SessionProviderProps) {
+  const inside = createElement(CommandsProvider, { value: value.commands }, children);
+  return createElement(SessionContext.Provider, { value }, inside);
+}
 
 export function useSession(): Session {
   const session = useContext(SessionContext);

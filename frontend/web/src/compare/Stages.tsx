@@ -7,8 +7,7 @@ import { headingOf, type PushWay, pushDirection, USUAL_PUSH } from "../studio/pu
 import { useDriving } from "../studio/useDriving";
 import { usePlayback } from "../studio/usePlayback";
 import { useStageActions } from "../studio/useStageActions";
-import { useStageCommands } from "../studio/useStageCommands";
-import { useStageKeys } from "../studio/useStageKeys";
+import { usePlaybackCommands, usePushCommands } from "../studio/useStageCommands";
 import { Boundary } from "../ui/Boundary";
 import { Button } from "../ui/Button";
 import { Notice } from "../ui/Notice";
@@ -82,8 +81,8 @@ export function Stages({ comparison, live, onAdd }: StagesProps) {
       staged.map(({ place }) => pushDirection(way, headingOf(live.tickOf(place).get()?.qpos ?? [], joints))),
       strength,
     );
-  useStageKeys({ onAction, onPush });
-  useStageCommands(onAction, playback.playing);
+  usePlaybackCommands({ playing: playback.playing, ready: ready.size > 0, onAction });
+  usePushCommands({ ready: ready.size > 0, onPush });
 
   const pane = (lane: Lane, stage: React.ReactNode) => (
     <Pane

@@ -1,4 +1,5 @@
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useKeys } from "../app/keys";
 import type { CommandSpec, PlayerTick, ReadyInfo, RobotStageHandle } from "../player";
 import { createStore, type Store, useStore } from "../stores/store";
 import { createThemeSwitch } from "../stores/theme";
@@ -12,7 +13,7 @@ import { headingOf, type PushWay, pushDirection, USUAL_PUSH } from "../studio/pu
 import { useDriving } from "../studio/useDriving";
 import { usePlayback } from "../studio/usePlayback";
 import { useStageActions } from "../studio/useStageActions";
-import { useStageKeys } from "../studio/useStageKeys";
+import { usePlaybackCommands, usePushCommands } from "../studio/useStageCommands";
 import { Boundary } from "../ui/Boundary";
 import { Button } from "../ui/Button";
 import { Notice } from "../ui/Notice";
@@ -55,7 +56,9 @@ export function SharedStage({ shared }: { readonly shared: SharedPolicy | undefi
     const heading = headingOf(ticks.get()?.qpos ?? [], ready?.joints ?? []);
     stage.current?.shove(pushDirection(way, heading), strength);
   };
-  useStageKeys({ onAction, onPush });
+  usePlaybackCommands({ playing: playback.playing, ready: ready !== undefined, onAction });
+  usePushCommands({ ready: ready !== undefined, onPush });
+  useKeys();
 
   const again = () => {
     setError(undefined);

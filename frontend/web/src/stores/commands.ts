@@ -1,5 +1,4 @@
-import { useEffect, useRef } from "react";
-import { useSession } from "../app/session";
+import { createContext, useContext, useEffect, useRef } from "react";
 import { createStore, type Store } from "./store";
 
 /** Something that can be done at present: found in the palette, and by its key. */
@@ -41,9 +40,18 @@ export function createCommands(): Commands {
   };
 }
 
+const CommandsContext = createContext<Commands | undefined>(undefined);
+export const CommandsProvider = CommandsContext.Provider;
+
+export function useCommands(): Commands {
+  const commands = useContext(CommandsContext);
+  if (!commands) throw new Error("no commands around this component");
+  return commands;
+}
+
 /** Offers a command as long as the component is on the page; `when` false withdraws it. */
 export function useCommand(command: Command, when = true): void {
-  const { commands } = useSession();
+  const commands = useCommands();
   const latest = useRef(command);
   latest.current = command;
   const { id, title, group, keywords, shortcut, listensItself, repeats, onlyKey } = command;

@@ -7,23 +7,29 @@ import type { Recording } from "./useRecording";
 const GROUP = "Robot";
 const STEERING = "Steering";
 
-interface StageCommands {
+interface PlaybackCommands {
   readonly playing: boolean;
   readonly ready: boolean;
+  readonly onAction: (action: StageAction) => void;
+}
+
+interface PushCommands {
+  readonly ready: boolean;
+  readonly onPush: (way: PushWay) => void;
+}
+
+interface StageCommands extends PlaybackCommands, PushCommands {
   /** Whether the policy takes commands, and whether a joystick could give them. */
   readonly drivable: boolean;
   readonly steerable: boolean;
   readonly recording: Recording;
-  readonly onAction: (action: StageAction) => void;
-  readonly onPush: (way: PushWay) => void;
   readonly onDrawer: (drawer: Drawer) => void;
   readonly onPicture: () => void;
   readonly onRecord: () => void;
 }
 
-/** Gives palette and keyboard what can be done on the stage. */
-export function useStageCommands(stage: StageCommands): void {
-  const { playing, ready, drivable, recording, onAction, onDrawer } = stage;
+/** Gives palette and keyboard what moves time and view. */
+export function usePlaybackCommands({ playing, ready, onAction }: PlaybackCommands): void {
   const offer = (action: StageAction, title: string, shortcut: string, keywords: readonly string[] = []) => ({
     id: `stage.${action}`,
     title,
@@ -39,7 +45,11 @@ export function useStageCommands(stage: StageCommands): void {
   useCommand(offer("contacts", "Show contact forces, or hide them", "f", ["touch"]));
   useCommand(offer("slower", "Slower", "-", ["speed", "slow motion"]));
   useCommand(offer("faster", "Faster", "+", ["speed"]));
+}
 
+/** Gives palette and keyboard what can be done on the stage. */
+export function useStageCommands(stage: StageCommands): void {
+  const { ready, drivable, recording, onDrawer } = stage;
   const open = (drawer: Drawer, title: string, keywords: readonly string[]) => ({
     id: `stage.open-${drawer}`,
     title,
@@ -64,11 +74,13 @@ export function useStageCommands(stage: StageCommands): void {
     },
     ready,
   );
-  usePushKeys(stage);
+  usePlaybackCommands(stage);
+  usePushCommands(stage);
   useSteeringKeys(stage);
 }
 
-function usePushKeys({ ready, onPush }: StageCommands): void {
+/** Lets Shift with an arrow push the robot. */
+export function usePushCommands({ ready, onPush }: PushCommands): void {
   const push = (way: PushWay, title: string, arrow: string) => ({
     id: `stage.push-${way}`,
     title,

@@ -1,4 +1,6 @@
+import { useRef } from "react";
 import type { EnvironmentSummary } from "../gen/tabrl/scene/v1/scene_pb";
+import { bringIntoView } from "../ui/bringIntoView";
 import fieldStyles from "../ui/Field.module.css";
 import { SearchIcon } from "../ui/icons";
 import styles from "./FilterBar.module.css";
@@ -14,13 +16,14 @@ interface FilterBarProps {
 
 /** The gallery's heading with everything by which it is narrowed and ordered. */
 export function FilterBar({ environments, filter, anyTrained, onChange }: FilterBarProps) {
+  const bar = useRef<HTMLDivElement>(null);
   const categories = tally(environments.map(({ category }) => category));
   const robots = tally(
     environments.filter(({ category }) => !filter.category || category === filter.category).map(({ robot }) => robot),
   );
   return (
     <>
-      <div className={styles.bar}>
+      <div ref={bar} className={styles.bar}>
         <h2 id="robots">Choose a robot</h2>
         <div className={styles.end}>
           <label className={styles.order}>
@@ -46,7 +49,11 @@ export function FilterBar({ environments, filter, anyTrained, onChange }: Filter
               type="search"
               placeholder="Search: walk, swing, reach…"
               value={filter.text}
-              onChange={(event) => onChange({ text: event.target.value })}
+              onChange={(event) => {
+                onChange({ text: event.target.value });
+                // What is found stands below, where it would not be seen.
+                bringIntoView(bar.current, "start");
+              }}
               data-testid="search"
             />
           </label>

@@ -1,4 +1,4 @@
-import { type FormEvent, useId, useState } from "react";
+import { type FormEvent, useEffect, useId, useRef, useState } from "react";
 import { Link } from "../app/Link";
 import { ALL, useSession } from "../app/session";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
@@ -24,6 +24,9 @@ export function RegisterForm({ policy }: { readonly policy: Policy }) {
   const [failure, setFailure] = useState<Failure>();
   const [made, setMade] = useState<{ readonly name: string; readonly version: PolicyVersion }>();
   const id = useId();
+  const nameField = useRef<HTMLInputElement>(null);
+  // The form was asked for to type a name.
+  useEffect(() => nameField.current?.select(), []);
   const name = typed ?? suggestedName(policy, robot);
   const before = names.find((each) => each.name === name);
 
@@ -58,6 +61,7 @@ export function RegisterForm({ policy }: { readonly policy: Policy }) {
       <div className={styles.field}>
         <label htmlFor={`${id}-name`}>Name</label>
         <input
+          ref={nameField}
           id={`${id}-name`}
           className={fieldStyles.input}
           list={`${id}-names`}

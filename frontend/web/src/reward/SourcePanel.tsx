@@ -3,6 +3,7 @@ import { loadLater } from "../app/loadLater";
 import { useSession } from "../app/session";
 import type { Reward } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import type { Failure } from "../rpc/failure";
+import { useDraft } from "../stores/draft";
 import { problemOf, problemsOf, type SourceProblem } from "../stores/generation";
 import type { StudioState } from "../studio/useStudio";
 import { Boundary } from "../ui/Boundary";
@@ -28,7 +29,10 @@ interface SourcePanelProps {
 /** Reward source, highlighted and editable; an edit is checked by the service before anything is trained for it. */
 export function SourcePanel({ source, reward, studio, highlighted = "" }: SourcePanelProps) {
   const { writer } = useSession();
-  const [edited, setEdited] = useState(source);
+  // An edit that is not checked yet survives a reload.
+  const [draft, setDraft] = useDraft(`source.${reward?.rewardId ?? ""}`);
+  const edited = draft || source;
+  const setEdited = (text: string) => setDraft(text === source ? "" : text);
   const [failure, setFailure] = useState<Failure>();
   const [quick, setQuick] = useState<readonly SourceProblem[]>([]);
   const [checking, setChecking] = useState(false);
@@ -48,7 +52,9 @@ export function SourcePanel({ source, reward, studio, highlighted = "" }: Source
     setChecking(true);
     setFailure(undefined);
     try {
-      studio.adoptReward(await writer.compile(studio.environmentId, edited, { ...studio.weights }, reward.prompt));
+      const sealed = await writer.compile(studio.environmentId, edited, { ...studio.weights }, reward.prompt);
+      setDraft("");
+      studio.adoptReward(sealed);
     } catch (thrown) {
       setFailure(thrown as Failure);
     } finally {

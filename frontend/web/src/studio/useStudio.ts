@@ -9,6 +9,7 @@ import type { Failure } from "../rpc/failure";
 import { type Loaded, useResource } from "../stores/resource";
 import { bestOf, hasEnded, playable, type RunRecord } from "../stores/runRecord";
 import { useStore } from "../stores/store";
+import { useChangedWeights } from "./changedWeights";
 import { type PretrainedState, usePretrained } from "./pretrained";
 
 /** What the robot is to be trained for: a reward, or the task that the environment sets itself. */
@@ -55,11 +56,6 @@ export interface StudioState {
   play(policyId: string): void;
 }
 
-interface ChangedWeights {
-  readonly rewardId: string;
-  readonly weights: Readonly<Record<string, number>>;
-}
-
 export function useStudio(environmentId: string): StudioState {
   const session = useSession();
   const { navigation, runs, rewards, policies, policyLists, runLists } = session;
@@ -73,7 +69,7 @@ export function useStudio(environmentId: string): StudioState {
   const run = record?.run.spec?.environmentId === environmentId ? record : undefined;
   const runFailure = useStore(runs.failures).get(place.runId);
   const [ownChosen, setOwnChosen] = useState(false);
-  const [changed, setChanged] = useState<ChangedWeights>({ rewardId: "", weights: {} });
+  const [changed, setWeight] = useChangedWeights(place.rewardId);
 
   // A link to a run brings its reward along.
   const spec = run?.run.spec;
@@ -111,8 +107,8 @@ export function useStudio(environmentId: string): StudioState {
     if (goal.kind !== "reward") return {};
     const trained = spec?.reward?.rewardId === goal.reward.rewardId ? spec.reward.weights : {};
     const own = Object.fromEntries(goal.reward.terms.map(({ name, weight }) => [name, weight]));
-    return { ...own, ...trained, ...(changed.rewardId === goal.reward.rewardId ? changed.weights : {}) };
-  }, [goal, spec, changed]);
+    return { ...own, ...trained, ...(goal.reward.rewardId === place.rewardId ? changed : {}) };
+  }, [goal, spec, changed, place.rewardId]);
 
   const runTerms = run?.history.at(-1)?.termReturns ?? run?.run.metrics?.termReturns;
   const termNames = useMemo(() => {
@@ -155,11 +151,7 @@ export function useStudio(environmentId: string): StudioState {
       setOwnChosen(false);
       refine({ rewardId: made.rewardId });
     },
-    setWeight: (term, weight) =>
-      setChanged(({ rewardId, weights: before }) => ({
-        rewardId: place.rewardId,
-        weights: { ...(rewardId === place.rewardId ? before : {}), [term]: weight },
-      })),
+    setWeight,
     openRun: (runId) => refine({ runId, policyId: "" }),
     play: (chosen) => refine({ policyId: chosen }),
   };

@@ -12,9 +12,7 @@ export function statement(record: RunRecord, following: boolean, connected: bool
   if (!connected && !hasEnded(run.state)) return "No news of it at the moment; reconnecting.";
   switch (run.state) {
     case RunState.QUEUED:
-      return run.spec?.compute?.executor === Executor.MODAL
-        ? "Waits for a rented GPU."
-        : "Waits for the run before it to finish.";
+      return run.spec?.compute?.executor === Executor.MODAL ? "Waits for a rented GPU." : "Waits for its turn.";
     case RunState.STARTING:
       return run.metrics
         ? "Getting ready to go on from the newest checkpoint."

@@ -25,7 +25,7 @@ def test_without_the_physics_engine_the_page_says_so_and_starts_it_when_asked(pe
 
     # then the stage says what does not start, and the words beside it can be written all the same
     person.see("error")
-    assert "physics engine" in person.text("error")
+    assert "did not start in this browser" in person.text("error")
     assert [error["code"] for error in person.player_errors()] == ["WASM_FAILED"]
     person.page.get_by_test_id("prompt").fill("balance")
     person.screenshot("failure-wasm")
@@ -49,7 +49,7 @@ def test_a_damaged_controller_is_named_and_the_robot_stays(
     person.open(f"/?env={ENVIRONMENT}&policy={policy.policy_id}")
 
     # then the stage says that it is not what it should be, and nothing of it drives the robot
-    person.until(lambda: "SHA-256" in person.text("policy-status"), what="word of the damage")
+    person.until(lambda: "damaged" in person.text("stage"), what="word of the damage")
     person.until_alive()
     assert person.tick()["driven"] is False  # type: ignore[index]
     assert {error["code"] for error in person.player_errors()} == {"DIGEST_MISMATCH"}
@@ -66,7 +66,7 @@ def test_a_damaged_scene_is_named_and_loaded_when_it_is_whole(person: Tab, conne
     # when a person opens the robot, then the stage says that the scene is not what it should be
     person.open(f"/?env={ENVIRONMENT}")
     person.see("error")
-    assert "SHA-256" in person.text("error")
+    assert "damaged" in person.text("error")
     person.screenshot("failure-damaged-scene")
 
     # and a click brings it once it is

@@ -63,10 +63,8 @@ def _compare(tab: Tab, trained: Trained) -> None:
 
 
 def _work(tab: Tab, _: Trained) -> None:
-    tab.open()
-    tab.see(f"env-card-{ENVIRONMENT}")
-    tab.click("history")
-    tab.page.get_by_role("dialog").get_by_role("listitem").first.wait_for()
+    tab.open("/?view=work")
+    tab.page.get_by_role("main").get_by_role("listitem").first.wait_for()
 
 
 def _palette(tab: Tab, _: Trained) -> None:

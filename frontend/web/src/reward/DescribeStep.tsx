@@ -116,17 +116,19 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
           )}
         </p>
       </div>
-      {summary && summary.examplePrompts.length > 0 && (studio.goal.kind === "none" || otherFailure) && (
-        <ul className={styles.examples} aria-label="Examples" data-testid="examples">
-          {summary.examplePrompts.map((example) => (
-            <li key={example}>
-              <button type="button" onClick={() => setPrompt(example)} data-testid="example-prompt">
-                {example}
-              </button>
-            </li>
-          ))}
-        </ul>
-      )}
+      {summary &&
+        summary.examplePrompts.length > 0 &&
+        ((studio.goal.kind === "none" && !studio.rewardId) || otherFailure) && (
+          <ul className={styles.examples} aria-label="Examples" data-testid="examples">
+            {summary.examplePrompts.map((example) => (
+              <li key={example}>
+                <button type="button" onClick={() => setPrompt(example)} data-testid="example-prompt">
+                  {example}
+                </button>
+              </li>
+            ))}
+          </ul>
+        )}
       <div className={styles.actions}>
         <Button
           variant="primary"

@@ -25,7 +25,8 @@ export function EarlierPrompts({ environmentId, rewardId, onChoose }: EarlierPro
   }, [rewardLists, environmentId, rewardId, known]);
 
   const prompts = distinct(listed.value?.items ?? []).slice(0, SHOWN);
-  if (prompts.length === 0) return null;
+  // Its room is kept, so that nothing below moves when it comes.
+  if (prompts.length === 0) return <div className={styles.room} />;
   return (
     <details className={styles.earlier} data-testid="earlier-prompts">
       <summary>What was asked of this robot before</summary>

@@ -1,6 +1,8 @@
 import { useMemo } from "react";
+import { useSession } from "../app/session";
 import { formatCount } from "../format/format";
 import { returnOf, whatReturnIs } from "../policies/episodeReturn";
+import { useStore } from "../stores/store";
 import styles from "./StepSlider.module.css";
 import { heightsOf, markByKey, nearest, placesOf, useScrub } from "./scrubbing";
 import type { StudioState } from "./useStudio";
@@ -11,10 +13,12 @@ const DENSE = 40;
 /** The policies of a run along its steps of practice, with their returns above: how the robot behaved after so much of it. */
 export function StepSlider({ studio }: { readonly studio: StudioState }) {
   const { bestPolicyId, checkpoints: marks, policyId, following, running, scale } = studio;
+  const { runId } = useStore(useSession().navigation.place);
   const { asked, scrub, settle } = useScrub(studio.play);
   const places = useMemo(() => placesOf(marks), [marks]);
   const heights = useMemo(() => heightsOf(marks), [marks]);
-  if (marks.length === 0) return null;
+  // A run that is on its way finds its room kept.
+  if (marks.length === 0) return runId ? <div className={styles.row} aria-hidden="true" /> : null;
   const shownId = asked || policyId;
   const index = marks.findIndex((mark) => mark.policyId === shownId);
   const shown = marks[index];

@@ -34,9 +34,9 @@ export function ToolButton(props: ToolButtonProps) {
       data-testid={testId}
     >
       {icon}
-      <span className={styles.tip} aria-hidden="true">
-        {label}
-        {shortcut && <kbd>{shortcut}</kbd>}
+      {/* Written by the style sheet, as it is the button's name already and no text in it. */}
+      <span className={styles.tip} aria-hidden="true" data-label={label}>
+        {shortcut && <kbd data-key={shortcut} />}
       </span>
     </button>
   );

@@ -1,5 +1,6 @@
 import { ALL, useSession } from "../app/session";
 import { RobotDownload } from "../robots/RobotDownload";
+import { useArrived } from "../stores/arrival";
 import { useResource } from "../stores/resource";
 import { useStore } from "../stores/store";
 import { Button } from "../ui/Button";
@@ -18,11 +19,12 @@ const PLACEHOLDERS = Array.from({ length: 12 }, (_, index) => `waiting-${index}`
 
 /** The first thing a person sees: what this is, and every environment with its picture. What is looked for is in the URL. */
 export function Gallery() {
-  const { gallery, navigation, uploader } = useSession();
+  const { gallery, navigation, runLists, uploader } = useSession();
   const { value: catalogue, failure, loading } = useResource(gallery, ALL);
   const filter: Filter = useStore(navigation.place);
   const uploading = useStore(uploader.store).status !== "idle";
   const trained = useTrained();
+  const arrived = useArrived([useResource(runLists, ALL)]);
   const environments = catalogue?.environments;
   const shown = environments && filtered(environments, filter, trained);
   const narrow = (change: Partial<Filter>) => navigation.refine(change);
@@ -31,7 +33,8 @@ export function Gallery() {
     <DropZone className={styles.gallery}>
       <Intro />
       <RecentRuns />
-      <section aria-labelledby="robots">
+      {/* Earlier runs stand above; the robots wait a moment for them rather than being pushed down by them. */}
+      <section aria-labelledby="robots" style={arrived ? undefined : { visibility: "hidden" }}>
         <FilterBar
           environments={environments ?? []}
           filter={filter}

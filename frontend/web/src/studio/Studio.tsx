@@ -1,24 +1,35 @@
 import { useCallback, useEffect, useState } from "react";
 import { whenIdle } from "../app/loadLater";
 import { GALLERY } from "../app/location";
-import { useSession } from "../app/session";
+import { ALL, useSession } from "../app/session";
 import { ResultStep } from "../policies/ResultStep";
 import { DescribeStep } from "../reward/DescribeStep";
 import { RewardStep } from "../reward/RewardStep";
 import { prefetchEditor } from "../reward/SourcePanel";
 import { RobotDownload } from "../robots/RobotDownload";
+import { useArrived } from "../stores/arrival";
+import { type Loaded, useResource } from "../stores/resource";
+import { useStore } from "../stores/store";
 import { prefetchCurves } from "../training/RunPanel";
 import { TrainStep } from "../training/TrainStep";
 import { FailureNotice, Notice } from "../ui/Notice";
 import { EarlierWork } from "./EarlierWork";
 import { StagePanel } from "./StagePanel";
 import styles from "./Studio.module.css";
-import { useStudio } from "./useStudio";
+import { type StudioState, useStudio } from "./useStudio";
 
 /** The studio of one robot: the stage on one side, the four steps from words to a policy on the other. */
 export function Studio({ environmentId }: { readonly environmentId: string }) {
-  const { environments, navigation } = useSession();
+  const { environments, models, navigation, rewardLists } = useSession();
   const studio = useStudio(environmentId);
+  const { runId } = useStore(navigation.place);
+  const arrived = useArrived([
+    studio.environment,
+    studio.rewardId ? studio.reward : undefined,
+    runId ? runLoaded(studio) : undefined,
+    useResource(models, ALL),
+    useResource(rewardLists, environmentId),
+  ]);
   const [highlighted, setHighlighted] = useState("");
   const [alive, setAlive] = useState(false);
   const onReady = useCallback(() => setAlive(true), []);
@@ -38,7 +49,7 @@ export function Studio({ environmentId }: { readonly environmentId: string }) {
     <div className={styles.studio}>
       <h1 className="hidden-visually">{title}</h1>
       <StagePanel studio={studio} highlighted={highlighted} onHighlight={setHighlighted} onReady={onReady} />
-      <div className={styles.steps}>
+      <div className={styles.steps} style={arrived ? undefined : { visibility: "hidden" }}>
         {failure?.reason === "ROBOT_NOT_INSTALLED" && !environment ? (
           <RobotDownload
             title="This robot is not on this machine yet"
@@ -81,4 +92,12 @@ export function Studio({ environmentId }: { readonly environmentId: string }) {
       </div>
     </div>
   );
+}
+
+function runLoaded({ run, runFailure }: StudioState): Loaded<unknown> {
+  return {
+    loading: !run && !runFailure,
+    ...(run ? { value: run } : {}),
+    ...(runFailure ? { failure: runFailure } : {}),
+  };
 }

@@ -105,9 +105,9 @@ def _arrival(known: dict[str, Any]) -> list[str]:
         "",
         f"Asked for: a robot that is alive from the first second. Milliseconds since the navigation began, {counted}. "
         "*Cold* has a profile that never saw TabRL, *warm* is a second visit with the same profile after Chromium was "
-        "started again. The robot is there at the first frame that is drawn after it has moved two control steps; *driven* is the first frame after a "
-        "policy took over. Processor time is what all of Chromium used until then, with the drawing: on a machine that "
-        "does nothing else, the least that two cores would take is half of it.",
+        "started again. The robot is there at the first frame that is drawn after it has moved two control steps; "
+        "*driven* is the first frame after a policy took over. Processor time is what all of Chromium used until then, "
+        "with the drawing: on a machine that does nothing else, the least that two cores would take is half of it.",
         "",
         *_table(
             (

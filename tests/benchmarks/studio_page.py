@@ -98,15 +98,16 @@ def _arrival(known: dict[str, Any]) -> list[str]:
                 _range((each["load"] for each in group), ".1f"),
             )
         )
+    repeats = max(len(group) for group in groups.values())
+    counted = "one visit each" if repeats == 1 else f"the median of {repeats} visits (shortest to longest)"
     return [
         "## From opening the page to a robot that moves",
         "",
-        f"Asked for: a robot that is alive from the first second. Milliseconds since the navigation began, the median "
-        f"of {len(next(iter(groups.values())))} visits (shortest to longest). *Cold* has a profile that never saw "
-        "TabRL, *warm* is a second visit with the same profile after Chromium was started again. The robot is there "
-        "at the first frame that is drawn after it has moved two control steps; *driven* is the first frame after a "
-        "policy took over. Processor time is what all of Chromium used until then, with the drawing: on a machine that "
-        "does nothing else, the least that two cores would take is half of it.",
+        f"Asked for: a robot that is alive from the first second. Milliseconds since the navigation began, {counted}. "
+        "*Cold* has a profile that never saw TabRL, *warm* is a second visit with the same profile after Chromium was "
+        "started again. The robot is there at the first frame that is drawn after it has moved two control steps; "
+        "*driven* is the first frame after a policy took over. Processor time is what all of Chromium used until then, "
+        "with the drawing: on a machine that does nothing else, the least that two cores would take is half of it.",
         "",
         *_table(
             (

@@ -75,15 +75,15 @@ def main() -> None:
             visits = []
             for arrived in _arrivals(playwright, url, policies, options.repeats):
                 visits.append(arrived)
-                _keep(options.out, "arrival", {"visits": visits})
+                _keep(options, "arrival", {"visits": visits})
         if "playing" in parts:
             robots = []
             for played in _playing(playwright, url, policies):
                 robots.append(played)
-                _keep(options.out, "playing", {"robots": robots})
+                _keep(options, "playing", {"robots": robots})
         if "memory" in parts:
             measured = _memory(playwright, url, policies, options.robot, options.minutes)
-            _keep(options.out, "memory", measured)
+            _keep(options, "memory", measured)
 
 
 # ---- what is visited ------------------------------------------------------------------------------------------------
@@ -267,16 +267,18 @@ def _memory(
     ):
         _open(visited, url, robot, policies)
         taken = samples(visited, minutes)
-        return {"samples": taken, "memory": {"robot": robot, "problems": visited.problems}}
+        return {"samples": taken, "memory": {"robot": robot, "niceness": os.nice(0), "problems": visited.problems}}
 
 
-def _keep(out: Path, part: str, measured: dict[str, Any]) -> None:
+def _keep(options: argparse.Namespace, part: str, measured: dict[str, Any]) -> None:
     """Puts a part beside what was measured before, and writes the page anew."""
+    out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
     path = out / "studio.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     machines = {**known.get("machines", {}), part: machine()}
-    ends = {**known.get("ends", {}), part: f"{datetime.now(tz=UTC):%Y-%m-%d %H:%M}"}
+    policies = "policies found there" if options.url else "policies that have learned nothing"
+    ends = {**known.get("ends", {}), part: f"{datetime.now(tz=UTC):%Y-%m-%d %H:%M} UTC, with {policies}"}
     known = {**known, "machines": machines, "ends": ends, **measured}
     path.write_text(compact(known))
     (out / "studio.md").write_text(page(known))

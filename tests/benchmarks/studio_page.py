@@ -42,7 +42,7 @@ def page(known: dict[str, Any]) -> str:
     ):
         if kept in known:
             title, *rest = write(known)
-            lines += [title, "", f"Measured until {known['ends'][part]} UTC.", *rest]
+            lines += [title, "", f"Measured until {known['ends'][part]}.", *rest]
     return "\n".join(lines)
 
 
@@ -292,7 +292,7 @@ def _memory(known: dict[str, Any]) -> list[str]:
     return [
         f"## {minutes:.0f} minutes of playing",
         "",
-        f"{told['robot']}, driven by a policy, in a window of 800 by 600 and with a low priority: "
+        f"{told['robot']}, driven by a policy, in a window of 800 by 600, at niceness {told['niceness']}: "
         f"{last['episodes']:,} episodes, {last['simulated_secs'] / 60:,.0f} simulated minutes, {last['frames']:,} "
         f"frames. A sample each minute; resident memory as it is, then the heaps after a collection. The growth is the "
         "slope of a straight line through the samples after the first five minutes. Asked for is the number after 30 "

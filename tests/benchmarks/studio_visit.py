@@ -50,22 +50,30 @@ _PROBE: Final = """(() => {
     if (tick?.step > 1) probe.movingMs ??= performance.now();
     if (tick?.driven) probe.drivenMs ??= performance.now();
   }, true);
-  // All lanes have one clock; one whose episode is over stands still, so that the fastest tells the time.
-  let before = [];
+  // Lanes begin together and have one clock: the one that plays longest tells the time, those that wait stand still.
+  // Their ticks come one after the other: each joins a round when its own episode is seen to have begun.
+  let before = [], joined = new Set(), earlierSecs = 0, roundSecs = 0;
   setInterval(() => {
     if (window.__tabrl) probe.playerMs ??= performance.now();
     if (window.__tabrl?.tick) probe.tickMs ??= performance.now();
-    const lanes = (window.__tabrl?.lanes ?? []).filter((tick) => tick !== null);
-    const gone = lanes.map(({ episode, timeSecs }, lane) => {
-      const last = before[lane];
-      if (!last) return 0;
-      return episode === last.episode ? timeSecs - last.timeSecs : timeSecs;
+    const lanes = window.__tabrl?.lanes ?? [];
+    lanes.forEach((tick, lane) => {
+      if (!tick) return;
+      if (before[lane] && before[lane].episode !== tick.episode && joined.has(lane)) {
+        earlierSecs += roundSecs;
+        roundSecs = 0;
+        joined = new Set();
+        probe.episodes += 1;
+      }
+      if (!before[lane] || before[lane].episode !== tick.episode) joined.add(lane);
     });
-    if (lanes[0] && before[0] && lanes[0].episode !== before[0].episode) probe.episodes += 1;
-    before = lanes;
-    probe.simulatedSecs += Math.max(0, ...gone);
-    if (lanes[0]) {
-      probe.factorSum += lanes[0].realTimeFactor;
+    before = [...lanes];
+    const playing = lanes.filter((tick, lane) => tick && joined.has(lane));
+    roundSecs = Math.max(roundSecs, ...playing.map(({ timeSecs }) => timeSecs));
+    probe.simulatedSecs = earlierSecs + roundSecs;
+    const told = playing.find(({ ended }) => ended === "");
+    if (told) {
+      probe.factorSum += told.realTimeFactor;
       probe.factors += 1;
     }
   }, 20);
@@ -73,8 +81,8 @@ _PROBE: Final = """(() => {
 
 _START_PLAYING: Final = """() => {
   const probe = window.studioProbe;
-  Object.assign(probe, { frames: 0, triangles: 0, drawCalls: 0, simulatedSecs: 0, episodes: 0 });
-  Object.assign(probe, { factorSum: 0, factors: 0 });
+  Object.assign(probe, { frames: 0, triangles: 0, drawCalls: 0, episodes: 0 });
+  Object.assign(probe, { sinceSimulatedSecs: probe.simulatedSecs, factorSum: 0, factors: 0 });
   probe.sinceMs = performance.now();
 }"""
 
@@ -164,6 +172,7 @@ class Visit:
         wall_secs = (float(self.page.evaluate("() => performance.now()")) - probe["sinceMs"]) / 1000
         return probe | {
             "wallSecs": wall_secs,
+            "simulatedSecs": probe["simulatedSecs"] - probe["sinceSimulatedSecs"],
             "factor": probe["factorSum"] / max(probe["factors"], 1),
             "tasks": [task for task in probe["tasks"] if task["startMs"] >= probe["sinceMs"]],
             "frameTasks": [task for task in probe["frameTasks"] if task["startMs"] >= probe["sinceMs"]],

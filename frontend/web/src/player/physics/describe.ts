@@ -13,6 +13,7 @@ import {
   type TextureData,
 } from "../sceneDescription";
 import { frameScene, isShown } from "../stage/framing";
+import { pictureOf } from "./picture";
 import { segmentCapacities, treesOf, writePoses } from "./poses";
 import type { Simulation } from "./simulation";
 
@@ -173,22 +174,10 @@ class Textures {
     const begin = Number(model.tex_adr[id]);
     const pixels: Uint8Array = model.tex_data.subarray(begin, begin + width * height * channels);
     const index = this.collected.length;
-    this.collected.push({ width, height, rgba: asRgba(pixels, channels) });
+    this.collected.push(pictureOf(pixels, width, height, channels));
     this.#indices.set(id, index);
     return index;
   }
-}
-
-/** Four bytes a pixel, as graphics cards want them: grey is spread over the colours, and what has no opacity is opaque. */
-function asRgba(pixels: Uint8Array, channels: number): Uint8Array<ArrayBuffer> {
-  const count = pixels.length / channels;
-  const rgba = new Uint8Array(4 * count).fill(255);
-  for (let i = 0; i < count; i += 1) {
-    for (let k = 0; k < 4; k += 1) {
-      if (k < 3 || channels === 4) rgba[4 * i + k] = pixels[i * channels + Math.min(k, channels - 1)] ?? 0;
-    }
-  }
-  return rgba;
 }
 
 type Surfaces = Pick<SceneDescription, "meshes" | "heightFields">;

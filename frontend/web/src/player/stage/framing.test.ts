@@ -100,7 +100,8 @@ describe("Quality", () => {
 
 describe("Quality without a graphics card", () => {
   it("given drawing by the processor, when it begins, then it begins with a small picture", () => {
-    expect(new Quality(2, true).pixelRatio).toBe(0.75);
+    expect(new Quality(2, 2).pixelRatio).toBe(0.55);
+    expect(new Quality(2, 16).pixelRatio).toBe(0.75);
     expect(new Quality(1).pixelRatio).toBe(1);
   });
 

@@ -13,8 +13,9 @@ const levels: readonly [Level, ...Level[]] = [
   { ratio: 0.75, shadow: 512 },
   { ratio: 0.55, shadow: 256 },
 ];
-/** Where the graphics card is only played by the processor. */
-const softwareLevel = 2;
+/** Where to begin when the processor plays the graphics card: one of few cores is known to be slow. */
+const softwareLevels = { few: 3, many: 2 } as const;
+const fewCores = 4;
 const slowFrameMs = 45;
 /** Slow frames that are no hitch any more, in milliseconds together; a long one counts no more than the limit, so that it takes three. */
 const patienceMs = 700;
@@ -41,14 +42,15 @@ export class Quality {
 
   /**
    * @param screenRatio the screen's own pixel ratio
-   * @param software whether pictures are drawn without a graphics card
+   * @param drawingCores cores of the processor where it draws itself; 0 with a graphics card
    */
   constructor(
     readonly screenRatio: number,
-    software = false,
+    drawingCores = 0,
   ) {
     while (this.#level < last && (levels[this.#level + 1]?.ratio ?? 0) >= screenRatio) this.#level += 1;
-    if (software) this.#level = Math.max(this.#level, softwareLevel);
+    const least = drawingCores > fewCores ? softwareLevels.many : softwareLevels.few;
+    if (drawingCores > 0) this.#level = Math.max(this.#level, least);
   }
 
   get pixelRatio(): number {

@@ -89,7 +89,7 @@ export class Stage {
     this.#onShown = events.onShown;
     const { renderer, software } = startRenderer();
     this.#renderer = renderer;
-    this.#quality = new Quality(devicePixelRatio, software);
+    this.#quality = new Quality(devicePixelRatio, software ? navigator.hardwareConcurrency : 0);
     this.#renderer.setPixelRatio(this.#quality.pixelRatio);
     this.canvas = this.#renderer.domElement;
     this.canvas.style.cssText = "position:absolute;inset:0;width:100%;height:100%;display:block;touch-action:none";

@@ -149,4 +149,6 @@ test("keys are named as they are labelled", () => {
   expect(keyNames("Mod+k", false)).toEqual(["Ctrl", "K"]);
   expect(keyNames("Mod+k", true)).toEqual(["⌘", "K"]);
   expect(keyNames("Shift+ArrowLeft", false)).toEqual(["Shift", "←"]);
+  expect(keyNames("+", false)).toEqual(["+"]);
+  expect(keyNames("Mod++", false)).toEqual(["Ctrl", "+"]);
 });

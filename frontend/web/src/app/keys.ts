@@ -24,8 +24,8 @@ export function useKeys(): void {
 
 /** Whether this is the key of the shortcut. Letters and named keys want Shift said; for signs it depends on the keyboard. */
 export function fits(event: KeyboardEvent, shortcut: string, mac = isMac()): boolean {
-  const parts = shortcut.split("+");
-  const key = parts.at(-1) || "+";
+  const parts = partsOf(shortcut);
+  const key = parts.at(-1) ?? "";
   const [mod, other] = mac ? [event.metaKey, event.ctrlKey] : [event.ctrlKey, event.metaKey];
   if (other || event.altKey || mod !== parts.includes("Mod")) return false;
   const isSign = key.length === 1 && !/[a-z]/i.test(key);
@@ -65,8 +65,14 @@ const NAMES: Readonly<Record<string, string>> = {
 
 /** The keys of a shortcut as they are written on them. */
 export function keyNames(shortcut: string, mac = isMac()): string[] {
-  return shortcut.split("+").map((part) => {
+  return partsOf(shortcut).map((part) => {
     if (part === "Mod") return mac ? "⌘" : "Ctrl";
-    return NAMES[part] ?? (part.length === 1 ? part.toUpperCase() : part || "+");
+    return NAMES[part] ?? (part.length === 1 ? part.toUpperCase() : part);
   });
+}
+
+/** The keys that a shortcut joins by "+"; the last may be that sign itself. */
+function partsOf(shortcut: string): string[] {
+  const parts = shortcut.split("+");
+  return shortcut.endsWith("+") ? [...parts.slice(0, -2), "+"] : parts;
 }

@@ -3,7 +3,7 @@ import { loadLater } from "../app/loadLater";
 import { useSession } from "../app/session";
 import type { Reward } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import type { Failure } from "../rpc/failure";
-import { useDraft } from "../stores/draft";
+import { useDraftOver } from "../stores/draft";
 import { problemOf, problemsOf, type SourceProblem } from "../stores/generation";
 import type { StudioState } from "../studio/useStudio";
 import { Boundary } from "../ui/Boundary";
@@ -30,9 +30,7 @@ interface SourcePanelProps {
 export function SourcePanel({ source, reward, studio, highlighted = "" }: SourcePanelProps) {
   const { writer } = useSession();
   // An edit that is not checked yet survives a reload.
-  const [draft, setDraft] = useDraft(`source.${reward?.rewardId ?? ""}`);
-  const edited = draft || source;
-  const setEdited = (text: string) => setDraft(text === source ? "" : text);
+  const { text: edited, write, discard } = useDraftOver(`source.${reward?.rewardId ?? ""}`, source);
   const [failure, setFailure] = useState<Failure>();
   const [quick, setQuick] = useState<readonly SourceProblem[]>([]);
   const [checking, setChecking] = useState(false);
@@ -53,7 +51,7 @@ export function SourcePanel({ source, reward, studio, highlighted = "" }: Source
     setFailure(undefined);
     try {
       const sealed = await writer.compile(studio.environmentId, edited, { ...studio.weights }, reward.prompt);
-      setDraft("");
+      discard();
       studio.adoptReward(sealed);
     } catch (thrown) {
       setFailure(thrown as Failure);
@@ -74,7 +72,8 @@ export function SourcePanel({ source, reward, studio, highlighted = "" }: Source
               markedLine={markedLine}
               original={changed ? source : undefined}
               onChange={(next) => {
-                setEdited(next);
+                if (next === source) discard();
+                else write(next);
                 setFailure(undefined);
               }}
               onSubmit={() => void compile()}
@@ -95,7 +94,7 @@ export function SourcePanel({ source, reward, studio, highlighted = "" }: Source
             size="small"
             disabled={checking}
             onClick={() => {
-              setEdited(source);
+              discard();
               setFailure(undefined);
               setQuick([]);
             }}

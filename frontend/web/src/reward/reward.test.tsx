@@ -80,6 +80,19 @@ test("given a weight that is slid, then it is marked, and goes back to what was 
   expect(term().dataset.changed).toBe("false");
 });
 
+test("given several weights that are changed, when they are all set back, then none of them stays changed", async () => {
+  openPage(backend, "/?env=CartpoleBalance");
+  await say("stay upright", "generate");
+  const terms = await screen.findByTestId("reward-terms");
+  const changed = () => terms.querySelectorAll("[data-changed=true]").length;
+  const sliders = within(terms).getAllByRole("slider");
+  expect(sliders.length).toBeGreaterThan(1);
+  for (const slider of sliders) fireEvent.change(slider, { target: { value: "0" } });
+  expect(changed()).toBe(sliders.length);
+  fireEvent.click(screen.getByTestId("reset-weights"));
+  expect(changed()).toBe(0);
+});
+
 test("given words that were said before, when they are chosen, then they are in the field", async () => {
   openPage(backend, "/?env=CartpoleBalance");
   await say("stay upright", "generate");

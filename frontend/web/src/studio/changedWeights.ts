@@ -9,7 +9,7 @@ export function useChangedWeights(
 ): readonly [weights: Weights, set: (term: string, weight: number) => void] {
   const [text, write] = useDraft(`weights.${rewardId}`);
   const weights = useMemo(() => weightsFrom(text), [text]);
-  return [weights, (term, weight) => write(JSON.stringify({ ...weights, [term]: weight }))];
+  return [weights, (term, weight) => write((before) => JSON.stringify({ ...weightsFrom(before), [term]: weight }))];
 }
 
 /** Reads weights that were kept; what is no weight is left out. */

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "react";
-import { useResource } from "../stores/resource";
+import { ALL, useResource } from "../stores/resource";
 import { useStore } from "../stores/store";
-import { ALL, useSession } from "./session";
+import { useSession } from "./session";
 import { titleOf } from "./titles";
 
 /** What a browser does by itself when a page is opened, for going from view to view: title, scroll, focus, and saying where one is. */

@@ -20,7 +20,7 @@ export function showsRobot({ view, environmentId, rewardId, runId, policyId, com
 }
 
 /** Whether the person wants nothing fetched that they have not asked for. */
-function isSaving(): boolean {
+export function isSaving(): boolean {
   const { connection } = navigator as Navigator & { readonly connection?: { readonly saveData?: boolean } };
   return connection?.saveData ?? false;
 }

@@ -12,10 +12,11 @@ import { createEvaluations, type Evaluations } from "../stores/evaluation";
 import { createRewardWriter, type RewardWriter } from "../stores/generation";
 import { type HealthMonitor, monitorHealth } from "../stores/health";
 import { createImprover, type Improver } from "../stores/improvement";
+import { keptForGood } from "../stores/kept";
 import { createListings, type Listings } from "../stores/listing";
 import { followOnline } from "../stores/online";
 import { createRegistry, type Registry } from "../stores/registry";
-import { createResources, type Resources } from "../stores/resource";
+import { ALL, createResources, type Resources } from "../stores/resource";
 import { createRobots, type Robots } from "../stores/robots";
 import { createRobustness, type RobustnessReports } from "../stores/robustness";
 import { createRuns, type Runs } from "../stores/runs";
@@ -27,9 +28,6 @@ import { createUploader, type Uploader } from "../stores/upload";
 import { choosePretrained, type Pretrained } from "../studio/pretrainedChoice";
 import { createTour, type Tour } from "../tour/tour";
 import { createNavigation, type Navigation } from "./location";
-
-/** Key of resources of which there is one. */
-export const ALL = "all";
 
 /** Every environment, and what those miss whose robot is not on this machine. */
 export interface Catalogue {
@@ -191,7 +189,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     evaluations: createEvaluations(clients.inference),
     robustness: createRobustness(
       async (...what) => (await import("../player/robustness")).measureRobustness(...what),
-      shelf(),
+      keptForGood,
     ),
     robots,
     uploader: createUploader(clients),
@@ -216,15 +214,6 @@ async function allEnvironments({ scene }: Clients): Promise<Catalogue> {
     pageToken = page.nextPageToken;
   } while (pageToken);
   return { environments, ...(robotDownload ? { robotDownload } : {}) };
-}
-
-/** Where this browser keeps things between visits; undefined where it is told not to. */
-function shelf(): Storage | undefined {
-  try {
-    return window.localStorage;
-  } catch {
-    return undefined;
-  }
 }
 
 function present<T>(value: T | undefined): T {

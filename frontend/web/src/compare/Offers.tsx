@@ -1,12 +1,12 @@
 import { useState } from "react";
-import { ALL, useSession } from "../app/session";
+import { useSession } from "../app/session";
 import { formatAgo, formatCount, formatReward } from "../format/format";
 import type { EnvironmentSummary } from "../gen/tabrl/scene/v1/scene_pb";
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { RunLine } from "../history/RunLine";
 import { policyTitle, practice, runTitle } from "../policies/policyTitle";
 import type { Listing, Listings } from "../stores/listing";
-import { type Loaded, useResource } from "../stores/resource";
+import { ALL, type Loaded, useResource } from "../stores/resource";
 import { bestOf, playable } from "../stores/runRecord";
 import { Button } from "../ui/Button";
 import { NextIcon, PlusIcon } from "../ui/icons";

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "react";
-import { ALL, useSession } from "../app/session";
-import { useResource } from "../stores/resource";
+import { useSession } from "../app/session";
+import { ALL, useResource } from "../stores/resource";
 import { Button } from "../ui/Button";
 import fieldStyles from "../ui/Field.module.css";
 import { CloseIcon } from "../ui/icons";

@@ -75,15 +75,19 @@ export function formatAgo(time: Timestamp | undefined, nowMs: number): string {
 
 /** `upright_bonus` as words: Upright bonus. */
 export function formatName(name: string): string {
-  const words = name.replace(/[/_]+/g, " ").trim();
-  return words.charAt(0).toUpperCase() + words.slice(1);
+  return upperFirst(name.replace(/[/_]+/g, " ").trim());
+}
+
+/** Text that begins with a capital. */
+export function upperFirst(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** Words as a sentence: a capital before them and a full stop after. */
 export function toSentence(text: string): string {
   const trimmed = text.trim();
   if (trimmed === "") return "";
-  return `${trimmed.charAt(0).toUpperCase()}${trimmed.slice(1)}${/[.!?]$/.test(trimmed) ? "" : "."}`;
+  return `${upperFirst(trimmed)}${/[.!?]$/.test(trimmed) ? "" : "."}`;
 }
 
 function trimZero(text: string): string {
@@ -99,4 +103,9 @@ export function formatMegabytes(bytes: bigint): string {
 export function formatUsd(usd: number): string {
   if (!Number.isFinite(usd)) return "–";
   return usd > 0 && usd < 0.01 ? `$${usd.toPrecision(1)}` : `$${usd.toFixed(2)}`;
+}
+
+/** What an answer of a model cost, which is often a part of a cent: $0.0042, $0.25. */
+export function formatAnswerCost(usd: number): string {
+  return `$${usd.toFixed(usd < 0.1 ? 4 : 2)}`;
 }

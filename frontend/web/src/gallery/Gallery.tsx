@@ -1,7 +1,7 @@
-import { ALL, useSession } from "../app/session";
+import { useSession } from "../app/session";
 import { RobotDownload } from "../robots/RobotDownload";
 import { useArrived } from "../stores/arrival";
-import { useResource } from "../stores/resource";
+import { ALL, useResource } from "../stores/resource";
 import { useStore } from "../stores/store";
 import { Button } from "../ui/Button";
 import { FailureNotice } from "../ui/Notice";

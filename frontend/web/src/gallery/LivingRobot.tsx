@@ -1,8 +1,9 @@
 import { Suspense, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { isSaving } from "../app/headStart";
 import { Link } from "../app/Link";
 import { loadLater, whenIdle } from "../app/loadLater";
-import { ALL, useSession } from "../app/session";
-import { useResource } from "../stores/resource";
+import { useSession } from "../app/session";
+import { ALL, useResource } from "../stores/resource";
 import { Boundary } from "../ui/Boundary";
 import { Button } from "../ui/Button";
 import { PlayIcon } from "../ui/icons";
@@ -92,11 +93,8 @@ function Shown() {
 
 /** Whether MuJoCo may be fetched and run unasked: not against a person's wish, and not on a machine that is busy enough. */
 function startsByItself(): boolean {
-  const { hardwareConcurrency, connection } = navigator as Navigator & {
-    readonly connection?: { readonly saveData?: boolean };
-  };
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  return !still && !connection?.saveData && hardwareConcurrency >= 4;
+  return !still && !isSaving() && navigator.hardwareConcurrency >= 4;
 }
 
 function useMedia(query: string): boolean {

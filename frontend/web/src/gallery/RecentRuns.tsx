@@ -1,7 +1,7 @@
 import { Link } from "../app/Link";
-import { ALL, useSession } from "../app/session";
+import { useSession } from "../app/session";
 import { RunLine } from "../history/RunLine";
-import { useResource } from "../stores/resource";
+import { ALL, useResource } from "../stores/resource";
 import styles from "./RecentRuns.module.css";
 
 const SHOWN = 3;

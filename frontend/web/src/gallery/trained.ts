@@ -1,11 +1,10 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { useMemo } from "react";
-import { ALL, useSession } from "../app/session";
+import { useSession } from "../app/session";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import type { RegisteredPolicy } from "../gen/tabrl/exporter/v1/registry_pb";
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
-import { ALL_NAMES } from "../stores/registry";
-import { useResource } from "../stores/resource";
+import { ALL, useResource } from "../stores/resource";
 
 /** What has been done with each environment, by its id. */
 export interface Trained {
@@ -44,7 +43,7 @@ export function trainedOf(
 export function useTrained(): Trained {
   const { policyLists, runLists, registry, drivable } = useSession();
   const policies = useResource(policyLists, ALL).value?.items;
-  const registered = useResource(registry.lists, ALL_NAMES).value?.items;
+  const registered = useResource(registry.lists, ALL).value?.items;
   const runs = useResource(runLists, ALL).value?.items;
   const unsure = useMemo(() => {
     if (!policies || !runs) return "";

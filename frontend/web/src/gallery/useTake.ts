@@ -1,4 +1,5 @@
-import { ALL, useSession } from "../app/session";
+import { useSession } from "../app/session";
+import { ALL } from "../stores/resource";
 
 /** Takes a file that a person chose or dropped, and goes to what it became: a robot's studio, or a policy. */
 export function useTake(): (files: FileList | null | undefined, entries?: DataTransferItemList) => Promise<void> {

@@ -1,9 +1,9 @@
 import { useEffect, useState } from "react";
 import { Link } from "../app/Link";
 import { GALLERY } from "../app/location";
-import { ALL, useSession } from "../app/session";
+import { useSession } from "../app/session";
 import type { Listing } from "../stores/listing";
-import { useResource } from "../stores/resource";
+import { ALL, useResource } from "../stores/resource";
 import { Button } from "../ui/Button";
 import fieldStyles from "../ui/Field.module.css";
 import { FailureNotice } from "../ui/Notice";

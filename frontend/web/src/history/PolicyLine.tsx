@@ -1,9 +1,9 @@
-import { ALL, useSession } from "../app/session";
+import { useSession } from "../app/session";
 import { formatAgo, formatCount } from "../format/format";
 import { Thumbnail } from "../gallery/Thumbnail";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import { policyTitle } from "../policies/policyTitle";
-import { useResource } from "../stores/resource";
+import { ALL, useResource } from "../stores/resource";
 import styles from "./RunLine.module.css";
 
 /** A policy in two lines: what it was trained for, and how long. */

@@ -1,9 +1,9 @@
-import { ALL, useSession } from "../app/session";
+import { useSession } from "../app/session";
 import { formatAgo, formatCount, formatReward } from "../format/format";
 import { Thumbnail } from "../gallery/Thumbnail";
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { runTitle } from "../policies/policyTitle";
-import { useResource } from "../stores/resource";
+import { ALL, useResource } from "../stores/resource";
 import { useStore } from "../stores/store";
 import { RunStatePill } from "../training/RunStatePill";
 import styles from "./RunLine.module.css";

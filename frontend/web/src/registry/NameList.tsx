@@ -1,11 +1,10 @@
 import { useMemo, useState } from "react";
 import { Link } from "../app/Link";
-import { ALL, useSession } from "../app/session";
+import { useSession } from "../app/session";
 import type { RegisteredPolicy } from "../gen/tabrl/exporter/v1/registry_pb";
 import type { EnvironmentSummary } from "../gen/tabrl/scene/v1/scene_pb";
 import { policyTitle } from "../policies/policyTitle";
-import { ALL_NAMES } from "../stores/registry";
-import { useResource } from "../stores/resource";
+import { ALL, useResource } from "../stores/resource";
 import { Button } from "../ui/Button";
 import fieldStyles from "../ui/Field.module.css";
 import { SearchIcon } from "../ui/icons";
@@ -22,7 +21,7 @@ const PLACEHOLDERS = Array.from({ length: 4 }, (_, index) => `waiting-${index}`)
 /** Every name as a card, and below them the policies that have none. */
 export function NameList({ importing }: { readonly importing: Importing }) {
   const { gallery, registry } = useSession();
-  const listed = useFresh(registry.lists, ALL_NAMES);
+  const listed = useFresh(registry.lists, ALL);
   const { value: catalogue } = useResource(gallery, ALL);
   const [text, setText] = useState("");
   const [robot, setRobot] = useState("");
@@ -53,7 +52,7 @@ export function NameList({ importing }: { readonly importing: Importing }) {
       <ImportOutcome importing={importing} />
       {listed.failure && (
         <div className={styles.failure}>
-          <FailureNotice failure={listed.failure} onRetry={() => registry.lists.reload(ALL_NAMES)} />
+          <FailureNotice failure={listed.failure} onRetry={() => registry.lists.reload(ALL)} />
         </div>
       )}
       {names?.length === 0 && <Empty />}
@@ -123,7 +122,7 @@ export function NameList({ importing }: { readonly importing: Importing }) {
             <Button
               className={styles.more}
               busy={listed.loading}
-              onClick={() => registry.lists.more(ALL_NAMES)}
+              onClick={() => registry.lists.more(ALL)}
               data-testid="more-names"
             >
               Show more

@@ -1,10 +1,10 @@
 import { useState } from "react";
 import { Link } from "../app/Link";
-import { ALL, useSession } from "../app/session";
+import { useSession } from "../app/session";
 import { formatAgo } from "../format/format";
 import { Thumbnail } from "../gallery/Thumbnail";
 import type { PolicyVersion, RegisteredPolicy } from "../gen/tabrl/exporter/v1/registry_pb";
-import { useResource } from "../stores/resource";
+import { ALL, useResource } from "../stores/resource";
 import { useStore } from "../stores/store";
 import { Button } from "../ui/Button";
 import { BackIcon } from "../ui/icons";

@@ -1,10 +1,10 @@
 import { type FormEvent, useEffect, useId, useRef, useState } from "react";
 import { Link } from "../app/Link";
-import { ALL, useSession } from "../app/session";
+import { useSession } from "../app/session";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import type { PolicyVersion } from "../gen/tabrl/exporter/v1/registry_pb";
 import { type Failure, failureFrom } from "../rpc/failure";
-import { useResource } from "../stores/resource";
+import { ALL, useResource } from "../stores/resource";
 import { Button } from "../ui/Button";
 import fieldStyles from "../ui/Field.module.css";
 import { FailureNotice } from "../ui/Notice";

@@ -1,8 +1,7 @@
-import { ALL, useSession } from "../app/session";
+import { useSession } from "../app/session";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import { policyTitle } from "../policies/policyTitle";
-import { ALL_NAMES } from "../stores/registry";
-import { useResource } from "../stores/resource";
+import { ALL, useResource } from "../stores/resource";
 import { useStore } from "../stores/store";
 import { Button } from "../ui/Button";
 import { FailureNotice } from "../ui/Notice";
@@ -23,7 +22,7 @@ interface UnregisteredProps {
 export function Unregistered({ robotOf, robot, text }: UnregisteredProps) {
   const { policyLists, registry, deletions } = useSession();
   const listed = useFresh(policyLists, ALL);
-  const names = useResource(registry.lists, ALL_NAMES);
+  const names = useResource(registry.lists, ALL);
   const registered = useRegistered(names.value?.items);
   const gone = useStore(deletions.gone);
   const words = text.toLowerCase();

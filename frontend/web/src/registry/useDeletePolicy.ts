@@ -1,5 +1,6 @@
-import { ALL, useSession } from "../app/session";
+import { useSession } from "../app/session";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
+import { ALL } from "../stores/resource";
 
 /** Deletes a policy, and takes it off the lists. */
 export function useDeletePolicy(): (policy: Policy) => Promise<void> {

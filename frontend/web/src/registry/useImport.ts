@@ -1,7 +1,8 @@
 import { useState } from "react";
-import { ALL, useSession } from "../app/session";
+import { useSession } from "../app/session";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import { type Failure, localFailure } from "../rpc/failure";
+import { ALL } from "../stores/resource";
 import { useStore } from "../stores/store";
 import type { Upload } from "../stores/upload";
 

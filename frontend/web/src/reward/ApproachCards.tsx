@@ -1,5 +1,6 @@
 import { useEffect, useId, useRef } from "react";
 import { useSession } from "../app/session";
+import { formatAnswerCost, upperFirst } from "../format/format";
 import type { Reward } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import { violationOf } from "../rpc/failure";
 import { remedyFor } from "../rpc/remedies";
@@ -121,7 +122,7 @@ function Working({ approach: { number, message, source, repairs } }: { readonly 
     <>
       <h4>Approach {number}</h4>
       <p className={styles.stage}>
-        {message ? `${message.charAt(0).toUpperCase()}${message.slice(1)}` : "Waits for its turn"}
+        {upperFirst(message || "waits for its turn")}
         {lines > 0 && `, ${lines} ${lines === 1 ? "line" : "lines"} so far`}
         {repairs > 0 && `, sent back ${repairs === 1 ? "once" : `${repairs} times`}`}
       </p>
@@ -144,7 +145,7 @@ function Sealed({ reward, number, used, onUse }: SealedProps) {
   const facts = [
     tier ? TIER_LABELS[tier.tier] : "",
     `${terms.length} ${terms.length === 1 ? "part" : "parts"}`,
-    usage?.costUsd === undefined ? "" : `cost $${usage.costUsd.toFixed(usage.costUsd < 0.1 ? 4 : 2)}`,
+    usage?.costUsd === undefined ? "" : `cost ${formatAnswerCost(usage.costUsd)}`,
   ];
   return (
     <>

@@ -1,10 +1,10 @@
 import { type KeyboardEvent, useEffect, useId, useState } from "react";
-import { ALL, useSession } from "../app/session";
+import { useSession } from "../app/session";
 import type { Model } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import { violationOf } from "../rpc/failure";
 import { MAX_PROMPT_CHARS, promptProblem } from "../stores/generation";
 import { LIBRARY, onlyLibrary } from "../stores/models";
-import { useResource } from "../stores/resource";
+import { ALL, useResource } from "../stores/resource";
 import { useStore } from "../stores/store";
 import { Step } from "../studio/Step";
 import type { StudioState } from "../studio/useStudio";

@@ -1,3 +1,4 @@
+import { upperFirst } from "../format/format";
 import { GenerationPhase as Phase } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import type { Generation } from "../stores/generation";
 import styles from "./GenerationProgress.module.css";
@@ -24,7 +25,7 @@ export function GenerationProgress({ generation }: { readonly generation: Genera
             ))}
           </ol>
           <p className={styles.message} role="status">
-            {sentence(message)}
+            {upperFirst(message)}
           </p>
         </>
       )}
@@ -46,8 +47,4 @@ export function GenerationProgress({ generation }: { readonly generation: Genera
       ))}
     </div>
   );
-}
-
-function sentence(text: string): string {
-  return text ? `${text.charAt(0).toUpperCase()}${text.slice(1)}` : "";
 }

@@ -1,11 +1,11 @@
 import { Suspense, useId, useState } from "react";
 import { loadLater } from "../app/loadLater";
-import { ALL, useSession } from "../app/session";
+import { useSession } from "../app/session";
 import { formatName, formatPercent, formatReward } from "../format/format";
 import type { Reward } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import type { Evaluation } from "../stores/evaluation";
 import { onlyLibrary } from "../stores/models";
-import { useResource } from "../stores/resource";
+import { ALL, useResource } from "../stores/resource";
 import { useStore } from "../stores/store";
 import type { StudioState } from "../studio/useStudio";
 import { Boundary } from "../ui/Boundary";

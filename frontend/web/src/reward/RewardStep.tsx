@@ -1,5 +1,5 @@
 import { useSession } from "../app/session";
-import { formatPercent } from "../format/format";
+import { formatAnswerCost, formatPercent } from "../format/format";
 import { type Reward, RewardOrigin } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import type { Timing } from "../gen/tabrl/scene/v1/scene_pb";
 import { useStore } from "../stores/store";
@@ -85,7 +85,7 @@ function Origin({ reward }: { readonly reward: Reward }) {
     [RewardOrigin.LLM]: `by ${reward.model}`,
     [RewardOrigin.PERSON]: "edited by you",
   }[reward.origin];
-  const cost = usage?.costUsd === undefined ? "" : ` · $${usage.costUsd.toFixed(usage.costUsd < 0.1 ? 4 : 2)}`;
+  const cost = usage?.costUsd === undefined ? "" : ` · ${formatAnswerCost(usage.costUsd)}`;
   return (
     <span className={styles.origin} data-testid="reward-origin" title={usage ? usageTitle(usage) : undefined}>
       {author}

@@ -6,7 +6,6 @@ import { SharingService } from "../gen/tabrl/exporter/v1/sharing_pb";
 import { InferenceService } from "../gen/tabrl/inference/v1/inference_pb";
 import { RewardService } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import { SceneService } from "../gen/tabrl/scene/v1/scene_pb";
-import { BatchService } from "../gen/tabrl/trainer/v1/batches_pb";
 import { TrainerService } from "../gen/tabrl/trainer/v1/trainer_pb";
 import type { Outages } from "./outage";
 import { retrying, UNARY_DEADLINE_MS } from "./reliability";
@@ -16,7 +15,6 @@ export interface Clients {
   readonly scene: Client<typeof SceneService>;
   readonly rewards: Client<typeof RewardService>;
   readonly trainer: Client<typeof TrainerService>;
-  readonly batches: Client<typeof BatchService>;
   readonly exporter: Client<typeof ExporterService>;
   readonly registry: Client<typeof RegistryService>;
   readonly sharing: Client<typeof SharingService>;
@@ -29,7 +27,6 @@ export function createClients(transport: Transport): Clients {
     scene: createClient(SceneService, transport),
     rewards: createClient(RewardService, transport),
     trainer: createClient(TrainerService, transport),
-    batches: createClient(BatchService, transport),
     exporter: createClient(ExporterService, transport),
     registry: createClient(RegistryService, transport),
     sharing: createClient(SharingService, transport),

@@ -1,4 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { upperFirst } from "../format/format";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb";
 import { remedyFor } from "./remedies";
 
@@ -93,5 +94,5 @@ function sentence(text: string): string {
   const trimmed = text.trim();
   // A name that begins a sentence, such as `go1-dance@3` or `scene.xml`, stays as it is spelt.
   if (/^[\w/]*[-@.]\S/.test(trimmed)) return trimmed;
-  return trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  return upperFirst(trimmed);
 }

@@ -6,16 +6,15 @@ const PATIENCE_MS = 800;
 
 /** Whether everything that decides what stands where has come or failed, or has taken too long: then nothing moves any more. */
 export function useArrived(parts: readonly (Loaded<unknown> | undefined)[]): boolean {
-  const [late, setLate] = useState(false);
-  useEffect(() => {
-    const timer = setTimeout(() => setLate(true), PATIENCE_MS);
-    return () => clearTimeout(timer);
-  }, []);
   const here = parts.every((part) => part === undefined || part.value !== undefined || part.failure !== undefined);
   // What has once been shown stays, whatever is loaded later.
-  const [shown, setShown] = useState(false);
+  const [shown, setShown] = useState(here);
+  useEffect(() => {
+    const timer = setTimeout(() => setShown(true), PATIENCE_MS);
+    return () => clearTimeout(timer);
+  }, []);
   useEffect(() => {
     if (here) setShown(true);
   }, [here]);
-  return late || shown || here;
+  return shown || here;
 }

@@ -9,10 +9,8 @@ import type {
 } from "../gen/tabrl/exporter/v1/registry_pb";
 import type { Clients } from "../rpc/clients";
 import { createListings, type Listings } from "./listing";
-import { createResources, type Resources } from "./resource";
+import { ALL, createResources, type Resources } from "./resource";
 
-/** Key of the list of all names. */
-export const ALL_NAMES = "all";
 /** The tag that the service moves by itself. */
 export const LATEST = "latest";
 
@@ -23,7 +21,7 @@ const MEASURE_DEADLINE_MS = 300_000;
 export interface Registry {
   /** Names in full. */
   readonly names: Resources<RegisteredPolicy>;
-  /** Names by environment id, or all of them under ALL_NAMES, each with its newest version alone. */
+  /** Names by environment id, or all of them under ALL, each with its newest version alone. */
   readonly lists: Listings<RegisteredPolicy>;
   readonly lineages: Resources<GetLineageResponse>;
   /** Differences by both policies' ids with a comma between them. */
@@ -49,7 +47,7 @@ export function createRegistry({ registry, exporter }: Pick<Clients, "registry" 
     return registered;
   });
   const lists = createListings<RegisteredPolicy>(async (key, pageToken) => {
-    const environmentId = key === ALL_NAMES ? "" : key;
+    const environmentId = key === ALL ? "" : key;
     const { registered, nextPageToken } = await registry.listRegisteredPolicies({ environmentId, pageToken });
     return { items: registered, nextPageToken };
   });
@@ -70,7 +68,7 @@ export function createRegistry({ registry, exporter }: Pick<Clients, "registry" 
   }
 
   function reloadLists(environmentId: string | undefined): void {
-    for (const key of [ALL_NAMES, environmentId]) if (key && lists.get(key).value) lists.reload(key);
+    for (const key of [ALL, environmentId]) if (key && lists.get(key).value) lists.reload(key);
   }
 
   const changed = (name: string) => reloadLists(names.get(name).value?.environmentId);

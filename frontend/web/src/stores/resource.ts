@@ -2,6 +2,9 @@ import { useEffect, useSyncExternalStore } from "react";
 import { askAgainMs, type Failure, failureFrom } from "../rpc/failure";
 import { createStore } from "./store";
 
+/** Key of resources of which there is one. */
+export const ALL = "all";
+
 /** Something fetched once and kept. A failed reload keeps the value of the time before. */
 export interface Loaded<T> {
   readonly value?: T;

@@ -4,7 +4,8 @@ import { PolicySchema } from "../gen/tabrl/exporter/v1/exporter_pb";
 import { SceneBundleSchema } from "../gen/tabrl/scene/v1/scene_pb";
 import type { RobustnessReport } from "../player/robustness";
 import { eventually } from "../testing/eventually";
-import { createRobustness, type MeasureRobustness, robustnessScore, type Shelf } from "./robustness";
+import type { Kept } from "./kept";
+import { createRobustness, type MeasureRobustness, robustnessScore } from "./robustness";
 
 const REPORT: RobustnessReport = {
   trials: [
@@ -16,13 +17,13 @@ const REPORT: RobustnessReport = {
 const bundle = create(SceneBundleSchema, {});
 const policy = (sha256: string) => create(PolicySchema, { controller: { sha256 } });
 
-function shelf(): Shelf {
-  const kept = new Map<string, string>();
-  return { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => void kept.set(key, value) };
+function memory(): Kept {
+  const texts = new Map<string, string>();
+  return { read: (key) => texts.get(key) ?? "", write: (key, text) => void texts.set(key, text) };
 }
 
 test("given a measurement, when the page is opened again, then its report is there by the controller's digest", async () => {
-  const kept = shelf();
+  const kept = memory();
   await createRobustness(async () => REPORT, kept).measure(policy("a"), bundle);
   const reopened = createRobustness(async () => REPORT, kept);
   expect(reopened.store.get().get("a")).toMatchObject({ status: "done", report: REPORT });
@@ -37,7 +38,7 @@ test("given two policies, when both are to be measured, then one is after the ot
     onProgress(0.5);
     return new Promise((resolve) => ends.push(() => resolve(REPORT)));
   };
-  const reports = createRobustness(measure, undefined);
+  const reports = createRobustness(measure, memory());
   void reports.measure(policy("a"), bundle);
   const both = reports.measure(policy("b"), bundle);
   await eventually(() => expect(reports.store.get().get("a")?.progress).toBe(0.5));
@@ -58,7 +59,7 @@ test("given a measurement under way, when it is cancelled, then nothing of it st
         signal.addEventListener("abort", () => reject(signal.reason));
       }),
   );
-  const reports = createRobustness(measure, undefined);
+  const reports = createRobustness(measure, memory());
   void reports.measure(policy("a"), bundle);
   const both = reports.measure(policy("b"), bundle);
   await eventually(() => expect(measure).toHaveBeenCalledTimes(1));
@@ -73,7 +74,7 @@ test("given a failure, when it is told, then the report of the time before stays
   const reports = createRobustness(async () => {
     if (fails) throw new Error("the worker ended");
     return REPORT;
-  }, undefined);
+  }, memory());
   await reports.measure(policy("a"), bundle);
   fails = true;
   await reports.measure(policy("a"), bundle);
@@ -85,7 +86,7 @@ test("given a failure, when it is told, then the report of the time before stays
 });
 
 test("given what cannot be read, when the page opens, then it begins with nothing", () => {
-  const broken: Shelf = { getItem: () => "{", setItem: () => undefined };
+  const broken: Kept = { read: () => "{", write: () => undefined };
   expect(createRobustness(async () => REPORT, broken).store.get().size).toBe(0);
 });
 

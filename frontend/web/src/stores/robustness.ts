@@ -2,6 +2,7 @@ import { useSyncExternalStore } from "react";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import type { SceneBundle } from "../gen/tabrl/scene/v1/scene_pb";
 import type { RobustnessReport } from "../player/robustness";
+import type { Kept } from "./kept";
 import { createStore, type Store } from "./store";
 
 /** How well a controller withstands disturbances, as far as it is measured. */
@@ -31,17 +32,14 @@ export type MeasureRobustness = (
   options: { readonly onProgress: (share: number) => void; readonly signal: AbortSignal },
 ) => Promise<RobustnessReport>;
 
-/** Where reports are kept between visits; `localStorage` is one. */
-export type Shelf = Pick<globalThis.Storage, "getItem" | "setItem">;
-
-const SHELF_KEY = "tabrl.robustness.1";
+const KEY = "tabrl.robustness.1";
 /** Reports that are kept; the oldest make room. */
-const KEPT = 200;
+const MOST_KEPT = 200;
 
-/** Measurements over `measure`, kept on `shelf` where there is one. */
-export function createRobustness(measure: MeasureRobustness, shelf: Shelf | undefined): RobustnessReports {
-  const kept = [...read(shelf)].map(([sha256, report]) => [sha256, done(report)] as const);
-  const store = createStore<ReadonlyMap<string, Robustness>>(new Map(kept));
+/** Measurements over `measure`, with the reports that are `kept` between visits. */
+export function createRobustness(measure: MeasureRobustness, kept: Kept): RobustnessReports {
+  const known = reportsIn(kept).map(([sha256, report]) => [sha256, done(report)] as const);
+  const store = createStore<ReadonlyMap<string, Robustness>>(new Map(known));
   const write = (sha256: string, next: Robustness | undefined) =>
     store.set((before) => {
       const map = new Map(before);
@@ -63,7 +61,7 @@ export function createRobustness(measure: MeasureRobustness, shelf: Shelf | unde
       const report = await measure(policy, bundle, { onProgress, signal });
       signal.throwIfAborted();
       write(sha256, done(report));
-      keep(shelf, sha256, report);
+      keep(kept, sha256, report);
     } catch (thrown) {
       const problem = thrown instanceof Error ? thrown.message : String(thrown);
       if (signal.aborted) write(sha256, before && done(before));
@@ -116,28 +114,24 @@ function done(report: RobustnessReport): Robustness {
   return { status: "done", progress: 1, problem: "", report };
 }
 
-type Kept = readonly (readonly [sha256: string, report: RobustnessReport])[];
+type Entry = readonly [sha256: string, report: RobustnessReport];
 
-/** What is on the shelf; nothing where it cannot be read, for it can be measured again. */
-function read(shelf: Shelf | undefined): Kept {
+/** The reports that are kept; none where they cannot be read, for they can be measured again. */
+function reportsIn(kept: Kept): readonly Entry[] {
   try {
-    const kept: unknown = JSON.parse(shelf?.getItem(SHELF_KEY) ?? "[]");
-    return Array.isArray(kept) ? kept.filter(isKept) : [];
+    const entries: unknown = JSON.parse(kept.read(KEY) || "[]");
+    return Array.isArray(entries) ? entries.filter(isEntry) : [];
   } catch {
     return [];
   }
 }
 
-function isKept(entry: unknown): entry is Kept[number] {
+function isEntry(entry: unknown): entry is Entry {
   return Array.isArray(entry) && typeof entry[0] === "string" && Array.isArray(entry[1]?.trials);
 }
 
-/** Adds to what is on the shelf by now, which another tab may have changed. A full or forbidden shelf costs only the next visit's memory. */
-function keep(shelf: Shelf | undefined, sha256: string, report: RobustnessReport): void {
-  const others = read(shelf).filter(([kept]) => kept !== sha256);
-  try {
-    shelf?.setItem(SHELF_KEY, JSON.stringify([...others, [sha256, report]].slice(-KEPT)));
-  } catch {
-    // The report stays in this tab.
-  }
+/** Adds to what is kept by now, which another tab may have changed. */
+function keep(kept: Kept, sha256: string, report: RobustnessReport): void {
+  const others = reportsIn(kept).filter(([other]) => other !== sha256);
+  kept.write(KEY, JSON.stringify([...others, [sha256, report]].slice(-MOST_KEPT)));
 }

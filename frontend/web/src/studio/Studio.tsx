@@ -1,14 +1,14 @@
 import { useCallback, useEffect, useState } from "react";
 import { whenIdle } from "../app/loadLater";
 import { GALLERY } from "../app/location";
-import { ALL, useSession } from "../app/session";
+import { useSession } from "../app/session";
 import { ResultStep } from "../policies/ResultStep";
 import { DescribeStep } from "../reward/DescribeStep";
 import { RewardStep } from "../reward/RewardStep";
 import { prefetchEditor } from "../reward/SourcePanel";
 import { RobotDownload } from "../robots/RobotDownload";
 import { useArrived } from "../stores/arrival";
-import { type Loaded, useResource } from "../stores/resource";
+import { ALL, type Loaded, useResource } from "../stores/resource";
 import { useStore } from "../stores/store";
 import { prefetchCurves } from "../training/RunPanel";
 import { TrainStep } from "../training/TrainStep";

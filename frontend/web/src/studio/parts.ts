@@ -1,3 +1,4 @@
+import { upperFirst } from "../format/format";
 /** A joint or motor with a name that people can read. */
 export interface Part<T> {
   readonly spec: T;
@@ -134,6 +135,5 @@ function wordsOf(name: string): readonly string[] {
 }
 
 function labelOf(words: readonly string[]): string {
-  const text = words.map((word) => WORDS[word] ?? word).join(" ");
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return upperFirst(words.map((word) => WORDS[word] ?? word).join(" "));
 }

@@ -1,7 +1,7 @@
 import { Suspense, useEffect, useState } from "react";
 import { loadLater } from "../app/loadLater";
 import { useSession } from "../app/session";
-import { formatCount, formatDuration, formatReward, formatUsd } from "../format/format";
+import { formatCount, formatDuration, formatReward, formatUsd, upperFirst } from "../format/format";
 import { RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { whatReturnIs } from "../policies/episodeReturn";
 import { remedyFor } from "../rpc/remedies";
@@ -17,7 +17,7 @@ import { RunNotes } from "./RunNotes";
 import { RunOutcome } from "./RunOutcome";
 import styles from "./RunPanel.module.css";
 import { elapsedSecs, progressOf, speedOf } from "./remaining";
-import { sentence, statement } from "./statement";
+import { statement } from "./statement";
 
 const { Component: Curves, prefetch } = loadLater(async () => (await import("./Curves")).Curves);
 
@@ -67,7 +67,7 @@ export function RunPanel({ record, studio, highlighted, onFineTune }: RunPanelPr
         <span style={{ transform: `scaleX(${progress})` }} />
       </div>
       <dl className={styles.facts}>
-        <Fact name="Return" title={`${sentence(whatReturnIs(scale))}; the mean of the newest episodes.`}>
+        <Fact name="Return" title={`${upperFirst(whatReturnIs(scale))}; the mean of the newest episodes.`}>
           {reached !== undefined ? formatReward(reached) : metrics ? `≈ ${formatReward(metrics.projectedReturn)}` : "–"}
           {scale.most !== undefined && metrics && <small> of {formatReward(scale.most)}</small>}
         </Fact>

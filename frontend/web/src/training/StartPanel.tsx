@@ -1,5 +1,5 @@
 import { useSession } from "../app/session";
-import { formatCount, formatEstimate, formatUsd } from "../format/format";
+import { formatCount, formatEstimate, formatUsd, upperFirst } from "../format/format";
 import type { EstimateRunResponse } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { useCommand } from "../stores/commands";
 import { useStore } from "../stores/store";
@@ -129,8 +129,4 @@ function Estimate({ value, rented }: { readonly value: EstimateRunResponse; read
       </p>
     </>
   );
-}
-
-function upperFirst(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

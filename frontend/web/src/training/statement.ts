@@ -1,4 +1,4 @@
-import { formatEstimate } from "../format/format";
+import { formatEstimate, upperFirst } from "../format/format";
 import { Executor, RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { hasEnded, playable, type RunRecord } from "../stores/runRecord";
 import { remainingSecs } from "./remaining";
@@ -19,7 +19,7 @@ export function statement(record: RunRecord, following: boolean, connected: bool
         : "Loading the robot and compiling the learner. Practice starts in a moment.";
     case RunState.RUNNING: {
       const left = remainingSecs(record, performance.now());
-      if (left !== undefined) return `${sentence(formatEstimate(left))} to go.`;
+      if (left !== undefined) return `${upperFirst(formatEstimate(left))} to go.`;
       return record.metricsAtMs === undefined ? "Practice has begun." : "Nothing has been heard of it for a while.";
     }
     case RunState.SUCCEEDED: {
@@ -43,8 +43,4 @@ export function statement(record: RunRecord, following: boolean, connected: bool
     default:
       return "";
   }
-}
-
-export function sentence(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,6 +1,7 @@
-import { ALL, useSession } from "../app/session";
+import { useSession } from "../app/session";
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
 import type { Failure } from "../rpc/failure";
+import { ALL } from "../stores/resource";
 
 /** Takes a run off the page at once and deletes it a while later, unless the person takes that back. */
 export function useDeleteRun(): (run: Run) => void {

@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { useSession } from "../app/session";
+import { toSentence } from "../format/format";
 import type { EstimateRunResponse } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { type Failure, failureFrom, violationOf } from "../rpc/failure";
 import { newRequestId } from "../rpc/requestId";
@@ -7,7 +8,6 @@ import { useResource } from "../stores/resource";
 import type { StartingPoint } from "../stores/startingPoints";
 import type { StudioState } from "../studio/useStudio";
 import { type Choice, type Practice, practiceOf, type RunSpecInit, specOf } from "./spec";
-import { sentence } from "./statement";
 import type { TierOffer } from "./TierChoice";
 import { type TierName, tierNameOf } from "./tiers";
 import { useEstimate } from "./useEstimate";
@@ -139,7 +139,7 @@ export function useStart(studio: StudioState): Start {
     wholeSpec,
     estimate: spec && (choice.tier === "full" ? whole.value : fine.value),
     estimateFailure: choice.tier === "command" || varied ? undefined : shown.failure,
-    variedProblem: choice.varied && varied ? `${sentence(varied.description)}.` : "",
+    variedProblem: choice.varied && varied ? toSentence(varied.description) : "",
     reckoned: standard !== undefined,
     asked: chosen.tier !== undefined,
     starting,

@@ -1,10 +1,9 @@
 import { useEffect } from "react";
 import { formatAgo } from "../../format/format";
 import { policyTitle, practice, runTitle } from "../../policies/policyTitle";
-import { ALL_NAMES } from "../../stores/registry";
-import { useResource } from "../../stores/resource";
+import { ALL, useResource } from "../../stores/resource";
 import { DESTINATIONS } from "../SiteNavigation";
-import { ALL, useSession } from "../session";
+import { useSession } from "../session";
 import type { EntryGroup } from "./entries";
 
 /** Every place that the palette leads to, as far as it is known by now. */
@@ -13,7 +12,7 @@ export function useEntries(): { readonly groups: readonly EntryGroup[]; readonly
   const robots = useResource(gallery, ALL);
   const runs = useResource(runLists, ALL);
   const policies = useResource(policyLists, ALL);
-  const names = useResource(registry.lists, ALL_NAMES);
+  const names = useResource(registry.lists, ALL);
   const environments = robots.value?.environments ?? [];
   const titleOf = (environmentId: string) =>
     environments.find((each) => each.environmentId === environmentId)?.title ?? environmentId;
@@ -21,7 +20,7 @@ export function useEntries(): { readonly groups: readonly EntryGroup[]; readonly
   // What was made since they were read is what a person most likely looks for.
   useEffect(() => {
     for (const list of [runLists, policyLists]) list.reload(ALL);
-    registry.lists.reload(ALL_NAMES);
+    registry.lists.reload(ALL);
   }, [runLists, policyLists, registry]);
 
   const groups: EntryGroup[] = [

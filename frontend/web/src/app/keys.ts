@@ -61,6 +61,7 @@ const NAMES: Readonly<Record<string, string>> = {
   ArrowLeft: "←",
   ArrowRight: "→",
   Escape: "Esc",
+  "-": "−",
 };
 
 /** The keys of a shortcut as they are written on them. */

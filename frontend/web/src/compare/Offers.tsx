@@ -1,6 +1,8 @@
 import { useState } from "react";
 import { useSession } from "../app/session";
 import { formatAgo, formatCount, formatReward } from "../format/format";
+import { matches } from "../format/matching";
+import { environmentTitle } from "../gallery/environmentTitle";
 import type { EnvironmentSummary } from "../gen/tabrl/scene/v1/scene_pb";
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { RunLine } from "../history/RunLine";
@@ -12,7 +14,7 @@ import { Button } from "../ui/Button";
 import { NextIcon, PlusIcon } from "../ui/icons";
 import { FailureNotice } from "../ui/Notice";
 import styles from "./Offers.module.css";
-import { matches, type Present, refusal } from "./pickable";
+import { type Present, refusal } from "./pickable";
 
 export interface OfferedProps {
   readonly present: Present;
@@ -27,7 +29,7 @@ export function PolicyOffers({ present, environments, text, onPick }: OfferedPro
   const { policyLists } = useSession();
   const list = useOwnFirst(policyLists, present.environmentId, ({ policyId }) => policyId);
   const shown = list.items.filter((each) =>
-    matches(text, policyTitle(each), titleIn(environments, each.environmentId)),
+    matches(text, policyTitle(each), environmentTitle(environments, each.environmentId)),
   );
   return (
     <OfferList list={list} shown={shown.length} what="policy">
@@ -36,7 +38,7 @@ export function PolicyOffers({ present, environments, text, onPick }: OfferedPro
           key={policy.policyId}
           title={policyTitle(policy)}
           facts={[
-            titleIn(environments, policy.environmentId),
+            environmentTitle(environments, policy.environmentId),
             practice(policy),
             formatAgo(policy.createTime, Date.now()),
           ]}
@@ -53,7 +55,7 @@ export function VersionOffers(props: OfferedProps) {
   const { registry } = useSession();
   const list = useOwnFirst(registry.lists, props.present.environmentId, ({ name }) => name);
   const shown = list.items.filter(({ name, environmentId }) =>
-    matches(props.text, name, titleIn(props.environments, environmentId)),
+    matches(props.text, name, environmentTitle(props.environments, environmentId)),
   );
   return (
     <OfferList list={list} shown={shown.length} what="registered policy">
@@ -76,7 +78,7 @@ function Versions({ name, present, environments, onPick }: OfferedProps & { read
         key={number}
         title={`${name} · version ${number}`}
         facts={[
-          titleIn(environments, value.environmentId),
+          environmentTitle(environments, value.environmentId),
           practice(policy),
           ...tags,
           formatAgo(createTime, Date.now()),
@@ -94,7 +96,8 @@ export function CheckpointOffers({ present, environments, text, onPick }: Offere
   const list = useOwnFirst(runLists, present.environmentId, ({ runId }) => runId);
   const [open, setOpen] = useState<string>();
   const shown = list.items.filter(
-    (run) => playable(run).length > 0 && matches(text, runTitle(run), titleIn(environments, environmentOf(run))),
+    (run) =>
+      playable(run).length > 0 && matches(text, runTitle(run), environmentTitle(environments, environmentOf(run))),
   );
   const opened = open ?? (shown.length > 0 && present.environmentId ? shown[0]?.runId : undefined);
   return (
@@ -218,8 +221,4 @@ function useOwnFirst<T>(lists: Listings<T>, environmentId: string, keyOf: (item:
 
 function environmentOf(run: Run): string {
   return run.spec?.environmentId ?? "";
-}
-
-function titleIn(environments: readonly EnvironmentSummary[], environmentId: string): string {
-  return environments.find((each) => each.environmentId === environmentId)?.title ?? environmentId;
 }

@@ -129,38 +129,41 @@ export function Pane({ lane, ids, lanes, live, problem, stage, ready, onChange }
             </div>
           )}
           {foreign && (
-            <div className={styles.notice}>
-              <Notice
-                tone="warn"
-                title="It drives another robot"
-                action={
-                  <Button size="small" onClick={remove}>
-                    Remove it
-                  </Button>
-                }
-              >
-                <p>Only policies of one robot and task can be compared.</p>
-              </Notice>
-            </div>
+            <Unplayable tone="warn" title="It drives another robot" onRemove={remove}>
+              Only policies of one robot and task can be compared.
+            </Unplayable>
           )}
           {problem && (
-            <div className={styles.notice}>
-              <Notice
-                tone="danger"
-                title="This policy could not be loaded"
-                action={
-                  <Button size="small" onClick={remove}>
-                    Remove it
-                  </Button>
-                }
-              >
-                <p>{problem}</p>
-              </Notice>
-            </div>
+            <Unplayable tone="danger" title="This policy could not be loaded" onRemove={remove}>
+              {problem}
+            </Unplayable>
           )}
         </div>
         {!(failure && !policy) && !foreign && <PaneTerms live={live} place={place} />}
       </div>
     </article>
+  );
+}
+
+interface UnplayableProps {
+  readonly tone: "warn" | "danger";
+  readonly title: string;
+  readonly children: string;
+  readonly onRemove: () => void;
+}
+
+/** Why a policy does not drive its robot. */
+function Unplayable({ tone, title, children, onRemove }: UnplayableProps) {
+  const remove = (
+    <Button size="small" onClick={onRemove}>
+      Remove it
+    </Button>
+  );
+  return (
+    <div className={styles.notice}>
+      <Notice tone={tone} title={title} action={remove}>
+        <p>{children}</p>
+      </Notice>
+    </div>
   );
 }

@@ -1,6 +1,6 @@
-import { LIGHTEST_PUSH, type PushWay, STRONGEST_PUSH } from "../studio/pushing";
+import { PushStrength } from "../studio/PushStrength";
+import type { PushWay } from "../studio/pushing";
 import { ArrowIcon } from "../ui/icons";
-import { Slider } from "../ui/Slider";
 import styles from "./Pushes.module.css";
 
 const BUTTONS: readonly { readonly way: PushWay; readonly title: string }[] = [
@@ -38,16 +38,7 @@ export function Pushes({ strength, onStrength, onPush }: PushesProps) {
           <ArrowIcon />
         </button>
       ))}
-      <Slider
-        label="Strength"
-        value={strength}
-        low={LIGHTEST_PUSH}
-        high={STRONGEST_PUSH}
-        step={0.1}
-        shown={`${strength.toFixed(1)}\u00a0m/s`}
-        testId="push-strength"
-        onChange={onStrength}
-      />
+      <PushStrength strength={strength} onStrength={onStrength} />
     </fieldset>
   );
 }

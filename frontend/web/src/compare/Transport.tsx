@@ -2,7 +2,8 @@ import type { RefObject } from "react";
 import type { SideBySideHandle } from "../player";
 import { SHORTCUTS, type StageAction } from "../studio/keys";
 import type { PushWay } from "../studio/pushing";
-import { type Playback, SPEEDS } from "../studio/usePlayback";
+import { SpeedChoice } from "../studio/SpeedChoice";
+import type { Playback } from "../studio/usePlayback";
 import { Button } from "../ui/Button";
 import { CameraHomeIcon, PauseIcon, PlayIcon, RestartIcon, StepIcon } from "../ui/icons";
 import { Capture } from "./Capture";
@@ -26,7 +27,7 @@ interface TransportProps {
 /** What moves all robots at once. */
 export function Transport(props: TransportProps) {
   const { handle, playback, onAction, strength, onStrength, onPush, labels, steering } = props;
-  const { playing, speed, contacts } = playback;
+  const { playing, contacts } = playback;
   const does = (action: StageAction, title: string) => ({
     size: "small" as const,
     "aria-keyshortcuts": SHORTCUTS[action],
@@ -54,21 +55,7 @@ export function Transport(props: TransportProps) {
           aria-label="Start all anew"
           data-testid="compare-reset"
         />
-        <label className={styles.speed} data-slow={speed < 1 || undefined}>
-          <span className="hidden-visually">Speed</span>
-          <select
-            value={speed}
-            title={`Speed (${SHORTCUTS.slower} and ${SHORTCUTS.faster})`}
-            onChange={(event) => playback.setSpeed(Number(event.target.value))}
-            data-testid="compare-speed"
-          >
-            {SPEEDS.map((value) => (
-              <option key={value} value={value}>
-                {value}×
-              </option>
-            ))}
-          </select>
-        </label>
+        <SpeedChoice playback={playback} className={styles.speed} testId="compare-speed" />
       </div>
       <Pushes strength={strength} onStrength={onStrength} onPush={onPush} />
       {steering.specs.length > 0 && <Commands {...steering} />}

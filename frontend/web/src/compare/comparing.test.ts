@@ -10,7 +10,7 @@ import { clearlyAbove, sampleOf } from "../policies/statistics";
 import { csvOf, markdownOf, rowsOf } from "./evaluationTable";
 import { comparedOf, lanesFrom, withLane, withLaneMoved, withoutLane } from "./lanes";
 import { leaderOf } from "./live";
-import { matches, refusal } from "./pickable";
+import { refusal } from "./pickable";
 import { radarAnchor, radarPoint, radarPolygon } from "./radar";
 import { startsFrom } from "./starts";
 import { checkpointAt, followers, lanesChosen, type SteppedLane, stopPlayed, stops } from "./stepScale";
@@ -74,8 +74,6 @@ test("given a chosen robot, when others are offered, then each that cannot be ad
   expect(offer("b", "WalkerStand")).toBe("drives in another task");
   expect(offer("e", "WalkerWalk", ["a", "b", "c", "d"])).toBe("four is the most");
   expect(refusal({ policyId: "b", environmentId: "CartpoleBalance" }, { ids: [], environmentId: "" }, [])).toBe("");
-  expect(matches("walk fast", "Walk very fast", "Go1")).toBe(true);
-  expect(matches("walk slowly", "Walk very fast")).toBe(false);
 });
 
 test("given rewards, when they are held against each other, then a weight of 1 is as good as none and another is another reward", () => {

@@ -1,9 +1,8 @@
 import type { PlayerTick } from "../player";
 import { createStore, type Store } from "../stores/store";
+import { FORGETTING } from "../studio/termScale";
 import { MOST_LANES } from "./lanes";
 
-/** What stays of the scale from one tick to the next, at about 15 ticks a second. */
-const FORGETTING = 0.98;
 /** Part of the larger return below which no lead is shown: it would pass to and fro. */
 const LEAD = 0.02;
 

@@ -22,12 +22,3 @@ export function refusal(
   }
   return present.ids.length >= MOST_LANES ? "four is the most" : "";
 }
-
-/** Whether everything that a person typed occurs in what they look through. */
-export function matches(text: string, ...of: readonly (string | undefined)[]): boolean {
-  const searched = of.join(" ").toLowerCase();
-  return text
-    .toLowerCase()
-    .split(/\s+/)
-    .every((word) => searched.includes(word));
-}

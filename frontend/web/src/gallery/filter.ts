@@ -1,5 +1,6 @@
 import type { Place } from "../app/location";
 import { formatName } from "../format/format";
+import { matches } from "../format/matching";
 import type { EnvironmentSummary } from "../gen/tabrl/scene/v1/scene_pb";
 import type { Trained } from "./trained";
 
@@ -32,14 +33,12 @@ export function filtered(
   filter: Filter,
   trained: Trained,
 ): EnvironmentSummary[] {
-  const words = filter.text.toLowerCase().split(/\s+/).filter(Boolean);
   const shown = environments.filter((environment) => {
     if (filter.robot && environment.robot !== filter.robot) return false;
     if (filter.category && environment.category !== filter.category) return false;
     if (filter.trained && !trained.policies.has(environment.environmentId)) return false;
     const { environmentId, title, description, robot, examplePrompts } = environment;
-    const text = [environmentId, title, description, robot, ...examplePrompts].join(" ").toLowerCase();
-    return words.every((word) => text.includes(word));
+    return matches(filter.text, environmentId, title, description, robot, ...examplePrompts);
   });
   const newest = (environment: EnvironmentSummary) => trained.newestSecs.get(environment.environmentId) ?? 0;
   // The number of motors of a robot that is not here is not known.

@@ -2,6 +2,7 @@ import { useEffect, useState } from "react";
 import { Link } from "../app/Link";
 import { GALLERY } from "../app/location";
 import { useSession } from "../app/session";
+import { environmentTitle } from "../gallery/environmentTitle";
 import type { Listing } from "../stores/listing";
 import { ALL, useResource } from "../stores/resource";
 import { Button } from "../ui/Button";
@@ -99,7 +100,7 @@ function RobotChoice({ chosen, onChoose }: RobotChoiceProps) {
   const ids = [...runs.map(({ spec }) => spec?.environmentId ?? ""), ...policies.map((policy) => policy.environmentId)];
   const worked = [...new Set(ids)]
     .filter(Boolean)
-    .map((id) => ({ id, title: environments.find((each) => each.environmentId === id)?.title ?? id }))
+    .map((id) => ({ id, title: environmentTitle(environments, id) }))
     .sort((a, b) => a.title.localeCompare(b.title));
   if (worked.length < 2) return null;
   return (

@@ -1,6 +1,7 @@
 import { useMemo, useState } from "react";
 import { Link } from "../app/Link";
 import { useSession } from "../app/session";
+import { matches } from "../format/matching";
 import type { RegisteredPolicy } from "../gen/tabrl/exporter/v1/registry_pb";
 import type { EnvironmentSummary } from "../gen/tabrl/scene/v1/scene_pb";
 import { policyTitle } from "../policies/policyTitle";
@@ -33,9 +34,11 @@ export function NameList({ importing }: { readonly importing: Importing }) {
     environments.get(environmentId)?.robot ?? environmentId;
   const names = listed.value?.items;
   const robots = [...new Set(names?.map(robotOf))].sort();
-  const matches = (registered: RegisteredPolicy) =>
-    (!robot || robotOf(registered) === robot) && contains(registered, environments.get(registered.environmentId), text);
-  const shown = names?.filter(matches);
+  const shown = names?.filter(
+    (registered) =>
+      (!robot || robotOf(registered) === robot) &&
+      matches(text, ...wordsOf(registered, environments.get(registered.environmentId))),
+  );
 
   return (
     <>
@@ -152,24 +155,19 @@ function Empty() {
   );
 }
 
-function contains(
+/** All by which a name may be found. */
+function wordsOf(
   { name, tags, environmentId, versions }: RegisteredPolicy,
   environment: EnvironmentSummary | undefined,
-  text: string,
-): boolean {
-  const policy = versions[0]?.policy;
-  const words = [
+): readonly (string | undefined)[] {
+  const newest = versions[0];
+  return [
     name,
     environmentId,
-    environment?.title ?? "",
+    environment?.title,
     ...tags.map(({ tag }) => tag),
-    versions[0]?.notes ?? "",
-    policy ? policyTitle(policy) : "",
-    policy?.lineage?.prompt ?? "",
+    newest?.notes,
+    newest?.policy && policyTitle(newest.policy),
+    newest?.policy?.lineage?.prompt,
   ];
-  const within = words.join(" ").toLowerCase();
-  return text
-    .toLowerCase()
-    .split(/\s+/)
-    .every((word) => within.includes(word));
 }

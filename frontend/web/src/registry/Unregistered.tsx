@@ -1,4 +1,5 @@
 import { useSession } from "../app/session";
+import { matches } from "../format/matching";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import { policyTitle } from "../policies/policyTitle";
 import { ALL, useResource } from "../stores/resource";
@@ -25,13 +26,12 @@ export function Unregistered({ robotOf, robot, text }: UnregisteredProps) {
   const names = useResource(registry.lists, ALL);
   const registered = useRegistered(names.value?.items);
   const gone = useStore(deletions.gone);
-  const words = text.toLowerCase();
   const policies = listed.value?.items.filter(
     (policy) =>
       !registered.has(policy.policyId) &&
       !gone.has(policy.policyId) &&
       (!robot || robotOf(policy) === robot) &&
-      `${policyTitle(policy)} ${policy.environmentId} ${robotOf(policy)}`.toLowerCase().includes(words),
+      matches(text, policyTitle(policy), policy.environmentId, robotOf(policy)),
   );
 
   return (

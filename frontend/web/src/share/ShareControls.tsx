@@ -1,7 +1,6 @@
-import { SHORTCUTS, type StageAction } from "../studio/keys";
-import { ToolButton } from "../studio/ToolButton";
+import type { StageAction } from "../studio/keys";
+import { DriveTool, EpisodeTool, PlayTool, PushTool } from "../studio/StageTools";
 import type { Playback } from "../studio/usePlayback";
-import { DriveIcon, PauseIcon, PlayIcon, PushIcon, RestartIcon } from "../ui/icons";
 import styles from "./ShareControls.module.css";
 
 export const SHARE_SPEEDS = [0.25, 0.5, 1, 2];
@@ -24,20 +23,8 @@ export function ShareControls({ playback, onAction, drawer, onDrawer, drivable }
   const toggle = (which: ShareDrawer) => () => onDrawer(drawer === which ? "" : which);
   return (
     <div className={styles.controls}>
-      <ToolButton
-        icon={playing ? <PauseIcon /> : <PlayIcon />}
-        label={playing ? "Pause" : "Play"}
-        shortcut={SHORTCUTS.play}
-        testId="play-pause"
-        onClick={() => onAction("play")}
-      />
-      <ToolButton
-        icon={<RestartIcon />}
-        label="Start a new episode"
-        shortcut={SHORTCUTS.episode}
-        testId="reset"
-        onClick={() => onAction("episode")}
-      />
+      <PlayTool playing={playing} onAction={onAction} />
+      <EpisodeTool onAction={onAction} />
       <fieldset className={styles.speeds}>
         <legend className="hidden-visually">Speed</legend>
         {SHARE_SPEEDS.map((value) => (
@@ -52,22 +39,8 @@ export function ShareControls({ playback, onAction, drawer, onDrawer, drivable }
           </button>
         ))}
       </fieldset>
-      {drivable && (
-        <ToolButton
-          icon={<DriveIcon />}
-          label="Steer"
-          expanded={drawer === "drive"}
-          testId="open-drive"
-          onClick={toggle("drive")}
-        />
-      )}
-      <ToolButton
-        icon={<PushIcon />}
-        label="Push"
-        expanded={drawer === "push"}
-        testId="open-push"
-        onClick={toggle("push")}
-      />
+      {drivable && <DriveTool open={drawer === "drive"} onToggle={toggle("drive")} />}
+      <PushTool open={drawer === "push"} onToggle={toggle("push")} />
     </div>
   );
 }

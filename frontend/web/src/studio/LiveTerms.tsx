@@ -4,9 +4,7 @@ import type { PlayerTick } from "../player";
 import { type Store, useStore } from "../stores/store";
 import styles from "./LiveTerms.module.css";
 import { seriesColor } from "./seriesColor";
-
-/** What stays of the scale from one tick to the next, at about 15 ticks a second. */
-const FORGETTING = 0.98;
+import { FORGETTING } from "./termScale";
 
 interface LiveTermsProps {
   readonly ticks: Store<PlayerTick | undefined>;

@@ -62,7 +62,18 @@ export function PosePanel(props: PosePanelProps) {
       {shown === "joints" ? (
         <Limbs specs={joints} what="Joint" search={search}>
           {(joint, label) => (
-            <JointSlider key={joint.qposIndex} joint={joint} label={label} ticks={ticks} onJoint={props.onJoint} />
+            <LiveSlider
+              key={joint.qposIndex}
+              name={joint.name}
+              label={label}
+              range={rangeOf(joint)}
+              steps={500}
+              ticks={ticks}
+              read={(tick) => tick.qpos[joint.qposIndex] ?? 0}
+              shown={(value) => jointValue(joint, value)}
+              testId={`joint-${joint.qposIndex}`}
+              onChange={(value) => props.onJoint(joint, value)}
+            />
           )}
         </Limbs>
       ) : (
@@ -98,14 +109,18 @@ function Motors({
       </div>
       <Limbs specs={actuators} what="Motor" search={search}>
         {(actuator, label, index) => (
-          <MotorSlider
+          <LiveSlider
             key={index}
-            actuator={actuator}
+            name={actuator.name}
             label={label}
-            index={index}
+            range={motorRange(actuator)}
+            steps={200}
             disabled={driven}
             ticks={ticks}
-            onMotor={onMotor}
+            read={(tick) => tick.ctrl[index] ?? 0}
+            shown={formatFixed}
+            testId={`motor-${index}`}
+            onChange={(value) => onMotor(index, value)}
           />
         )}
       </Limbs>
@@ -168,72 +183,62 @@ function LimbGroup<T>({ limb, title, open, children }: LimbGroupProps<T>) {
   );
 }
 
-interface JointSliderProps {
-  readonly joint: JointSpec;
+interface LiveSliderProps {
+  readonly name: string;
   readonly label: string;
+  readonly range: readonly [low: number, high: number];
+  /** How many values it can be moved to. */
+  readonly steps: number;
   readonly ticks: Store<PlayerTick | undefined>;
-  readonly onJoint: (joint: JointSpec, value: number) => void;
+  /** Its value in the newest tick. */
+  readonly read: (tick: PlayerTick) => number;
+  readonly shown: (value: number) => string;
+  readonly disabled?: boolean;
+  readonly testId: string;
+  readonly onChange: (value: number) => void;
 }
 
-function JointSlider({ joint, label, ticks, onJoint }: JointSliderProps) {
-  const [low, high] = rangeOf(joint);
-  const live = useLive(ticks, (tick) => tick.qpos[joint.qposIndex] ?? 0);
+/** A slider that follows the robot, unless the person holds it. */
+function LiveSlider(props: LiveSliderProps) {
+  const {
+    name,
+    label,
+    range: [low, high],
+    steps,
+    ticks,
+    read,
+    shown,
+    disabled = false,
+    testId,
+    onChange,
+  } = props;
+  const live = useLive(ticks, read);
   const [held, setHeld] = useState<number>();
   const value = held ?? live;
   return (
-    <div title={joint.name}>
+    <div title={name}>
       <Slider
         label={label}
         low={low}
         high={high}
-        step={(high - low) / 500}
+        step={(high - low) / steps}
         value={value}
-        shown={jointValue(joint, value)}
-        testId={`joint-${joint.qposIndex}`}
-        onChange={(next) => {
-          setHeld(next);
-          onJoint(joint, next);
-        }}
-        onRelease={() => setHeld(undefined)}
-      />
-    </div>
-  );
-}
-
-interface MotorSliderProps {
-  readonly actuator: ActuatorSpec;
-  readonly label: string;
-  readonly index: number;
-  readonly disabled: boolean;
-  readonly ticks: Store<PlayerTick | undefined>;
-  readonly onMotor: (index: number, value: number) => void;
-}
-
-function MotorSlider({ actuator, label, index, disabled, ticks, onMotor }: MotorSliderProps) {
-  const { limited, low, high } = actuator;
-  const [from, to] = limited && high > low ? [low, high] : [-1, 1];
-  const live = useLive(ticks, (tick) => tick.ctrl[index] ?? 0);
-  const [held, setHeld] = useState<number>();
-  const value = held ?? live;
-  return (
-    <div title={actuator.name}>
-      <Slider
-        label={label}
-        low={from}
-        high={to}
-        step={(to - from) / 200}
-        value={value}
-        shown={formatFixed(value)}
+        shown={shown(value)}
         disabled={disabled}
-        testId={`motor-${index}`}
+        testId={testId}
         onChange={(next) => {
           setHeld(next);
-          onMotor(index, next);
+          onChange(next);
         }}
         onRelease={() => setHeld(undefined)}
       />
     </div>
   );
+}
+
+/** What a motor takes; one without limits gets what motors usually take. */
+function motorRange({ limited, low, high }: ActuatorSpec): readonly [low: number, high: number] {
+  return limited && high > low ? [low, high] : [-1, 1];
 }
 
 /** A number of the newest tick; renders anew only when it changes so much that one could see it. */

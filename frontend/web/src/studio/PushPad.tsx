@@ -1,7 +1,7 @@
 import { ArrowIcon } from "../ui/icons";
-import { Slider } from "../ui/Slider";
 import styles from "./PushPad.module.css";
-import { LIGHTEST_PUSH, type PushWay, STRONGEST_PUSH } from "./pushing";
+import { PushStrength } from "./PushStrength";
+import type { PushWay } from "./pushing";
 
 interface PushPadProps {
   readonly ready: boolean;
@@ -39,16 +39,7 @@ export function PushPad({ ready, strength, onStrength, onPush }: PushPadProps) {
         ))}
         <span className={styles.robot} aria-hidden="true" />
       </div>
-      <Slider
-        label="Strength"
-        low={LIGHTEST_PUSH}
-        high={STRONGEST_PUSH}
-        step={0.1}
-        value={strength}
-        shown={`${strength.toFixed(1)}\u00a0m/s`}
-        onChange={onStrength}
-        testId="push-strength"
-      />
+      <PushStrength strength={strength} onStrength={onStrength} />
       <p className={styles.hint}>
         A push makes the robot this much faster at once. You can also drag any part of it with the pointer.
         <span className={styles.keys}>

@@ -1,19 +1,10 @@
-import {
-  CameraHomeIcon,
-  DriveIcon,
-  MoreIcon,
-  PauseIcon,
-  PlayIcon,
-  PoseIcon,
-  PushIcon,
-  RestartIcon,
-  StepIcon,
-} from "../ui/icons";
+import { CameraHomeIcon, MoreIcon, PoseIcon, StepIcon } from "../ui/icons";
 import { SHORTCUTS, type StageAction } from "./keys";
+import { SpeedChoice } from "./SpeedChoice";
 import { StageMenu, type StageMenuProps } from "./StageMenu";
+import { DriveTool, EpisodeTool, PlayTool, PushTool } from "./StageTools";
 import { ToolButton } from "./ToolButton";
 import styles from "./Toolbar.module.css";
-import { SPEEDS } from "./usePlayback";
 
 /** What may be open beside the robot. */
 export type Drawer = "drive" | "push" | "pose" | "menu" | "";
@@ -30,18 +21,12 @@ interface ToolbarProps extends Omit<StageMenuProps, "onClose"> {
 /** Everything that can be done to the robot on stage, in one row. */
 export function Toolbar({ drawer, drivable, onDrawer, ...menu }: ToolbarProps) {
   const { playback, ready, onAction } = menu;
-  const { playing, speed } = playback;
+  const { playing } = playback;
   const toggle = (which: Drawer) => () => onDrawer(drawer === which ? "" : which);
   return (
     <section className={styles.bar} aria-label="Playing">
       <div className={styles.group}>
-        <ToolButton
-          icon={playing ? <PauseIcon /> : <PlayIcon />}
-          label={playing ? "Pause" : "Play"}
-          shortcut={SHORTCUTS.play}
-          testId="play-pause"
-          onClick={() => onAction("play")}
-        />
+        <PlayTool playing={playing} onAction={onAction} />
         <ToolButton
           icon={<StepIcon />}
           label={playing ? "One step (pauses)" : "One step"}
@@ -51,46 +36,12 @@ export function Toolbar({ drawer, drivable, onDrawer, ...menu }: ToolbarProps) {
           testId="step-once"
           onClick={() => onAction("step")}
         />
-        <ToolButton
-          icon={<RestartIcon />}
-          label="New episode"
-          shortcut={SHORTCUTS.episode}
-          testId="reset"
-          onClick={() => onAction("episode")}
-        />
-        <label className={styles.speed} data-slow={speed < 1 || undefined}>
-          <span className="hidden-visually">Speed</span>
-          <select
-            value={speed}
-            title={`Speed (${SHORTCUTS.slower} and ${SHORTCUTS.faster})`}
-            onChange={(event) => playback.setSpeed(Number(event.target.value))}
-            data-testid="speed"
-          >
-            {SPEEDS.map((value) => (
-              <option key={value} value={value}>
-                {value}×
-              </option>
-            ))}
-          </select>
-        </label>
+        <EpisodeTool onAction={onAction} />
+        <SpeedChoice playback={playback} className={styles.speed} testId="speed" />
       </div>
       <div className={styles.group}>
-        {drivable && (
-          <ToolButton
-            icon={<DriveIcon />}
-            label="Steer"
-            expanded={drawer === "drive"}
-            testId="open-drive"
-            onClick={toggle("drive")}
-          />
-        )}
-        <ToolButton
-          icon={<PushIcon />}
-          label="Push"
-          expanded={drawer === "push"}
-          testId="open-push"
-          onClick={toggle("push")}
-        />
+        {drivable && <DriveTool open={drawer === "drive"} onToggle={toggle("drive")} />}
+        <PushTool open={drawer === "push"} onToggle={toggle("push")} />
         <ToolButton
           icon={<PoseIcon />}
           label="Joints and motors"

@@ -1,13 +1,13 @@
 /** What keys do on the stage, for those who know them. */
 export type StageAction = "play" | "step" | "episode" | "camera" | "contacts" | "slower" | "faster";
 
-/** Each action's key, as it is shown on its button. */
+/** The key of each action. */
 export const SHORTCUTS: Readonly<Record<StageAction, string>> = {
   play: "Space",
   step: ".",
   episode: "N",
   camera: "H",
   contacts: "F",
-  slower: "−",
+  slower: "-",
   faster: "+",
 };

@@ -1,5 +1,5 @@
 import { useCommand } from "../stores/commands";
-import type { StageAction } from "./keys";
+import { SHORTCUTS, type StageAction } from "./keys";
 import type { PushWay } from "./pushing";
 import type { Drawer } from "./Toolbar";
 import type { Recording } from "./useRecording";
@@ -30,21 +30,21 @@ interface StageCommands extends PlaybackCommands, PushCommands {
 
 /** Gives palette and keyboard what moves time and view. */
 export function usePlaybackCommands({ playing, ready, onAction }: PlaybackCommands): void {
-  const offer = (action: StageAction, title: string, shortcut: string, keywords: readonly string[] = []) => ({
+  const offer = (action: StageAction, title: string, keywords: readonly string[] = []) => ({
     id: `stage.${action}`,
     title,
     group: GROUP,
-    shortcut,
+    shortcut: SHORTCUTS[action],
     keywords,
     run: () => onAction(action),
   });
-  useCommand(offer("play", playing ? "Pause the robot" : "Let the robot move", "Space", ["play", "pause", "stop"]));
-  useCommand({ ...offer("step", "One step", ".", ["frame"]), repeats: true }, ready);
-  useCommand(offer("episode", "New episode", "n", ["reset", "restart", "again"]));
-  useCommand(offer("camera", "First view", "h", ["camera", "home"]), ready);
-  useCommand(offer("contacts", "Show contact forces, or hide them", "f", ["touch"]));
-  useCommand(offer("slower", "Slower", "-", ["speed", "slow motion"]));
-  useCommand(offer("faster", "Faster", "+", ["speed"]));
+  useCommand(offer("play", playing ? "Pause the robot" : "Let the robot move", ["play", "pause", "stop"]));
+  useCommand({ ...offer("step", "One step", ["frame"]), repeats: true }, ready);
+  useCommand(offer("episode", "New episode", ["reset", "restart", "again"]));
+  useCommand(offer("camera", "First view", ["camera", "home"]), ready);
+  useCommand(offer("contacts", "Show contact forces, or hide them", ["touch"]));
+  useCommand(offer("slower", "Slower", ["speed", "slow motion"]));
+  useCommand(offer("faster", "Faster", ["speed"]));
 }
 
 /** Gives palette and keyboard what can be done on the stage. */

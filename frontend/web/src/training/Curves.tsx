@@ -5,7 +5,7 @@ import { type ReturnScale, whatReturnIs } from "../policies/episodeReturn";
 import { seriesColor } from "../studio/seriesColor";
 import styles from "./Curves.module.css";
 import { curveData } from "./curveData";
-import { LineChart, type LineSeries } from "./LineChart";
+import { LineChart, type LineChartProps, type LineSeries } from "./LineChart";
 
 interface CurvesProps {
   readonly history: readonly TrainingMetrics[];
@@ -46,6 +46,7 @@ export function Curves({ history, termNames, highlighted, scale, untilSteps }: C
   const survived = data.survival.some((share) => share !== null);
   const shown = hovered ?? data.steps.length - 1;
   const value = (each: LineSeries) => each.values[shown];
+  const axis = { steps: data.steps, untilSteps, onHover: setHovered };
 
   return (
     <figure className={styles.curves} data-testid="curves">
@@ -57,14 +58,7 @@ export function Curves({ history, termNames, highlighted, scale, untilSteps }: C
           {data.steps.length > 0 ? `after ${formatCount(data.steps[shown] ?? 0)} steps` : ""}
         </span>
       </figcaption>
-      <LineChart
-        steps={data.steps}
-        series={series}
-        height={168}
-        format={formatReward}
-        untilSteps={untilSteps}
-        onHover={setHovered}
-      />
+      <LineChart {...axis} series={series} height={168} format={formatReward} />
       <ul className={styles.legend}>
         {series.map((each) => {
           const at = value(each);
@@ -77,34 +71,40 @@ export function Curves({ history, termNames, highlighted, scale, untilSteps }: C
           );
         })}
       </ul>
-      <div className={styles.speed} data-testid="survival-curve">
-        <span className={styles.strip} title="Share of the newest episodes that lasted their whole time">
-          Whole episodes <b className="number">{survived ? formatPercent(data.survival[shown] ?? 0) : "–"}</b>
-        </span>
-        <LineChart
-          steps={data.steps}
-          series={survival}
-          height={44}
-          format={formatPercent}
-          untilSteps={untilSteps}
-          bare
-          onHover={setHovered}
-        />
-      </div>
-      <div className={styles.speed}>
-        <span className={styles.strip}>
-          Steps per second <b className="number">{data.speed.length > 0 ? formatCount(data.speed[shown] ?? 0) : "–"}</b>
-        </span>
-        <LineChart
-          steps={data.steps}
-          series={speed}
-          height={44}
-          format={formatCount}
-          untilSteps={untilSteps}
-          bare
-          onHover={setHovered}
-        />
-      </div>
+      <Strip
+        {...axis}
+        series={survival}
+        format={formatPercent}
+        name="Whole episodes"
+        title="Share of the newest episodes that lasted their whole time"
+        value={survived ? (data.survival[shown] ?? 0) : undefined}
+      />
+      <Strip
+        {...axis}
+        series={speed}
+        format={formatCount}
+        name="Steps per second"
+        value={data.speed.length > 0 ? (data.speed[shown] ?? 0) : undefined}
+      />
     </figure>
+  );
+}
+
+interface StripProps extends Omit<LineChartProps, "height" | "bare"> {
+  readonly name: string;
+  readonly title?: string;
+  /** At the steps that are pointed at; undefined where it was not measured. */
+  readonly value: number | undefined;
+}
+
+/** One measure in a low chart of its own, with its value before it. */
+function Strip({ name, title, value, ...chart }: StripProps) {
+  return (
+    <div className={styles.lowChart}>
+      <span className={styles.strip} title={title}>
+        {name} <b className="number">{value === undefined ? "–" : chart.format(value)}</b>
+      </span>
+      <LineChart {...chart} height={44} bare />
+    </div>
   );
 }

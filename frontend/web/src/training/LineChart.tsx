@@ -14,7 +14,7 @@ export interface LineSeries {
   readonly values: readonly (number | null)[];
 }
 
-interface LineChartProps {
+export interface LineChartProps {
   readonly steps: readonly number[];
   readonly series: readonly LineSeries[];
   readonly height: number;

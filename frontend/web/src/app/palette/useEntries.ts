@@ -1,5 +1,6 @@
 import { useEffect } from "react";
 import { formatAgo } from "../../format/format";
+import { environmentTitle } from "../../gallery/environmentTitle";
 import { policyTitle, practice, runTitle } from "../../policies/policyTitle";
 import { ALL, useResource } from "../../stores/resource";
 import { DESTINATIONS } from "../SiteNavigation";
@@ -14,8 +15,7 @@ export function useEntries(): { readonly groups: readonly EntryGroup[]; readonly
   const policies = useResource(policyLists, ALL);
   const names = useResource(registry.lists, ALL);
   const environments = robots.value?.environments ?? [];
-  const titleOf = (environmentId: string) =>
-    environments.find((each) => each.environmentId === environmentId)?.title ?? environmentId;
+  const titleOf = (environmentId: string) => environmentTitle(environments, environmentId);
 
   // What was made since they were read is what a person most likely looks for.
   useEffect(() => {

@@ -7,6 +7,7 @@ test("given an episode that the environment ends, when it is measured, then it l
   expect(outcomeOf({ ended: "", reward: Array(10).fill(1) }, 10)).toEqual({ survival: 1, episodeReturn: 10 });
   expect(outcomeOf({ ended: "time", reward: Array(11).fill(1) }, 10)).toEqual({ survival: 1, episodeReturn: 11 });
   expect(outcomeOf({ ended: "done", reward: [0] }, 10).survival).toBe(0);
+  expect(outcomeOf({ ended: "done", reward: [1, Number.NaN] }, 10)).toEqual({ survival: 0.1, episodeReturn: 1 });
 });
 
 function outcomes(some: Readonly<Record<string, readonly Outcome[]>>) {

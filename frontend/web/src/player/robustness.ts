@@ -100,7 +100,9 @@ export async function measureRobustness(
 /** What a rollout of `ticks` control periods came to. The tick that ends an episode lies after the periods that it lasted. */
 export function outcomeOf({ ended, reward }: Pick<Rollout, "ended" | "reward">, ticks: number): Outcome {
   const lasted = ended === "done" ? Math.max(0, reward.length - 1) : ticks;
-  return { survival: Math.min(1, lasted / ticks), episodeReturn: reward.reduce((sum, value) => sum + value, 0) };
+  // Of a state that came apart the reward may be no number.
+  const episodeReturn = reward.filter(Number.isFinite).reduce((sum, value) => sum + value, 0);
+  return { survival: Math.min(1, lasted / ticks), episodeReturn };
 }
 
 /** Sums the episodes of each disturbance up, against those without one. */

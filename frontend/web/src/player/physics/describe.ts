@@ -13,8 +13,10 @@ import {
   type TextureData,
 } from "../sceneDescription";
 import { frameScene, isShown } from "../stage/framing";
+import { readOff } from "./accessor";
 import { pictureOf } from "./picture";
 import { segmentCapacities, treesOf, writePoses } from "./poses";
+import { gravityOf } from "./robotMass";
 import type { Simulation } from "./simulation";
 
 /** By the values of MuJoCo's `mjtGeom`. */
@@ -62,8 +64,7 @@ export function describeScene(environmentId: string, simulation: Simulation): Sc
 
 /** Weight of all that moves, in newtons: what contact forces are measured by. */
 function weight(model: MjModel): number {
-  const gravity = Math.hypot(...(model.opt.gravity as Float64Array)) || 9.81;
-  return gravity * treesOf(model).reduce((sum, { root }) => sum + (model.body_subtreemass[root] as number), 0);
+  return gravityOf(model) * treesOf(model).reduce((sum, { root }) => sum + (model.body_subtreemass[root] as number), 0);
 }
 
 function anchoredParts({ model, data }: Simulation): SceneDescription["anchored"] {
@@ -78,7 +79,7 @@ function anchoredParts({ model, data }: Simulation): SceneDescription["anchored"
 function slideReach(model: MjModel): number {
   const slide = 2;
   const reaches = Array.from({ length: model.njnt }, (_, i) => {
-    const limited = model.jnt_type[i] === slide && Boolean(model.jnt(i).limited);
+    const limited = model.jnt_type[i] === slide && readOff(model.jnt(i), (joint) => Boolean(joint.limited));
     return limited ? (model.jnt_range[2 * i + 1] - model.jnt_range[2 * i]) / 2 : 0;
   });
   return Math.max(0, ...reaches);
@@ -86,7 +87,7 @@ function slideReach(model: MjModel): number {
 
 function geom(model: MjModel, i: number, textures: Textures): Shape {
   return {
-    name: model.geom(i).name,
+    name: readOff(model.geom(i), ({ name }) => name),
     shape: shapeNames[model.geom_type[i] as number] ?? "sphere",
     size: triple(model.geom_size, i),
     body: model.geom_bodyid[i],
@@ -99,7 +100,7 @@ function geom(model: MjModel, i: number, textures: Textures): Shape {
 
 function site(model: MjModel, i: number, textures: Textures): Shape {
   return {
-    name: model.site(i).name,
+    name: readOff(model.site(i), ({ name }) => name),
     shape: shapeNames[model.site_type[i] as number] ?? "sphere",
     size: triple(model.site_size, i),
     body: model.site_bodyid[i],

@@ -1,6 +1,7 @@
 import type { MjModel } from "@mujoco/mujoco";
 import { PlayerError } from "../errors";
 import type { ActuatorSpec, JointSpec } from "../protocol";
+import { readOff } from "./accessor";
 import type { Simulation } from "./simulation";
 
 /** By the values of MuJoCo's `mjtJoint`; balls and free joints have more numbers than one. */
@@ -11,19 +12,17 @@ export function jointsOf(model: MjModel): JointSpec[] {
   return Array.from({ length: model.njnt }, (_, i) => i).flatMap((i) => {
     const kind = kinds[model.jnt_type[i] as number];
     if (!kind) return [];
-    const joint = model.jnt(i);
-    const { name } = joint;
-    const limited = Boolean(joint.limited);
+    const said = readOff(model.jnt(i), ({ name, limited }) => ({ name, limited: Boolean(limited) }));
     const [low = 0, high = 0]: number[] = [model.jnt_range[2 * i], model.jnt_range[2 * i + 1]];
-    return [{ name, kind, qposIndex: model.jnt_qposadr[i] as number, low, high, limited }];
+    return [{ ...said, kind, qposIndex: model.jnt_qposadr[i] as number, low, high }];
   });
 }
 
 export function actuatorsOf(model: MjModel): ActuatorSpec[] {
   return Array.from({ length: model.nu }, (_, i) => {
-    const actuator = model.actuator(i);
+    const said = readOff(model.actuator(i), ({ name, ctrllimited }) => ({ name, limited: Boolean(ctrllimited) }));
     const [low = 0, high = 0]: number[] = [model.actuator_ctrlrange[2 * i], model.actuator_ctrlrange[2 * i + 1]];
-    return { name: actuator.name, low, high, limited: Boolean(actuator.ctrllimited) };
+    return { ...said, low, high };
   });
 }
 

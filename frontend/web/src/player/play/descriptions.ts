@@ -11,13 +11,14 @@ export interface Sending {
 
 /** Describes scenes. Making meshes simple takes most of the time, so lanes beside each other share a description and send copies. */
 export class Descriptions {
-  #kept: { readonly sha256: string; readonly description: SceneDescription } | undefined;
+  #kept: { readonly key: string; readonly description: SceneDescription } | undefined;
 
   /** The simulation must be in its reference state. */
-  of({ environmentId, xml }: SceneFiles, simulation: Simulation, isShared: boolean): Sending {
-    const kept = this.#kept?.sha256 === xml.sha256 ? this.#kept.description : undefined;
-    const description = kept ?? describeScene(environmentId, simulation);
-    this.#kept = isShared ? { sha256: xml.sha256, description } : undefined;
+  of(files: SceneFiles, simulation: Simulation, isShared: boolean): Sending {
+    const key = JSON.stringify(files);
+    const kept = this.#kept?.key === key ? this.#kept.description : undefined;
+    const description = kept ?? describeScene(files.environmentId, simulation);
+    this.#kept = isShared ? { key, description } : undefined;
     return { description, transfer: isShared ? [] : buffersOf(description) };
   }
 }

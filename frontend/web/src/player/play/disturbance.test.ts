@@ -7,11 +7,12 @@ import { disturb } from "./disturbance";
 const walker = `<mujoco>
   <option timestep="0.01" gravity="0 0 0"/>
   <worldbody>
-    <geom type="plane" size="9 9 0.1" pos="0 0 -5" friction="0.8 0.1 0.1"/>
+    <geom name="ground" type="plane" size="9 9 0.1" pos="0 0 -5" friction="0.8 0.1 0.1"/>
     <body><freejoint/><geom type="sphere" size="0.1" mass="3"/>
-      <body pos="1 0 0"><joint name="leg" type="hinge" axis="0 1 0"/><geom type="sphere" size="0.05" mass="1"/></body>
+      <body pos="1 0 0"><joint name="leg" type="hinge" axis="0 1 0"/><geom name="foot" type="sphere" size="0.05" mass="1"/></body>
     </body>
   </worldbody>
+  <contact><pair geom1="ground" geom2="foot" friction="0.6 0.4 0.01 0.02 0.03"/></contact>
   <actuator><position joint="leg" kp="20"/></actuator>
 </mujoco>`;
 
@@ -34,6 +35,7 @@ test("given a disturbance of the model, when it is applied, then mass, friction 
   expect([model.body_mass[1], model.body_mass[2]]).toEqual([4, 1]);
   expect(model.body_subtreemass[1]).toBeCloseTo(5, 9);
   expect(Array.from(model.geom_friction.subarray(0, 3))).toEqual([0.4, 0.1, 0.1]);
+  expect(Array.from(model.pair_friction)).toEqual([0.3, 0.2, 0.01, 0.02, 0.03]);
   expect(model.actuator_gainprm[0]).toBeCloseTo(14, 9);
   expect(model.actuator_biasprm[1]).toBeCloseTo(-14, 9);
   expect(load().model.body_mass[1]).toBe(3);

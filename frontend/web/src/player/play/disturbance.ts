@@ -63,7 +63,12 @@ function changeModel(simulation: Simulation, { payloadShare = 0, friction = 1, s
     }
   }
   // Sliding, not turning or rolling, is what slippery ground changes.
-  if (friction !== 1) for (let geom = 0; geom < model.ngeom; geom += 1) model.geom_friction[3 * geom] *= friction;
+  if (friction !== 1) {
+    for (let geom = 0; geom < model.ngeom; geom += 1) model.geom_friction[3 * geom] *= friction;
+    // Pairs that a model names have a friction of their own, in two directions.
+    for (let pair = 0; pair < model.npair; pair += 1)
+      scale(model.pair_friction.subarray(5 * pair, 5 * pair + 2), 0, 2, friction);
+  }
   if (strength !== 1) {
     scaleAll(model.actuator_gainprm, strength);
     scaleAll(model.actuator_biasprm, strength);

@@ -133,6 +133,8 @@ export class Lane {
       await begin().observe();
     } catch (error) {
       if (!sameScene) simulation.dispose();
+      // Trying it moved the robot that is on stage.
+      else this.restart(0);
       throw error;
     }
     this.#release();

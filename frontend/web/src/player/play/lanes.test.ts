@@ -397,6 +397,18 @@ test("given a controller that does not run, when it is to follow another, then t
   expect(newest(0).controllerSha256).toBe("toy0");
 });
 
+test("given a robot that nobody drives, when a controller is tried that does not run, then the robot begins anew", async () => {
+  const { player, newest, step, faults } = await played([null, { fails: true }]);
+  await step(20);
+  const before = newest(0);
+  await player.setController(30, files("toy1"), 0);
+  await step(1);
+
+  expect(faults()).toContain("GRAPH_FAILED");
+  expect(newest(0)).toMatchObject({ driven: false, episode: before.episode + 1 });
+  expect(newest(0).step).toBeLessThan(before.step);
+});
+
 test("given a box at rest, when contacts are asked for, then their forces carry its weight, and only then", async () => {
   const box = `<mujoco><worldbody><geom type="plane" size="1 1 0.1"/>
     <body pos="0 0 0.1"><freejoint/><geom type="box" size="0.1 0.1 0.1" mass="3"/></body></worldbody></mujoco>`;

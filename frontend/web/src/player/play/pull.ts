@@ -1,3 +1,5 @@
+import type { MjModel } from "@mujoco/mujoco";
+import { readOff } from "../physics/accessor";
 import {
   type AppliedForce,
   addScaled,
@@ -50,7 +52,7 @@ export function springAt(simulation: Simulation, { geom, body, point }: Grab): S
   const dt = simulation.timestepSecs;
   return {
     body,
-    bodyName: model.body(body).name,
+    bodyName: nameOf(model, body),
     point: inBody,
     stiffness: Math.min(massKg * rate ** 2, (0.2 * partKg) / dt ** 2),
     damping: Math.min(2 * massKg * rate, (0.4 * partKg) / dt),
@@ -69,7 +71,7 @@ export function pullOf(simulation: Simulation, spring: Spring, target: Vector): 
 export function sameBody(simulation: Simulation, { body, bodyName }: Spring): number | undefined {
   const { model } = simulation;
   const bodies = Array.from({ length: model.nbody }, (_, i) => i);
-  const named = bodyName ? bodies.find((i) => model.body(i).name === bodyName) : undefined;
+  const named = bodyName ? bodies.find((i) => nameOf(model, i) === bodyName) : undefined;
   const same = named ?? body;
   return isPullable(simulation, same) ? same : undefined;
 }
@@ -97,4 +99,8 @@ function velocityAt({ model, data }: Simulation, body: number, place: Vector): V
   const [angular, linear] = [vectorAt(data.cvel, 2 * body), vectorAt(data.cvel, 2 * body + 1)];
   const centre = vectorAt(data.subtree_com, model.body_rootid[body] as number);
   return addScaled(linear, cross(angular, subtract(place, centre)), 1);
+}
+
+function nameOf(model: MjModel, body: number): string {
+  return readOff(model.body(body), ({ name }) => name);
 }

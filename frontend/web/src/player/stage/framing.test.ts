@@ -96,6 +96,16 @@ describe("Quality", () => {
 
     expect(quality.pixelRatio).toBe(1);
   });
+
+  it("counts no time in which nothing moved: single steps, now and then, cost no detail", () => {
+    const quality = new Quality(2);
+    for (let step = 0; step < 100; step += 1) {
+      quality.frameTook(800, true);
+      quality.frameTook(16, false);
+    }
+
+    expect(quality.pixelRatio).toBe(2);
+  });
 });
 
 describe("Quality without a graphics card", () => {

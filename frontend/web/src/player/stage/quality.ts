@@ -39,6 +39,7 @@ export class Quality {
   #quickFrames = 0;
   #lateFrames = 0;
   #tooMuch = false;
+  #moved = true;
 
   /**
    * @param screenRatio the screen's own pixel ratio
@@ -66,9 +67,12 @@ export class Quality {
     return !this.#tooMuch && this.#quickFrames >= trustFrames;
   }
 
-  /** Tells how long a frame of an ongoing motion took; says whether the level changed. */
-  frameTook(elapsedMs: number): boolean {
-    if (elapsedMs > pauseMs) return false;
+  /** Tells how long ago the frame before was, and whether something moved in this one; says whether the level changed. */
+  frameTook(elapsedMs: number, moving = true): boolean {
+    // Before a motion begins, nothing was to be drawn: that time says nothing about drawing.
+    const goesOn = moving && this.#moved;
+    this.#moved = moving;
+    if (!goesOn || elapsedMs > pauseMs) return false;
     this.#weighDetail(elapsedMs <= quickFrameMs);
     const countedMs = Math.min(elapsedMs, longestCountedMs);
     this.#slowMs = Math.max(0, this.#slowMs + (elapsedMs > slowFrameMs ? countedMs : -countedMs));

@@ -25,9 +25,8 @@ export interface StageEvents {
   readonly onGrab?: (grab: Grab | null) => void;
   /** A person has turned the view. */
   readonly onView?: (view: View) => void;
-  /** The browser took the drawing away; it may give it back, which `onRestored` tells. */
+  /** The scene cannot be drawn, or the browser took the drawing away. */
   readonly onLost?: (error: PlayerError) => void;
-  readonly onRestored?: () => void;
   /** The scene is about to be drawn for the first time. */
   readonly onShown?: () => void;
 }
@@ -67,7 +66,7 @@ export class Stage {
   readonly #resizes: ResizeObserver;
   readonly #ended = new AbortController();
   readonly #quality: Quality;
-  readonly #onShown: (() => void) | undefined;
+  readonly #events: StageEvents;
   #set: Set | undefined;
   #entering: Promise<void> = Promise.resolve();
   #theme: Theme;
@@ -86,7 +85,7 @@ export class Stage {
     this.#container = container;
     this.#theme = theme;
     this.#recycle = recycle;
-    this.#onShown = events.onShown;
+    this.#events = events;
     const { renderer, software } = startRenderer();
     this.#renderer = renderer;
     this.#quality = new Quality(devicePixelRatio, software ? navigator.hardwareConcurrency : 0);
@@ -139,7 +138,10 @@ export class Stage {
     this.#set = set;
     this.#rig.frame(framing, ground !== undefined);
     this.setTheme(this.#theme);
-    this.#entering = this.#enter(set);
+    this.#entering = this.#enter(set).catch((error: unknown) => {
+      if (this.#set === set)
+        this.#events.onLost?.(PlayerError.from(error, "WEBGL_FAILED", "The robot cannot be drawn"));
+    });
   }
 
   setTheme(theme: Theme): void {
@@ -235,13 +237,13 @@ export class Stage {
     cancelAnimationFrame(this.#frame);
   }
 
-  #listen({ onLost, onRestored }: StageEvents): void {
+  #listen({ onLost }: StageEvents): void {
     const { signal } = this.#ended;
     // three makes everything anew by itself once the context is back.
     this.canvas.addEventListener(
       "webglcontextlost",
       () => {
-        const message = "The browser took the 3D drawing away. It comes back by itself, or after reloading the page.";
+        const message = "The browser took the 3D drawing away. Reload the page if the robot does not come back.";
         onLost?.(new PlayerError("WEBGL_FAILED", message));
       },
       { signal },
@@ -251,7 +253,6 @@ export class Stage {
       () => {
         this.#shadowIsOld = true;
         this.#schedule();
-        onRestored?.();
       },
       { signal },
     );
@@ -278,7 +279,7 @@ export class Stage {
     }
     if (!isHere()) return;
     set.isReady = true;
-    this.#onShown?.();
+    this.#events.onShown?.();
     this.#schedule();
   }
 
@@ -322,7 +323,7 @@ export class Stage {
     this.#shadowIsOld = moving;
     this.#render();
     if (moving || viewMoves || !refined) this.#schedule();
-    if (moving && this.#quality.frameTook(elapsedMs)) {
+    if (this.#quality.frameTook(elapsedMs, moving)) {
       this.#renderer.setPixelRatio(this.#quality.pixelRatio);
       set.lighting.setShadowPixels(this.#quality.shadowPixels);
       this.#renderer.shadowMap.needsUpdate = true;

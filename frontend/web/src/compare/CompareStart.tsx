@@ -1,9 +1,9 @@
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { Link } from "../app/Link";
 import { GALLERY } from "../app/location";
 import { useSession } from "../app/session";
 import { Thumbnail } from "../gallery/Thumbnail";
-import { ALL, useResource } from "../stores/resource";
+import { ALL, useFresh, useResource } from "../stores/resource";
 import { Button } from "../ui/Button";
 import { PlusIcon } from "../ui/icons";
 import { FailureNotice } from "../ui/Notice";
@@ -16,10 +16,9 @@ import { startsFrom } from "./starts";
 export function CompareStart() {
   const { gallery, navigation, runLists } = useSession();
   const [picking, setPicking] = useState(false);
-  const runs = useResource(runLists, ALL);
+  const runs = useFresh(runLists, ALL);
   const environments = useResource(gallery, ALL).value?.environments ?? [];
   const starts = startsFrom(runs.value?.items ?? []);
-  useEffect(() => runLists.reload(ALL), [runLists]);
 
   return (
     <div className={styles.start}>

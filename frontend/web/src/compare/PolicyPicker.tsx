@@ -35,7 +35,7 @@ export function PolicyPicker({ present, onPick, onClose }: PolicyPickerProps) {
   useEffect(() => {
     dialog.current?.showModal();
     for (const lists of [runLists, policyLists, registry.lists]) {
-      for (const key of new Set([environmentId || ALL, ALL])) lists.reload(key);
+      for (const key of new Set([environmentId || ALL, ALL])) lists.refresh(key);
     }
   }, []);
 

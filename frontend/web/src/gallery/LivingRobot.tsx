@@ -3,7 +3,7 @@ import { isSaving } from "../app/headStart";
 import { Link } from "../app/Link";
 import { loadLater, whenIdle } from "../app/loadLater";
 import { useSession } from "../app/session";
-import { ALL, useResource } from "../stores/resource";
+import { ALL, useFresh, useResource } from "../stores/resource";
 import { Boundary } from "../ui/Boundary";
 import { Button } from "../ui/Button";
 import { PlayIcon } from "../ui/icons";
@@ -30,16 +30,21 @@ function Shown() {
   const environments = useResource(gallery, ALL).value?.environments;
   const { policies } = useTrained();
   const drivable = SHOWN_FIRST.find((id) => policies.has(id));
-  const environmentId = drivable ?? PICTURED;
   const [asked, setAsked] = useState(false);
-  const started = drivable !== undefined && asked;
+  // The robot that was set up stays, whatever else turns out to be drivable.
+  const [startedId, setStartedId] = useState("");
+  if (asked && drivable && !startedId) setStartedId(drivable);
+  const started = startedId !== "";
+  const environmentId = startedId || drivable || PICTURED;
   const environment = environments?.find((each) => each.environmentId === environmentId);
-  const first = useResource(pretrained, started ? environmentId : "");
-  const scene = useResource(bundles, started ? environmentId : "");
+  const first = useFresh(pretrained, startedId);
+  const scene = useResource(bundles, startedId);
   const [policy, bundle] = [first.value?.policy, scene.value];
   const [ready, setReady] = useState(false);
   const [failed, setFailed] = useState(false);
-  const broken = failed || (!policy && first.failure !== undefined) || (!bundle && scene.failure !== undefined);
+  // What was looked for before anything was trained may be found by now; only then there is none.
+  const absent = !policy && !first.loading && (first.failure !== undefined || first.value === null);
+  const broken = failed || absent || (!bundle && scene.failure !== undefined);
   const box = useRef<HTMLDivElement>(null);
   const visible = useVisible(box);
 

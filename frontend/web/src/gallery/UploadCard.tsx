@@ -68,10 +68,9 @@ export function UploadCard() {
             type="file"
             accept=".zip,.xml,.tabrl"
             onChange={(event) => {
-              void take(event.target.files).finally(() => {
-                // The same file may be chosen again once it is mended.
-                if (file.current) file.current.value = "";
-              });
+              void take(event.target.files);
+              // The same file may be chosen again once it is mended.
+              event.target.value = "";
             }}
             data-testid="upload-file"
           />

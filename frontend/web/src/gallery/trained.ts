@@ -4,7 +4,7 @@ import { useSession } from "../app/session";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import type { RegisteredPolicy } from "../gen/tabrl/exporter/v1/registry_pb";
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
-import { ALL, useResource } from "../stores/resource";
+import { ALL, useFresh, useResource } from "../stores/resource";
 
 /** What has been done with each environment, by its id. */
 export interface Trained {
@@ -42,9 +42,9 @@ export function trainedOf(
 /** The same from the newest policies, names and runs. One long run fills the first page of policies, so environments of other runs are asked for one by one. */
 export function useTrained(): Trained {
   const { policyLists, runLists, registry, drivable } = useSession();
-  const policies = useResource(policyLists, ALL).value?.items;
-  const registered = useResource(registry.lists, ALL).value?.items;
-  const runs = useResource(runLists, ALL).value?.items;
+  const policies = useFresh(policyLists, ALL).value?.items;
+  const registered = useFresh(registry.lists, ALL).value?.items;
+  const runs = useFresh(runLists, ALL).value?.items;
   const unsure = useMemo(() => {
     if (!policies || !runs) return "";
     const sure = new Set(policies.map(({ environmentId }) => environmentId));

@@ -1,10 +1,10 @@
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { Link } from "../app/Link";
 import { GALLERY } from "../app/location";
 import { useSession } from "../app/session";
 import { environmentTitle } from "../gallery/environmentTitle";
 import type { Listing } from "../stores/listing";
-import { ALL, useResource } from "../stores/resource";
+import { ALL, useFresh, useResource } from "../stores/resource";
 import { Button } from "../ui/Button";
 import fieldStyles from "../ui/Field.module.css";
 import { FailureNotice } from "../ui/Notice";
@@ -19,13 +19,9 @@ export function History() {
   const { runLists, policyLists } = useSession();
   const [shown, setShown] = useState<Shown>("runs");
   const [environmentId, setEnvironmentId] = useState(ALL);
-  const runs = useResource(runLists, environmentId);
-  const policies = useResource(policyLists, environmentId);
+  const runs = useFresh(runLists, environmentId);
+  const policies = useFresh(policyLists, environmentId);
   const [lists, listed] = shown === "runs" ? [runLists, runs] : [policyLists, policies];
-
-  useEffect(() => {
-    for (const each of [runLists, policyLists]) each.reload(environmentId);
-  }, [runLists, policyLists, environmentId]);
 
   return (
     <div className={styles.work}>

@@ -8,7 +8,8 @@ import styles from "./TakeAway.module.css";
 
 /** Gives the policy a name, so that it is found again among many. */
 export function Keep({ policy }: { readonly policy: Policy }) {
-  const [naming, setNaming] = useState(false);
+  // The policy that the person had before them when they asked; training may bring newer ones while they type.
+  const [naming, setNaming] = useState<Policy>();
   return (
     <section className={styles.takeAway} aria-label="Keep it under a name">
       <h4 className={styles.heading}>Keep it under a name</h4>
@@ -16,8 +17,8 @@ export function Keep({ policy }: { readonly policy: Policy }) {
         <Button
           size="small"
           icon={<TagIcon />}
-          aria-expanded={naming}
-          onClick={() => setNaming(!naming)}
+          aria-expanded={naming !== undefined}
+          onClick={() => setNaming(naming ? undefined : policy)}
           data-testid="register-open"
         >
           Register as…
@@ -26,7 +27,7 @@ export function Keep({ policy }: { readonly policy: Policy }) {
           All policies with names
         </Link>
       </div>
-      {naming && <RegisterForm key={policy.policyId} policy={policy} />}
+      {naming && <RegisterForm policy={naming} />}
     </section>
   );
 }

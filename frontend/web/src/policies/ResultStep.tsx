@@ -18,6 +18,8 @@ import { TakeAway } from "./TakeAway";
 export function ResultStep({ studio }: { readonly studio: StudioState }) {
   const { evaluations } = useSession();
   const { bestPolicyId, policy, policyId, run, running, scale } = studio;
+  // While the next policy is on its way, the one before is still there, with what a person has begun to do with it.
+  const current = policy.value?.policyId === policyId ? policy.value : undefined;
   const evaluation = useStore(evaluations.store).get(policyId);
   const final = run?.run.checkpoints.find((checkpoint) => checkpoint.final);
   // Which one is best is certain once the last has come, or is known not to come.
@@ -35,24 +37,24 @@ export function ResultStep({ studio }: { readonly studio: StudioState }) {
       state={evaluation?.status === "done" ? "done" : policy.value && !running ? "now" : "later"}
       intro={`The policy plays ${EVALUATION_EPISODES} episodes in a separate simulation, each from another start. Counted is the return: ${whatReturnIs(scale)}.`}
     >
-      {(evaluation || policy.value?.policyId === policyId) && (
+      {(evaluation || policy.value) && (
         <>
           {evaluation && <EvaluationResult evaluation={evaluation} scale={scale} />}
           {evaluation?.failure && (
             <FailureNotice failure={evaluation.failure} onRetry={() => void evaluations.run(policyId)} />
           )}
-          {!evaluation && (
+          {!evaluation && current && (
             <Button className={styles.measure} onClick={() => void evaluations.run(policyId)} data-testid="evaluate">
               Measure this policy
             </Button>
           )}
-          {policy.value?.policyId === policyId && (
+          {policy.value && (
             <>
               <Keep policy={policy.value} />
               <TakeAway policy={policy.value} />
-              <Parity policy={policy.value} />
             </>
           )}
+          {current && <Parity policy={current} />}
         </>
       )}
     </Step>

@@ -65,6 +65,21 @@ test("given a run, while it trains the newest policy plays, and once it has ende
   expect(screen.getByTestId("scrub").getAttribute("aria-valuetext")).toBe("3k steps, return 900 of 1000");
 });
 
+test("given a name that is being typed for a policy, when training publishes a newer one, then what was typed stays, for that policy", async () => {
+  publish(1000, 300);
+  openPage(backend, "/?run=run-1");
+  await waitFor(() => expect(chosen()).toBe("policy-1000"));
+  fireEvent.click(await screen.findByTestId("register-open"));
+  fireEvent.change(screen.getByTestId("register-name"), { target: { value: "pole-up" } });
+  publish(2000, 900);
+  await waitFor(() => expect(chosen()).toBe("policy-2000"));
+  expect((screen.getByTestId("register-name") as HTMLInputElement).value).toBe("pole-up");
+  fireEvent.click(screen.getByTestId("register"));
+  await screen.findByTestId("registered");
+  const { registered } = await createClients(backend.transport).registry.getRegisteredPolicy({ name: "pole-up" });
+  expect(registered?.versions[0]?.policy?.policyId).toBe("policy-1000");
+});
+
 test("given a policy that the person chose, when the run ends, then it stays chosen", async () => {
   publish(1000, 300);
   publish(2000, 900);

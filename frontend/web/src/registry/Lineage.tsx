@@ -3,11 +3,11 @@ import { Link } from "../app/Link";
 import { loadLater } from "../app/loadLater";
 import { useSession } from "../app/session";
 import type { GetLineageResponse, LineageNode, PolicyVersion } from "../gen/tabrl/exporter/v1/registry_pb";
-import { useResource } from "../stores/resource";
+import { useFresh } from "../stores/resource";
 import { Boundary } from "../ui/Boundary";
 import { FailureNotice } from "../ui/Notice";
 import styles from "./Lineage.module.css";
-import { kindWords, nodePlace, nodeTitle } from "./lineageNodes";
+import { kindWords, madeElsewhere, nodePlace, nodeTitle } from "./lineageNodes";
 
 const { Component: LineageGraph } = loadLater(async () => (await import("./LineageGraph")).LineageGraph);
 
@@ -27,7 +27,7 @@ export function Lineage({ versions, preferred }: LineageProps) {
     versions.find(({ number }) => number === preferred) ??
     versions[0];
   const policyId = version?.policy?.policyId ?? "";
-  const { value: lineage, failure } = useResource(registry.lineages, policyId);
+  const { value: lineage, failure } = useFresh(registry.lineages, policyId);
   return (
     <section className={styles.lineage} aria-labelledby="lineage" data-testid="lineage">
       <div className={styles.head}>
@@ -64,13 +64,14 @@ export function Lineage({ versions, preferred }: LineageProps) {
 }
 
 function LineageList({ lineage: { nodes, edges } }: { readonly lineage: GetLineageResponse }) {
+  const elsewhere = madeElsewhere({ nodes, edges });
   return (
     <ul>
       {nodes.map((node, index) => {
         const from = edges.filter(({ target }) => target === index).flatMap(({ source }) => nodes[source] ?? []);
         return (
           <li key={`${node.kind} ${node.id}`}>
-            <NodeName node={node} />
+            <NodeName node={node} elsewhere={elsewhere.has(index)} />
             {from.length > 0 && (
               <> from {from.map((each) => `${kindWords(each).toLowerCase()} ${nodeTitle(each)}`).join(", ")}</>
             )}
@@ -81,8 +82,8 @@ function LineageList({ lineage: { nodes, edges } }: { readonly lineage: GetLinea
   );
 }
 
-function NodeName({ node }: { readonly node: LineageNode }) {
-  const place = nodePlace(node);
+function NodeName({ node, elsewhere }: { readonly node: LineageNode; readonly elsewhere: boolean }) {
+  const place = nodePlace(node, elsewhere);
   const words = `${kindWords(node)} ${nodeTitle(node)}`;
   return place ? <Link to={place}>{words}</Link> : <strong>{words}</strong>;
 }

@@ -4,7 +4,7 @@ import type { GetLineageResponse, LineageNode } from "../gen/tabrl/exporter/v1/r
 import { Button } from "../ui/Button";
 import styles from "./LineageGraph.module.css";
 import { layOut, NODE_HEIGHT_PX, NODE_WIDTH_PX } from "./lineageLayout";
-import { kindWords, nodePlace, nodeTitle } from "./lineageNodes";
+import { kindWords, madeElsewhere, nodePlace, nodeTitle } from "./lineageNodes";
 
 /** Smaller than this it is hard to read: then it scrolls, unless a person wants to see all of it. */
 const READABLE_SCALE = 0.8;
@@ -12,6 +12,7 @@ const READABLE_SCALE = 0.8;
 /** A lineage drawn from left to right. What it says is in the list beside it too. */
 export function LineageGraph({ lineage }: { readonly lineage: GetLineageResponse }) {
   const layout = useMemo(() => layOut(lineage), [lineage]);
+  const elsewhere = useMemo(() => madeElsewhere(lineage), [lineage]);
   const box = useRef<HTMLElement>(null);
   const [room, setRoom] = useState(0);
   const [fitted, setFitted] = useState(false);
@@ -22,7 +23,7 @@ export function LineageGraph({ lineage }: { readonly lineage: GetLineageResponse
 
   useEffect(() => {
     const element = box.current;
-    if (!element || typeof ResizeObserver === "undefined") return;
+    if (!element) return;
     const observer = new ResizeObserver(([entry]) => setRoom(entry?.contentRect.width ?? 0));
     observer.observe(element);
     return () => observer.disconnect();
@@ -64,6 +65,7 @@ export function LineageGraph({ lineage }: { readonly lineage: GetLineageResponse
                 key={`${node.kind} ${node.id}`}
                 node={node}
                 first={index === 0}
+                elsewhere={elsewhere.has(index)}
                 x={layout.nodes[index]?.x ?? 0}
                 y={layout.nodes[index]?.y ?? 0}
               />
@@ -72,7 +74,7 @@ export function LineageGraph({ lineage }: { readonly lineage: GetLineageResponse
         </div>
       </section>
       {fit < READABLE_SCALE && (
-        <Button size="small" variant="quiet" onClick={() => setFitted(!fitted)} className={styles.zoom}>
+        <Button size="small" variant="quiet" onClick={() => setFitted(!fitted)}>
           {fitted ? "Larger" : "Zoom to fit"}
         </Button>
       )}
@@ -84,12 +86,14 @@ interface NodeBoxProps {
   readonly node: LineageNode;
   /** Whether it is the one that was asked for. */
   readonly first: boolean;
+  /** Whether it was made elsewhere, before an import. */
+  readonly elsewhere: boolean;
   readonly x: number;
   readonly y: number;
 }
 
-function NodeBox({ node, first, x, y }: NodeBoxProps) {
-  const place = nodePlace(node);
+function NodeBox({ node, first, elsewhere, x, y }: NodeBoxProps) {
+  const place = nodePlace(node, elsewhere);
   const title = nodeTitle(node);
   const common = {
     className: `${styles.node} ${first ? styles.here : ""}`,

@@ -5,7 +5,7 @@ import { matches } from "../format/matching";
 import type { RegisteredPolicy } from "../gen/tabrl/exporter/v1/registry_pb";
 import type { EnvironmentSummary } from "../gen/tabrl/scene/v1/scene_pb";
 import { policyTitle } from "../policies/policyTitle";
-import { ALL, useResource } from "../stores/resource";
+import { ALL, useFresh, useResource } from "../stores/resource";
 import { Button } from "../ui/Button";
 import fieldStyles from "../ui/Field.module.css";
 import { SearchIcon } from "../ui/icons";
@@ -14,7 +14,6 @@ import { ImportButton, ImportOutcome } from "./ImportZone";
 import { NameCard } from "./NameCard";
 import styles from "./NameList.module.css";
 import { Unregistered } from "./Unregistered";
-import { useFresh } from "./useFresh";
 import type { Importing } from "./useImport";
 
 const PLACEHOLDERS = Array.from({ length: 4 }, (_, index) => `waiting-${index}`);

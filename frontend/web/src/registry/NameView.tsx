@@ -4,7 +4,7 @@ import { useSession } from "../app/session";
 import { formatAgo } from "../format/format";
 import { Thumbnail } from "../gallery/Thumbnail";
 import type { PolicyVersion, RegisteredPolicy } from "../gen/tabrl/exporter/v1/registry_pb";
-import { ALL, useResource } from "../stores/resource";
+import { ALL, useFresh, useResource } from "../stores/resource";
 import { useStore } from "../stores/store";
 import { Button } from "../ui/Button";
 import { BackIcon } from "../ui/icons";
@@ -15,7 +15,6 @@ import { Lineage } from "./Lineage";
 import styles from "./NameView.module.css";
 import { EMPTY, type Slot, slotOf, versionKey, withSlot } from "./slots";
 import { Tags } from "./Tags";
-import { useFresh } from "./useFresh";
 import { VersionCard } from "./VersionCard";
 
 const SHOWN_FIRST = 8;
@@ -45,6 +44,7 @@ export function NameView({ name }: { readonly name: string }) {
           />
         </div>
       )}
+      <Homeless name={name} versions={shown?.versions ?? []} />
       {shown ? <Registered registered={shown} /> : !failure && <div className={styles.placeholder} />}
     </>
   );
@@ -56,7 +56,6 @@ function Registered({ registered }: { readonly registered: RegisteredPolicy }) {
   const { value: catalogue } = useResource(gallery, ALL);
   const environment = catalogue?.environments.find((each) => each.environmentId === environmentId);
   const gone = useStore(deletions.gone);
-  const failures = useStore(deletions.failures);
   const versions = registered.versions.filter(({ number }) => !gone.has(versionKey(name, number)));
   const [open, setOpen] = useState(versions[0]?.number ?? 0);
   const [shown, setShown] = useState(SHOWN_FIRST);
@@ -64,10 +63,6 @@ function Registered({ registered }: { readonly registered: RegisteredPolicy }) {
   const [differing, setDiffering] = useState(false);
   const inSlot = (slot: Slot) => versions.find(({ number }) => number === slots[slot]);
   const [a, b] = [inSlot("A"), inSlot("B")];
-  // What a refused deletion of a whole policy says, once its version is out of the name.
-  const homeless = [...failures].filter(
-    ([key]) => key.startsWith(`${name}@`) && !versions.some(({ number }) => versionKey(name, number) === key),
-  );
 
   return (
     <>
@@ -92,9 +87,6 @@ function Registered({ registered }: { readonly registered: RegisteredPolicy }) {
         <ABBar a={a} b={b} differing={differing} onDiffer={setDiffering} onClear={() => setSlots(EMPTY)} />
       )}
       {differing && a && b && <Differences name={name} a={a} b={b} />}
-      {homeless.map(([key, failure]) => (
-        <FailureNotice key={key} failure={failure} wayOn={{ label: "Dismiss", take: () => deletions.dismiss(key) }} />
-      ))}
       <section aria-labelledby="versions">
         <h2 id="versions" className={styles.heading}>
           Versions
@@ -129,6 +121,22 @@ function Registered({ registered }: { readonly registered: RegisteredPolicy }) {
       {versions.length > 0 && <Lineage versions={versions} preferred={open} />}
     </>
   );
+}
+
+interface HomelessProps {
+  readonly name: string;
+  readonly versions: readonly PolicyVersion[];
+}
+
+/** What a refused deletion of a whole policy says, once its version is out of the name: also where that was the last. */
+function Homeless({ name, versions }: HomelessProps) {
+  const { deletions } = useSession();
+  const failures = useStore(deletions.failures);
+  return [...failures]
+    .filter(([key]) => key.startsWith(`${name}@`) && !versions.some(({ number }) => versionKey(name, number) === key))
+    .map(([key, failure]) => (
+      <FailureNotice key={key} failure={failure} wayOn={{ label: "Dismiss", take: () => deletions.dismiss(key) }} />
+    ));
 }
 
 /** The version before, or of the first the one after: what it is most likely held against. */

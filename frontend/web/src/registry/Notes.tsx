@@ -7,7 +7,7 @@ import { FailureNotice } from "../ui/Notice";
 import styles from "./Notes.module.css";
 import { useAction } from "./useAction";
 
-const MAX_NOTES_CHARS = 4000;
+export const MAX_NOTES_CHARS = 4000;
 
 interface NotesProps {
   readonly name: string;

@@ -24,7 +24,7 @@ export function Origin({ policy }: { readonly policy: Policy }) {
         <Link to={{ environmentId }}>{environmentId}</Link>
       </Fact>
       <Fact name="Reward">
-        {policy.reward && rewardId ? (
+        {policy.reward && rewardId && !imported ? (
           <Link to={{ environmentId, rewardId }}>{rewardId}</Link>
         ) : policy.reward ? (
           "one that is not on record here"

@@ -3,13 +3,14 @@ import { Link } from "../app/Link";
 import { useSession } from "../app/session";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import type { PolicyVersion } from "../gen/tabrl/exporter/v1/registry_pb";
-import { type Failure, failureFrom } from "../rpc/failure";
 import { ALL, useResource } from "../stores/resource";
 import { Button } from "../ui/Button";
 import fieldStyles from "../ui/Field.module.css";
 import { FailureNotice } from "../ui/Notice";
+import { MAX_NOTES_CHARS } from "./Notes";
 import { nameProblem, spelt, suggestedName } from "./naming";
 import styles from "./RegisterForm.module.css";
+import { useAction } from "./useAction";
 
 /** Gives a policy a name, or makes it the next version of one. */
 export function RegisterForm({ policy }: { readonly policy: Policy }) {
@@ -19,9 +20,8 @@ export function RegisterForm({ policy }: { readonly policy: Policy }) {
   const robot = catalogue?.environments.find((each) => each.environmentId === policy.environmentId)?.robot ?? "";
   const [typed, setTyped] = useState<string>();
   const [notes, setNotes] = useState("");
-  const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState("");
-  const [failure, setFailure] = useState<Failure>();
+  const { busy, failure, run } = useAction();
   const [made, setMade] = useState<{ readonly name: string; readonly version: PolicyVersion }>();
   const id = useId();
   const nameField = useRef<HTMLInputElement>(null);
@@ -35,15 +35,7 @@ export function RegisterForm({ policy }: { readonly policy: Policy }) {
     const wrong = nameProblem(name) ?? "";
     setProblem(wrong);
     if (wrong) return;
-    setBusy(true);
-    setFailure(undefined);
-    try {
-      setMade({ name, version: await registry.register(name, policy, notes.trim()) });
-    } catch (thrown) {
-      setFailure(failureFrom(thrown));
-    } finally {
-      setBusy(false);
-    }
+    await run(async () => setMade({ name, version: await registry.register(name, policy, notes.trim()) }));
   }
 
   if (made) {
@@ -98,7 +90,7 @@ export function RegisterForm({ policy }: { readonly policy: Policy }) {
           id={`${id}-notes`}
           className={fieldStyles.input}
           value={notes}
-          maxLength={4000}
+          maxLength={MAX_NOTES_CHARS}
           placeholder="What is different this time?"
           onChange={(event) => setNotes(event.target.value)}
           data-testid="register-notes"

@@ -135,6 +135,33 @@ test("given a tag that somebody else moved, when it is rolled back, then the con
   );
 });
 
+test("given a tag that was just deleted, when it is set on another version, then it stays", async () => {
+  await clients.registry.setTag({ name: "walker-stroll", tag: "stable", number: 1 });
+  openPage(backend, NAME);
+  await screen.findByTestId("tag-stable");
+  await undoTimePasses(() => {
+    fireEvent.click(screen.getByTestId("delete-tag-stable"));
+    fireEvent.click(screen.getByTestId("add-tag"));
+    fireEvent.change(screen.getByTestId("new-tag"), { target: { value: "stable" } });
+    fireEvent.change(screen.getByTestId("new-tag-version"), { target: { value: "2" } });
+    fireEvent.click(screen.getByTestId("set-tag"));
+  });
+  const { registered } = await clients.registry.getRegisteredPolicy({ name: "walker-stroll" });
+  expect(registered?.tags.find(({ tag }) => tag === "stable")?.number).toBe(2);
+  expect(screen.getByTestId("tag-stable")).toBeTruthy();
+});
+
+test("given the only version of a name, when its policy is deleted too and that is refused, then the page still says so", async () => {
+  await clients.registry.registerVersion({ name: "one", policyId: "pole-1" });
+  await clients.registry.registerVersion({ name: "other", policyId: "pole-1" });
+  openPage(backend, "/?view=policies&name=one");
+  await screen.findByTestId("delete-both");
+  await undoTimePasses(() => fireEvent.click(screen.getByTestId("delete-both")));
+  await waitFor(() =>
+    expect(screen.getAllByTestId("error").some(({ textContent }) => textContent?.includes("other@1"))).toBe(true),
+  );
+});
+
 test("given notes, when they are edited where they stand, then the service keeps them", async () => {
   openPage(backend, NAME);
   fireEvent.click(await screen.findByTestId("notes-2"));
@@ -147,9 +174,12 @@ test("given notes, when they are edited where they stand, then the service keeps
 
 test("given a version, when it is deleted and taken back, then it is there again and the service never heard of it", async () => {
   openPage(backend, NAME);
-  fireEvent.click(await screen.findByTestId("delete-version"));
-  await waitFor(() => expect(screen.queryByTestId("version-3")).toBeNull());
-  fireEvent.click(screen.getByTestId("undo"));
+  await screen.findByTestId("delete-version");
+  await undoTimePasses(() => {
+    fireEvent.click(screen.getByTestId("delete-version"));
+    expect(screen.queryByTestId("version-3")).toBeNull();
+    fireEvent.click(screen.getByTestId("undo"));
+  });
   expect(await screen.findByTestId("version-3")).toBeTruthy();
   const { registered } = await clients.registry.getRegisteredPolicy({ name: "walker-stroll" });
   expect(registered?.versions.length).toBe(3);
@@ -230,7 +260,7 @@ test("given robustness that was measured in this browser, then the version and i
     { disturbance: "none", survival: 1, relativeReturn: 1 },
     { disturbance: "pushes", survival: 0.8, relativeReturn: 0.6 },
   ];
-  window.localStorage.setItem("tabrl.robustness.1", JSON.stringify([[sha256, { trials }]]));
+  window.localStorage.setItem("tabrl.robustness.2", JSON.stringify([[sha256, { trials }]]));
   backend.putPolicy({ policyId: "walk-3", environmentId: "WalkerWalk", controller: { sha256 } });
   openPage(backend, NAME);
   expect((await screen.findByTestId("robustness-badge")).textContent).toBe("Robust 70\u00a0%");

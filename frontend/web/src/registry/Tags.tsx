@@ -128,7 +128,7 @@ interface NewTagProps {
 }
 
 function NewTag({ name, versions, action, onDone }: NewTagProps) {
-  const { registry } = useSession();
+  const { registry, deletions } = useSession();
   const [tag, setTag] = useState("");
   const [number, setNumber] = useState(versions[0]?.number ?? 0);
   const [problem, setProblem] = useState("");
@@ -138,7 +138,10 @@ function NewTag({ name, versions, action, onDone }: NewTagProps) {
     event.preventDefault();
     const wrong = tagProblem(tag) ?? "";
     setProblem(wrong);
-    if (!wrong && (await action.run(() => registry.setTag(name, tag, number)))) onDone();
+    if (wrong) return;
+    // A tag of that name which is about to be deleted would take the new one along.
+    deletions.withdraw(tagKey(name, tag));
+    if (await action.run(() => registry.setTag(name, tag, number))) onDone();
   }
 
   return (

@@ -2,14 +2,13 @@ import { useSession } from "../app/session";
 import { matches } from "../format/matching";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import { policyTitle } from "../policies/policyTitle";
-import { ALL, useResource } from "../stores/resource";
+import { ALL, useFresh, useResource } from "../stores/resource";
 import { useStore } from "../stores/store";
 import { Button } from "../ui/Button";
 import { FailureNotice } from "../ui/Notice";
 import { byRun } from "./byRun";
 import { PolicyRow } from "./PolicyRow";
 import styles from "./Unregistered.module.css";
-import { useFresh } from "./useFresh";
 import { useRegistered } from "./useRegistered";
 
 interface UnregisteredProps {

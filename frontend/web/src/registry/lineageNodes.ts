@@ -1,6 +1,6 @@
 import type { Place } from "../app/location";
-import { LineageKind as Kind, type LineageNode } from "../gen/tabrl/exporter/v1/registry_pb";
-import { wordsOf } from "../policies/policyTitle";
+import { type GetLineageResponse, LineageKind as Kind, type LineageNode } from "../gen/tabrl/exporter/v1/registry_pb";
+import { policyTitle } from "../policies/policyTitle";
 
 const KIND_WORDS: Readonly<Record<Kind, string>> = {
   [Kind.UNSPECIFIED]: "Something",
@@ -23,21 +23,35 @@ export function kindWords({ kind }: LineageNode): string {
 /** What a node is called. */
 export function nodeTitle({ kind, id, title }: LineageNode): string {
   if (kind === Kind.CHECKPOINT || kind === Kind.BUNDLE) return `${id.slice(0, DIGEST_SHOWN)}…`;
-  if (kind === Kind.PROMPT) return wordsOf(id) || "The task's own reward";
-  if (kind === Kind.POLICY) return wordsOf(title) || "The task's own reward";
+  if (kind === Kind.PROMPT) return policyTitle({ title: id });
+  if (kind === Kind.POLICY) return policyTitle({ title });
   if (kind === Kind.REWARD) return title || `${id.slice(0, DIGEST_SHOWN)}…`;
   return title || id;
 }
 
+/** Nodes of what went into imported policies before they came here, by their indices: what was made elsewhere cannot be opened here. */
+export function madeElsewhere({ nodes, edges }: Pick<GetLineageResponse, "nodes" | "edges">): ReadonlySet<number> {
+  const sourcesOf = (index: number) => edges.filter(({ target }) => target === index).map(({ source }) => source);
+  const imported = edges.filter(({ source }) => nodes[source]?.kind === Kind.BUNDLE).map(({ target }) => target);
+  const found = new Set<number>();
+  const open = imported.flatMap(sourcesOf);
+  for (let index = open.pop(); index !== undefined; index = open.pop()) {
+    if (found.has(index)) continue;
+    found.add(index);
+    open.push(...sourcesOf(index));
+  }
+  return found;
+}
+
 /** Where a node leads; undefined where there is nothing to look at. */
-export function nodePlace({ kind, id, title }: LineageNode): Partial<Place> | undefined {
+export function nodePlace({ kind, id, title }: LineageNode, elsewhere: boolean): Partial<Place> | undefined {
   switch (kind) {
     case Kind.POLICY:
       return { policyId: id };
     case Kind.RUN:
-      return { runId: id };
+      return elsewhere ? undefined : { runId: id };
     case Kind.REWARD:
-      return title ? { rewardId: title } : undefined;
+      return title && !elsewhere ? { rewardId: title } : undefined;
     case Kind.ENVIRONMENT:
       return { environmentId: id };
     default:

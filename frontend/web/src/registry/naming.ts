@@ -1,5 +1,6 @@
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import { wordsOf } from "../policies/policyTitle";
+import { LATEST } from "../stores/registry";
 
 /** Longest name that the contract takes. */
 const MAX_NAME_CHARS = 60;
@@ -18,7 +19,7 @@ export function nameProblem(name: string): string | undefined {
 /** What is wrong with a tag, before it is sent; undefined when nothing is. */
 export function tagProblem(tag: string): string | undefined {
   if (tag === "") return "Give the tag a name, such as stable.";
-  if (tag === "latest") return "The tag latest moves by itself; choose another name.";
+  if (tag === LATEST) return "The tag latest moves by itself; choose another name.";
   if (!/^[a-z][a-z0-9-]{0,39}$/.test(tag))
     return "Use lower-case letters, digits and dashes, a letter first; 40 at most.";
   return undefined;

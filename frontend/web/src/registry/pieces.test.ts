@@ -5,7 +5,7 @@ import { GetLineageResponseSchema, LineageKind, PolicyDifferenceSchema } from ".
 import { differenceRow } from "../policies/differenceRows";
 import { byRun } from "./byRun";
 import { layOut, NODE_HEIGHT_PX, NODE_WIDTH_PX } from "./lineageLayout";
-import { nodePlace, nodeTitle } from "./lineageNodes";
+import { madeElsewhere, nodePlace, nodeTitle } from "./lineageNodes";
 import { EMPTY, slotOf, withSlot } from "./slots";
 
 const difference = (name: string, left: string, right: string, change?: number) =>
@@ -78,9 +78,32 @@ test("given nodes of each kind, then those that can be looked at lead there", ()
       { kind: LineageKind.CHECKPOINT, id: "b".repeat(64) },
     ],
   }).nodes;
-  expect(reward && nodePlace(reward)).toEqual({ rewardId: "reward-1" });
-  expect(digest && nodePlace(digest)).toBeUndefined();
+  expect(reward && nodePlace(reward, false)).toEqual({ rewardId: "reward-1" });
+  expect(digest && nodePlace(digest, false)).toBeUndefined();
   expect(digest && nodeTitle(digest)).toBe("bbbbbbbbbb…");
+});
+
+test("given an imported policy and what was trained on from it, then only what was made before the import leads nowhere", () => {
+  const lineage = create(GetLineageResponseSchema, {
+    nodes: [
+      { kind: LineageKind.POLICY, id: "imported" },
+      { kind: LineageKind.BUNDLE, id: "b".repeat(64) },
+      { kind: LineageKind.RUN, id: "their-run" },
+      { kind: LineageKind.REWARD, id: "r".repeat(64), title: "their-reward" },
+      { kind: LineageKind.CHECKPOINT, id: "c".repeat(64) },
+      { kind: LineageKind.RUN, id: "our-run" },
+    ],
+    edges: [
+      { source: 1, target: 0 },
+      { source: 4, target: 0 },
+      { source: 2, target: 4 },
+      { source: 3, target: 2 },
+      { source: 4, target: 5 },
+    ],
+  });
+  const elsewhere = madeElsewhere(lineage);
+  const places = lineage.nodes.map((node, index) => nodePlace(node, elsewhere.has(index)));
+  expect(places).toEqual([{ policyId: "imported" }, undefined, undefined, undefined, undefined, { runId: "our-run" }]);
 });
 
 test("given a version in A, when it is put into B, then the two change places, and once more empties the slot", () => {

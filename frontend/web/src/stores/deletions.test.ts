@@ -30,3 +30,16 @@ test("given a deletion that the service refuses, when it is carried out, then th
   deletions.dismiss("dance@2");
   expect(deletions.failures.get().size).toBe(0);
 });
+
+test("given a deletion that waits, when the thing is needed again, then it is taken back, and no other deletion is", () => {
+  const { undo, deletions } = deleting();
+  const [first, second] = [vi.fn(async () => undefined), vi.fn(async () => undefined)];
+  deletions.offer("dance#stable", "Tag stable deleted", first);
+  deletions.withdraw("dance#stable");
+  expect(deletions.gone.get().size).toBe(0);
+  deletions.offer("dance#fast", "Tag fast deleted", second);
+  deletions.withdraw("dance#stable");
+  undo.settle();
+  expect(first).not.toHaveBeenCalled();
+  expect(second).toHaveBeenCalledOnce();
+});

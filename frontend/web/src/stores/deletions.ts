@@ -10,6 +10,8 @@ export interface Deletions {
   readonly failures: Store<ReadonlyMap<string, Failure>>;
   /** Takes the thing off the page, and has `commit` called unless the person takes it back; it comes back when that fails. */
   offer(key: string, text: string, commit: () => Promise<void>): void;
+  /** Takes the deletion back while that can be done; for who needs the thing again. */
+  withdraw(key: string): void;
   /** Forgets a failure. */
   dismiss(key: string): void;
 }
@@ -21,7 +23,11 @@ export function createDeletions(undo: Undo): Deletions {
   const show = (key: string) => gone.set((before) => new Set([...before].filter((each) => each !== key)));
   const dismiss = (key: string) => failures.set((before) => new Map([...before].filter(([each]) => each !== key)));
 
+  /** Key of what can still be taken back: the newest. */
+  let waiting: string | undefined;
+
   async function carryOut(key: string, commit: () => Promise<void>): Promise<void> {
+    if (waiting === key) waiting = undefined;
     try {
       await commit();
     } catch (thrown) {
@@ -43,6 +49,10 @@ export function createDeletions(undo: Undo): Deletions {
         () => void carryOut(key, commit),
         () => show(key),
       );
+      waiting = key;
+    },
+    withdraw(key) {
+      if (waiting === key && gone.get().has(key)) undo.takeBack();
     },
     dismiss,
   };

@@ -21,6 +21,8 @@ export interface Resources<T> {
   ensure(key: string): void;
   /** Loads anew; the old value stays until the new one is there. */
   reload(key: string): void;
+  /** Loads anew what is not on its way already: others may have changed it. */
+  refresh(key: string): void;
   put(key: string, value: T): void;
   /** Loads again whatever failed for a reason that passes, or for whatever reason. */
   retryFailed(which?: { readonly unlikely: boolean }): void;
@@ -58,6 +60,9 @@ export function createResources<T>(load: (key: string) => Promise<T>): Resources
       if (!entry.loading && entry.value === undefined && !entry.failure) void fetchAnew(key);
     },
     reload: (key) => void fetchAnew(key),
+    refresh(key) {
+      if (!get(key).loading) void fetchAnew(key);
+    },
     put(key, value) {
       newest.set(key, (newest.get(key) ?? 0) + 1);
       write(key, { value, loading: false });
@@ -75,6 +80,14 @@ export function createResources<T>(load: (key: string) => Promise<T>): Resources
 export function useResource<T>(resources: Resources<T>, key: string): Loaded<T> {
   useEffect(() => {
     if (key) resources.ensure(key);
+  }, [resources, key]);
+  return useSyncExternalStore(resources.subscribe, () => resources.get(key));
+}
+
+/** The resource of `key`, read anew whenever the view is opened. What was known is shown meanwhile; an empty key loads nothing. */
+export function useFresh<T>(resources: Resources<T>, key: string): Loaded<T> {
+  useEffect(() => {
+    if (key) resources.refresh(key);
   }, [resources, key]);
   return useSyncExternalStore(resources.subscribe, () => resources.get(key));
 }

@@ -32,7 +32,7 @@ export type MeasureRobustness = (
   options: { readonly onProgress: (share: number) => void; readonly signal: AbortSignal },
 ) => Promise<RobustnessReport>;
 
-const KEY = "tabrl.robustness.1";
+const KEY = "tabrl.robustness.2";
 /** Reports that are kept; the oldest make room. */
 const MOST_KEPT = 200;
 

@@ -1,6 +1,6 @@
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { useSession } from "../app/session";
-import { useResource } from "../stores/resource";
+import { useFresh } from "../stores/resource";
 import type { Pretrained } from "./pretrainedChoice";
 
 /** The pretrained policy of an environment, and the way to let go of it. */
@@ -18,11 +18,7 @@ export function usePretrained(environmentId: string, unclaimed: boolean): Pretra
   const [asked, setAsked] = useState(unclaimed);
   if (unclaimed && !asked) setAsked(true);
   const [wanted, want] = useState(true);
-  const key = asked ? environmentId : "";
-  const { value } = useResource(pretrained, key);
   // What was trained or registered since the last visit counts too; until that is known, the one from then drives.
-  useEffect(() => {
-    if (key && pretrained.get(key).value !== undefined) pretrained.reload(key);
-  }, [pretrained, key]);
+  const { value } = useFresh(pretrained, asked ? environmentId : "");
   return { known: value ?? undefined, wanted, want };
 }

@@ -1,8 +1,7 @@
-import { useEffect } from "react";
 import { formatAgo } from "../../format/format";
 import { environmentTitle } from "../../gallery/environmentTitle";
 import { policyTitle, practice, runTitle } from "../../policies/policyTitle";
-import { ALL, useResource } from "../../stores/resource";
+import { ALL, useFresh, useResource } from "../../stores/resource";
 import { DESTINATIONS } from "../SiteNavigation";
 import { useSession } from "../session";
 import type { EntryGroup } from "./entries";
@@ -11,17 +10,12 @@ import type { EntryGroup } from "./entries";
 export function useEntries(): { readonly groups: readonly EntryGroup[]; readonly loading: boolean } {
   const { gallery, runLists, policyLists, registry } = useSession();
   const robots = useResource(gallery, ALL);
-  const runs = useResource(runLists, ALL);
-  const policies = useResource(policyLists, ALL);
-  const names = useResource(registry.lists, ALL);
+  // What was made since they were read is what a person most likely looks for.
+  const runs = useFresh(runLists, ALL);
+  const policies = useFresh(policyLists, ALL);
+  const names = useFresh(registry.lists, ALL);
   const environments = robots.value?.environments ?? [];
   const titleOf = (environmentId: string) => environmentTitle(environments, environmentId);
-
-  // What was made since they were read is what a person most likely looks for.
-  useEffect(() => {
-    for (const list of [runLists, policyLists]) list.reload(ALL);
-    registry.lists.reload(ALL);
-  }, [runLists, policyLists, registry]);
 
   const groups: EntryGroup[] = [
     {

@@ -71,14 +71,20 @@ def _problems(measured: Iterable[dict[str, Any]]) -> list[str]:
     return [f"The console complained: {'; '.join(sorted(told))}", ""] if told else []
 
 
+def _grouped(visits: Iterable[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Visits by their place and kind."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for each in visits:
+        groups.setdefault((each["place"], each["kind"]), []).append(each)
+    return groups
+
+
 # ---- arrival --------------------------------------------------------------------------------------------------------
 
 
 def _arrival(known: dict[str, Any]) -> list[str]:
     visits = [each for each in known["visits"] if each["kind"] != "slow line"]
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for each in visits:
-        groups.setdefault((each["place"], each["kind"]), []).append(each)
+    groups = _grouped(visits)
     rows = []
     for (place, kind), group in groups.items():
         first_robot = [each["moving_ms"] for each in group]
@@ -145,16 +151,14 @@ def _arrival(known: dict[str, Any]) -> list[str]:
                 for (place, kind), group in groups.items()
             ),
         ),
-        *_problems(visits),
+        *_problems(known["visits"]),
     ]
 
 
 def _scripts(visits: list[dict[str, Any]]) -> list[str]:
     line = [each for each in visits if each["kind"] == "slow line"]
     most = max((each["script_bytes"] for each in line), default=0)
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for each in visits:
-        groups.setdefault((each["place"], each["kind"]), []).append(each)
+    groups = _grouped(visits)
     judged = [
         f"At most {most / 1000:,.1f} kB over the slow line; less than 250 kB are asked for: "
         f"{_verdict(most < _MOST_SCRIPT_BYTES)}.",

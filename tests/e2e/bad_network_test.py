@@ -11,24 +11,11 @@ from tabrl.trainer.v1 import trainer_pb2
 from tabrl_cli.connection import Connection
 
 from tests.e2e.browser_tab import Tab, tab
-from tests.e2e.line import Line, line_to
+from tests.e2e.line import Line
 from tests.e2e.recorded_watches import RECORDER, count, messages, places, told, watches
-from tests.e2e.trained import ENVIRONMENT, endless_run
-from tests.stack.running_stack import RunningStack
+from tests.e2e.trained import ENVIRONMENT
 
 WATCH = "**/tabrl.trainer.v1.TrainerService/WatchRuns"
-
-
-@pytest.fixture
-def run_id(stack: RunningStack, connection: Connection) -> Iterator[str]:
-    with endless_run(stack, connection) as started:
-        yield started
-
-
-@pytest.fixture
-def line(stack: RunningStack) -> Iterator[Line]:
-    with line_to(stack.topology.port) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -43,7 +30,8 @@ def test_a_person_who_is_offline_for_a_while_keeps_the_robot_and_then_the_run(
     person: Tab, line: Line, run_id: str
 ) -> None:
     # given a run, and its policy that drives
-    _watching(person, run_id)
+    person.watch(ENVIRONMENT, run_id)
+    person.see("checkpoint-item")
     person.until(lambda: (person.tick() or {}).get("driven"), what="a policy that drives")
     known = count(person)
 
@@ -53,8 +41,7 @@ def test_a_person_who_is_offline_for_a_while_keeps_the_robot_and_then_the_run(
 
     # then the page says so, and the robot plays on
     assert "reconnect" in person.until(person.banner, what="a banner").lower()
-    before = person.tick()
-    person.until(lambda: person.tick() != before, what="a robot that plays on")
+    person.until_it_plays_on()
     person.screenshot("failure-offline")
 
     # and when it is back, the banner goes and the run goes on from where it was
@@ -70,7 +57,8 @@ def test_a_page_that_knows_more_than_the_trainer_reads_the_run_from_its_start(
     person: Tab, line: Line, run_id: str, connection: Connection
 ) -> None:
     # given a page that follows a run
-    _watching(person, run_id)
+    state = person.watch(ENVIRONMENT, run_id)
+    person.see("checkpoint-item")
     person.until(lambda: len(told(watches(person), run_id)) > 5, what="news of the run")
 
     # when it asks for what comes after a revision that the Trainer does not have, as after a restored backup
@@ -96,7 +84,6 @@ def test_a_page_that_knows_more_than_the_trainer_reads_the_run_from_its_start(
     assert asked[1] == 0
     person.until(lambda: told(watches(person, since=known), run_id), what="the run's first events")
     connection.call(connection.trainer.CancelRun, trainer_pb2.CancelRunRequest(run_id=run_id))
-    state = person.page.get_by_test_id("run-state")
     person.until(lambda: state.get_attribute("data-state") == "CANCELLED", what="the end of the run")
 
     # and has been told all of it once more, in order, so that its curves are whole
@@ -105,10 +92,3 @@ def test_a_page_that_knows_more_than_the_trainer_reads_the_run_from_its_start(
     assert len(again) > asked[0]
     assert places(watches(person, since=known), run_id)[-1][0] == 0
     person.until(lambda: not person.banner(), what="the end of the banner")
-
-
-def _watching(person: Tab, run_id: str) -> None:
-    person.open(f"/?env={ENVIRONMENT}&run={run_id}")
-    state = person.page.get_by_test_id("run-state")
-    person.until(lambda: state.count() and state.get_attribute("data-state") == "RUNNING", what="a running run")
-    person.see("checkpoint-item")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Response, ViewportSize
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright, Response, ViewportSize
 
 CHROMIUM = "/usr/bin/chromium"
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
@@ -79,7 +79,13 @@ _TOO_WIDE = """(width) => {
 
 @contextlib.contextmanager
 def chromium(playwright: Playwright, *flags: str) -> Iterator[Browser]:
-    """Starts Debian's Chromium, with more flags where a test needs them."""
+    """Starts Debian's Chromium, with more flags where a test needs them.
+
+    Raises:
+        FileNotFoundError: it is not installed.
+    """
+    if not Path(CHROMIUM).is_file():
+        raise FileNotFoundError(f"{CHROMIUM} is missing; run `make chromium`")
     browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
     try:
         yield browser
@@ -164,6 +170,18 @@ class Tab:
         """Waits until the robot moves in the tab."""
         self.until(lambda: (tick := self.tick()) and tick["step"] > 2, what="a moving robot")
 
+    def until_it_plays_on(self) -> None:
+        """Waits until the robot has gone on for a while from here: one tick may have been under way already."""
+        before = self._steps()
+        self.until(lambda: self._steps() > before + 20, what="a robot that plays on")
+
+    def watch(self, environment: str, run_id: str) -> Locator:
+        """Opens a run's page and waits until it trains; returns the place that says so."""
+        self.open(f"/?env={environment}&run={run_id}")
+        state = self.page.get_by_test_id("run-state")
+        self.until(lambda: state.count() and state.get_attribute("data-state") == "RUNNING", what="a running run")
+        return state
+
     def turn(self, scheme: Scheme) -> None:
         """Makes the system light or dark."""
         self.scheme = scheme
@@ -183,6 +201,11 @@ class Tab:
         """Keeps a picture for people to look at, named for what it shows, the width, and light or dark."""
         SCREENSHOTS.mkdir(exist_ok=True)
         self.page.screenshot(path=SCREENSHOTS / f"{name}-{self.screen.width}-{self.scheme}.png")
+
+    def _steps(self) -> int:
+        """Steps of all episodes; none is longer than a thousand."""
+        tick = self.tick()
+        return tick["step"] + 1000 * tick["episode"] if tick else 0
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type == "error":

@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from tabrl_cli.connection import Connection
 
-from tests.e2e.browser_tab import CHROMIUM, Tab, chromium, tab
-from tests.e2e.trained import Trained, train_and_register
+from tests.e2e.browser_tab import Tab, chromium, tab
+from tests.e2e.line import Line, line_to
+from tests.e2e.trained import Trained, endless_run, train_and_register
 from tests.stack.baked import Baker
 from tests.stack.robots import few_robots
 from tests.stack.running_stack import RunningStack, running_stack
@@ -48,12 +49,24 @@ def trained(stack: RunningStack, connection: Connection) -> Trained:
     return train_and_register(stack, connection)
 
 
+@pytest.fixture
+def run_id(stack: RunningStack, connection: Connection) -> Iterator[str]:
+    """A run that goes on for as long as the test."""
+    with endless_run(stack, connection) as started:
+        yield started
+
+
+@pytest.fixture
+def line(stack: RunningStack) -> Iterator[Line]:
+    """A line to the gateway that can be cut."""
+    with line_to(stack.topology.port) as opened:
+        yield opened
+
+
 # Playwright keeps an event loop running while it is open, beside which no asynchronous test of another module can run.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium, drawing on the CPU."""
-    if not Path(CHROMIUM).is_file():
-        pytest.fail(f"{CHROMIUM} is missing; run `make chromium`")
     with sync_playwright() as playwright, chromium(playwright) as started:
         yield started
 

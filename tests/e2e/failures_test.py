@@ -11,9 +11,9 @@ from tabrl_cli.connection import Connection
 from tabrl_cli.watch import watch_run
 
 from tests.e2e.browser_tab import Tab, tab
-from tests.e2e.line import Line, line_to
+from tests.e2e.line import Line
 from tests.e2e.recorded_watches import RECORDER, count, places, told, watches
-from tests.e2e.trained import cancelled, endless_run
+from tests.e2e.trained import cancelled
 from tests.stack.running_stack import RunningStack
 
 BREAKS = 20
@@ -31,19 +31,11 @@ LISTENER = """(runId) => {
 }"""
 
 
-@pytest.fixture
-def run_id(stack: RunningStack, connection: Connection) -> Iterator[str]:
-    with endless_run(stack, connection) as started:
-        yield started
-
-
 def test_a_killed_trainer_is_noticed_and_the_run_goes_on_when_it_returns(
     stack: RunningStack, person: Tab, run_id: str
 ) -> None:
     # given a person who watches a run
-    person.open(f"/?env=CartpoleBalance&run={run_id}")
-    state = person.page.get_by_test_id("run-state")
-    person.until(lambda: state.count() and state.get_attribute("data-state") == "RUNNING", what="a running run")
+    state = person.watch("CartpoleBalance", run_id)
     person.see("checkpoint-item")
 
     # when the Trainer is killed
@@ -53,8 +45,7 @@ def test_a_killed_trainer_is_noticed_and_the_run_goes_on_when_it_returns(
     # the broken stream is seen at once, the service's name with the next look at its health
     person.until(lambda: "Trainer" in person.banner(), what="a banner that names the Trainer")
     person.screenshot("failure-trainer")
-    before = person.tick()["step"] + 1000 * person.tick()["episode"]  # type: ignore[index]
-    person.until(lambda: (t := person.tick()) and t["step"] + 1000 * t["episode"] > before, what="a living robot")
+    person.until_it_plays_on()
 
     # and once it is back the banner goes and the run goes on
     stack.until_serving()
@@ -64,12 +55,6 @@ def test_a_killed_trainer_is_noticed_and_the_run_goes_on_when_it_returns(
     person.until(lambda: person.text("run-panel") != seen, what="progress of the run")
     person.screenshot("failure-trainer-over")
     assert [error["code"] for error in person.player_errors()] == []
-
-
-@pytest.fixture
-def line(stack: RunningStack) -> Iterator[Line]:
-    with line_to(stack.topology.port) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -85,9 +70,7 @@ def test_a_page_that_reconnects_twenty_times_misses_nothing_and_hears_nothing_tw
 ) -> None:
     # given a page that follows a run, and beside it a plain EventSource
     page = person_on_the_line
-    page.open(f"/?env=CartpoleBalance&run={run_id}")
-    state = page.page.get_by_test_id("run-state")
-    page.until(lambda: state.count() and state.get_attribute("data-state") == "RUNNING", what="a running run")
+    state = page.watch("CartpoleBalance", run_id)
     page.page.evaluate(LISTENER, run_id)
 
     # when the connection breaks twenty times, each time after news of the run: between messages, within one, and once

@@ -5,10 +5,9 @@ from __future__ import annotations
 from playwright.sync_api import Browser
 
 from tests.e2e.browser_tab import Tab, tab
-from tests.e2e.trained import Trained
+from tests.e2e.trained import PROMPT, Trained
 from tests.stack.running_stack import RunningStack
 
-PROMPT = "Keep the pole upright and stay near the middle of the track"
 TRAINING_SECS = 300.0
 # Steps of one episode in which the pole stays within this angle of upright, in radians. Left alone it falls past that
 # in under 100 steps.

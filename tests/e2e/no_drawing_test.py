@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.e2e.browser_tab import CHROMIUM, Tab, chromium
+from tests.e2e.browser_tab import Tab, chromium
 from tests.e2e.trained import ENVIRONMENT, PROMPT
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium without WebGL."""
-    if not Path(CHROMIUM).is_file():
-        pytest.fail(f"{CHROMIUM} is missing; run `make chromium`")
     with sync_playwright() as playwright, chromium(playwright, "--disable-3d-apis", "--disable-gpu") as started:
         yield started
 

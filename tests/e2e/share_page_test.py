@@ -22,7 +22,7 @@ from tabrl_exporter.share_page import pack_share_page
 from tabrl_simulation.controllers import build
 from tabrl_simulation.controllers.untrained import untrained_checkpoint
 
-from tests.e2e.browser_tab import CHROMIUM, DESKTOP, PHONE, Scheme, Screen, Tab, chromium
+from tests.e2e.browser_tab import DESKTOP, PHONE, Scheme, Screen, Tab, chromium
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "frontend" / "web" / "dist-share"
@@ -103,8 +103,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium, for which a name leads to this machine."""
-    if not Path(CHROMIUM).is_file():
-        pytest.fail(f"{CHROMIUM} is missing; run `make chromium`")
     with (
         sync_playwright() as playwright,
         chromium(playwright, f"--host-resolver-rules=MAP {HOST} 127.0.0.1") as started,

@@ -67,7 +67,7 @@ def train_and_register(stack: RunningStack, connection: Connection) -> Trained:
         return last.policy_id if last and last.final else ""
 
     first = publish_untrained(connection, stack.data / "artifacts", seed=1).policy_id
-    last = eventually(published, report=stack.tail)
+    last = eventually(published, _WITHIN_SECS, stack.tail)
     for policy_id in (first, last):
         version = registry_pb2.RegisterVersionRequest(name="balance", policy_id=policy_id, notes="Made by a test")
         connection.call(connection.registry.RegisterVersion, version)

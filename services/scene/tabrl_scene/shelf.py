@@ -184,7 +184,7 @@ def _describe(summary: scene_pb2.EnvironmentSummary, artifacts: ArtifactStore) -
     summary.description = text.sentence
     summary.robot = text.robot
     summary.example_prompts.extend(text.prompts)
-    spdx = (licence.spdx for licence in licences.licences_of(summary.environment_id))
+    spdx = (licence.spdx_id for licence in licences.licences_of(summary.environment_id))
     summary.licences.extend(dict.fromkeys(each for each in spdx if each != licences.UNKNOWN))
     summary.thumbnail.CopyFrom(artifacts.put(picture(summary.environment_id), "image/webp"))
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import importlib.metadata
 import re
 from typing import Final
 
+from tabrl.play.manifest import Licence
+
 from tabrl_simulation import robots
 
-__all__ = ["UNKNOWN", "Licence", "licences_of"]
+__all__ = ["UNKNOWN", "licences_of"]
 
 UNKNOWN: Final = "LicenseRef-unknown"
-"""For what names no licence, or one that is not known here."""
+"""SPDX identifier for what names no licence, or one that is not known here."""
 
 # What a licence's text is known by, the first that fits.
 _SPDX: Final = (
@@ -24,21 +25,6 @@ _SPDX: Final = (
     (r"Attribution 4\.0 International", "CC-BY-4.0"),
     (r"Attribution-NonCommercial 4\.0", "CC-BY-NC-4.0"),
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Licence:
-    """A licence and what it covers.
-
-    Attributes:
-        covers: what it covers, in words.
-        spdx: its SPDX identifier, or `UNKNOWN`.
-        text: its text; empty where none lies beside what it covers.
-    """
-
-    covers: str
-    spdx: str
-    text: str = ""
 
 
 def licences_of(environment_id: str) -> tuple[Licence, ...]:

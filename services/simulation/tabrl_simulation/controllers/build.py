@@ -27,6 +27,7 @@ from tabrl.play.manifest import (
 from tabrl_simulation import bundle, environments, physics
 from tabrl_simulation.controllers import description, graph
 from tabrl_simulation.controllers.source import RewardTerms, Source, compose
+from tabrl_simulation.licences import licences_of
 from tabrl_simulation.reset import Resetter
 from tabrl_simulation.rewards import onnx_gate
 from tabrl_simulation.split import SplitStep, split
@@ -214,7 +215,7 @@ def build(
         actuators=description.actuators(environment.model),
         commands=description.commands(environment, converted.inputs),
         lineage=lineage or Lineage(),
-        licences=description.licences(environment),
+        licences=licences_of(environment.id),
     )
     return BuiltController(converted.onnx, manifest, workbench.scene, source)
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from tabrl.play.manifest import Actuator, Command, CommandElement, GraphInput, InputSource, Licence, VersionRange
-
-from tabrl_simulation.licences import licences_of
+from tabrl.play.manifest import Actuator, Command, CommandElement, GraphInput, InputSource, VersionRange
 
 if TYPE_CHECKING:
     import mujoco
 
     from tabrl_simulation.environments import Environment
 
-__all__ = ["MUJOCO_VERSIONS", "UNITS", "actuators", "commands", "licences"]
+__all__ = ["MUJOCO_VERSIONS", "UNITS", "actuators", "commands"]
 
 MUJOCO_VERSIONS: Final = VersionRange("3.14.0", "5.0.0")
 """From the browser's to the newest that controllers were seen to move alike with."""
@@ -72,11 +70,6 @@ def commands(environment: Environment, inputs: Sequence[GraphInput]) -> tuple[Co
         CommandElement(name, unit, low, high) for (name, unit), (low, high) in zip(_SPEEDS, ranges, strict=True)
     )
     return (Command(_COMMAND, elements),)
-
-
-def licences(environment: Environment) -> tuple[Licence, ...]:
-    """Returns the licences of the environment and of the robots in it, with their texts where these lie beside them."""
-    return tuple(Licence(each.covers, each.spdx, each.text) for each in licences_of(environment.id))
 
 
 def _actuator(model: mujoco.MjModel, index: int) -> Actuator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,10 +24,23 @@ _FRONT_END = Path(os.environ.get("TABRL_FRONT_END", _ROOT / "frontend" / "web" /
 
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory, baker: Baker) -> Iterator[RunningStack]:
-    """All of TabRL with the built page and two robots, its environments baked."""
+    """All of TabRL with the built page and two robots, for all tests of this folder."""
+    with _fresh_stack(tmp_path_factory.mktemp("e2e"), baker) as running:
+        yield running
+
+
+@pytest.fixture
+def untouched_stack(tmp_path: Path, baker: Baker) -> Iterator[RunningStack]:
+    """The same for one test alone, in which nobody has trained anything."""
+    with _fresh_stack(tmp_path, baker) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def _fresh_stack(folder: Path, baker: Baker) -> Iterator[RunningStack]:
+    """Starts one whose environments are baked."""
     if not (_FRONT_END / "index.html").is_file():
         pytest.fail(f"{_FRONT_END} holds no built page; run `make install`")
-    folder = tmp_path_factory.mktemp("e2e")
     (folder / "dist").symlink_to(_FRONT_END, target_is_directory=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TABRL_ROBOTS", str(few_robots(folder / "robots")))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
 from playwright.sync_api import Browser
 
 from tests.e2e.browser_tab import Tab, tab
@@ -14,8 +17,16 @@ TRAINING_SECS = 300.0
 BALANCED_STEPS, UPRIGHT = 400, 0.35
 
 
-def test_a_person_trains_a_cartpole_to_balance(person: Tab) -> None:
+@pytest.fixture
+def newcomer(untouched_stack: RunningStack, browser: Browser) -> Iterator[Tab]:
+    """The first tab of a TabRL in which nothing was trained."""
+    with tab(browser, untouched_stack.url) as opened:
+        yield opened
+
+
+def test_a_person_trains_a_cartpole_to_balance(newcomer: Tab) -> None:
     # given the gallery
+    person = newcomer
     person.open()
     person.see("env-card-CartpoleBalance")
     person.screenshot("first-visit-1-gallery")

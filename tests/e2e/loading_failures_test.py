@@ -17,8 +17,8 @@ AGAIN = re.compile("again", re.IGNORECASE)
 
 
 def test_without_the_physics_engine_the_page_says_so_and_starts_it_when_asked(person: Tab) -> None:
-    # given a network that lets no WebAssembly through
-    person.page.route("**/*.wasm", lambda route: route.abort())
+    # given a network that holds back the WebAssembly of the physics engine
+    person.page.route("**/mujoco*.wasm", lambda route: route.abort())
 
     # when a robot is opened
     person.open(f"/?env={ENVIRONMENT}")
@@ -31,10 +31,32 @@ def test_without_the_physics_engine_the_page_says_so_and_starts_it_when_asked(pe
     person.screenshot("failure-wasm")
 
     # and once the network is whole, a click brings the robot
-    person.page.unroute("**/*.wasm")
+    person.page.unroute("**/mujoco*.wasm")
     person.page.get_by_test_id("stage").get_by_role("button", name=AGAIN).click()
     person.until_alive()
     assert person.page.get_by_test_id("error").count() == 0
+
+
+def test_without_what_runs_policies_the_robot_is_there_and_the_policy_comes_when_asked(
+    person: Tab, trained: Trained
+) -> None:
+    # given a network that holds back the WebAssembly of the ONNX runtime
+    person.page.route("**/ort*.wasm", lambda route: route.abort())
+
+    # when a policy is opened
+    person.open(f"/?env={ENVIRONMENT}&policy={trained.policy_ids[1]}")
+
+    # then the robot is there without it, and the stage says what did not start
+    person.see("error")
+    assert "What runs policies did not start" in person.text("error")
+    person.until_alive()
+    assert person.tick()["driven"] is False  # type: ignore[index]
+    assert {error["code"] for error in person.player_errors()} == {"RUNTIME_FAILED"}
+
+    # and once the network is whole, a click brings the policy
+    person.page.unroute("**/ort*.wasm")
+    person.page.get_by_test_id("stage").get_by_role("button", name=AGAIN).click()
+    person.until(lambda: (person.tick() or {}).get("driven"), what="a policy that drives")
 
 
 def test_a_damaged_controller_is_named_and_the_robot_stays(

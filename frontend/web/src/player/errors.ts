@@ -1,7 +1,9 @@
 /** What went wrong in the player. Each code has one place where it is raised and one way out. */
 export type PlayerErrorCode =
-  /** The physics engine or the ONNX runtime did not start in this browser. */
+  /** The physics engine did not start in this browser. */
   | "WASM_FAILED"
+  /** The ONNX runtime did not start in this browser. */
+  | "RUNTIME_FAILED"
   /** The server holds no artifact with this digest. */
   | "ARTIFACT_MISSING"
   /** The server could not be reached or answered with an error; trying again may help. */
@@ -31,7 +33,12 @@ export interface PlayerFault {
   readonly message: string;
 }
 
-const passing: ReadonlySet<PlayerErrorCode> = new Set(["ARTIFACT_UNREACHABLE", "WORKER_CRASHED", "PHYSICS_DIVERGED"]);
+const passing: ReadonlySet<PlayerErrorCode> = new Set([
+  "ARTIFACT_UNREACHABLE",
+  "RUNTIME_FAILED",
+  "WORKER_CRASHED",
+  "PHYSICS_DIVERGED",
+]);
 
 /** The one error of the player. The message says what was wrong, where, and what to do. */
 export class PlayerError extends Error {

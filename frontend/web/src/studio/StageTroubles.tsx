@@ -37,22 +37,25 @@ export function StageTroubles({ player, failure, mishap, onMishapRead }: StageTr
       Hide
     </Button>
   );
+  const again = (
+    <Button size="small" onClick={startAgain}>
+      Start it again
+    </Button>
+  );
   return (
     <div className={styles.troubles}>
       {error ? (
-        <TroubleNotice
-          error={error}
-          tone="danger"
-          action={
-            <Button size="small" onClick={startAgain}>
-              Start it again
-            </Button>
-          }
-        />
+        <TroubleNotice error={error} tone="danger" action={again} />
       ) : failure ? (
         <FailureNotice failure={failure} />
       ) : (
-        policyProblem && <TroubleNotice error={policyProblem} tone="warn" action={hide(forgetProblem)} />
+        policyProblem && (
+          <TroubleNotice
+            error={policyProblem}
+            tone="warn"
+            action={policyProblem.retryable && !passing ? again : hide(forgetProblem)}
+          />
+        )
       )}
       {mishap && (
         <Notice tone="warn" title="The picture or video could not be saved" testId="mishap" action={hide(onMishapRead)}>

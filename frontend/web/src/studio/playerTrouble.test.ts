@@ -4,6 +4,7 @@ import { troubleOf } from "./playerTrouble";
 
 const CODES: readonly PlayerErrorCode[] = [
   "WASM_FAILED",
+  "RUNTIME_FAILED",
   "WEBGL_FAILED",
   "ARTIFACT_UNREACHABLE",
   "ARTIFACT_MISSING",

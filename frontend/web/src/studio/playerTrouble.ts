@@ -12,6 +12,10 @@ const TROUBLES: Readonly<Record<PlayerErrorCode, Trouble>> = {
     title: "The simulation did not start in this browser",
     remedy: "Use a current Chrome, Edge, Firefox or Safari, and turn off what blocks WebAssembly on this page.",
   },
+  RUNTIME_FAILED: {
+    title: "What runs policies did not start",
+    remedy: "The robot goes on without it. Check the connection, then start it again.",
+  },
   WEBGL_FAILED: {
     title: "This browser cannot draw the robot",
     remedy:

@@ -31,15 +31,22 @@ export async function startMujoco(): Promise<Mujoco> {
 /**
  * Loads the ONNX runtime: one thread, so that the page needs no cross-origin isolation.
  *
- * @throws PlayerError WASM_FAILED
+ * @throws PlayerError RUNTIME_FAILED
  */
 export async function startOnnx(): Promise<Onnx> {
   try {
     const onnx = await import("onnxruntime-web/wasm");
     onnx.env.wasm.numThreads = 1;
-    onnx.env.wasm.wasmPaths = { wasm: onnxWasmUrl };
+    // Fetched here: the runtime fetches at its first graph, and after one failure never again.
+    onnx.env.wasm.wasmBinary = await fetchBinary(onnxWasmUrl);
     return onnx;
   } catch (error) {
-    throw PlayerError.from(error, "WASM_FAILED", "The controller's runtime does not start in this browser");
+    throw PlayerError.from(error, "RUNTIME_FAILED", "The controller's runtime does not start in this browser");
   }
+}
+
+async function fetchBinary(url: string): Promise<ArrayBuffer> {
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(`${url} was answered with ${answer.status} ${answer.statusText}`.trim());
+  return answer.arrayBuffer();
 }

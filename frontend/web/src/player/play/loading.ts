@@ -12,7 +12,7 @@ import type { ControllerFiles, SceneFiles } from "../protocol";
 export interface Loader {
   /** @throws PlayerError WASM_FAILED, SCENE_INVALID, or one of the artifacts' */
   simulation(scene: SceneFiles): Promise<Simulation>;
-  /** @throws PlayerError WASM_FAILED, GRAPH_FAILED, MANIFEST_INVALID, or one of the artifacts' */
+  /** @throws PlayerError RUNTIME_FAILED, GRAPH_FAILED, MANIFEST_INVALID, or one of the artifacts' */
   controller(files: ControllerFiles): Promise<Controller>;
 }
 

@@ -6,6 +6,7 @@ import asyncio
 
 from tabrl_chassis.references import digests_in
 
+from tabrl_scene.menagerie import Portraits
 from tabrl_scene.recordings import Recordings
 from tabrl_scene.scenes import Scenes
 from tabrl_scene.shelf import Shelf
@@ -13,7 +14,7 @@ from tabrl_scene.shelf import Shelf
 __all__ = ["named_files"]
 
 
-async def named_files(shelf: Shelf, scenes: Scenes, recordings: Recordings) -> set[str]:
+async def named_files(shelf: Shelf, scenes: Scenes, recordings: Recordings, portraits: Portraits) -> set[str]:
     """Return the digests.
 
     Raises:
@@ -23,4 +24,5 @@ async def named_files(shelf: Shelf, scenes: Scenes, recordings: Recordings) -> s
     shelved = [*shelf.environments.values(), *scenes.environments.values()]
     messages = [*(each.bundle for each in shelved), *(each.message for each in shelved), *shelf.summaries]
     found = {digest for message in messages for digest in digests_in(message)}
-    return found | {states.sha256 for states in await asyncio.to_thread(recordings.kept)}
+    others = [*await asyncio.to_thread(recordings.kept), *portraits.made]
+    return found | {each.sha256 for each in others}

@@ -18,6 +18,7 @@ from tabrl_chassis.logs import configure_logs
 from tabrl_chassis.service import started
 
 from tabrl_scene.catalogue import BakedEnvironment, catalogue_path, write_catalogue
+from tabrl_scene.menagerie import Portraits
 from tabrl_scene.recordings import Recordings
 from tabrl_scene.references import named_files
 from tabrl_scene.scenes import Scenes
@@ -67,11 +68,12 @@ async def test_while_not_all_is_known_it_says_so_instead(tmp_path: Path) -> None
         artifacts=ArtifactStore(tmp_path / "artifacts"),
         log=configure_logs("scene"),
     )
-    shelf, scenes, recordings = Shelf(context), Scenes(context), Recordings(context)
+    portraits = Portraits(context.artifacts, context.log)
+    shelf, scenes, recordings = Shelf(context), Scenes(context, portraits), Recordings(context)
 
     async def refused() -> grpc.StatusCode:
         with pytest.raises(TabrlError) as caught:
-            await named_files(shelf, scenes, recordings)
+            await named_files(shelf, scenes, recordings, portraits)
         return caught.value.code
 
     # Given uploads that are still to be read, then environments that are still to be baked
@@ -79,7 +81,7 @@ async def test_while_not_all_is_known_it_says_so_instead(tmp_path: Path) -> None
     await shelf.load()
     assert await refused() is grpc.StatusCode.UNAVAILABLE
     await scenes.load()
-    assert await named_files(shelf, scenes, recordings)
+    assert await named_files(shelf, scenes, recordings, portraits)
     shelf = Shelf(context)
     assert await refused() is grpc.StatusCode.UNAVAILABLE
 
@@ -89,4 +91,4 @@ async def test_while_not_all_is_known_it_says_so_instead(tmp_path: Path) -> None
     assert await refused() is grpc.StatusCode.UNAVAILABLE
     (tmp_path / "scene" / "recordings" / "unreadable.json").rmdir()
     (tmp_path / "scene" / "recordings" / "damaged.json").write_text("{")
-    assert await named_files(shelf, scenes, recordings)
+    assert await named_files(shelf, scenes, recordings, portraits)

@@ -60,24 +60,24 @@ def scene_message(environment_id: str, scene: StoredScene) -> scene_pb2.Scene:
     )
 
 
-def environment_of_facts(
-    environment_id: str, title: str, fingerprint: str, facts: Mapping[str, Any]
-) -> scene_pb2.Environment:
-    """Returns an uploaded scene's environment from the facts that were found in it.
+def environment_of_facts(environment_id: str, scene: StoredScene, fingerprint: str) -> scene_pb2.Environment:
+    """Returns a kept scene's environment from the facts that were found in it.
 
     Raises:
         KeyError, TypeError, ValueError: the facts are not as `inspection.Inspected` says.
     """
+    facts = scene.facts
     robot = _structure(facts["structure"])
     floating = any(joint.type is structure.JointType.FREE for joint in robot.joints)
     return scene_pb2.Environment(
         summary=scene_pb2.EnvironmentSummary(
             environment_id=environment_id,
             category=CATEGORY,
-            title=title,
-            description="A scene of yours. Its own reward asks it to keep its pose"
+            title=scene.title,
+            description=("The robot by itself. Its" if scene.menagerie else "A scene of yours. Its")
+            + " own reward asks it to keep its pose"
             + (", stay upright and follow a commanded speed." if floating else " with little effort."),
-            robot=title,
+            robot=scene.title,
             actuator_count=robot.nu,
             dof_count=robot.nv,
             example_prompts=_STANDING_PROMPTS if "stance" in facts else (),

@@ -23,6 +23,8 @@ from tabrl_simulation.custom.config import InvalidSceneConfig, SceneConfig
 from tabrl_simulation.custom.examining import Examined, examine
 from tabrl_simulation.rewards.diagnostics import JailUnavailable
 
+from tabrl_scene import menagerie
+from tabrl_scene.menagerie import Portraits
 from tabrl_scene.scene_messages import config_of, environment_of_facts, scene_message
 from tabrl_scene.shelf import ShelvedEnvironment, put_asset
 
@@ -35,12 +37,14 @@ _MOST_CONFIGURED = 8
 class Scenes:
     """Every uploaded scene, ready to be handed out, and the way in for new ones."""
 
-    def __init__(self, context: Context[ServiceConfig]) -> None:
+    def __init__(self, context: Context[ServiceConfig], portraits: Portraits) -> None:
         """Starts empty; `load` fills it."""
         self._context = context
+        self._portraits = portraits
         self._root = Path(context.config.data) / "scenes"
         self._shelved: dict[str, ShelvedEnvironment] = {}
         self._replaces: dict[str, str] = {}
+        self._menagerie: dict[str, str] = {}
         self._loading = True
         # A scene may take gigabytes to read, so one is read at a time.
         self._reading = asyncio.Lock()
@@ -102,6 +106,11 @@ class Scenes:
         shelved = self._shelved.items()
         return [each.message.summary for environment_id, each in shelved if environment_id not in replaced]
 
+    def of_menagerie(self, name: str) -> str:
+        """Returns the id of the environment that a scene of Menagerie became, as it is configured now; empty for none."""
+        replaced = set(self._replaces.values())
+        return next((of for of, made_of in self._menagerie.items() if made_of == name and of not in replaced), "")
+
     async def describe(self, environment_id: str) -> scene_pb2.Scene:
         """Returns what was uploaded and decided.
 
@@ -110,8 +119,10 @@ class Scenes:
         """
         return scene_message(environment_id, await self._stored(environment_id))
 
-    async def add(self, content: bytes, file_name: str, *, title: str, main_file: str) -> ShelvedEnvironment:
-        """Reads an upload and keeps it.
+    async def add(
+        self, content: bytes, file_name: str, *, title: str, main_file: str, menagerie: str = ""
+    ) -> ShelvedEnvironment:
+        """Reads an upload, or a scene of Menagerie by its name, and keeps it.
 
         Raises:
             TabrlError: SCENE_REFUSED, JAIL_UNAVAILABLE or STORAGE_FULL.
@@ -122,12 +133,16 @@ class Scenes:
         scene = store.StoredScene(
             title=name,
             source=file_name,
+            menagerie=menagerie,
             config=found.config,
             xml=found.xml,
             assets=found.assets,
             facts=found.facts,
         )
-        return await self._keep(scene)
+        shelved = await self._keep(scene)
+        if menagerie:  # it may be there as an upload already
+            self._menagerie[shelved.message.summary.environment_id] = menagerie
+        return shelved
 
     async def configure(self, environment_id: str, message: scene_pb2.SceneConfig) -> ShelvedEnvironment:
         """Returns the environment of an uploaded scene with another configuration.
@@ -201,10 +216,22 @@ class Scenes:
 
     async def _shelve(self, environment_id: str, scene: store.StoredScene) -> ShelvedEnvironment:
         shelved = await asyncio.to_thread(_shelved, environment_id, scene, self._context.artifacts)
+        if scene.menagerie:
+            await asyncio.to_thread(self._introduce, shelved.message.summary, scene.menagerie)
+            self._menagerie[environment_id] = scene.menagerie
         self._shelved[environment_id] = shelved
         if scene.replaces and scene.replaces != environment_id:
             self._replaces[environment_id] = scene.replaces
         return shelved
+
+    def _introduce(self, summary: scene_pb2.EnvironmentSummary, name: str) -> None:
+        """Says what is known of a scene of Menagerie, as long as its robot is on this machine."""
+        for known in menagerie.scenes():
+            if known.name == name:
+                summary.licences.extend([known.spdx_id] if known.spdx_id else [])
+                portrait = self._portraits.of(known)
+                if portrait is not None:
+                    summary.thumbnail.CopyFrom(portrait)
 
     async def _read_again(self, environment_id: str, scene: store.StoredScene) -> store.StoredScene:
         """Returns the scene with what this version of MuJoCo finds in it."""
@@ -254,7 +281,7 @@ def _shelved(environment_id: str, scene: store.StoredScene, artifacts: ArtifactS
         ],
         mujoco_version=_mujoco_version(),
     )
-    return ShelvedEnvironment(environment_of_facts(environment_id, scene.title, fingerprint, scene.facts), bundle)
+    return ShelvedEnvironment(environment_of_facts(environment_id, scene, fingerprint), bundle)
 
 
 def _mujoco_version() -> str:

@@ -19,6 +19,7 @@ from tabrl_chassis.logs import configure_logs
 from tabrl_simulation.custom import examining, store
 
 from tabrl_scene import scenes
+from tabrl_scene.menagerie import Portraits
 from tabrl_scene.recordings import Recordings
 from tabrl_scene.scene_messages import config_message, config_of
 from tabrl_scene.scenes import Scenes
@@ -48,7 +49,7 @@ async def _servicer(data: Path) -> SceneServicer:
     context: Any = SimpleNamespace(
         config=ServiceConfig(data=data), artifacts=ArtifactStore(data / "artifacts"), log=configure_logs("scene")
     )
-    scenes = Scenes(context)
+    scenes = Scenes(context, Portraits(context.artifacts, context.log))
     await scenes.load()
     return SceneServicer(context, _Shelf(), scenes, Recordings(context))  # type: ignore[arg-type]
 

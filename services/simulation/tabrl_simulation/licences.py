@@ -10,8 +10,9 @@ from typing import Final
 from tabrl.play.manifest import Licence
 
 from tabrl_simulation import robots
+from tabrl_simulation.custom import store
 
-__all__ = ["UNKNOWN", "licences_of"]
+__all__ = ["UNKNOWN", "licence_of_robot", "licences_of"]
 
 UNKNOWN: Final = "LicenseRef-unknown"
 """SPDX identifier for what names no licence, or one that is not known here."""
@@ -29,18 +30,20 @@ _SPDX: Final = (
 
 def licences_of(environment_id: str) -> tuple[Licence, ...]:
     """Returns the licences of the environment and of the robots in it, with their texts where these lie beside them."""
-    if environment_id.startswith("custom-"):
-        return (Licence("scene, as it was uploaded", UNKNOWN),)
+    if environment_id.startswith(store.PREFIX):
+        robot = store.menagerie_robot(environment_id) if store.exists(environment_id) else ""
+        return (licence_of_robot(robot) if robot else Licence("scene, as it was uploaded", UNKNOWN),)
     names = robots.robots_of(environment_id)
     covered = "environment" if names else "environment and model"
     text = _playground_text()
     return (
         Licence(f"{covered}, MuJoCo Playground", _spdx_of(text), text),
-        *(_robot_licence(name) for name in names),
+        *(licence_of_robot(name) for name in names),
     )
 
 
-def _robot_licence(robot: str) -> Licence:
+def licence_of_robot(robot: str) -> Licence:
+    """Returns the licence of a robot, by its name in Menagerie, with its text where the robot is on this machine."""
     path = robots.folder() / robot / "LICENSE"
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     return Licence(f"robot {robot}, MuJoCo Menagerie", _spdx_of(text), text)

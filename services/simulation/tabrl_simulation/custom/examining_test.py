@@ -40,6 +40,26 @@ async def test_a_zip_becomes_one_scene_with_its_meshes() -> None:
     assert found.config == SceneConfig()
 
 
+_TWINS = b"""<mujoco>
+  <compiler meshdir="meshes"/>
+  <asset><mesh name="link" file="link.obj"/><mesh name="hull" file="simple/link.obj"/></asset>
+  <worldbody>
+    <body><joint name="j"/><geom type="mesh" mesh="link" contype="0"/><geom type="mesh" mesh="hull"/></body>
+  </worldbody>
+  <actuator><motor joint="j" ctrlrange="-1 1"/></actuator>
+</mujoco>"""
+
+
+async def test_meshes_of_one_name_in_two_folders_are_told_apart() -> None:
+    larger = _MESH.replace(b"1", b"2", 1)
+    files = {"scene_xml": _TWINS, "meshes__link_obj": _MESH, "meshes__simple__link_obj": larger}
+
+    found = await examine(_zip(**files, unused__link_obj=b"no mesh at all"), "robot.zip")
+
+    assert sorted(found.assets.values()) == sorted([_MESH, larger])
+    assert all(f'file="{name}"' in found.xml for name in found.assets)
+
+
 _GROUND = '<geom type="plane" size="1 1 1"/>'
 _WAGON = """<mujoco><compiler angle="degree"/><worldbody>{ground}
   <body {name} pos="0 0 .3" euler="{roll} 0 0"><freejoint/><geom type="box" size=".3 .2 .1"/>

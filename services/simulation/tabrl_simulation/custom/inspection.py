@@ -67,6 +67,7 @@ def inspect_upload(content: bytes, source: str, *, main: str = "", config: Scene
     name = main.rpartition("/")[2]
     files = archive.main_folder(files, main)
     references.check_references(files, name)
+    files = references.with_names_of_their_own(files, name)
     try:
         text = files[name].decode("utf-8-sig")
     except UnicodeDecodeError as e:

@@ -5,16 +5,18 @@ MuJoCo would say that a file is missing too, but not which line names it, and it
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from xml.etree import ElementTree
 from xml.parsers import expat
 
 from tabrl_simulation.custom.archive import SceneRefused
 
-__all__ = ["check_references", "find_main"]
+__all__ = ["check_references", "find_main", "with_names_of_their_own"]
 
 _LONGEST_XML: Final = 16 << 20
 _FILE: Final = re.compile(r"file\w*")  # cube textures name six: fileright, fileleft, ...
@@ -101,6 +103,45 @@ def check_references(files: Mapping[str, bytes], main: str) -> None:
         for reference in document.references:
             if reference.element not in ("include", "model"):
                 _find(reference, files, folders)
+
+
+def with_names_of_their_own(files: Mapping[str, bytes], main: str) -> dict[str, bytes]:
+    """Returns the files that the scene names; what shares its name with another is renamed, here and where it is named.
+
+    MuJoCo knows files in memory by their bare names alone and refuses two of one name, whether or not both are needed.
+
+    Args:
+        files: the upload, by path as seen from the main file's folder; checked by `check_references`.
+        main: the main file's name.
+    """
+    documents = dict(_included(files, main))
+    folders = {"", *(folder for document in documents.values() for folder in document.folders)}
+    kept = {path: files[path] for path in documents}
+    holders = {posixpath.basename(path).lower(): path for path in documents}
+    renamed: dict[str, str] = {}
+    for path, document in documents.items():
+        new_names: dict[str, str] = {}
+        for reference in document.references:
+            if reference.element in ("include", "model"):
+                continue
+            found = _find(reference, files, folders)
+            name = posixpath.basename(found)
+            if holders.setdefault(name.lower(), found) != found:
+                renamed[found] = new_names[reference.path] = f"{hashlib.sha256(found.encode()).hexdigest()[:8]}-{name}"
+            kept[renamed.get(found, found)] = files[found]
+        if new_names:
+            kept[path] = _renaming(files[path], new_names)
+    return kept
+
+
+def _renaming(content: bytes, new_names: Mapping[str, str]) -> bytes:
+    """Returns an XML file in which files are named by other names."""
+    root = ElementTree.fromstring(content)
+    for element in root.iter():
+        for attribute, value in element.attrib.items():
+            if _FILE.fullmatch(attribute) and element.tag not in ("include", "model"):
+                element.set(attribute, new_names.get(value, value))
+    return ElementTree.tostring(root)
 
 
 def _included(files: Mapping[str, bytes], main: str) -> Iterator[tuple[str, _Document]]:

@@ -1,6 +1,6 @@
 """Where uploaded scenes are kept: one folder each, named by its content, never changed once it is there.
 
-    <folder>/<id>/scene.json      name for people, the file it came from, the id it replaces
+    <folder>/<id>/scene.json      name for people, the file or robot it came from, the id it replaces
     <folder>/<id>/config.json     its `SceneConfig`
     <folder>/<id>/scene.xml       MJCF as MuJoCo wrote it, with 17 digits
     <folder>/<id>/assets/<path>   files that the MJCF names
@@ -33,6 +33,7 @@ __all__ = [
     "folder",
     "identify",
     "ids",
+    "menagerie_robot",
     "motion_digest",
     "read",
     "write",
@@ -63,6 +64,7 @@ class StoredScene:
         config: what makes it an environment.
         xml: MJCF as MuJoCo wrote it, with 17 digits.
         assets: files that the MJCF names, by path.
+        menagerie: robot and file of MuJoCo Menagerie that it is, such as `unitree_g1/scene.xml`; empty for an upload.
         replaces: id of the scene whose configuration was edited to give this one; empty for none.
         facts: what was found in it, as `inspection.Inspected` says.
     """
@@ -72,6 +74,7 @@ class StoredScene:
     config: SceneConfig
     xml: str
     assets: Mapping[str, bytes]
+    menagerie: str = ""
     replaces: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -112,6 +115,7 @@ def read(environment_id: str, root: Path | None = None) -> StoredScene:
     return StoredScene(
         title=str(about["title"]),
         source=str(about["source"]),
+        menagerie=str(about.get("menagerie", "")),
         replaces=str(about["replaces"]),
         config=SceneConfig.from_dict(json.loads((path / "config.json").read_text())),
         facts=json.loads((path / "facts.json").read_text()),
@@ -122,6 +126,20 @@ def read(environment_id: str, root: Path | None = None) -> StoredScene:
             if file.is_file()
         },
     )
+
+
+def menagerie_robot(environment_id: str, root: Path | None = None) -> str:
+    """Returns which robot of Menagerie a scene kept in `root`, `folder()` if left out, is; empty for an upload.
+
+    Raises:
+        LookupError: no scene of this id is kept.
+        OSError, ValueError: its file is damaged.
+    """
+    root = root or folder()
+    if root is None or not exists(environment_id, root):
+        raise LookupError(environment_id)
+    about = json.loads((root / environment_id / "scene.json").read_text())
+    return str(about.get("menagerie", "")).partition("/")[0]
 
 
 def write(root: Path, scene: StoredScene) -> str:
@@ -140,7 +158,12 @@ def write(root: Path, scene: StoredScene) -> str:
     root.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=root, prefix=".writing-"))
     try:
-        about = {"title": scene.title, "source": scene.source, "replaces": scene.replaces}
+        about = {
+            "title": scene.title,
+            "source": scene.source,
+            "menagerie": scene.menagerie,
+            "replaces": scene.replaces,
+        }
         files = {
             "scene.json": json.dumps(about, indent=1).encode(),
             "config.json": json.dumps(scene.config.to_dict(), indent=1).encode(),

@@ -33,16 +33,17 @@ class MenagerieServicer(menagerie_pb2_grpc.MenagerieServiceServicer):
         """Lists the scenes of the robots on this machine."""
         self._scenes.require_all_loaded()
         found = await asyncio.to_thread(menagerie.scenes)
+        portraits = await asyncio.gather(*(asyncio.to_thread(self._portraits.of, scene) for scene in found))
         messages = [
             menagerie_pb2.MenagerieScene(
                 robot=scene.robot,
                 main_file=scene.main_file,
                 title=scene.title,
-                picture=await asyncio.to_thread(self._portraits.of, scene),
+                picture=portrait,
                 licences=[scene.spdx_id] if scene.spdx_id else [],
                 environment_id=self._scenes.of_menagerie(scene.name),
             )
-            for scene in found
+            for scene, portrait in zip(found, portraits, strict=True)
         ]
         return menagerie_pb2.ListMenagerieScenesResponse(scenes=messages)
 

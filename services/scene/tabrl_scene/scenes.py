@@ -107,7 +107,7 @@ class Scenes:
         return [each.message.summary for environment_id, each in shelved if environment_id not in replaced]
 
     def of_menagerie(self, name: str) -> str:
-        """Returns the id of the environment that a scene of Menagerie became, as it is configured now; empty for none."""
+        """Returns the id of the environment that a scene of Menagerie became, as it is now; empty for none."""
         replaced = set(self._replaces.values())
         return next((of for of, made_of in self._menagerie.items() if made_of == name and of not in replaced), "")
 

@@ -14,6 +14,7 @@ import { type HealthMonitor, monitorHealth } from "../stores/health";
 import { createImprover, type Improver } from "../stores/improvement";
 import { keptForGood } from "../stores/kept";
 import { createListings, type Listings } from "../stores/listing";
+import { createMenagerie, type Menagerie } from "../stores/menagerie";
 import { followOnline } from "../stores/online";
 import { createRegistry, type Registry } from "../stores/registry";
 import { ALL, createResources, type Resources } from "../stores/resource";
@@ -71,6 +72,7 @@ export interface Session {
   /** How well controllers withstand disturbances, measured in this browser. */
   readonly robustness: RobustnessReports;
   readonly robots: Robots;
+  readonly menagerie: Menagerie;
   readonly uploader: Uploader;
   readonly health: HealthMonitor;
   /** Whether this device has a network. */
@@ -136,14 +138,16 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
   const startingPoints = createResources((environmentId) => startingPointsOf(clients, environmentId));
   const runs = createRuns(clients.trainer);
   const robots = createRobots(clients.scene, () => {
-    gallery.reload(ALL);
+    for (const each of [gallery, menagerie.scenes]) each.reload(ALL);
     for (const each of [environments, bundles]) each.retryFailed({ unlikely: true });
   });
+  const menagerie = createMenagerie(clients);
   const registry = createRegistry(clients);
   const undo = createUndo();
   const resources = [
     ...registry.all,
     gallery,
+    menagerie.scenes,
     environments,
     bundles,
     policyScenes,
@@ -192,6 +196,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
       keptForGood,
     ),
     robots,
+    menagerie,
     uploader: createUploader(clients),
     health,
     online: followOnline(() => health.check()),

@@ -11,15 +11,18 @@ import { FilterBar } from "./FilterBar";
 import { EVERYTHING, type Filter, filtered } from "./filter";
 import styles from "./Gallery.module.css";
 import { Intro } from "./Intro";
+import { MenagerieRobots } from "./MenagerieRobots";
+import { offered } from "./menagerieFilter";
 import { RecentRuns } from "./RecentRuns";
 import { useTrained } from "./trained";
 import { UploadCard } from "./UploadCard";
+import { useReached } from "./useReached";
 
 const PLACEHOLDERS = Array.from({ length: 12 }, (_, index) => `waiting-${index}`);
 
 /** The first thing a person sees: what this is, and every environment with its picture. What is looked for is in the URL. */
 export function Gallery() {
-  const { gallery, navigation, runLists, uploader } = useSession();
+  const { gallery, menagerie, navigation, runLists, uploader } = useSession();
   const { value: catalogue, failure, loading } = useResource(gallery, ALL);
   const filter: Filter = useStore(navigation.place);
   const uploading = useStore(uploader.store).status !== "idle";
@@ -27,6 +30,11 @@ export function Gallery() {
   const arrived = useArrived([useResource(runLists, ALL)]);
   const environments = catalogue?.environments;
   const shown = environments && filtered(environments, filter, trained);
+  // Asked for once somebody looks that far, or looks for something.
+  const [bottom, reached] = useReached<HTMLDivElement>();
+  const scenes = useResource(menagerie.scenes, environments && (reached || filter.text) ? ALL : "").value ?? [];
+  const robotsByThemselves = offered(scenes, filter);
+  const matching = (shown?.length ?? 0) + robotsByThemselves.length;
   const narrow = (change: Partial<Filter>) => navigation.refine(change);
 
   return (
@@ -55,9 +63,7 @@ export function Gallery() {
           </div>
         )}
         <p className="hidden-visually" role="status">
-          {isNarrowed(filter) && shown
-            ? `${shown.length} ${shown.length === 1 ? "robot matches" : "robots match"}`
-            : ""}
+          {isNarrowed(filter) && shown ? `${matching} ${matching === 1 ? "robot matches" : "robots match"}` : ""}
         </p>
         <ul className={styles.grid} aria-busy={loading}>
           {environments && (uploading || isOpenToUploads(filter)) && (
@@ -76,7 +82,7 @@ export function Gallery() {
           ))}
           {!environments && !failure && PLACEHOLDERS.map((key) => <li key={key} className={styles.placeholder} />)}
         </ul>
-        {shown?.length === 0 && (
+        {shown && matching === 0 && (
           <div className={styles.empty}>
             <p>
               Nothing matches{filter.text && <> “{filter.text}”</>}
@@ -87,6 +93,8 @@ export function Gallery() {
             </Button>
           </div>
         )}
+        {robotsByThemselves.length > 0 && <MenagerieRobots scenes={robotsByThemselves} />}
+        <div ref={bottom} />
       </section>
     </DropZone>
   );

@@ -77,8 +77,8 @@ export function UploadCard() {
           <details className={styles.more}>
             <summary>Robots from MuJoCo Menagerie</summary>
             <p>
-              Zip the robot’s folder and drop it, or let the terminal fetch it:{" "}
-              <code>tabrl upload anybotics_anymal_c --menagerie</code>
+              Some stand below the others, ready to be chosen. Of the rest, zip a robot’s folder and drop it, or let the
+              terminal fetch it: <code>tabrl upload anybotics_anymal_c --menagerie</code>
             </p>
           </details>
         </>

@@ -1,9 +1,11 @@
 import { useSession } from "../app/session";
 import { ALL } from "../stores/resource";
+import { useNewEnvironment } from "./useNewEnvironment";
 
 /** Takes a file that a person chose or dropped, and goes to what it became: a robot's studio, or a policy. */
 export function useTake(): (files: FileList | null | undefined, entries?: DataTransferItemList) => Promise<void> {
-  const { uploader, gallery, environments, policies, policyLists, navigation } = useSession();
+  const { uploader, policies, policyLists, navigation } = useSession();
+  const open = useNewEnvironment();
   return async (files, entries) => {
     const file = files?.[0];
     if (!file) return;
@@ -24,11 +26,6 @@ export function useTake(): (files: FileList | null | undefined, entries?: DataTr
       navigation.go({ policyId: policy.policyId });
       return;
     }
-    const { environment } = arrival;
-    const environmentId = environment.summary?.environmentId;
-    if (!environmentId) return;
-    environments.put(environmentId, environment);
-    gallery.reload(ALL);
-    navigation.go({ environmentId });
+    open(arrival.environment);
   };
 }

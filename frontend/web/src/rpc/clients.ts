@@ -5,6 +5,7 @@ import { RegistryService } from "../gen/tabrl/exporter/v1/registry_pb";
 import { SharingService } from "../gen/tabrl/exporter/v1/sharing_pb";
 import { InferenceService } from "../gen/tabrl/inference/v1/inference_pb";
 import { RewardService } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
+import { MenagerieService } from "../gen/tabrl/scene/v1/menagerie_pb";
 import { SceneService } from "../gen/tabrl/scene/v1/scene_pb";
 import { TrainerService } from "../gen/tabrl/trainer/v1/trainer_pb";
 import type { Outages } from "./outage";
@@ -13,6 +14,7 @@ import { retrying, UNARY_DEADLINE_MS } from "./reliability";
 /** A client of each service. */
 export interface Clients {
   readonly scene: Client<typeof SceneService>;
+  readonly menagerie: Client<typeof MenagerieService>;
   readonly rewards: Client<typeof RewardService>;
   readonly trainer: Client<typeof TrainerService>;
   readonly exporter: Client<typeof ExporterService>;
@@ -25,6 +27,7 @@ export interface Clients {
 export function createClients(transport: Transport): Clients {
   return {
     scene: createClient(SceneService, transport),
+    menagerie: createClient(MenagerieService, transport),
     rewards: createClient(RewardService, transport),
     trainer: createClient(TrainerService, transport),
     exporter: createClient(ExporterService, transport),

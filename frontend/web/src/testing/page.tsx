@@ -27,6 +27,17 @@ export function preparePage(): void {
       disconnect() {}
     },
   );
+  // All of the page is in view.
+  vi.stubGlobal(
+    "IntersectionObserver",
+    class {
+      constructor(private readonly told: IntersectionObserverCallback) {}
+      observe() {
+        this.told([{ isIntersecting: true } as IntersectionObserverEntry], this as unknown as IntersectionObserver);
+      }
+      disconnect() {}
+    },
+  );
   Element.prototype.scrollIntoView = () => undefined;
   Range.prototype.getClientRects = () => [] as unknown as DOMRectList;
   HTMLDialogElement.prototype.showModal = function showModal() {

@@ -1,7 +1,9 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, type ConnectRouter } from "@connectrpc/connect";
+import { MenagerieService } from "../gen/tabrl/scene/v1/menagerie_pb";
 import {
   EnvironmentSchema,
+  type EnvironmentSummary,
   EnvironmentSummarySchema,
   RobotInstallationStage,
   SceneBundleSchema,
@@ -46,6 +48,11 @@ const GO1 = create(EnvironmentSummarySchema, {
   description: "Trot at the speed and turning rate that a joystick commands.",
   actuatorCount: 12,
 });
+const MENAGERIE = [
+  { robot: "unitree_go1", mainFile: "scene.xml", title: "Unitree Go1", licences: ["BSD-3-Clause"] },
+  { robot: "unitree_g1", mainFile: "scene.xml", title: "Unitree G1", licences: ["BSD-3-Clause"] },
+  { robot: "unitree_g1", mainFile: "scene_with_hands.xml", title: "Unitree G1 · with hands", licences: [] },
+];
 const DOWNLOAD_BYTES = 180_168_576n;
 
 /** What the scenes in memory share with the rest of the backend. */
@@ -59,17 +66,19 @@ interface Surroundings {
 /** Environments, and a robot that can be downloaded, in memory. */
 export function serveScenes({ service }: ConnectRouter, { guard, stepMs, ...first }: Surroundings): void {
   let { robotMissing } = first;
+  const added: EnvironmentSummary[] = [];
+  const known = () => [...ENVIRONMENTS, GO1, ...added];
   service(SceneService, {
     listEnvironments: () => {
       guard();
       const robot = robotMissing === undefined ? [] : [{ ...GO1, robotMissing }];
-      const environments = [...ENVIRONMENTS, ...robot];
+      const environments = [...ENVIRONMENTS, ...robot, ...added];
       const robotDownload = robotMissing ? { robotDownload: { downloadBytes: DOWNLOAD_BYTES } } : {};
       return { environments, totalSize: environments.length, ...robotDownload };
     },
     getEnvironment: ({ environmentId }) => {
       guard();
-      const summary = [...ENVIRONMENTS, GO1].find((each) => each.environmentId === environmentId);
+      const summary = known().find((each) => each.environmentId === environmentId);
       if (summary === GO1 && robotMissing) {
         const metadata = { robot: "unitree_go1", download_bytes: String(DOWNLOAD_BYTES) };
         throw typedError(Code.FailedPrecondition, "ROBOT_NOT_INSTALLED", "the robot is not installed", [], metadata);
@@ -88,7 +97,7 @@ export function serveScenes({ service }: ConnectRouter, { guard, stepMs, ...firs
     },
     getSceneBundle: ({ environmentId }) => {
       guard();
-      if (![...ENVIRONMENTS, GO1].some((each) => each.environmentId === environmentId)) {
+      if (!known().some((each) => each.environmentId === environmentId)) {
         throw typedError(Code.NotFound, "ENVIRONMENT_NOT_FOUND", `no environment ${environmentId}`);
       }
       return { bundle: create(SceneBundleSchema, { environmentId, xml: { sha256: "c".repeat(64) } }) };
@@ -109,6 +118,28 @@ export function serveScenes({ service }: ConnectRouter, { guard, stepMs, ...firs
       await pause(stepMs);
       robotMissing = false;
       yield { stage: RobotInstallationStage.READY, downloadedBytes: downloadBytes, downloadBytes, message: "ready" };
+    },
+  });
+  service(MenagerieService, {
+    listMenagerieScenes: () => {
+      guard();
+      const scenes = MENAGERIE.map((scene) => {
+        const environment = added.find(({ title }) => title === scene.title);
+        return { ...scene, environmentId: environment?.environmentId ?? "" };
+      });
+      return { scenes };
+    },
+    addMenagerieScene: async ({ robot, mainFile }) => {
+      guard();
+      const scene = MENAGERIE.find((each) => each.robot === robot && each.mainFile === mainFile);
+      if (!scene)
+        throw typedError(Code.InvalidArgument, "INVALID_FIELD", "no such scene", [["robot", "none of those"]]);
+      await pause(stepMs);
+      const { title } = scene;
+      const about = { environmentId: `custom-${robot}`, category: "custom", title, robot: title, actuatorCount: 12 };
+      const summary = create(EnvironmentSummarySchema, about);
+      added.push(summary);
+      return { environment: create(EnvironmentSchema, { summary }) };
     },
   });
 }

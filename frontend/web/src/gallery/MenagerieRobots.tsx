@@ -31,8 +31,8 @@ export function MenagerieRobots({ scenes }: MenagerieRobotsProps) {
       <header className={styles.head}>
         <h2 id="menagerie">Robots by themselves</h2>
         <p>
-          From MuJoCo Menagerie, without a task, for whatever you think up. One click makes a robot of your own of it,
-          in some seconds.
+          From MuJoCo Menagerie, without a task, for whatever you think up. Choose one, and some seconds later it is
+          among your robots.
         </p>
       </header>
       {adding?.failure && (

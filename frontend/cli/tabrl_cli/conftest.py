@@ -15,7 +15,7 @@ from grpc_status import rpc_status
 from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc, registry_pb2, registry_pb2_grpc
 from tabrl.inference.v1 import inference_pb2, inference_pb2_grpc
 from tabrl.rewardgen.v1 import rewardgen_pb2, rewardgen_pb2_grpc
-from tabrl.scene.v1 import scene_pb2, scene_pb2_grpc
+from tabrl.scene.v1 import menagerie_pb2, menagerie_pb2_grpc, scene_pb2, scene_pb2_grpc
 from tabrl.trainer.v1 import batches_pb2, batches_pb2_grpc, trainer_pb2, trainer_pb2_grpc
 from tabrl.type.v1 import artifact_pb2
 from typer.testing import CliRunner, Result
@@ -261,10 +261,23 @@ class Batches(batches_pb2_grpc.BatchServiceServicer):
         return batch
 
 
+class Menagerie(menagerie_pb2_grpc.MenagerieServiceServicer):
+    """One robot of Menagerie."""
+
+    def ListMenagerieScenes(self, request, context):  # type: ignore[no-untyped-def]
+        scene = menagerie_pb2.MenagerieScene(robot="unitree_go1", main_file="scene.xml", title="Unitree Go1")
+        return menagerie_pb2.ListMenagerieScenesResponse(scenes=[scene])
+
+    def AddMenagerieScene(self, request, context):  # type: ignore[no-untyped-def]
+        summary = scene_pb2.EnvironmentSummary(environment_id=f"custom-{request.robot}-{request.main_file or 'first'}")
+        return menagerie_pb2.AddMenagerieSceneResponse(environment=scene_pb2.Environment(summary=summary))
+
+
 class Server(
     Uploads,
     Rewards,
     Batches,
+    Menagerie,
     trainer_pb2_grpc.TrainerServiceServicer,
     exporter_pb2_grpc.ExporterServiceServicer,
     inference_pb2_grpc.InferenceServiceServicer,
@@ -464,6 +477,7 @@ def server() -> Iterator[tuple[Server, str]]:
     servicer = Server()
     running = grpc.server(futures.ThreadPoolExecutor(8))
     scene_pb2_grpc.add_SceneServiceServicer_to_server(servicer, running)
+    menagerie_pb2_grpc.add_MenagerieServiceServicer_to_server(servicer, running)
     rewardgen_pb2_grpc.add_RewardServiceServicer_to_server(servicer, running)
     trainer_pb2_grpc.add_TrainerServiceServicer_to_server(servicer, running)
     batches_pb2_grpc.add_BatchServiceServicer_to_server(servicer, running)

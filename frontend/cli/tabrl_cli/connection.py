@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from tabrl.exporter.v1 import exporter_pb2_grpc, registry_pb2_grpc, sharing_pb2_grpc
 from tabrl.inference.v1 import inference_pb2_grpc
 from tabrl.rewardgen.v1 import rewardgen_pb2_grpc
-from tabrl.scene.v1 import scene_pb2_grpc
+from tabrl.scene.v1 import menagerie_pb2_grpc, scene_pb2_grpc
 from tabrl.trainer.v1 import batches_pb2_grpc, trainer_pb2_grpc
 
 from tabrl_cli.errors import EXIT_BAD_INPUT, CallError, call_error
@@ -64,6 +64,7 @@ class Connection:
             else grpc.insecure_channel(address, options)
         )
         self.scene = scene_pb2_grpc.SceneServiceStub(self.channel)
+        self.menagerie = menagerie_pb2_grpc.MenagerieServiceStub(self.channel)
         self.rewards = rewardgen_pb2_grpc.RewardServiceStub(self.channel)
         self.trainer = trainer_pb2_grpc.TrainerServiceStub(self.channel)
         self.batches = batches_pb2_grpc.BatchServiceStub(self.channel)

@@ -329,6 +329,9 @@ def upload(  # noqa: PLR0917
 ) -> None:
     """Make an environment of a robot of your own, or of one of MuJoCo Menagerie (`anybotics_anymal_c`)."""
     with open_session(gateway, as_json) as session:
+        # A name of one's own needs the robot's files: as an upload.
+        if menagerie and not title and scenes.add_from_menagerie(session.connection, session.output, path, main_file):
+            return
         packed = scenes.from_menagerie(path, main_file) if menagerie else scenes.from_disk(Path(path), main_file)
         scenes.upload(session.connection, session.output, packed, title=title)
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
-from tabrl.scene.v1 import scene_pb2
+from tabrl.scene.v1 import menagerie_pb2, scene_pb2
 
-from tabrl_cli.connection import Connection, UsageError
+from tabrl_cli.connection import COMPILE_SECS, Connection, UsageError
 from tabrl_cli.console import Output, count
 from tabrl_cli.errors import CallError
 
-__all__ = ["Packed", "configure", "from_disk", "from_menagerie", "upload"]
+__all__ = ["Packed", "add_from_menagerie", "configure", "from_disk", "from_menagerie", "upload"]
 
 PIECE_BYTES = 1 << 20
 LONGEST_BYTES = 64 << 20
@@ -78,6 +78,17 @@ def from_menagerie(name: str, entry: str) -> Packed:
         Path(main).resolve().relative_to(resolved).as_posix(),
         robot.display_name,
     )
+
+
+def add_from_menagerie(connection: Connection, output: Output, name: str, entry: str) -> bool:
+    """Makes an environment of a robot of Menagerie that TabRL has itself; returns whether it has it."""
+    listed = connection.call(connection.menagerie.ListMenagerieScenes, menagerie_pb2.ListMenagerieScenesRequest())
+    if name not in {scene.robot for scene in listed.scenes}:
+        return False
+    request = menagerie_pb2.AddMenagerieSceneRequest(robot=name, main_file=entry)
+    answer = connection.call(connection.menagerie.AddMenagerieScene, request, COMPILE_SECS)
+    _say(connection, output, answer.environment)
+    return True
 
 
 def upload(connection: Connection, output: Output, packed: Packed, *, title: str) -> None:

@@ -72,6 +72,15 @@ def test_a_configuration_is_changed_by_what_a_file_says(server: tuple[Server, st
     assert (sent.observations.clock, sent.observations.command, sent.episode_length) == (True, True, 500)
 
 
+def test_a_robot_of_menagerie_that_tabrl_has_needs_no_upload(server: tuple[Server, str]) -> None:
+    first = tabrl(server[1], "upload", "unitree_go1", "--menagerie")
+    named = tabrl(server[1], "upload", "unitree_go1", "--menagerie", "--main", "scene_mjx.xml")
+
+    assert "custom-unitree_go1-first" in first.output
+    assert "custom-unitree_go1-scene_mjx.xml" in named.output
+    assert not server[0].received
+
+
 def test_a_robot_of_menagerie_is_packed_by_name() -> None:
     pytest.importorskip("mujoco_menagerie", reason="the package mujoco-menagerie is not installed")
     if not Path(os.environ.get("MENAGERIE_ROOT", ""), "anybotics_anymal_c").is_dir():

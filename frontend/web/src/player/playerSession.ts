@@ -45,6 +45,7 @@ export class PlayerSession {
           stages.reduce((total, stage) => total + count(stage), 0);
         return { triangles: sum((stage) => stage.triangles), drawCalls: sum((stage) => stage.drawCalls) };
       },
+      views: () => this.#stages.map(({ view }) => view),
     });
     const { signal } = this.#hidden;
     document.addEventListener("visibilitychange", () => this.#applyPlaying(), { signal });

@@ -1,5 +1,6 @@
 import type { PlayerFault } from "./errors";
 import type { PlayerTick, Rollout, RolloutSpec } from "./protocol";
+import type { View } from "./stage/view";
 
 /** What browser tests read of the simulation: numbers from the worker, not pictures. */
 export interface TestHook {
@@ -13,6 +14,8 @@ export interface TestHook {
   scene: string;
   /** Triangles and drawing calls of the last frame, of all stages. */
   readonly drawn: () => { readonly triangles: number; readonly drawCalls: number };
+  /** How each stage looks at its robot. */
+  readonly views: () => readonly View[];
   /** Everything that failed, oldest first. */
   readonly errors: PlayerFault[];
   /** Plays a fixed course of events beside what is on screen. */
@@ -26,8 +29,8 @@ declare global {
 }
 
 /** Puts the hook on the window until it is withdrawn. */
-export function exposeForTests({ rollOut, drawn }: Pick<TestHook, "rollOut" | "drawn">) {
-  const hook: TestHook = { tick: null, ticks: 0, lanes: [], scene: "", errors: [], rollOut, drawn };
+export function exposeForTests(asked: Pick<TestHook, "rollOut" | "drawn" | "views">) {
+  const hook: TestHook = { tick: null, ticks: 0, lanes: [], scene: "", errors: [], ...asked };
   window.__tabrl = hook;
   return {
     set scene(environmentId: string) {

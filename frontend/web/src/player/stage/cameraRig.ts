@@ -4,6 +4,8 @@ import { type Framing, followStep, type Point } from "./framing";
 import { isSameView, offsetOf, type View, viewOf } from "./view";
 
 const fieldOfViewDegrees = 28;
+/** How fast the view catches up with the pointer, per second. */
+const catchUpRate = 7.7;
 
 /** The camera: framed on the robot, turned by the pointer, following where the robot goes. */
 export class CameraRig {
@@ -26,7 +28,6 @@ export class CameraRig {
     this.camera.up.set(0, 0, 1);
     this.#controls = new OrbitControls(this.camera, canvas);
     this.#controls.enableDamping = true;
-    this.#controls.dampingFactor = 0.12;
     this.#controls.addEventListener("change", onChange);
     // Dragging with two fingers or the right button would pull the view off the robot that it follows.
     this.#controls.enablePan = false;
@@ -54,6 +55,7 @@ export class CameraRig {
 
   /** Looks at the robot in another way; nobody is told of it. */
   set view(view: View) {
+    this.#settle();
     offsetOf(view, this.#fitting, this.#offset);
     this.camera.position.addVectors(this.#controls.target, this.#offset);
     this.#controls.update();
@@ -71,6 +73,7 @@ export class CameraRig {
   reset(): void {
     const framing = this.#framing;
     if (!framing) return;
+    this.#settle();
     const { radius, direction, center } = framing;
     [this.#target[0], this.#target[1], this.#target[2]] = center;
     const away = this.#fittingDistance(radius);
@@ -110,8 +113,10 @@ export class CameraRig {
     this.#controls.target.add(this.#offset);
   }
 
-  /** Moves on by one frame of damping; says whether the view still moves. Tells of a view that a person has turned. */
-  update(): boolean {
+  /** Catches up with the pointer for one frame; says whether the view still moves. Tells of a view that a person has turned. */
+  update(elapsedSecs: number): boolean {
+    // By time, not by frame: where few frames are drawn, the view must not lag behind.
+    this.#controls.dampingFactor = 1 - Math.exp(-catchUpRate * elapsedSecs);
     const moves = this.#controls.update();
     const { view } = this;
     if (this.#known && !isSameView(view, this.#known)) {
@@ -123,6 +128,13 @@ export class CameraRig {
 
   dispose(): void {
     this.#controls.dispose();
+  }
+
+  /** Ends what a drag still has to turn, which would carry on from wherever the view is set to. */
+  #settle(): void {
+    this.#controls.enableDamping = false;
+    this.#controls.update();
+    this.#controls.enableDamping = true;
   }
 
   get #fitting(): number {

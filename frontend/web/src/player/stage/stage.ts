@@ -313,7 +313,7 @@ export class Stage {
     }
     const lightMoves = set.lighting.moveTo(this.#rig.target);
     set.ground?.moveTo(this.#rig.target);
-    const viewMoves = this.#rig.update();
+    const viewMoves = this.#rig.update(elapsedMs / 1000);
     this.#showHand(set);
     const refined = this.#chooseDetail(set);
     const moving = shown?.settled === false;

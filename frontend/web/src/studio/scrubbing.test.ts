@@ -24,6 +24,12 @@ test("given checkpoints, when they are laid out, then their steps are their plac
   expect(heightsOf([mark(100, 5), mark(200, 5)])).toEqual([0.5, 0.5]);
 });
 
+test("given returns that hardly differ, when they are drawn, then they stand on nearly one height", () => {
+  const [first = 0, last = 0] = heightsOf([mark(100, 2005), mark(200, 2003)]);
+  expect(first).toBeGreaterThan(last);
+  expect(first - last).toBeLessThan(0.02);
+});
+
 test("given a pointer between two checkpoints, when it is let down, then the nearer one is meant", () => {
   expect(nearest([0, 0.25, 1], 0.6)).toBe(1);
   expect(nearest([0, 0.25, 1], 0.7)).toBe(2);

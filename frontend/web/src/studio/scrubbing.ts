@@ -28,13 +28,17 @@ export function nearest(places: readonly number[], place: number): number {
   return best;
 }
 
+/** Part of the largest return that fills the height at least: what hardly differs must not look like a fall. */
+const LEAST_SPAN = 0.1;
+
 /** How high each return is between the lowest and the highest, from 0 to 1; undefined where there is none. */
 export function heightsOf(marks: readonly Mark[]): readonly (number | undefined)[] {
   const returns = marks.flatMap(({ episodeReturn }) => (episodeReturn === undefined ? [] : [episodeReturn]));
   const [low, high] = [Math.min(...returns), Math.max(...returns)];
+  const span = Math.max(high - low, LEAST_SPAN * Math.max(Math.abs(low), Math.abs(high)));
   return marks.map(({ episodeReturn }) => {
     if (episodeReturn === undefined) return undefined;
-    return high > low ? (episodeReturn - low) / (high - low) : 0.5;
+    return span > 0 ? 0.5 + (episodeReturn - (low + high) / 2) / span : 0.5;
   });
 }
 

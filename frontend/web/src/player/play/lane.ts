@@ -195,7 +195,11 @@ export class Lane {
 
   /** @throws PlayerError COMMAND_INVALID; then nothing has changed */
   setCtrl(values: readonly number[] | null): void {
-    if (this.#scene) this.#byHand = values && clippedCtrl(this.#scene.simulation, values);
+    if (!this.#scene) return;
+    const { simulation } = this.#scene;
+    this.#byHand = values && clippedCtrl(simulation, values);
+    // At once, so that what a person sees and goes on from is what they have just set, also while no time passes.
+    if (this.#byHand && !this.isDriven) simulation.setCtrl(this.#byHand);
   }
 
   shove(direction: Vector, speed: number): void {

@@ -360,6 +360,7 @@ test("given a robot without a policy, when it is driven by hand, then by these v
   const { player, newest, step, faults } = await played([null]);
 
   await player.setCtrl([7]);
+  expect(Array.from(newest(0).ctrl)).toEqual([1]);
   await step(1);
   expect(Array.from(newest(0).ctrl)).toEqual([1]);
   await player.setCtrl([1, 2]);

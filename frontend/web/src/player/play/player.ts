@@ -177,7 +177,10 @@ export class Player {
   }
 
   setCtrl(values: readonly number[] | null, index = 0): Promise<void> {
-    return this.#asked(index, (lane) => lane.setCtrl(values));
+    return this.#asked(index, (lane) => {
+      lane.setCtrl(values);
+      lane.post(now(), true);
+    });
   }
 
   reset(): Promise<void> {
@@ -270,7 +273,7 @@ export class Player {
     if (!controller) lane.disengage();
     if (begins && this.#lanes.length > 1) this.#beginAnew();
     else this.#align(lane);
-    if (begins) this.#postAll();
+    if (begins || !controller) this.#postAll();
   }
 
   /** Begins an episode in all lanes, from the same of their reset states. */

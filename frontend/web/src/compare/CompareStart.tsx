@@ -1,4 +1,3 @@
-import { useState } from "react";
 import { Link } from "../app/Link";
 import { GALLERY } from "../app/location";
 import { useSession } from "../app/session";
@@ -9,13 +8,11 @@ import { PlusIcon } from "../ui/icons";
 import { FailureNotice } from "../ui/Notice";
 import styles from "./CompareStart.module.css";
 import { comparedOf, laneColor, laneLetter } from "./lanes";
-import { PolicyPicker } from "./PolicyPicker";
 import { startsFrom } from "./starts";
 
 /** Before anything is chosen: what comparing is, and good ways to begin. */
-export function CompareStart() {
-  const { gallery, navigation, runLists } = useSession();
-  const [picking, setPicking] = useState(false);
+export function CompareStart({ onPick }: { readonly onPick: () => void }) {
+  const { gallery, runLists } = useSession();
   const runs = useFresh(runLists, ALL);
   const environments = useResource(gallery, ALL).value?.environments ?? [];
   const starts = startsFrom(runs.value?.items ?? []);
@@ -28,7 +25,7 @@ export function CompareStart() {
           Up to four policies drive the same robot side by side. They begin together, feel the same pushes and follow
           the same commands, so that what you see is the difference between them.
         </p>
-        <Button variant="primary" icon={<PlusIcon />} onClick={() => setPicking(true)} data-testid="choose-first">
+        <Button variant="primary" icon={<PlusIcon />} onClick={onPick} data-testid="choose-first">
           Choose a policy
         </Button>
       </header>
@@ -69,13 +66,6 @@ export function CompareStart() {
           Nothing has been trained yet that could be compared. <Link to={GALLERY}>Choose a robot and train it</Link>:
           every run keeps what the robot could do at several stages, and those compare well.
         </p>
-      )}
-      {picking && (
-        <PolicyPicker
-          present={{ ids: [], environmentId: "" }}
-          onPick={(policyId) => navigation.go({ view: "compare", compared: policyId })}
-          onClose={() => setPicking(false)}
-        />
       )}
     </div>
   );

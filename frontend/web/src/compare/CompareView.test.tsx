@@ -80,6 +80,19 @@ test("given lanes of two runs, when the slider moves, then each plays what it co
   await waitFor(() => expect(compared()).toBe("run-1-2000,run-2-3000"));
 });
 
+test("given nothing chosen, when a policy is picked, then the picker stays open for the next, with what was looked for", async () => {
+  openPage(backend, "/?view=compare");
+  fireEvent.click(await screen.findByTestId("choose-first"));
+  fireEvent.click(await screen.findByTestId("pick-policies"));
+  fireEvent.change(screen.getByTestId("pick-search"), { target: { value: "cartpole" } });
+  for (const steps of ["1k steps", "3k steps"]) {
+    const offers = await screen.findAllByTestId("offer");
+    fireEvent.click(offers.find((each) => each.textContent?.includes(steps)) as HTMLElement);
+  }
+  await waitFor(() => expect(compared()).toBe("run-1-1000,run-2-3000"));
+  expect((screen.getByTestId("pick-search") as HTMLInputElement).value).toBe("cartpole");
+});
+
 test("given a chosen robot, when the picker opens, then another robot's policy says why it cannot be added", async () => {
   openPage(backend, "/?view=compare&with=run-1-2000");
   fireEvent.click(await screen.findByTestId("add-policy"));

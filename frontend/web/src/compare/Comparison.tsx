@@ -1,28 +1,28 @@
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo } from "react";
 import { Button } from "../ui/Button";
 import { PlusIcon } from "../ui/icons";
 import { FailureNotice, Notice } from "../ui/Notice";
 import styles from "./Comparison.module.css";
-import { comparedOf, MOST_LANES, withLane } from "./lanes";
+import { comparedOf, MOST_LANES } from "./lanes";
 import { createLiveLanes } from "./live";
-import { PolicyPicker } from "./PolicyPicker";
 import { Results } from "./Results";
 import { Stages } from "./Stages";
 import { StepSlider } from "./StepSlider";
-import { useComparison } from "./useComparison";
+import type { Comparison as Compared } from "./useComparison";
 
 interface ComparisonProps {
+  readonly comparison: Compared;
   readonly ids: readonly string[];
   /** How many more the address names. */
   readonly leftOut: number;
+  /** The person wants another one. */
+  readonly onPick: () => void;
 }
 
 /** The robots that are compared, what moves all of them, and who is best. */
-export function Comparison({ ids, leftOut }: ComparisonProps) {
-  const comparison = useComparison(ids);
+export function Comparison({ comparison, ids, leftOut, onPick }: ComparisonProps) {
   const { lanes, environment, environmentId, bundle, alike } = comparison;
   const live = useMemo(createLiveLanes, []);
-  const [picking, setPicking] = useState(false);
   const title = environment.value?.summary?.title ?? environmentId;
   useEffect(() => live.setAlike(alike), [live, alike]);
 
@@ -38,7 +38,7 @@ export function Comparison({ ids, leftOut }: ComparisonProps) {
           icon={<PlusIcon />}
           disabled={ids.length >= MOST_LANES}
           title={ids.length >= MOST_LANES ? "Four is the most" : undefined}
-          onClick={() => setPicking(true)}
+          onClick={onPick}
           data-testid="add-policy"
         >
           Add a policy
@@ -59,15 +59,8 @@ export function Comparison({ ids, leftOut }: ComparisonProps) {
         </Notice>
       )}
       {bundle.failure && !bundle.value && <FailureNotice failure={bundle.failure} />}
-      <Stages comparison={comparison} live={live} onAdd={() => setPicking(true)} />
+      <Stages comparison={comparison} live={live} onAdd={onPick} />
       <Results comparison={comparison} key={environmentId} />
-      {picking && (
-        <PolicyPicker
-          present={{ ids, environmentId }}
-          onPick={(policyId) => comparison.change(withLane(ids, policyId))}
-          onClose={() => setPicking(false)}
-        />
-      )}
       <p className="hidden-visually" aria-live="polite">
         {lanes.length} policies are compared: {comparedOf(lanes.map(({ policyId }) => policyId))}
       </p>

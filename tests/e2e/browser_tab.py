@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright, Response, ViewportSize
 
@@ -112,6 +113,10 @@ class Tab:
     def open(self, path: str = "/") -> None:
         """Loads a page of TabRL."""
         self.page.goto(self.url + path)
+
+    def address(self) -> dict[str, str]:
+        """What the address says is shown, such as `{"env": "CartpoleBalance", "run": "run-1"}`."""
+        return dict(parse_qsl(urlsplit(self.page.url).query))
 
     def see(self, test_id: str, *, within_secs: float = PATIENCE_SECS) -> None:
         """Waits until something is on the page."""

@@ -109,9 +109,10 @@ async def test_a_persons_source_is_sealed_with_its_weights_and_comments(service)
 
 
 async def test_weights_of_unknown_terms_are_refused(service):
-    error = await refused(service.CompileReward(compilation(GOOD, weights={"speed": 1.0})))
+    weights = {"speed": 1.0, "up": 2.0, "calm": 1.0}
+    error = await refused(service.CompileReward(compilation(GOOD, weights=weights)))
     assert error.reason == "INVALID_FIELD"
-    assert error.fields[0][0] == "weights.speed"
+    assert [field for field, _ in error.fields] == ["weights.calm", "weights.speed"]
 
 
 async def test_weights_that_are_all_nothing_are_refused(service):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 from weakref import WeakValueDictionary
@@ -227,8 +227,7 @@ class Servicer(rewardgen_pb2_grpc.RewardServiceServicer):
                 raise jail_unavailable(e) from e
             unknown = sorted(set(request.weights) - set(compiled.terms))
             if unknown:
-                known = ", ".join(compiled.terms)
-                raise invalid_field(f"weights.{unknown[0]}", f"the reward has no such term; it has: {known}")
+                raise _unknown_terms(unknown, compiled.terms)
             weights = {term: request.weights.get(term, 1.0) for term in compiled.terms}
             if not any(weights.values()):
                 raise invalid_field("weights", "are all 0, so nothing would be rewarded; weigh at least one term")
@@ -365,6 +364,17 @@ def _require_words(prompt: str) -> None:
         raise invalid_field("prompt", "must say which behaviour is wanted")
     if found := _CONTROL.search(prompt):
         raise invalid_field("prompt", f"holds the control character U+{ord(found[0]):04X}; take it out")
+
+
+def _unknown_terms(unknown: Sequence[str], known: Sequence[str]) -> TabrlError:
+    """Name each weight that no term of the reward has, so that one more call can do without them all."""
+    description = f"the reward has no such term; it has: {', '.join(known)}"
+    return TabrlError(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "INVALID_FIELD",
+        f"weights.{unknown[0]}: {description}",
+        fields=[(f"weights.{name}", description) for name in unknown],
+    )
 
 
 def _require_check(text: str, robot: Robot) -> None:

@@ -25,9 +25,11 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
   const listed = useResource(models, ALL);
   const generation = useStore(writer.generation);
   const several = useStore(approaches.store);
-  const [model, setModel] = useState("");
+  const [chosenModel, setChosenModel] = useState("");
   const [problem, setProblem] = useState("");
   const promptId = useId();
+  // A model that is listed no more is not asked for.
+  const model = listed.value?.some(({ name }) => name === chosenModel) ? chosenModel : "";
   const working = generation.status === "working";
   const writingSeveral = several.status === "working" && several.environmentId === studio.environmentId;
   const summary = studio.environment.value?.summary;
@@ -36,6 +38,12 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
 
   // What was being written when the page was left is still there, or is written on.
   useEffect(() => approaches.resume(studio.environmentId), [approaches, studio.environmentId]);
+
+  // The list is of before a restart.
+  const unlisted = [generation.failure, several.failure].some((each) => each?.reason === "MODEL_NOT_CONFIGURED");
+  useEffect(() => {
+    if (unlisted) models.reload(ALL);
+  }, [models, unlisted]);
 
   const refused = violationOf(generation.failure, "prompt") ?? violationOf(several.failure, "prompt");
   const fieldProblem = problem || refused?.description || "";
@@ -174,7 +182,7 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
         </Button>
       </div>
       {listed.failure && <FailureNotice failure={listed.failure} onRetry={() => models.reload(ALL)} />}
-      {listed.value && <ModelChoice models={listed.value} chosen={model} onChoose={setModel} />}
+      {listed.value && <ModelChoice models={listed.value} chosen={model} onChoose={setChosenModel} />}
       <EarlierPrompts
         environmentId={studio.environmentId}
         rewardId={studio.rewardId}

@@ -49,3 +49,17 @@ test("given the library alone, then there is nothing to choose, and the page say
   expect((await screen.findByTestId("model")).textContent).toContain("without an LLM");
   expect(screen.queryByRole("combobox", { name: "Written by" })).toBeNull();
 });
+
+test("given a model that is configured no more, when it is to write, then it is said and offered no more", async () => {
+  const models = [...MODELS];
+  const backend = open(models);
+  fireEvent.change(await screen.findByRole("combobox", { name: "Written by" }), { target: { value: "second/small" } });
+  models.splice(1, 1);
+  fireEvent.change(screen.getByTestId("prompt"), { target: { value: "stay upright" } });
+  fireEvent.click(screen.getByTestId("generate"));
+  expect((await screen.findByTestId("error")).textContent).toContain("second/small");
+  await waitFor(() => expect(screen.queryByRole("option", { name: "second/small" })).toBeNull());
+
+  fireEvent.click(screen.getByTestId("generate"));
+  await waitFor(() => expect(backend.rewards.size).toBe(1));
+});

@@ -76,6 +76,12 @@ test("given refused source, when it is compiled, then the place is known by line
   expect(problemsOf(failure as Failure)).toMatchObject([{ line: 1, column: 1, severity: "error" }]);
 });
 
+test("given weights of terms that an edit took out, when it is compiled, then it is sealed without them", async () => {
+  const edited = SOURCE.replace("centred", "middle").replace("effort", "calm");
+  const sealed = await writer().compile("CartpoleBalance", edited, { upright: 2, centred: 1, effort: -0.1 }, "");
+  expect(sealed.source).toBe(edited);
+});
+
 test("given a warning with a suggestion, when it is shown, then both are sentences", () => {
   const warning = create(DiagnosticSchema, {
     line: 3,

@@ -50,7 +50,7 @@ export interface RewardWriter {
   cancel(): void;
   /** Forgets what was written last, or why it was not. */
   clear(): void;
-  /** Seals edited source. Throws a Failure. */
+  /** Seals edited source; the weights of terms that it has no more are left out. Throws a Failure. */
   compile(environmentId: string, source: string, weights: Record<string, number>, prompt: string): Promise<Reward>;
 }
 
@@ -111,16 +111,28 @@ export function createRewardWriter(rewards: Clients["rewards"]): RewardWriter {
       if (new TextEncoder().encode(source).length > MAX_SOURCE_BYTES) {
         throw localFailure("source", "The source is longer than 32 KiB; shorten it.");
       }
-      try {
-        const request = { environmentId, source, weights, prompt, requestId: newRequestId() };
-        const { reward } = await rewards.compileReward(request, { timeoutMs: COMPILE_DEADLINE_MS });
-        if (!reward) throw new Error("the answer holds no reward");
-        return reward;
-      } catch (thrown) {
-        throw failureFrom(thrown);
+      let kept = weights;
+      for (;;) {
+        try {
+          const request = { environmentId, source, weights: kept, prompt, requestId: newRequestId() };
+          const { reward } = await rewards.compileReward(request, { timeoutMs: COMPILE_DEADLINE_MS });
+          if (!reward) throw new Error("the answer holds no reward");
+          return reward;
+        } catch (thrown) {
+          const failure = failureFrom(thrown);
+          const fewer = withoutUnknown(kept, failure);
+          if (Object.keys(fewer).length === Object.keys(kept).length) throw failure;
+          kept = fewer;
+        }
       }
     },
   };
+}
+
+/** The weights but those that a refused CompileReward names as no term of the source, from violations `weights.TERM`. */
+function withoutUnknown(weights: Readonly<Record<string, number>>, { fields }: Failure): Record<string, number> {
+  const unknown = new Set(fields.map(({ field }) => field));
+  return Object.fromEntries(Object.entries(weights).filter(([term]) => !unknown.has(`weights.${term}`)));
 }
 
 /** What stands after one more step of the writing. */

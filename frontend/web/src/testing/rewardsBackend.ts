@@ -69,6 +69,13 @@ export function serveRewards({ service }: ConnectRouter, { rewards, models, guar
     },
     async *generateReward({ environmentId, prompt, model }) {
       guard();
+      if (model && !models.some(({ name }) => name === model)) {
+        throw typedError(
+          Code.FailedPrecondition,
+          "MODEL_NOT_CONFIGURED",
+          `the model '${model}' is not configured here`,
+        );
+      }
       if (prompt.includes("juggle")) {
         const metadata = { nearest: "balance" };
         throw typedError(
@@ -136,13 +143,18 @@ export function serveRewards({ service }: ConnectRouter, { rewards, models, guar
       rewards.set(after.rewardId, after);
       yield { event: { case: "reward" as const, value: after } };
     },
-    compileReward: ({ environmentId, source, prompt }) => {
+    compileReward: ({ environmentId, source, prompt, weights }) => {
       guard();
       const line = source.split("\n").findIndex((text) => text.includes("import")) + 1;
       if (line > 0) {
         throw typedError(Code.InvalidArgument, "REWARD_REJECTED", "the source breaks a rule", [
           [`source:${line}:1`, "import-forbidden: nothing can be imported; `jnp` and `state` are there already"],
         ]);
+      }
+      const unknown = Object.keys(weights).filter((term) => !source.includes(`"${term}"`));
+      if (unknown.length > 0) {
+        const violations = unknown.map((term): [string, string] => [`weights.${term}`, "the reward has no such term"]);
+        throw typedError(Code.InvalidArgument, "INVALID_FIELD", "the reward has no such term", violations);
       }
       return { reward: seal(environmentId, prompt, source, RewardOrigin.PERSON) };
     },

@@ -18,6 +18,7 @@ interface FilterBarProps {
 export function FilterBar({ environments, filter, anyTrained, onChange }: FilterBarProps) {
   const bar = useRef<HTMLDivElement>(null);
   const categories = tally(environments.map(({ category }) => category));
+  const known = environments.length > 0;
   const robots = tally(
     environments.filter(({ category }) => !filter.category || category === filter.category).map(({ robot }) => robot),
   );
@@ -62,6 +63,7 @@ export function FilterBar({ environments, filter, anyTrained, onChange }: Filter
       {(categories.length > 1 || anyTrained) && (
         <Choices
           label="Category"
+          known={known}
           options={categories}
           title={categoryTitle}
           chosen={filter.category}
@@ -81,6 +83,7 @@ export function FilterBar({ environments, filter, anyTrained, onChange }: Filter
       )}
       <Choices
         label="Robot"
+        known={known}
         options={robots}
         title={(robot) => robot}
         chosen={filter.robot}
@@ -92,6 +95,8 @@ export function FilterBar({ environments, filter, anyTrained, onChange }: Filter
 
 interface ChoicesProps {
   readonly label: string;
+  /** Whether there is anything to choose from yet; until then its place is kept. */
+  readonly known: boolean;
   readonly options: readonly (readonly [value: string, count: number])[];
   readonly title: (value: string) => string;
   readonly chosen: string;
@@ -100,9 +105,9 @@ interface ChoicesProps {
   readonly children?: React.ReactNode;
 }
 
-function Choices({ label, options, title, chosen, onChoose, children }: ChoicesProps) {
+function Choices({ label, known, options, title, chosen, onChoose, children }: ChoicesProps) {
   return (
-    <fieldset className={styles.choices}>
+    <fieldset className={`${styles.choices} ${known ? "" : styles.waiting}`}>
       <legend className="hidden-visually">{label}</legend>
       <button type="button" aria-pressed={chosen === ""} onClick={() => onChoose("")}>
         All

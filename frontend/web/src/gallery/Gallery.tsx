@@ -1,3 +1,4 @@
+import { useEffect, useRef } from "react";
 import { useSession } from "../app/session";
 import { RobotDownload } from "../robots/RobotDownload";
 import { useArrived } from "../stores/arrival";
@@ -36,13 +37,20 @@ export function Gallery() {
   const robotsByThemselves = offered(scenes, filter);
   const matching = (shown?.length ?? 0) + robotsByThemselves.length;
   const narrow = (change: Partial<Filter>) => navigation.refine(change);
+  const robots = useRef<HTMLElement>(null);
+  const cameNarrowed = useRef(isNarrowed(filter));
+
+  // Who follows a link to a search, or comes back to one, looks for what it finds, which stands below the first words.
+  useEffect(() => {
+    if (arrived && cameNarrowed.current) robots.current?.scrollIntoView();
+  }, [arrived]);
 
   return (
     <DropZone className={styles.gallery}>
       <Intro />
       <RecentRuns />
       {/* Earlier runs stand above; the robots wait a moment for them rather than being pushed down by them. */}
-      <section aria-labelledby="robots" style={arrived ? undefined : { visibility: "hidden" }}>
+      <section ref={robots} aria-labelledby="robots" style={arrived ? undefined : { visibility: "hidden" }}>
         <FilterBar
           environments={environments ?? []}
           filter={filter}

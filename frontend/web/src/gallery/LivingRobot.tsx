@@ -15,8 +15,8 @@ const { Component: RobotStage } = loadLater(async () => (await import("../player
 
 /** Robots that move to look at and are quick to load; the first that a policy can drive is shown. */
 const SHOWN_FIRST = ["Go1JoystickFlatTerrain", "WalkerWalk", "WalkerRun", "CheetahRun", "HopperHop", "CartpoleBalance"];
-/** The picture while none of them can be driven. */
-const PICTURED = "WalkerWalk";
+/** The picture while none of them can be driven: as wide as the place for it, so that nothing of the robot is cut off. */
+const PICTURED = "CheetahRun";
 
 const WIDE = "(min-width: 64.01rem)";
 

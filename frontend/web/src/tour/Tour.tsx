@@ -1,5 +1,5 @@
-import { useEffect } from "react";
-import { GALLERY } from "../app/location";
+import { useEffect, useRef } from "react";
+import { GALLERY, type Place } from "../app/location";
 import { useSession } from "../app/session";
 import { useCommand } from "../stores/commands";
 import { useStore } from "../stores/store";
@@ -70,12 +70,18 @@ function Guide({ index }: { readonly index: number }) {
   const seen = useSeen();
   const next = stepAfter(index, seen);
   const step = STEPS[index];
-  const strayed = useStore(navigation.place).view !== "";
+  const place = useStore(navigation.place);
+  const strayed = place.view !== "" || (index > 0 && isGallery(place));
+  const lastPlace = useRef(GALLERY);
   const anchor = useAnchor(step?.anchors ?? [], index);
 
   useEffect(() => {
     if (next !== index) tour.advance(next, STEPS.length);
   }, [tour, next, index]);
+
+  useEffect(() => {
+    if (!strayed) lastPlace.current = place;
+  }, [strayed, place]);
 
   // What was pulled before this step does not count.
   useEffect(() => {
@@ -98,7 +104,7 @@ function Guide({ index }: { readonly index: number }) {
             Step {index + 1} of {STEPS.length}
           </p>
           <h2>{step.title}</h2>
-          <p>{step.text}</p>
+          <p>{strayed ? "That is done elsewhere; look around as long as you like." : step.text}</p>
         </div>
         <Button
           variant="quiet"
@@ -110,11 +116,15 @@ function Guide({ index }: { readonly index: number }) {
           data-testid="tour-leave"
         />
         {strayed && (
-          <Button size="small" onClick={() => navigation.go(GALLERY)}>
-            Back to the robots
+          <Button size="small" className={styles.back} onClick={() => navigation.go(lastPlace.current)}>
+            Go on with the guided run
           </Button>
         )}
       </section>
     </>
   );
+}
+
+function isGallery({ view, environmentId, rewardId, runId, policyId }: Place): boolean {
+  return ![view, environmentId, rewardId, runId, policyId].some(Boolean);
 }

@@ -72,6 +72,21 @@ test("given a guided run, when it is left, then nothing of it stays", async () =
   expect(screen.queryByTestId("tour-step")).toBeNull();
 });
 
+test("given a guided run, when a person strays, then the mark leads back to where they were", async () => {
+  openPage(backend, "/");
+  fireEvent.click(await screen.findByTestId("tour-start"));
+  fireEvent.click(await screen.findByTestId("env-card-CartpoleBalance"));
+  await isAt("describe");
+  for (const elsewhere of ["robots", "policies"]) {
+    fireEvent.click(screen.getByTestId(elsewhere));
+    fireEvent.click(await screen.findByText("Go on with the guided run"));
+    expect(await screen.findByTestId("prompt")).toBeTruthy();
+    expect(window.location.search).toBe("?env=CartpoleBalance");
+    expect(screen.queryByText("Go on with the guided run")).toBeNull();
+  }
+  await isAt("describe");
+});
+
 test.each([
   ["near the top", new DOMRect(100, 100, 200, 40), 150],
   ["near the bottom", new DOMRect(100, 700, 200, 40), 520],

@@ -1,9 +1,19 @@
-import { Color, Vector3 } from "three";
+import {
+  Color,
+  Mesh,
+  MeshBasicMaterial,
+  PerspectiveCamera,
+  type Raycaster,
+  SphereGeometry,
+  Vector2,
+  Vector3,
+} from "three";
 import { describe, expect, it } from "vitest";
 import { arrowLength } from "./contacts";
 import { snapToShadow } from "./lighting";
 import { notDarker } from "./materials";
-import { onPlane } from "./pulling";
+import type { Part } from "./parts";
+import { hitAt, hitByFinger, onPlane } from "./pulling";
 import { fitting, recordingFormat, tilesFor } from "./recording";
 import { isSameView, offsetOf, viewOf } from "./view";
 
@@ -17,6 +27,34 @@ describe("onPlane", () => {
 
     expect(met.clone().sub(origin).dot(facing)).toBeCloseTo(4, 9);
     expect(met.toArray()).toEqual([expect.closeTo(4, 9), expect.closeTo(6, 9), 3]);
+  });
+});
+
+describe("hitByFinger", () => {
+  const camera = new PerspectiveCamera(50, 1, 0.1, 100);
+  camera.position.z = 5;
+  camera.updateMatrixWorld();
+  const tip = new Vector2(0.1, 0.1);
+  const ball = (x: number, grabbable = true): Part => {
+    const mesh = new Mesh(new SphereGeometry(0.05), new MeshBasicMaterial());
+    mesh.position.x = x;
+    mesh.updateMatrixWorld();
+    return { mesh, grabbable, meet: (ray: Raycaster) => ray.intersectObject(mesh)[0] } as unknown as Part;
+  };
+
+  it("given a part thinner than a finger, when it is touched beside its middle, then it is held all the same", () => {
+    const [thin, touch] = [ball(0), new Vector2(0.09, 0)];
+
+    expect(hitAt(touch, camera, [thin])).toBeUndefined();
+    expect(hitByFinger(touch, tip, camera, [thin])?.part).toBe(thin);
+    expect(hitByFinger(new Vector2(0.3, 0), tip, camera, [thin])).toBeUndefined();
+  });
+
+  it("given two parts under a fingertip, when one is under its middle, then that one is held", () => {
+    const [middle, beside] = [ball(0), ball(0.12)];
+
+    expect(hitByFinger(new Vector2(0, 0), tip, camera, [beside, middle])?.part).toBe(middle);
+    expect(hitByFinger(new Vector2(0, 0), tip, camera, [ball(0, false)])).toBeUndefined();
   });
 });
 

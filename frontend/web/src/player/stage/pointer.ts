@@ -1,7 +1,7 @@
 import { type Camera, Vector2 } from "three";
 import type { Grab } from "../protocol";
 import type { Part } from "./parts";
-import { hitAt, Pull } from "./pulling";
+import { hitAt, hitByFinger, Pull } from "./pulling";
 
 export interface PointerOptions {
   readonly camera: Camera;
@@ -14,6 +14,9 @@ export interface PointerOptions {
   /** A pull begins, moves, or ends with null. */
   readonly onGrab: (grab: Grab | null) => void;
 }
+
+/** Half of what a fingertip covers, in CSS pixels: a pole is thinner than that. */
+const FINGERTIP = 18;
 
 /** Marks events that are sent on to the view's own controls and are none of ours. */
 const passedOn = new WeakSet<Event>();
@@ -109,7 +112,10 @@ export class PointerHand {
     const { camera, parts, onPulling, onGrab, onChange } = this.#options;
     if (!this.#grabbable || event.button !== 0 || !event.isPrimary) return;
     this.#aim(event);
-    const hit = hitAt(this.#pointer, camera, parts());
+    const hit =
+      event.pointerType === "touch"
+        ? hitByFinger(this.#pointer, this.#fingertip(), camera, parts())
+        : hitAt(this.#pointer, camera, parts());
     if (!hit) {
       this.#hovering = false;
       return;
@@ -156,6 +162,11 @@ export class PointerHand {
     this.#hovering = false;
     this.#hovered = -1;
     this.#options.onChange();
+  }
+
+  #fingertip(): Vector2 {
+    const { width, height } = this.#canvas.getBoundingClientRect();
+    return new Vector2((2 * FINGERTIP) / width, (2 * FINGERTIP) / height);
   }
 
   #aim({ clientX, clientY }: PointerEvent): void {

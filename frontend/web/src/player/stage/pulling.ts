@@ -1,4 +1,4 @@
-import { type Camera, Raycaster, type Vector2, Vector3 } from "three";
+import { type Camera, Raycaster, Vector2, Vector3 } from "three";
 import type { Grab } from "../protocol";
 import type { Part } from "./parts";
 
@@ -11,6 +11,11 @@ export interface Hit {
 
 const ray = new Raycaster();
 const forward = new Vector3();
+const around = new Vector2();
+
+/** Circles about a touch on which a part is looked for, as shares of the fingertip, and the places on each. */
+const CIRCLES = [0.5, 1];
+const PLACES = 8;
 
 /** Finds the nearest part that forces move; nothing where something that does not move is before it. */
 export function hitAt(pointer: Vector2, camera: Camera, parts: readonly Part[]): Hit | undefined {
@@ -24,6 +29,25 @@ export function hitAt(pointer: Vector2, camera: Camera, parts: readonly Part[]):
     hit = part.grabbable ? { part, point: met.point } : undefined;
   }
   return hit;
+}
+
+/**
+ * Finds the part that a finger means: the one under its middle, else the nearest that any of its tip covers.
+ *
+ * @param tip half the width and height of the fingertip, in the pointer's units
+ */
+export function hitByFinger(pointer: Vector2, tip: Vector2, camera: Camera, parts: readonly Part[]): Hit | undefined {
+  const hit = hitAt(pointer, camera, parts);
+  if (hit) return hit;
+  for (const circle of CIRCLES) {
+    for (let place = 0; place < PLACES; place++) {
+      const angle = (2 * Math.PI * place) / PLACES;
+      around.set(pointer.x + circle * tip.x * Math.cos(angle), pointer.y + circle * tip.y * Math.sin(angle));
+      const beside = hitAt(around, camera, parts);
+      if (beside) return beside;
+    }
+  }
+  return undefined;
 }
 
 /**

@@ -95,13 +95,15 @@ def cancelled(connection: Connection, run_id: str) -> bool:
     return True
 
 
-def publish_untrained(connection: Connection, artifacts: Path, *, seed: int) -> exporter_pb2.Policy:
+def publish_untrained(
+    connection: Connection, artifacts: Path, *, seed: int, environment: str = ENVIRONMENT
+) -> exporter_pb2.Policy:
     """Publishes a policy that has learned nothing; each seed gives another."""
     from tabrl_chassis.artifacts import ArtifactStore
 
-    checkpoint = untrained_checkpoint(environments.load(ENVIRONMENT), seed=seed)
+    checkpoint = untrained_checkpoint(environments.load(environment), seed=seed)
     kept = ArtifactStore(artifacts).put(checkpoint.to_bytes())
     asked = exporter_pb2.CreatePolicyRequest(
-        environment_id=ENVIRONMENT, checkpoint_sha256=kept.sha256, title=f"Untrained, seed {seed}"
+        environment_id=environment, checkpoint_sha256=kept.sha256, title=f"Untrained, seed {seed}"
     )
     return connection.call(connection.exporter.CreatePolicy, asked, 300.0).policy

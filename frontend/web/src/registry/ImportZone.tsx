@@ -98,7 +98,7 @@ export function ImportOutcome({ importing }: { readonly importing: Importing }) 
       {imported && (
         <Notice
           tone="info"
-          title={`Imported: ${policyTitle(imported)}`}
+          title={`${imported.imported ? "Imported" : "Here already"}: ${policyTitle(imported)}`}
           testId="imported"
           action={
             <span className={styles.actions}>
@@ -114,7 +114,11 @@ export function ImportOutcome({ importing }: { readonly importing: Importing }) 
             </span>
           }
         >
-          <p>It is among those that are not registered. Give it a name to keep track of it.</p>
+          <p>
+            {imported.imported
+              ? "Until it has a name it is among those that are not registered."
+              : "It was trained here, so its file brought nothing new."}
+          </p>
           {naming && <RegisterForm key={imported.policyId} policy={imported} />}
         </Notice>
       )}

@@ -8,6 +8,7 @@ import { RewardService } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import { MenagerieService } from "../gen/tabrl/scene/v1/menagerie_pb";
 import { SceneService } from "../gen/tabrl/scene/v1/scene_pb";
 import { TrainerService } from "../gen/tabrl/trainer/v1/trainer_pb";
+import { lastingFetch } from "./lastingFetch";
 import type { Outages } from "./outage";
 import { retrying, UNARY_DEADLINE_MS } from "./reliability";
 
@@ -43,6 +44,7 @@ export function gatewayTransport(outages?: Outages): Transport {
     baseUrl: window.location.origin,
     useBinaryFormat: true,
     defaultTimeoutMs: UNARY_DEADLINE_MS,
+    fetch: lastingFetch(window),
     interceptors: [retrying(), ...(outages ? [outages.interceptor] : [])],
   });
 }

@@ -245,7 +245,8 @@ export function createBackend(options: BackendOptions = {}): Backend {
         if (receivedBytes < sizeBytes || data.length > 0) return { receivedBytes };
         imported = 0n;
         const policyId = "imported-1";
-        const policy = create(PolicySchema, { policyId, environmentId: "CartpoleBalance", title: "dance" });
+        const about = { policyId, environmentId: "CartpoleBalance", title: "dance" };
+        const policy = create(PolicySchema, { ...about, imported: { policyId: "elsewhere" } });
         policies.set(policyId, policy);
         return { receivedBytes, policy };
       },

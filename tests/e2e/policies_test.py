@@ -291,7 +291,7 @@ def test_a_policy_leaves_as_files_that_are_what_they_say(person: Tab, trained: T
         assert any(name.endswith("/index.html") for name in archive.namelist())
 
     # when it is taken for robots, then the controller comes with its manifest, and onnxruntime runs it
-    onnx, beside = _downloads(person, take, "Controller (ONNX)", count=2)
+    beside, onnx = _downloads(person, take, "Controller (ONNX)", count=2)
     assert beside.suggested_filename == onnx.suggested_filename.replace(".onnx", ".manifest.json")
     json_format.Parse(Path(beside.path()).read_bytes(), manifest)
     assert manifest.environment_id == ENVIRONMENT
@@ -413,6 +413,7 @@ def test_a_name_that_cannot_be_or_is_another_robots_is_refused_where_it_is_typed
     refusal = row.get_by_role("alert")
     expect(refusal).to_contain_text("taken-by-a-pendulum drives PendulumSwingup")
     expect(refusal).to_contain_text("Choose another name")
+    expect(row).not_to_contain_text("A new name")
     expect(field).to_have_value("taken-by-a-pendulum")
     refusal.scroll_into_view_if_needed()
     caller.screenshot("policies-taken-name")
@@ -420,6 +421,7 @@ def test_a_name_that_cannot_be_or_is_another_robots_is_refused_where_it_is_typed
 
     # and with a name of its own it is kept
     field.fill("not-a-pendulum")
+    expect(refusal).to_have_count(0)
     register.tap()
     expect(page.get_by_role("link", name="not-a-pendulum")).to_be_visible()
 
@@ -504,7 +506,7 @@ def _with_a_changed_byte(content: bytes) -> bytes:
 
 
 def _downloads(person: Tab, place: Locator, button: str, *, count: int = 1, exact: bool = False) -> list[Download]:
-    """What the browser saves after a click."""
+    """What the browser saves after a click, by name: it may save a small file before a large one."""
     saved: list[Download] = []
 
     def save(download: Download) -> None:
@@ -515,7 +517,7 @@ def _downloads(person: Tab, place: Locator, button: str, *, count: int = 1, exac
     person.until(lambda: len(saved) >= count, what=f"{count} files")
     person.page.remove_listener("download", save)
     expect(place.get_by_role("button", name=button, exact=exact)).to_be_enabled()
-    return saved
+    return sorted(saved, key=lambda download: download.suggested_filename)
 
 
 def _runs(download: Download) -> None:

@@ -21,7 +21,7 @@ export function RegisterForm({ policy }: { readonly policy: Policy }) {
   const [typed, setTyped] = useState<string>();
   const [notes, setNotes] = useState("");
   const [problem, setProblem] = useState("");
-  const { busy, failure, run } = useAction();
+  const { busy, failure, run, dismiss } = useAction();
   const [made, setMade] = useState<{ readonly name: string; readonly version: PolicyVersion }>();
   const id = useId();
   const nameField = useRef<HTMLInputElement>(null);
@@ -67,6 +67,7 @@ export function RegisterForm({ policy }: { readonly policy: Policy }) {
           onChange={(event) => {
             setTyped(spelt(event.target.value));
             setProblem("");
+            dismiss();
           }}
           data-testid="register-name"
         />
@@ -77,9 +78,10 @@ export function RegisterForm({ policy }: { readonly policy: Policy }) {
         </datalist>
         <p id={`${id}-about`} className={problem ? fieldStyles.problem : styles.about}>
           {problem ||
-            (before
-              ? `This becomes the next version after ${before.versions[0]?.number ?? 0}.`
-              : "A new name; later policies can become its next versions.")}
+            (!failure &&
+              (before
+                ? `This becomes the next version after ${before.versions[0]?.number ?? 0}.`
+                : "A new name; later policies can become its next versions."))}
         </p>
       </div>
       <div className={styles.field}>

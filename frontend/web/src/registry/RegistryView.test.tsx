@@ -93,6 +93,9 @@ test("given a name of another robot, when a policy is to take it, then the refus
   const error = await within(screen.getByTestId("register-form")).findByTestId("error");
   expect(error.textContent).toContain("drives WalkerWalk");
   expect(error.textContent).toContain("Choose another name");
+  expect(screen.getByTestId("register-form").textContent).not.toContain("A new name");
+  fireEvent.change(screen.getByTestId("register-name"), { target: { value: "calm-pole" } });
+  expect(within(screen.getByTestId("register-form")).queryByTestId("error")).toBeNull();
 });
 
 test("given nothing at all, then the view says what a policy is and how to get one", async () => {

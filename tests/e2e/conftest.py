@@ -13,6 +13,7 @@ from tabrl_cli.connection import Connection
 
 from tests.e2e.browser_tab import Tab, chromium, tab
 from tests.e2e.line import Line, line_to
+from tests.e2e.package_registry import PackageRegistry, package_registry
 from tests.e2e.trained import Trained, endless_run, train_and_register
 from tests.stack.baked import Baker
 from tests.stack.robots import few_robots
@@ -23,27 +24,36 @@ _FRONT_END = Path(os.environ.get("TABRL_FRONT_END", _ROOT / "frontend" / "web" /
 
 
 @pytest.fixture(scope="package")
-def stack(tmp_path_factory: pytest.TempPathFactory, baker: Baker) -> Iterator[RunningStack]:
+def registry() -> Iterator[PackageRegistry]:
+    """Where the stack looks for robots; no test of a page downloads any."""
+    with package_registry() as served:
+        yield served
+
+
+@pytest.fixture(scope="package")
+def stack(tmp_path_factory: pytest.TempPathFactory, baker: Baker, registry: PackageRegistry) -> Iterator[RunningStack]:
     """All of TabRL with the built page and two robots, for all tests of this folder."""
-    with _fresh_stack(tmp_path_factory.mktemp("e2e"), baker) as running:
+    with _fresh_stack(tmp_path_factory.mktemp("e2e"), baker, registry) as running:
         yield running
 
 
 @pytest.fixture
-def untouched_stack(tmp_path: Path, baker: Baker) -> Iterator[RunningStack]:
+def untouched_stack(tmp_path: Path, baker: Baker, registry: PackageRegistry) -> Iterator[RunningStack]:
     """The same for one test alone, in which nobody has trained anything."""
-    with _fresh_stack(tmp_path, baker) as running:
+    with _fresh_stack(tmp_path, baker, registry) as running:
         yield running
 
 
 @contextlib.contextmanager
-def _fresh_stack(folder: Path, baker: Baker) -> Iterator[RunningStack]:
+def _fresh_stack(folder: Path, baker: Baker, registry: PackageRegistry) -> Iterator[RunningStack]:
     """Starts one whose environments are baked."""
     if not (_FRONT_END / "index.html").is_file():
         pytest.fail(f"{_FRONT_END} holds no built page; run `make install`")
     (folder / "dist").symlink_to(_FRONT_END, target_is_directory=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TABRL_ROBOTS", str(few_robots(folder / "robots")))
+        for variable, value in registry.settings().items():
+            patch.setenv(variable, value)
         baker.bake(folder / "data")
         with running_stack(folder) as running:
             yield running

@@ -31,7 +31,10 @@ test("given a robot that is not here, when it is downloaded from the gallery, th
 
 test("given a link to such a robot, when it is downloaded from there, then its steps appear", async () => {
   openPage(backend, "/?env=Go1JoystickFlatTerrain");
-  fireEvent.click(await screen.findByTestId("download-robots"));
+  const button = await screen.findByTestId("download-robots");
+  // It is an offer, and nothing has gone wrong.
+  expect(screen.queryByTestId("error")).toBeNull();
+  fireEvent.click(button);
   expect(await screen.findByTestId("prompt")).toBeTruthy();
   expect(screen.queryByTestId("robot-download")).toBeNull();
 });

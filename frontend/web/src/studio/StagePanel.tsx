@@ -47,6 +47,8 @@ export function StagePanel({ studio, highlighted, onHighlight, onReady }: StageP
   const playback = usePlayback();
   const player = usePlayer(playback.speed);
   const ready = player.ready !== undefined && !player.error;
+  // That there is no robot, and what to do about it, stands where the steps would.
+  const saidBeside = studio.environmentAbsent || bundle.failure?.reason === "ROBOT_NOT_INSTALLED";
   useEffect(() => {
     if (ready) onReady();
   }, [ready, onReady]);
@@ -136,7 +138,7 @@ export function StagePanel({ studio, highlighted, onHighlight, onReady }: StageP
             />
             <StageTroubles
               player={player}
-              failure={bundle.value || studio.environmentAbsent ? undefined : bundle.failure}
+              failure={bundle.value || saidBeside ? undefined : bundle.failure}
               mishap={mishap}
               onMishapRead={() => setMishap("")}
             />

@@ -117,7 +117,7 @@ def test_source_is_edited_with_its_problems_in_place_and_becomes_a_reward_of_its
     person.screenshot("reward-source-edited")
     asked = rewardgen_pb2.GetRewardRequest(reward_id=trained.reward_id)
     assert connection.call(connection.rewards.GetReward, asked).reward.source != MINE
-    page.go_back()
+    person.open(f"/?env={ENVIRONMENT}&reward={trained.reward_id}")
     person.until(lambda: "edited by you" not in person.text("reward-origin"), what="the reward before")
 
     # and the refusal is all that went wrong

@@ -123,9 +123,11 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     return ids.filter((_, index) => (found[index]?.policies.length ?? 0) > 0);
   });
   const pretrained = createResources((environmentId) => choosePretrained(clients, environmentId));
+  const runs = createRuns(clients.trainer);
   const runLists = createListings<Run>(async (key, pageToken) => {
-    const { runs, nextPageToken } = await clients.trainer.listRuns({ environmentId: only(key), pageToken });
-    return { items: runs, nextPageToken };
+    const listed = await clients.trainer.listRuns({ environmentId: only(key), pageToken });
+    const items = listed.runs.filter(({ runId }) => !runs.leaving.has(runId));
+    return { items, nextPageToken: listed.nextPageToken };
   });
   const policyLists = createListings<Policy>(async (key, pageToken) => {
     const { policies, nextPageToken } = await clients.exporter.listPolicies({ environmentId: only(key), pageToken });
@@ -136,7 +138,6 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     return { items: rewards, nextPageToken };
   });
   const startingPoints = createResources((environmentId) => startingPointsOf(clients, environmentId));
-  const runs = createRuns(clients.trainer);
   const robots = createRobots(clients.scene, () => {
     for (const each of [gallery, menagerie.scenes]) each.reload(ALL);
     for (const each of [environments, bundles]) each.retryFailed({ unlikely: true });

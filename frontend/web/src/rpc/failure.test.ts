@@ -19,6 +19,8 @@ test("given an error with details, when it is read, then reason, fields and reme
 test("given a message that begins with a name, then the name stays as it is spelt", () => {
   const thrown = new ConnectError("go1-dance@3 is tagged stable.", Code.FailedPrecondition);
   expect(failureFrom(thrown).message).toBe("go1-dance@3 is tagged stable.");
+  const model = new ConnectError("openai/gpt refuses the key.", Code.FailedPrecondition);
+  expect(failureFrom(model).message).toBe("openai/gpt refuses the key.");
   const refused = new ConnectError("scene.xml, line 3: invalid keyword.", Code.InvalidArgument);
   expect(failureFrom(refused).message).toBe("scene.xml, line 3: invalid keyword.");
 });

@@ -92,7 +92,7 @@ function statusName(code: Code): string {
 
 function sentence(text: string): string {
   const trimmed = text.trim();
-  // A name that begins a sentence, such as `go1-dance@3` or `scene.xml`, stays as it is spelt.
-  if (/^[\w/]*[-@.]\S/.test(trimmed)) return trimmed;
+  // A name that begins a sentence, such as `go1-dance@3`, `scene.xml` or `openai/gpt`, stays as it is spelt.
+  if (/^[\w/]*[-@./]\S/.test(trimmed)) return trimmed;
   return upperFirst(trimmed);
 }

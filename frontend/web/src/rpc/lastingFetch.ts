@@ -4,9 +4,11 @@
  */
 export function lastingFetch(page: Window): typeof fetch {
   let leaving = false;
-  page.addEventListener("pagehide", () => {
+  const leave = () => {
     leaving = true;
-  });
+  };
+  // Heard before whoever asks for something then.
+  page.addEventListener("pagehide", leave, { capture: true });
   page.addEventListener("pageshow", () => {
     leaving = false;
   });

@@ -10,6 +10,8 @@ export interface Runs {
   readonly records: Store<ReadonlyMap<string, RunRecord>>;
   /** Why a run cannot be followed, by id. */
   readonly failures: Store<ReadonlyMap<string, Failure>>;
+  /** Ids of runs that a person deleted and may still take back; lists that are read meanwhile leave them out. */
+  readonly leaving: Set<string>;
   /** Why the stream of events does not stand at present. */
   readonly connection: Store<Failure | undefined>;
   /** Takes a run in that a call returned. */
@@ -105,6 +107,7 @@ export function createRuns(trainer: Clients["trainer"], timing?: WatchTiming): R
   return {
     records,
     failures,
+    leaving: new Set(),
     connection,
     put: (run) =>
       write(run.runId, (record) => (record && record.run.revision > run.revision ? record : withSnapshot(record, run))),

@@ -12,6 +12,8 @@ export interface StartingPoint {
   readonly envSteps: bigint;
   /** Its return in training or when it was measured last; returns of different rewards do not compare. */
   readonly episodeReturn?: number;
+  /** Reward that it was trained for; empty for the task that the environment sets itself. */
+  readonly rewardId: string;
   /** Whether it was trained for the task that the environment sets itself. */
   readonly ownTask: boolean;
 }
@@ -37,14 +39,16 @@ export async function startingPointsOf(
     const { policyId, envSteps, measurements, reward } = version.policy;
     const measured = measurements[0]?.meanReturn;
     const title = `${name}, version ${version.number}`;
-    return [{ policyId, title, registered: true, envSteps, ownTask: !reward, ...returned(measured) }];
+    const rewardId = reward?.rewardId ?? "";
+    return [{ policyId, title, registered: true, envSteps, rewardId, ownTask: !reward, ...returned(measured) }];
   });
   const trained = runs.flatMap((run): StartingPoint[] => {
     const best = hasEnded(run.state) ? bestOf(playable(run)) : playable(run).at(-1);
     if (!best) return [];
     const { policyId, envSteps, episodeReturn } = best;
-    const title = run.spec?.title ?? "";
-    return [{ policyId, title, registered: false, envSteps, ownTask: !run.spec?.reward, ...returned(episodeReturn) }];
+    const { title = "", reward } = run.spec ?? {};
+    const rewardId = reward?.rewardId ?? "";
+    return [{ policyId, title, registered: false, envSteps, rewardId, ownTask: !reward, ...returned(episodeReturn) }];
   });
   trained.sort((a, b) => (b.episodeReturn ?? -Infinity) - (a.episodeReturn ?? -Infinity));
   const known = new Set(named.map(({ policyId }) => policyId));

@@ -43,6 +43,17 @@ export function TrainStep({ studio, highlighted }: TrainStepProps) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: another run is what triggers it
   useEffect(() => setUnfolded(false), [runId]);
 
+  // Who comes to a run that has failed, or is not there, is shown that first; who watched it fail is left where they are.
+  const watched = useRef("");
+  if (running && runId) watched.current = runId;
+  // Its reward, which stands above it, would push it out of view again.
+  const complete = goal.kind !== "none";
+  const failedBefore = complete && run?.run.state === RunState.FAILED && watched.current !== runId;
+  const trouble = runFailure ? "missing" : failedBefore ? "failed" : "";
+  // A step comes into view for what changes once it is drawn.
+  const [troubled, setTroubled] = useState("");
+  useEffect(() => setTroubled(trouble), [trouble]);
+
   function fineTuneFrom(policyId: string) {
     start.change({ tier: "fine-tune", startFrom: policyId });
     setUnfolded(true);
@@ -52,7 +63,7 @@ export function TrainStep({ studio, highlighted }: TrainStepProps) {
   const starting = <StartPanel studio={studio} start={start} again={run !== undefined} />;
   return (
     <Step
-      reveal={start.started}
+      reveal={troubled || start.started}
       number={3}
       title="Train"
       state={state}

@@ -1,6 +1,8 @@
 // @vitest-environment jsdom
+import { create } from "@bufbuild/protobuf";
 import { fireEvent, screen, waitFor } from "@testing-library/react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Tier, TierRecommendationSchema } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import { LogLevel, RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { createClients } from "../rpc/clients";
 import { type Backend, createBackend } from "../testing/backend";
@@ -103,7 +105,10 @@ test("given a run that has ended, when it is deleted and that is taken back, the
   enter(RunState.SUCCEEDED);
   fireEvent.click(await screen.findByTestId("delete-run"));
   await waitFor(() => expect(screen.queryByTestId("run-panel")).toBeNull());
+  fireEvent.click(screen.getByTestId("history"));
+  await screen.findByText(/^Runs appear here/);
   fireEvent.click(screen.getByText("Undo"));
+  fireEvent.click(await screen.findByTestId("work-run"));
   expect(await screen.findByTestId("run-panel")).toBeTruthy();
   expect(backend.runs.has("run-1")).toBe(true);
 });
@@ -199,4 +204,46 @@ test("given a run whose deletion the service refuses, when it would be carried o
   expect(await screen.findByTestId("run-panel")).toBeTruthy();
   expect((await screen.findAllByTestId("error")).length).toBeGreaterThan(0);
   expect(backend.runs.has("run-1")).toBe(true);
+});
+
+test("given advice from when a reward was written, when it was trained for since, then it is given no more", async () => {
+  openPage(backend, "/?env=CartpoleBalance");
+  fireEvent.change(await screen.findByTestId("prompt"), { target: { value: "stay upright" } });
+  fireEvent.click(screen.getByTestId("generate"));
+  await screen.findByTestId("reward-terms");
+  const written = backend.rewards.get("reward-1");
+  if (!written) throw new Error("no reward was written");
+  written.tier = create(TierRecommendationSchema, {
+    tier: Tier.FULL,
+    reason: "No policy here does anything like it yet.",
+  });
+  closePage();
+  preparePage();
+
+  openPage(backend, "/?env=CartpoleBalance&reward=reward-1");
+  await screen.findByText("Suggested");
+  fireEvent.click(screen.getByTestId("train"));
+  await screen.findByTestId("run-panel");
+  enter(RunState.RUNNING);
+  publish();
+  enter(RunState.SUCCEEDED);
+  await waitFor(() => expect(screen.queryByText("Suggested")).toBeNull());
+  fireEvent.click(await screen.findByText("Train it again"));
+  expect(screen.queryByText("Suggested")).toBeNull();
+});
+
+test("given a run that has failed, when its page is opened, then what is said of it comes into view", async () => {
+  await start();
+  enter(RunState.FAILED);
+  await stateIs("FAILED");
+  closePage();
+  preparePage();
+  const shown: Element[] = [];
+  Element.prototype.scrollIntoView = function () {
+    shown.push(this);
+  };
+
+  openPage(backend, "/?env=CartpoleBalance&run=run-1");
+  await stateIs("FAILED");
+  await waitFor(() => expect(shown.map((part) => part.contains(screen.getByTestId("run-panel")))).toContain(true));
 });

@@ -10,6 +10,7 @@ export function useDeleteRun(): (run: Run) => void {
   return ({ runId, spec }) => {
     const lists = [ALL, spec?.environmentId ?? ""];
     const place = navigation.place.get();
+    runs.leaving.add(runId);
     for (const key of lists) {
       const listing = runLists.get(key).value;
       if (listing) runLists.put(key, { ...listing, items: listing.items.filter((run) => run.runId !== runId) });
@@ -17,6 +18,7 @@ export function useDeleteRun(): (run: Run) => void {
     navigation.refine({ runId: "", policyId: "" });
 
     function restore() {
+      runs.leaving.delete(runId);
       for (const key of lists) if (runLists.get(key).value) runLists.reload(key);
       const now = navigation.place.get();
       const same = now.environmentId === place.environmentId && now.rewardId === place.rewardId;

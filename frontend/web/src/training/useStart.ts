@@ -75,7 +75,9 @@ export function useStart(studio: StudioState): Start {
         : "No policy of this robot was trained here yet. Train one from scratch first.",
     full: "",
   };
-  const advice = goal.kind === "reward" ? goal.reward.tier : undefined;
+  // The advice is of when the reward was written; once it was trained for, a person sees for themselves what it takes.
+  const trainedFor = goal.kind === "reward" && points.some(({ rewardId }) => rewardId === goal.reward.rewardId);
+  const advice = goal.kind === "reward" && !trainedFor ? goal.reward.tier : undefined;
   const recommended = advice && tierNameOf(advice.tier);
   const fallback = recommended && missing[recommended] === "" ? recommended : "full";
   const choice: Choice = {

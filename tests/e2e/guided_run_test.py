@@ -111,6 +111,7 @@ def test_the_guided_run_can_be_left_and_started_again(person: Tab) -> None:
 
     # and it begins anew when it is looked for by its name, wherever one is
     person.open("/?view=policies")
+    person.page.get_by_role("heading", name="Policies").first.wait_for()
     person.page.keyboard.press("Control+K")
     person.page.get_by_role("dialog").get_by_role("combobox").fill("guided")
     person.page.get_by_role("option", name="Guided run").click()

@@ -24,6 +24,7 @@ MINE: Final = '''def reward(state, action):
         "middle": near(state.joint_position("slider"), 0.0, 0.5),
     }
 '''
+MY_TERMS: Final = ["upright", "middle"]
 
 
 def test_of_three_approaches_one_is_chosen_weighed_and_trained_for(person: Tab, connection: Connection) -> None:
@@ -112,13 +113,14 @@ def test_source_is_edited_with_its_problems_in_place_and_becomes_a_reward_of_its
     person.until(lambda: person.address()["reward"] != trained.reward_id, what="another reward")
     person.until(lambda: "edited by you" in person.text("reward-origin"), what="its author")
     terms = page.get_by_role("list", name="Terms of the reward").locator("[data-term]")
-    assert list(_weights(terms)) == ["upright", "middle"]
+    assert list(_weights(terms)) == MY_TERMS
     assert editor.locator(".cm-changedLine").count() == 0
     person.screenshot("reward-source-edited")
     asked = rewardgen_pb2.GetRewardRequest(reward_id=trained.reward_id)
     assert connection.call(connection.rewards.GetReward, asked).reward.source != MINE
     person.open(f"/?env={ENVIRONMENT}&reward={trained.reward_id}")
-    person.until(lambda: "edited by you" not in person.text("reward-origin"), what="the reward before")
+    person.until(lambda: "by the built-in library" in person.text("reward-origin"), what="its author")
+    assert list(_weights(terms)) != MY_TERMS
 
     # and the refusal is all that went wrong
     assert [problem for problem in person.problems if "CompileReward" not in problem] == []

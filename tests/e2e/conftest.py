@@ -102,6 +102,13 @@ def person(stack: RunningStack, browser: Browser) -> Iterator[Tab]:
         yield opened
 
 
+@pytest.fixture
+def newcomer(untouched_stack: RunningStack, browser: Browser) -> Iterator[Tab]:
+    """The first tab of a TabRL in which nothing was trained."""
+    with tab(browser, untouched_stack.url) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="module")
 def laboratory(stack: RunningStack, browser: Browser) -> Iterator[Tab]:
     """A tab with a robot in it, whose physics engine and ONNX runtime many measurements share."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from playwright.sync_api import Browser
 
 from tests.e2e.browser_tab import Tab, tab
@@ -15,13 +12,6 @@ TRAINING_SECS = 300.0
 # Steps of one episode in which the pole stays within this angle of upright, in radians. Left alone it falls past that
 # in under 100 steps.
 BALANCED_STEPS, UPRIGHT = 400, 0.35
-
-
-@pytest.fixture
-def newcomer(untouched_stack: RunningStack, browser: Browser) -> Iterator[Tab]:
-    """The first tab of a TabRL in which nothing was trained."""
-    with tab(browser, untouched_stack.url) as opened:
-        yield opened
 
 
 def test_a_person_trains_a_cartpole_to_balance(newcomer: Tab) -> None:

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from playwright.sync_api import FloatRect, Locator
 
-import pytest
-from playwright.sync_api import Browser, FloatRect, Locator
-
-from tests.e2e.browser_tab import Tab, tab
+from tests.e2e.browser_tab import Tab
 from tests.e2e.hands import pull_with_mouse
-from tests.stack.running_stack import RunningStack
 
 # A deadline against hanging, not the minute that is promised.
 TRAINING_SECS = 300.0
-
-
-@pytest.fixture
-def newcomer(untouched_stack: RunningStack, browser: Browser) -> Iterator[Tab]:
-    """The first tab of a TabRL in which nothing was trained."""
-    with tab(browser, untouched_stack.url) as opened:
-        yield opened
 
 
 def test_a_newcomer_who_does_what_the_marks_say_trains_a_robot(newcomer: Tab) -> None:

@@ -147,8 +147,13 @@ def test_a_rewardgen_that_is_killed_while_it_writes_is_named_and_asked_again(per
 
     # and once it is back, the same words become a reward
     stack.until_serving()
-    again.click()
-    person.see("reward-terms")
+
+    def written() -> bool:
+        if again.is_visible():  # also a second time: the gateway may be told a moment later
+            again.click()
+        return page.get_by_test_id("reward-terms").is_visible()
+
+    person.until(written, what="a reward")
     assert page.get_by_test_id("error").count() == 0
 
 

@@ -269,7 +269,7 @@ class Menagerie(menagerie_pb2_grpc.MenagerieServiceServicer):
         return menagerie_pb2.ListMenagerieScenesResponse(scenes=[scene])
 
     def AddMenagerieScene(self, request, context):  # type: ignore[no-untyped-def]
-        summary = scene_pb2.EnvironmentSummary(environment_id=f"custom-{request.robot}-{request.main_file or 'first'}")
+        summary = scene_pb2.EnvironmentSummary(environment_id=f"custom-{request.robot}-{request.main_file}")
         return menagerie_pb2.AddMenagerieSceneResponse(environment=scene_pb2.Environment(summary=summary))
 
 

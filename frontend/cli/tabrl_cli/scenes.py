@@ -81,11 +81,12 @@ def from_menagerie(name: str, entry: str) -> Packed:
 
 
 def add_from_menagerie(connection: Connection, output: Output, name: str, entry: str) -> bool:
-    """Makes an environment of a robot of Menagerie that TabRL has itself; returns whether it has it."""
+    """Makes an environment of a scene of Menagerie that TabRL has itself; returns whether it has it."""
     listed = connection.call(connection.menagerie.ListMenagerieScenes, menagerie_pb2.ListMenagerieScenesRequest())
-    if name not in {scene.robot for scene in listed.scenes}:
+    found = next((each for each in listed.scenes if each.robot == name and entry in ("", each.main_file)), None)
+    if found is None:
         return False
-    request = menagerie_pb2.AddMenagerieSceneRequest(robot=name, main_file=entry)
+    request = menagerie_pb2.AddMenagerieSceneRequest(robot=name, main_file=found.main_file)
     answer = connection.call(connection.menagerie.AddMenagerieScene, request, COMPILE_SECS)
     _say(connection, output, answer.environment)
     return True

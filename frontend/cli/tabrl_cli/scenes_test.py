@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import sys
 import zipfile
 from pathlib import Path
 
@@ -72,13 +73,23 @@ def test_a_configuration_is_changed_by_what_a_file_says(server: tuple[Server, st
     assert (sent.observations.clock, sent.observations.command, sent.episode_length) == (True, True, 500)
 
 
-def test_a_robot_of_menagerie_that_tabrl_has_needs_no_upload(server: tuple[Server, str]) -> None:
-    first = tabrl(server[1], "upload", "unitree_go1", "--menagerie")
-    named = tabrl(server[1], "upload", "unitree_go1", "--menagerie", "--main", "scene_mjx.xml")
+@pytest.mark.parametrize("main", [(), ("--main", "scene.xml")])
+def test_a_robot_of_menagerie_that_tabrl_has_needs_no_upload(main: tuple[str, ...], server: tuple[Server, str]) -> None:
+    added = tabrl(server[1], "upload", "unitree_go1", "--menagerie", *main)
 
-    assert "custom-unitree_go1-first" in first.output
-    assert "custom-unitree_go1-scene_mjx.xml" in named.output
+    assert "custom-unitree_go1-scene.xml" in added.output
     assert not server[0].received
+
+
+def test_what_tabrl_has_not_of_menagerie_is_taken_from_the_package(
+    server: tuple[Server, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mujoco_menagerie", None)  # as if it were not installed
+
+    for asked in (("unitree_h1",), ("unitree_go1", "--main", "scene_mjx.xml")):
+        refused = tabrl(server[1], "upload", "--menagerie", *asked)
+        assert refused.exit_code != 0
+        assert "mujoco-menagerie" in refused.output
 
 
 def test_a_robot_of_menagerie_is_packed_by_name() -> None:

@@ -65,7 +65,7 @@ class MenagerieServicer(menagerie_pb2_grpc.MenagerieServiceServicer):
             return self._scenes.environments[known]
         content = await asyncio.to_thread(menagerie.packed, scene.robot)
         return await self._scenes.add(
-            content, f"{scene.robot}.zip", title=scene.title, main_file=scene.main_file, menagerie=scene.name
+            content, f"{scene.robot}.zip", title=scene.title, main_file=scene.main_file, menagerie_name=scene.name
         )
 
 

@@ -120,7 +120,7 @@ class Scenes:
         return scene_message(environment_id, await self._stored(environment_id))
 
     async def add(
-        self, content: bytes, file_name: str, *, title: str, main_file: str, menagerie: str = ""
+        self, content: bytes, file_name: str, *, title: str, main_file: str, menagerie_name: str = ""
     ) -> ShelvedEnvironment:
         """Reads an upload, or a scene of Menagerie by its name, and keeps it.
 
@@ -133,15 +133,15 @@ class Scenes:
         scene = store.StoredScene(
             title=name,
             source=file_name,
-            menagerie=menagerie,
+            menagerie=menagerie_name,
             config=found.config,
             xml=found.xml,
             assets=found.assets,
             facts=found.facts,
         )
         shelved = await self._keep(scene)
-        if menagerie:  # it may be there as an upload already
-            self._menagerie[shelved.message.summary.environment_id] = menagerie
+        if menagerie_name:  # it may be there as an upload already
+            self._menagerie[shelved.message.summary.environment_id] = menagerie_name
         return shelved
 
     async def configure(self, environment_id: str, message: scene_pb2.SceneConfig) -> ShelvedEnvironment:

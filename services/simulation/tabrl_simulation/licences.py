@@ -31,7 +31,7 @@ _SPDX: Final = (
 def licences_of(environment_id: str) -> tuple[Licence, ...]:
     """Returns the licences of the environment and of the robots in it, with their texts where these lie beside them."""
     if environment_id.startswith(store.PREFIX):
-        robot = store.menagerie_robot(environment_id) if store.exists(environment_id) else ""
+        robot = store.menagerie_robot(environment_id)
         return (licence_of_robot(robot) if robot else Licence("scene, as it was uploaded", UNKNOWN),)
     names = robots.robots_of(environment_id)
     covered = "environment" if names else "environment and model"

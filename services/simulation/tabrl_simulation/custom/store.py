@@ -129,15 +129,14 @@ def read(environment_id: str, root: Path | None = None) -> StoredScene:
 
 
 def menagerie_robot(environment_id: str, root: Path | None = None) -> str:
-    """Returns which robot of Menagerie a scene kept in `root`, `folder()` if left out, is; empty for an upload.
+    """Returns which robot of Menagerie a scene kept in `root`, `folder()` if left out, is; empty for others.
 
     Raises:
-        LookupError: no scene of this id is kept.
         OSError, ValueError: its file is damaged.
     """
     root = root or folder()
     if root is None or not exists(environment_id, root):
-        raise LookupError(environment_id)
+        return ""
     about = json.loads((root / environment_id / "scene.json").read_text())
     return str(about.get("menagerie", "")).partition("/")[0]
 

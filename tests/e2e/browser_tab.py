@@ -28,7 +28,8 @@ FLAGS: Final = (
 )
 
 # A deadline against hanging, not a promise: a busy machine draws, compiles and trains slowly.
-PATIENCE_SECS = 90.0
+PATIENCE_SECS: Final = 90.0
+PATIENCE_MS: Final = 1000 * PATIENCE_SECS
 T = TypeVar("T")
 Scheme = Literal["light", "dark"]
 
@@ -118,17 +119,21 @@ class Tab:
         """What the address says is shown, such as `{"env": "CartpoleBalance", "run": "run-1"}`."""
         return dict(parse_qsl(urlsplit(self.page.url).query))
 
+    def part(self, test_id: str) -> Locator:
+        """A part of the page."""
+        return self.page.get_by_test_id(test_id).first
+
     def see(self, test_id: str, *, within_secs: float = PATIENCE_SECS) -> None:
         """Waits until something is on the page."""
-        self.page.get_by_test_id(test_id).first.wait_for(timeout=1000 * within_secs)
+        self.part(test_id).wait_for(timeout=1000 * within_secs)
 
     def click(self, test_id: str) -> None:
         """Clicks when it can be clicked."""
-        self.page.get_by_test_id(test_id).first.click(timeout=1000 * PATIENCE_SECS)
+        self.part(test_id).click()
 
     def text(self, test_id: str) -> str:
         """All text in it."""
-        return self.page.get_by_test_id(test_id).first.inner_text(timeout=1000 * PATIENCE_SECS)
+        return self.part(test_id).inner_text()
 
     def banner(self) -> str:
         """What the banner says at this moment; empty without one. A service is soon back, so it is not waited for."""
@@ -227,6 +232,7 @@ def tab(browser: Browser, url: str, *, scheme: Scheme = "light", screen: Screen 
     context = browser.new_context(
         viewport=screen.size, color_scheme=scheme, has_touch=screen.touch, is_mobile=screen.touch
     )
+    context.set_default_timeout(PATIENCE_MS)
     context.add_init_script(_SHIFTS)
     try:
         yield Tab(context.new_page(), url, screen, scheme)

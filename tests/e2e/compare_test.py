@@ -6,12 +6,12 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator
+from playwright.sync_api import Locator, expect
 from tabrl.exporter.v1 import exporter_pb2
 from tabrl.inference.v1 import inference_pb2
 from tabrl_cli.connection import Connection
 
-from tests.e2e.browser_tab import PATIENCE_SECS, Tab
+from tests.e2e.browser_tab import Tab
 from tests.e2e.downloads import save, seen
 from tests.e2e.practice import Practised, policies, practised
 from tests.e2e.trained import Trained, publish_untrained
@@ -54,19 +54,20 @@ def test_two_policies_are_picked_and_play_by_one_clock(person: Tab, runs: tuple[
     _until_driven(person, 2)
     assert _compared(person) == [last, first]
     for pane in person.page.get_by_role("article").all():
-        assert pane.get_by_role("list", name="Terms").get_by_role("listitem").count() > 1
-        person.until(lambda: re.search(r"\d", pane.get_by_test_id("lane-return").inner_text()), what="a return")  # noqa: B023
+        expect(pane.get_by_role("list", name="Terms").get_by_role("listitem").nth(1)).to_be_visible()
+        expect(pane.get_by_test_id("lane-return")).to_contain_text(re.compile(r"\d"))
     person.screenshot("compare-two")
 
     # and a reload brings them back
     person.page.reload()
     _until_driven(person, 2)
-    assert [pane.get_attribute("data-policy-id") for pane in person.page.get_by_role("article").all()] == [last, first]
+    for pane, policy_id in zip(person.page.get_by_role("article").all(), (last, first), strict=True):
+        expect(pane).to_have_attribute("data-policy-id", policy_id)
 
     # and what is done to time is done to both: stopped, they stand at one step, and go on from it together
     _press(person, "Pause all")
     person.until(lambda: all(robot["realTimeFactor"] == 0 for robot in _robots(person)), what="robots that stand still")
-    assert len({robot["step"] for robot in _robots(person)}) == 1
+    person.until(lambda: len({robot["step"] for robot in _robots(person)}) == 1, what="robots at one step")
     _press(person, "Start all anew")
     person.until(lambda: [robot["step"] for robot in _robots(person)] == [0, 0], what="a new episode of both")
     assert _robots(person)[0]["qpos"] == _robots(person)[1]["qpos"]
@@ -125,25 +126,25 @@ def test_the_better_one_is_found_by_evaluation_and_robustness_and_filmed(
     person.page.get_by_role("button", name="Evaluate again").wait_for()
     returns = person.page.get_by_role("row", name="Mean return").get_by_role("cell")
     for cell, policy_id in zip(returns.all(), (better, worse), strict=True):
-        measured = _evaluation(connection, policy_id)
-        assert float(cell.inner_text().partition("±")[0]) == pytest.approx(measured.mean_return, abs=0.5)
+        measured = pytest.approx(_evaluation(connection, policy_id).mean_return, abs=0.5)
+        person.until(lambda: _number(cell) == measured, what=f"a mean return of {measured}")  # noqa: B023
 
     # then the one that earns more is marked, and wins
-    assert "(best)" in returns.first.inner_text()
+    expect(returns.first).to_contain_text("(best)")
     verdict = person.page.get_by_role("region", name="Who is best")
-    assert "A, " in verdict.inner_text()
-    assert "wins: it earns more" in verdict.inner_text()
+    expect(verdict).to_contain_text("A, ")
+    expect(verdict).to_contain_text("wins: it earns more")
     verdict.scroll_into_view_if_needed()
     person.screenshot("compare-evaluated")
 
     # and when their robustness is measured, a chart and a number for each say how much they withstand
     person.page.get_by_role("button", name="Measure robustness").click()
-    person.page.get_by_role("button", name="Measure again").wait_for(timeout=1000 * PATIENCE_SECS)
+    person.page.get_by_role("button", name="Measure again").wait_for()
     robustness = person.page.get_by_role("region", name="Robustness")
     robustness.get_by_role("img", name=re.compile("Robustness of A, .*; B, ")).scroll_into_view_if_needed()
-    shares = robustness.get_by_role("row", name="In all").get_by_role("cell").all_inner_texts()
-    assert [re.fullmatch(r"\d+\s?%", share) is not None for share in shares] == [True, True]
-    assert "Robustness: " in verdict.inner_text()
+    share = re.compile(r"^\d+\s?%$")
+    expect(robustness.get_by_role("row", name="In all").get_by_role("cell")).to_have_text([share, share])
+    expect(verdict).to_contain_text("Robustness: ")
     person.screenshot("compare-robustness")
 
     # and a film of both is a video that opens
@@ -208,7 +209,7 @@ def test_an_evaluation_that_breaks_off_says_so_beside_the_robots_and_can_be_take
     person.until(lambda: not person.banner(), what="the end of the banner")
     evaluation.get_by_role("button", name="Evaluate", exact=True).click()
     evaluation.get_by_role("button", name="Evaluate again").wait_for()
-    assert evaluation.get_by_role("alert").count() == 0
+    expect(evaluation.get_by_role("alert")).to_have_count(0)
 
 
 def test_robots_play_on_and_are_evaluated_without_the_exporter(
@@ -222,7 +223,7 @@ def test_robots_play_on_and_are_evaluated_without_the_exporter(
     person.page.get_by_role("button", name="Evaluate", exact=True).click()
 
     # then the page names it, and the robots play on
-    assert "Exporter" in person.until(person.banner, what="a banner")
+    person.until(lambda: "Exporter" in person.banner(), what="a banner that names the Exporter")
     person.until_it_plays_on()
 
     # and the evaluation comes about, at the latest when it is asked for again
@@ -230,7 +231,7 @@ def test_robots_play_on_and_are_evaluated_without_the_exporter(
     person.until(lambda: not person.banner(), what="the end of the banner")
     evaluation = person.page.get_by_role("region", name="Evaluation", exact=True)
     person.until(lambda: _asked_until_done(evaluation), what="an evaluation")
-    assert evaluation.get_by_role("alert").count() == 0
+    expect(evaluation.get_by_role("alert")).to_have_count(0)
 
 
 def _asked_until_done(evaluation: Locator) -> bool:
@@ -246,6 +247,12 @@ def _evaluation(connection: Connection, policy_id: str) -> inference_pb2.Evaluat
     asked = inference_pb2.EvaluateRequest(policy_id=policy_id, episodes=5, seed=0)
     *_, last = connection.inference.Evaluate(asked)
     return last.summary
+
+
+def _number(cell: Locator) -> float | None:
+    """The mean that a cell of the table shows."""
+    found = re.match(r"[\d,.]+", cell.inner_text())
+    return float(found[0].replace(",", "")) if found else None
 
 
 def _open(tab: Tab, *policy_ids: str) -> None:

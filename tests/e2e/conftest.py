@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from tabrl_cli.connection import Connection
 
-from tests.e2e.browser_tab import Tab, chromium, tab
+from tests.e2e.browser_tab import PATIENCE_MS, Tab, chromium, tab
 from tests.e2e.line import Line, line_to
 from tests.e2e.package_registry import PackageRegistry, package_registry
 from tests.e2e.trained import Trained, endless_run, train_and_register
@@ -21,6 +21,14 @@ from tests.stack.running_stack import RunningStack, running_stack
 
 _ROOT = Path(__file__).parents[2]
 _FRONT_END = Path(os.environ.get("TABRL_FRONT_END", _ROOT / "frontend" / "web" / "dist"))
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _patient() -> Iterator[None]:
+    """What a busy machine shows late is still what a person sees."""
+    expect.set_options(timeout=PATIENCE_MS)
+    yield
+    expect.set_options(timeout=None)
 
 
 @pytest.fixture(scope="package")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.e2e.browser_tab import PATIENCE_SECS, Tab
+from tests.e2e.browser_tab import Tab
 
 __all__ = ["Saved", "Seen", "save", "seen"]
 
@@ -67,7 +67,7 @@ class Seen:
 
 def save(tab: Tab, act: Callable[[], None]) -> Saved:
     """Does what makes the page save a file, and waits for it."""
-    with tab.page.expect_download(timeout=1000 * PATIENCE_SECS) as told:
+    with tab.page.expect_download() as told:
         act()
     return Saved(told.value.suggested_filename, Path(told.value.path()).read_bytes())
 

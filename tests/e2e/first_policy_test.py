@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.e2e.browser_tab import Tab, tab
 from tests.e2e.trained import PROMPT, Trained
@@ -31,7 +31,7 @@ def test_a_person_trains_a_cartpole_to_balance(newcomer: Tab) -> None:
     person.page.get_by_test_id("prompt").fill(PROMPT)
     person.click("generate")
     person.see("reward-terms")
-    assert "def reward" in person.text("reward-source")
+    expect(person.part("reward-source")).to_contain_text("def reward")
     person.screenshot("first-visit-3-reward")
 
     # and presses Train, checkpoints arrive while it trains, and the newest drives the robot in the tab

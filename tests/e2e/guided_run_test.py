@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import FloatRect, Locator
+from playwright.sync_api import FloatRect, Locator, expect
 
 from tests.e2e.browser_tab import Tab
 from tests.e2e.hands import pull_with_mouse
@@ -59,16 +59,15 @@ def test_a_newcomer_who_does_what_the_marks_say_trains_a_robot(newcomer: Tab) ->
 
     # and pulls the robot, then the run is over and says so
     pull_with_mouse(person)
-    person.see("tour-done")
-    assert "That was all of it" in person.text("tour-done")
+    expect(person.part("tour-done")).to_contain_text("That was all of it")
     person.screenshot("guided-8-done")
     person.page.get_by_role("button", name="Go on by yourself").click()
-    assert person.page.get_by_role("region", name="Guided run").count() == 0
+    expect(person.page.get_by_role("region", name="Guided run")).to_have_count(0)
 
     # and who comes again is not asked again
     person.open()
     person.see("env-card-CartpoleBalance")
-    assert person.page.get_by_test_id("tour-offer").count() == 0
+    expect(person.page.get_by_test_id("tour-offer")).to_have_count(0)
     assert person.player_errors() == []
     assert person.problems == []
 
@@ -86,17 +85,17 @@ def test_the_guided_run_can_be_left_and_started_again(person: Tab) -> None:
         person.page.get_by_role("navigation", name="TabRL").get_by_role("link", name=elsewhere).click()
         back = mark(person).get_by_role("button", name="Go on with the guided run")
         back.wait_for()
-        assert ring(person).count() == 0
+        expect(ring(person)).to_have_count(0)
         person.screenshot(f"guided-strayed-{elsewhere.lower()}")
         back.click()
         points_at(person, person.page.get_by_test_id("examples"))
 
     # when they leave it, then nothing of it stays, and the next visit offers nothing
     mark(person).get_by_role("button", name="Leave the guided run").click()
-    assert person.page.get_by_role("region", name="Guided run").count() == 0
+    expect(person.page.get_by_role("region", name="Guided run")).to_have_count(0)
     person.open()
     person.see("env-card-CartpoleBalance")
-    assert person.page.get_by_role("region", name="Guided run").count() == 0
+    expect(person.page.get_by_role("region", name="Guided run")).to_have_count(0)
 
     # and it begins anew when it is looked for by its name, wherever one is
     person.open("/?view=policies")
@@ -115,10 +114,10 @@ def test_who_declines_is_not_asked_again(person: Tab) -> None:
     person.page.get_by_role("button", name="No, thank you").click()
 
     # then it is gone, and stays away
-    assert person.page.get_by_test_id("tour-offer").count() == 0
+    expect(person.page.get_by_test_id("tour-offer")).to_have_count(0)
     person.page.reload()
     person.see("env-card-CartpoleBalance")
-    assert person.page.get_by_test_id("tour-offer").count() == 0
+    expect(person.page.get_by_test_id("tour-offer")).to_have_count(0)
     assert person.problems == []
 
 

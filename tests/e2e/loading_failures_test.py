@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page, Route, expect
 from tabrl.exporter.v1 import exporter_pb2
 from tabrl.scene.v1 import scene_pb2
 from tabrl_cli.connection import Connection
@@ -24,8 +24,7 @@ def test_without_the_physics_engine_the_page_says_so_and_starts_it_when_asked(pe
     person.open(f"/?env={ENVIRONMENT}")
 
     # then the stage says what does not start, and the words beside it can be written all the same
-    person.see("error")
-    assert "did not start in this browser" in person.text("error")
+    expect(person.part("error")).to_contain_text("did not start in this browser")
     assert [error["code"] for error in person.player_errors()] == ["WASM_FAILED"]
     person.page.get_by_test_id("prompt").fill("balance")
     person.screenshot("failure-wasm")
@@ -34,7 +33,7 @@ def test_without_the_physics_engine_the_page_says_so_and_starts_it_when_asked(pe
     person.page.unroute("**/mujoco*.wasm")
     person.page.get_by_test_id("stage").get_by_role("button", name=AGAIN).click()
     person.until_alive()
-    assert person.page.get_by_test_id("error").count() == 0
+    expect(person.page.get_by_test_id("error")).to_have_count(0)
 
 
 def test_without_what_runs_policies_the_robot_is_there_and_the_policy_comes_when_asked(
@@ -47,8 +46,7 @@ def test_without_what_runs_policies_the_robot_is_there_and_the_policy_comes_when
     person.open(f"/?env={ENVIRONMENT}&policy={trained.policy_ids[1]}")
 
     # then the robot is there without it, and the stage says what did not start
-    person.see("error")
-    assert "What runs policies did not start" in person.text("error")
+    expect(person.part("error")).to_contain_text("What runs policies did not start")
     person.until_alive()
     assert person.tick()["driven"] is False  # type: ignore[index]
     assert {error["code"] for error in person.player_errors()} == {"RUNTIME_FAILED"}
@@ -71,7 +69,7 @@ def test_a_damaged_controller_is_named_and_the_robot_stays(
     person.open(f"/?env={ENVIRONMENT}&policy={policy.policy_id}")
 
     # then the stage says that it is not what it should be, and nothing of it drives the robot
-    person.until(lambda: "damaged" in person.text("stage"), what="word of the damage")
+    expect(person.part("stage")).to_contain_text("damaged")
     person.until_alive()
     assert person.tick()["driven"] is False  # type: ignore[index]
     assert {error["code"] for error in person.player_errors()} == {"DIGEST_MISMATCH"}
@@ -87,8 +85,7 @@ def test_a_damaged_scene_is_named_and_loaded_when_it_is_whole(person: Tab, conne
 
     # when a person opens the robot, then the stage says that the scene is not what it should be
     person.open(f"/?env={ENVIRONMENT}")
-    person.see("error")
-    assert "damaged" in person.text("error")
+    expect(person.part("error")).to_contain_text("damaged")
     person.screenshot("failure-damaged-scene")
 
     # and a click brings it once it is
@@ -124,15 +121,14 @@ def test_a_policy_that_was_deleted_is_missed_by_name_and_the_robot_stays(
     person.open(f"/?env={ENVIRONMENT}&policy={policy.policy_id}")
 
     # then the page says which policy is missing, beside the living robot
-    person.see("error")
-    assert policy.policy_id in person.text("error")
+    expect(person.part("error")).to_contain_text(policy.policy_id)
     person.until_alive()
     person.screenshot("failure-deleted-policy")
 
     # and there is a way on without it
     person.page.get_by_test_id("error").get_by_role("button").click()
     person.until(lambda: "policy=" not in person.page.url, what="an address without the policy")
-    assert person.page.get_by_test_id("error").count() == 0
+    expect(person.page.get_by_test_id("error")).to_have_count(0)
     assert person.player_errors() == []
 
 

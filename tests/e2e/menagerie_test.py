@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 from tabrl_simulation import robots
 
 from tests.e2e.browser_tab import Tab
@@ -25,7 +26,7 @@ def test_a_person_chooses_a_robot_by_itself(stack: RunningStack, person: Tab) ->
     person.until(
         lambda: robot.locator("img").evaluate("image => image.complete && image.naturalWidth"), what="a picture"
     )
-    assert "Apache-2.0" in robot.inner_text()
+    expect(robot).to_contain_text("Apache-2.0")
     person.screenshot("menagerie")
 
     # when the person chooses a robot, then it is there, alive, and can be told what to do
@@ -39,5 +40,5 @@ def test_a_person_chooses_a_robot_by_itself(stack: RunningStack, person: Tab) ->
     person.open("/?category=custom")
     card = person.page.get_by_role("link", name=ROBOT)
     card.locator("img").wait_for()
-    assert not person.page.get_by_test_id("menagerie").get_by_role("button", name=ROBOT).count()
+    expect(person.page.get_by_test_id("menagerie").get_by_role("button", name=ROBOT)).to_have_count(0)
     assert person.problems == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.e2e.browser_tab import Tab, chromium
 from tests.e2e.trained import ENVIRONMENT, PROMPT
@@ -23,8 +23,7 @@ def test_the_page_says_what_to_do_and_all_else_works(person: Tab) -> None:
     person.open(f"/?env={ENVIRONMENT}")
 
     # then the stage says what is missing and what to do about it
-    person.see("error")
-    assert "hardware acceleration" in person.text("error")
+    expect(person.part("error")).to_contain_text("hardware acceleration")
     assert [error["code"] for error in person.player_errors()] == ["WEBGL_FAILED"]
 
     # and a reward can be written for it

@@ -11,10 +11,11 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf import json_format
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from tabrl.exporter.v1 import exporter_pb2, manifest_pb2
 from tabrl.play import manifest_json
 from tabrl_chassis.artifacts import ArtifactStore
@@ -22,7 +23,7 @@ from tabrl_exporter.share_page import pack_share_page
 from tabrl_simulation.controllers import build
 from tabrl_simulation.controllers.untrained import untrained_checkpoint
 
-from tests.e2e.browser_tab import DESKTOP, PHONE, Scheme, Screen, Tab, chromium
+from tests.e2e.browser_tab import DESKTOP, PATIENCE_MS, PHONE, Scheme, Screen, Tab, chromium
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "frontend" / "web" / "dist-share"
@@ -120,10 +121,18 @@ def visitor(browser: Browser, screen: Screen, *, scheme: Scheme = "light") -> It
         is_mobile=screen.touch,
         device_scale_factor=2 if screen.touch else 1,
     )
+    context.set_default_timeout(PATIENCE_MS)
     try:
         yield Tab(context.new_page(), "", screen, scheme)
     finally:
         context.close()
+
+
+def stands(tab: Tab) -> dict[str, Any] | None:
+    """The newest tick, where none came after it for half a second."""
+    tick = tab.tick()
+    tab.page.wait_for_timeout(500)
+    return tick if tab.tick() == tick else None
 
 
 def step(tab: Tab) -> int:
@@ -150,11 +159,10 @@ def test_a_visitor_sees_the_robot_driven_and_what_there_is_to_know(served: Serve
         tab.until(lambda: tab.text("episode-return") not in ("", "0"), what="a return")
         assert len(first["terms"]) >= 1
         # and the card says what it is
-        card = tab.text("card")
         for said in (TITLE, PROMPT, "2.4M steps", "ab12ab12ab12", "240 states", "Apache-2.0", "871"):
-            assert said in card
-        assert "differs by more than 3.2" in tab.text("parity")
-        assert tab.page.title() == f"{TITLE} · TabRL"
+            expect(tab.part("card")).to_contain_text(said)
+        expect(tab.part("parity")).to_contain_text("differs by more than 3.2")
+        expect(tab.page).to_have_title(f"{TITLE} · TabRL")
         licences = tab.page.request.get(tab.page.get_by_text("Licences of the software").evaluate("link => link.href"))
         assert licences.ok
         assert "@mujoco/mujoco" in licences.text()
@@ -173,10 +181,7 @@ def test_a_visitor_pauses_starts_over_and_slows_down(served: Served, browser: Br
 
         # when it is paused, it stands
         tab.click("play-pause")
-        tab.page.wait_for_timeout(500)
-        paused = tab.tick()
-        tab.page.wait_for_timeout(500)
-        assert tab.tick() == paused
+        paused = tab.until(lambda: stands(tab), what="a robot that stands still")
         tab.screenshot("share-page-paused")
 
         # when it is started over, it begins again
@@ -221,8 +226,7 @@ def test_a_file_that_is_not_what_it_was_is_not_played(served: Served, browser: B
             tab.open(served.url)
 
             # then that is said, and nothing drives
-            tab.see("error")
-            assert "SHA-256" in tab.text("error")
+            expect(tab.part("error")).to_contain_text("SHA-256")
             assert tab.player_errors()[0]["code"] == "DIGEST_MISMATCH"
             tab.screenshot("share-page-damaged")
     finally:
@@ -233,4 +237,4 @@ def test_opened_from_a_disk_it_says_what_to_do(served: Served, browser: Browser)
     with visitor(browser, DESKTOP) as tab:
         tab.open((served.folder / "index.html").as_uri())
 
-        assert "python3 -m http.server" in tab.page.locator("body").inner_text()
+        expect(tab.page.locator("body")).to_contain_text("python3 -m http.server")

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import FloatRect
+from playwright.sync_api import FloatRect, expect
 
 from tests.e2e.browser_tab import Tab
 from tests.e2e.downloads import save, seen
@@ -71,7 +71,7 @@ def test_a_robot_is_pulled_by_the_mouse_and_goes_its_own_way_when_let_go(person:
     # then it is free once the button is let go, and nobody is told again how to pull
     person.page.mouse.up()
     person.until(lambda: not _tick(person)["grabbed"], what="a robot that is free")
-    assert person.page.get_by_test_id("pull-hint").count() == 0
+    expect(person.page.get_by_test_id("pull-hint")).to_have_count(0)
     assert person.problems == []
 
 
@@ -82,7 +82,7 @@ def test_a_push_and_a_key_push_the_robot(person: Tab, trained: Trained) -> None:
     panel = person.page.get_by_test_id("push-panel")
     panel.get_by_label("Strength").focus()
     person.page.keyboard.press("End")
-    assert "3.0" in panel.inner_text()
+    expect(panel).to_contain_text("3.0")
     _pause(person)
 
     # when it is pushed by button and by key, then each time it goes that way, further than its motor takes it
@@ -118,7 +118,7 @@ def test_joints_and_motors_go_where_their_sliders_say(person: Tab, trained: Trai
     # and when they take the motors from the policy, the motor does what its slider says
     panel.get_by_role("button", name="Motors", exact=True).click()
     motor = panel.get_by_role("slider").first
-    assert motor.is_disabled()
+    expect(motor).to_be_disabled()
     panel.get_by_role("button", name="Take over").click()
     person.until(lambda: not _tick(person)["driven"], what="a robot without a policy")
     motor.focus()
@@ -159,13 +159,13 @@ def test_time_stops_goes_step_by_step_slowly_and_from_the_beginning(person: Tab,
 
     # and in slow motion time passes at a part of its pace, until it is asked for again
     by.slower()
-    assert person.page.get_by_label("Speed").input_value() == "0.5"
+    expect(person.page.get_by_label("Speed")).to_have_value("0.5")
     by.slower()
     by.play()
     person.until(lambda: 0 < _tick(person)["realTimeFactor"] < 0.4, what="slow motion")
     person.screenshot(f"stage-slow-by-{means}")
     by.faster()
-    assert person.page.get_by_label("Speed").input_value() == "0.5"
+    expect(person.page.get_by_label("Speed")).to_have_value("0.5")
     assert person.problems == []
 
 
@@ -208,7 +208,7 @@ def test_a_picture_and_a_video_are_saved_as_files_that_open(person: Tab, trained
     more.click()
     person.page.get_by_role("button", name="Record a video").click()
     stop = person.page.get_by_role("button", name="Stop recording and save the video")
-    person.until(lambda: "0:01" in stop.inner_text(), what="a second of video")
+    expect(stop).to_contain_text("0:01")
     person.screenshot("stage-recording")
     video = save(person, stop.click)
     assert video.name.startswith("cartpolebalance")

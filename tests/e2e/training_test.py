@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from tabrl.rewardgen.v1 import rewardgen_pb2
 from tabrl.trainer.v1 import trainer_pb2
 from tabrl_cli.connection import COMPILE_SECS, Connection
@@ -17,7 +17,7 @@ from tabrl_cli.errors import CallError
 from tabrl_cli.watch import watch_run
 from tabrl_rewardgen.conftest import ModelServer, recorded
 
-from tests.e2e.browser_tab import PATIENCE_SECS, Tab, tab
+from tests.e2e.browser_tab import Tab, tab
 from tests.e2e.trained import ENVIRONMENT, Trained, cancelled
 from tests.stack.running_stack import RunningStack, eventually
 
@@ -33,39 +33,36 @@ def test_a_run_is_watched_as_it_happens_left_and_found_again(
     # given a reward, when a person looks at what training for it takes
     page = person.page
     person.open(f"/?env={ENVIRONMENT}&reward={trained.reward_id}")
-    page.get_by_role("group", name="How to come by it").wait_for(timeout=1000 * PATIENCE_SECS)
+    page.get_by_role("group", name="How to come by it").wait_for()
     tiers = [page.get_by_role("radio", name=name) for name in ("Try it now", "Fine-tune", "From scratch")]
 
     # then each way says how long it takes and what it costs, or why it is not to be had
     labels = page.get_by_role("group", name="How to come by it").locator("label")
-    person.until(lambda: "…" not in " ".join(labels.all_inner_texts()), what="estimates")
-    now, fine, scratch = labels.all_inner_texts()
-    assert "not here yet" in now
-    assert "on this machine" in fine
-    assert "on this machine" in scratch
+    said = [re.compile("not here yet"), re.compile("on this machine"), re.compile("on this machine")]
+    expect(labels).to_have_text(said)
     tiers[2].check()
     page.get_by_role("radio", name="Long").check()
-    person.until(lambda: "steps of practice" in person.text("estimate"), what="an estimate")
+    expect(person.part("estimate")).to_contain_text("steps of practice")
     person.screenshot("training-ways")
 
     # when it is trained, then practice begins: how far, how fast, how long still, and a curve for each term
     page.get_by_role("button", name="Train", exact=True).click()
     state = page.get_by_test_id("run-state")
-    person.until(lambda: state.count() and state.get_attribute("data-state") == "RUNNING", what="a running run")
+    expect(state).to_have_attribute("data-state", "RUNNING")
     run_id = person.address()["run"]
     try:
         panel = page.get_by_test_id("run-panel")
-        person.until(lambda: "to go" in panel.get_by_role("status").first.inner_text(), what="the time to go")
-        person.until(lambda: page.get_by_role("progressbar").get_attribute("aria-valuenow"), what="progress")
+        expect(panel.get_by_role("status").first).to_contain_text("to go")
+        expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", re.compile(r"\d"))
         curves = page.get_by_test_id("curves")
         names = page.get_by_role("list", name="Terms of the reward").locator("[data-term] p:first-child")
         person.until(lambda: all(name in curves.inner_text() for name in names.all_inner_texts()), what="a curve each")
-        assert "Whole episodes" in curves.inner_text()
+        expect(curves).to_contain_text("Whole episodes")
         person.until(lambda: re.search(r"Steps per second\s+[\d.]+", curves.inner_text()), what="a speed")
 
         # and the newest policy takes over the robot
         drove = {_next_to_drive(person): time.time() for _ in range(2)}
-        assert person.tick()["driven"] is True  # type: ignore[index]
+        person.until(lambda: (person.tick() or {}).get("driven"), what="a policy that drives")
         person.screenshot("training-running")
 
         # when the person goes back to the first policy, then that one plays, however many more come
@@ -82,8 +79,8 @@ def test_a_run_is_watched_as_it_happens_left_and_found_again(
         # when the page is left, then the run is found under Your work, and is told on from where it is
         page.get_by_role("link", name="Your work").click()
         line = page.get_by_test_id("work-run").and_(page.locator(f'[href*="{run_id}"]'))
-        line.wait_for(timeout=1000 * PATIENCE_SECS)
-        assert "Learning" in line.inner_text()
+        line.wait_for()
+        expect(line).to_contain_text("Learning")
         person.screenshot("training-work")
         line.click()
         person.until(lambda: page.get_by_test_id("checkpoint-item").count() > count, what="its checkpoints")
@@ -92,7 +89,7 @@ def test_a_run_is_watched_as_it_happens_left_and_found_again(
         _next_to_drive(person)
     finally:
         assert cancelled(connection, run_id)
-    person.until(lambda: state.get_attribute("data-state") == "CANCELLED", what="its end")
+    expect(state).to_have_attribute("data-state", "CANCELLED")
     assert person.player_errors() == []
     assert person.problems == []
     written = _written(connection, run_id)
@@ -107,7 +104,7 @@ def test_a_run_is_paused_outlives_the_trainer_goes_on_and_is_stopped(
     state = person.watch(ENVIRONMENT, run_id)
     person.see("checkpoint-item")
     page.get_by_role("button", name="Pause", exact=True).and_(page.get_by_test_id("pause-run")).click()
-    person.until(lambda: state.get_attribute("data-state") == "PAUSED", what="a pause")
+    expect(state).to_have_attribute("data-state", "PAUSED")
     page.get_by_text("It goes on from the newest checkpoint").wait_for()
     person.screenshot("training-paused")
 
@@ -116,16 +113,16 @@ def test_a_run_is_paused_outlives_the_trainer_goes_on_and_is_stopped(
     person.until(lambda: "Trainer" in person.banner(), what="a banner that names the Trainer")
     stack.until_serving()
     person.until(lambda: not person.banner(), what="the end of the banner")
-    assert state.get_attribute("data-state") == "PAUSED"
+    expect(state).to_have_attribute("data-state", "PAUSED")
 
     # when it is continued, then it trains
     page.get_by_role("button", name="Continue", exact=True).click()
-    person.until(lambda: state.get_attribute("data-state") == "RUNNING", what="a running run")
+    expect(state).to_have_attribute("data-state", "RUNNING")
 
     # when the process that trains dies, then the log tells it
     (worker,) = [each for each in stack.process("trainer").children() if "tabrl_trainer.worker" in each.cmdline()]
     worker.kill()
-    page.get_by_text("What the trainer says").click(timeout=1000 * PATIENCE_SECS)
+    page.get_by_text("What the trainer says").click()
     page.get_by_test_id("run-log").get_by_text("The training process ended by itself").wait_for()
 
     # when it is to be stopped, then the page asks first, and stops it for good
@@ -133,7 +130,7 @@ def test_a_run_is_paused_outlives_the_trainer_goes_on_and_is_stopped(
     page.get_by_text("its policies can be played and trained on from").wait_for()
     person.screenshot("training-stop")
     page.get_by_role("button", name="Stop for good").click()
-    person.until(lambda: state.get_attribute("data-state") == "CANCELLED", what="its end")
+    expect(state).to_have_attribute("data-state", "CANCELLED")
     page.get_by_text("checkpoints so far are kept").wait_for()
 
 
@@ -146,9 +143,9 @@ def test_a_run_is_deleted_taken_back_and_deleted_for_good(person: Tab, connectio
     delete = page.get_by_role("button", name="Delete the run")
 
     # when it is deleted, then it is off the page, and back when that is taken back
-    delete.click(timeout=1000 * PATIENCE_SECS)
+    delete.click()
     page.get_by_test_id("undo-toast").get_by_text("“To be deleted” deleted").wait_for()
-    assert "run" not in person.address()
+    person.until(lambda: "run" not in person.address(), what="an address without the run")
     # for a few seconds only, so a busy machine is not waited for until nothing moves
     page.get_by_role("button", name="Undo").click(force=True)
     person.until(lambda: person.address().get("run") == run_id, what="the run")
@@ -160,8 +157,8 @@ def test_a_run_is_deleted_taken_back_and_deleted_for_good(person: Tab, connectio
     person.screenshot("training-deleted")
     page.get_by_role("link", name="Your work").click()
     page.get_by_role("heading", name="Your work").wait_for()
-    page.locator("main ul[aria-busy=false]").wait_for(state="attached", timeout=1000 * PATIENCE_SECS)
-    assert page.locator(f'[href*="{run_id}"]').count() == 0
+    page.locator("main ul[aria-busy=false]").wait_for(state="attached")
+    expect(page.locator(f'[href*="{run_id}"]')).to_have_count(0)
     # and once the page is left, it is gone for good
     person.open()
     eventually(lambda: _is_gone(connection, run_id))
@@ -177,9 +174,9 @@ def test_a_policy_is_trained_on_from(person: Tab, trained: Trained, connection: 
 
     # when a person wants to go on from there, then it is chosen, and what that takes is said
     page.get_by_role("button", name="Fine-tune from here").click()
-    assert page.get_by_role("radio", name="Fine-tune").is_checked()
-    assert page.get_by_label("Go on from").input_value() == policy_id
-    person.until(lambda: "steps of practice" in person.text("estimate"), what="an estimate")
+    expect(page.get_by_role("radio", name="Fine-tune")).to_be_checked()
+    expect(page.get_by_label("Go on from")).to_have_value(policy_id)
+    expect(person.part("estimate")).to_contain_text("steps of practice")
     person.screenshot("training-fine-tune")
 
     # and the run that is started goes on from it
@@ -189,7 +186,7 @@ def test_a_policy_is_trained_on_from(person: Tab, trained: Trained, connection: 
     try:
         assert _run(connection, run_id).spec.start_from.policy_id == policy_id
         # which the page shows in the place of the old one
-        person.until(lambda: page.get_by_test_id("run-panel").get_attribute("data-run-id") == run_id, what="its panel")
+        expect(page.get_by_test_id("run-panel")).to_have_attribute("data-run-id", run_id)
     finally:
         assert cancelled(connection, run_id)
     assert person.problems == []
@@ -203,11 +200,10 @@ def test_a_run_that_failed_says_why_and_what_to_do(person: Tab, connection: Conn
 
     # when a person watches what is trained for it, then the page says why it ended, and what would help
     person.open(f"/?env={ENVIRONMENT}&run={run_id}")
-    state = person.page.get_by_test_id("run-state")
-    person.until(lambda: state.count() and state.get_attribute("data-state") == "FAILED", what="a failure")
-    assert "'root' is not finite" in person.text("error")
-    assert "Soften terms" in person.text("error")
-    assert person.page.get_by_text("Train it again").is_visible()
+    expect(person.page.get_by_test_id("run-state")).to_have_attribute("data-state", "FAILED")
+    expect(person.part("error")).to_contain_text("'root' is not finite")
+    expect(person.part("error")).to_contain_text("Soften terms")
+    expect(person.page.get_by_text("Train it again")).to_be_visible()
 
     # and who comes later sees that first
     person.page.reload()
@@ -222,24 +218,23 @@ def test_a_link_to_a_run_that_is_not_there_says_so_and_leads_on(person: Tab) -> 
 
     # then it is said which run is missing, where the person looks, beside the living robot
     person.until(lambda: _in_view(person), what="the failure")
-    assert "run-of-elsewhere" in person.text("error")
+    expect(person.part("error")).to_contain_text("run-of-elsewhere")
     person.until_alive()
     person.screenshot("training-unknown-run")
 
     # and a click leads on without it
     person.page.get_by_role("button", name="Go on without it").click()
     person.until(lambda: "run" not in person.address(), what="an address without the run")
-    assert person.page.get_by_test_id("error").count() == 0
+    expect(person.page.get_by_test_id("error")).to_have_count(0)
 
 
 def test_without_a_language_model_improving_says_what_to_do_instead(person: Tab, trained: Trained) -> None:
     person.open(f"/?env={ENVIRONMENT}&run={trained.run_id}")
 
-    person.page.get_by_role("button", name="Improve it").click(timeout=1000 * PATIENCE_SECS)
+    person.page.get_by_role("button", name="Improve it").click()
 
-    said = person.text("improve-needs-llm")
-    assert "TABRL_LLM_MODEL" in said
-    assert "change the weights" in said
+    expect(person.part("improve-needs-llm")).to_contain_text("TABRL_LLM_MODEL")
+    expect(person.part("improve-needs-llm")).to_contain_text("change the weights")
 
 
 @pytest.fixture
@@ -277,14 +272,13 @@ def test_a_reward_is_improved_after_what_came_of_a_run(advised: Tab, model: Mode
 
     # when a person says what should be better, and the model is not to be had, then that is said and nothing is lost
     model.play((401, {"error": {"message": "No such key."}}))
-    page.get_by_role("button", name="Improve it").click(timeout=1000 * PATIENCE_SECS)
+    page.get_by_role("button", name="Improve it").click()
     page.get_by_label("What should be better?").fill("It sways too little")
     better = page.get_by_role("button", name="Write a better reward")
     better.click()
-    advised.see("error")
-    assert "API key" in advised.text("error")
+    expect(advised.part("error")).to_contain_text("API key")
     advised.screenshot("training-improve-failed")
-    assert page.get_by_label("What should be better?").input_value() == "It sways too little"
+    expect(page.get_by_label("What should be better?")).to_have_value("It sways too little")
 
     # when it is there again, then it is told what the person said, and what it changes stands beside what was there
     answer = json.loads(exchange["answer"])
@@ -295,16 +289,15 @@ def test_a_reward_is_improved_after_what_came_of_a_run(advised: Tab, model: Mode
     advised.see("improvement")
     assert "It sways too little" in model.requests[0]["messages"][-1]["content"]
     sway = page.get_by_test_id("weight-changes").get_by_role("row").filter(has_text="Sway")
-    assert sway.get_by_role("cell").all_inner_texts() == ["0.8", "1.6"]
+    expect(sway.get_by_role("cell")).to_have_text(["0.8", "1.6"])
     changed = page.get_by_test_id("source-diff").locator(".cm-changedLine")
-    advised.until(lambda: changed.count() == 1, what="the changed line")
-    assert "0.6, 0.4)" in changed.inner_text()
+    expect(changed).to_have_text([re.compile(re.escape("0.6, 0.4)"))])
     advised.screenshot("training-improved")
 
     # and it is what is trained for next, once the person takes it
     page.get_by_role("button", name="Use it", exact=True).click()
     advised.until(lambda: advised.address()["reward"] != reward.reward_id, what="the new reward")
-    assert "by openai/relay" in advised.text("reward-origin")
+    expect(advised.part("reward-origin")).to_contain_text("by openai/relay")
     connection.close()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import zipfile
 
+from playwright.sync_api import expect
+
 from tests.e2e.browser_tab import Tab
 
 TRAINING_SECS = 300.0
@@ -69,7 +71,7 @@ def test_a_person_brings_a_robot_and_trains_it(person: Tab) -> None:
     person.click("example-prompt")
     person.click("generate")
     person.see("reward-terms")
-    assert 'state.body_height("trunk")' in person.text("reward-source")
+    expect(person.part("reward-source")).to_contain_text('state.body_height("trunk")')
 
     # and its training gives policies that drive it here, beside the reward's terms
     person.click("train")

@@ -45,6 +45,12 @@ export function Arrival() {
     setSaid(title || "All robots");
   }, [key]);
 
+  // Going back within a robot's studio leads to no other scroll position, nor does what follows.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each place is what triggers it
+  useEffect(() => {
+    returning.current = false;
+  }, [place]);
+
   return (
     <p className="hidden-visually" role="status" aria-live="polite" data-testid="arrival">
       {said}

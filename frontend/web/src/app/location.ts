@@ -82,6 +82,8 @@ export interface Navigation {
   readonly place: Store<Place>;
   /** Goes to another place; the back button returns. */
   go(place: Partial<Place>): void;
+  /** Changes a part of the present place; the back button takes that back. */
+  goOn(change: Partial<Place>): void;
   /** Refines the present place without a step of its own in the history. */
   refine(change: Partial<Place>): void;
 }
@@ -94,9 +96,11 @@ export function createNavigation(): Navigation {
     if (href !== hrefOf(place.get())) write(href);
     place.set(next);
   };
+  const push = (href: string) => window.history.pushState(null, "", href);
   return {
     place,
-    go: (next) => move({ ...GALLERY, ...next }, (href) => window.history.pushState(null, "", href)),
+    go: (next) => move({ ...GALLERY, ...next }, push),
+    goOn: (change) => move({ ...place.get(), ...change }, push),
     refine: (change) => move({ ...place.get(), ...change }, (href) => window.history.replaceState(null, "", href)),
   };
 }

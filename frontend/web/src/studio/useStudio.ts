@@ -1,4 +1,5 @@
 import { useEffect, useMemo, useState } from "react";
+import type { Place } from "../app/location";
 import { useSession } from "../app/session";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
 import type { Reward } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
@@ -68,15 +69,17 @@ export function useStudio(environmentId: string): StudioState {
   // A run of another environment is about to take the page there.
   const run = record?.run.spec?.environmentId === environmentId ? record : undefined;
   const runFailure = useStore(runs.failures).get(place.runId);
-  const [ownChosen, setOwnChosen] = useState(false);
+  // Which run was shown when the environment's own task was chosen; nothing where it was not.
+  const [ownChosenAt, setOwnChosenAt] = useState<string>();
   const [changed, setWeight] = useChangedWeights(place.rewardId);
 
-  // A link to a run brings its reward along.
+  // A link to a run brings its reward along, unless the person has put that aside.
   const spec = run?.run.spec;
   const ownRun = spec !== undefined && !spec.reward;
+  const putAside = ownChosenAt === place.runId;
   useEffect(() => {
-    if (spec?.reward?.rewardId && !place.rewardId) navigation.refine({ rewardId: spec.reward.rewardId });
-  }, [navigation, spec, place.rewardId]);
+    if (spec?.reward?.rewardId && !place.rewardId && !putAside) navigation.refine({ rewardId: spec.reward.rewardId });
+  }, [navigation, spec, place.rewardId, putAside]);
 
   const checkpoints = useMemo(() => (run ? playable(run.run) : []), [run]);
   const ended = run ? hasEnded(run.run.state) : false;
@@ -100,8 +103,8 @@ export function useStudio(environmentId: string): StudioState {
 
   const goal: Goal = useMemo(() => {
     if (place.rewardId) return reward.value ? { kind: "reward", reward: reward.value } : { kind: "none" };
-    return ownChosen || ownRun ? { kind: "own" } : { kind: "none" };
-  }, [place.rewardId, reward.value, ownChosen, ownRun]);
+    return ownChosenAt !== undefined || ownRun ? { kind: "own" } : { kind: "none" };
+  }, [place.rewardId, reward.value, ownChosenAt, ownRun]);
 
   const weights = useMemo(() => {
     if (goal.kind !== "reward") return {};
@@ -116,10 +119,10 @@ export function useStudio(environmentId: string): StudioState {
     return Object.keys(runTerms ?? {}).sort();
   }, [goal, runTerms]);
 
-  // A reward or a run may come when the person is somewhere else by now; it does not take them back.
-  function refine(change: Parameters<typeof navigation.refine>[0]): void {
+  // A reward or a run may come when the person is somewhere else by now; it does not take them there.
+  function ifStillHere(move: (change: Partial<Place>) => void, change: Partial<Place>): void {
     const now = navigation.place.get();
-    if (now.view === "" && now.environmentId === environmentId) navigation.refine(change);
+    if (now.view === "" && now.environmentId === environmentId) move(change);
   }
 
   return {
@@ -143,17 +146,17 @@ export function useStudio(environmentId: string): StudioState {
     pretrained,
     termNames,
     chooseOwnReward() {
-      setOwnChosen(true);
-      refine({ rewardId: "" });
+      setOwnChosenAt(place.runId);
+      ifStillHere(navigation.goOn, { rewardId: "" });
     },
     adoptReward(made) {
       rewards.put(made.rewardId, made);
-      setOwnChosen(false);
-      refine({ rewardId: made.rewardId });
+      setOwnChosenAt(undefined);
+      ifStillHere(navigation.goOn, { rewardId: made.rewardId });
     },
     setWeight,
-    openRun: (runId) => refine({ runId, policyId: "" }),
-    play: (chosen) => refine({ policyId: chosen }),
+    openRun: (runId) => ifStillHere(navigation.goOn, { runId, policyId: "" }),
+    play: (chosen) => ifStillHere(navigation.refine, { policyId: chosen }),
   };
 }
 

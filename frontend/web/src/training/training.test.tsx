@@ -34,6 +34,8 @@ async function start() {
 const enter = (state: RunState) => backend.append("run-1", { case: "stateChanged", value: { state } });
 const stateIs = (state: string) => waitFor(() => expect(screen.getByTestId("run-state").dataset.state).toBe(state));
 
+const place = () => new URLSearchParams(window.location.search);
+
 function publish() {
   const sha256 = "e".repeat(64);
   const value = { envSteps: 500_000n, artifact: { sha256 }, episodeReturn: 800, final: true };
@@ -52,6 +54,36 @@ test("given a robot without policies, when ways other than training from scratch
   expect(screen.queryByTestId("train")).toBeNull();
   fireEvent.click(screen.getByTestId("tier-command"));
   expect(screen.getByTestId("start-panel").textContent).toContain("take no commands");
+});
+
+test("given a run for a reward, when the robot's own task is chosen, then that is trained for next, and going back brings the reward", async () => {
+  await start();
+  await waitFor(() => expect(place().get("reward")).not.toBeNull());
+  const rewardId = place().get("reward");
+  fireEvent.click(screen.getByTestId("own-reward"));
+  await waitFor(() => expect(place().get("reward")).toBeNull());
+  expect(screen.queryByTestId("reward-terms")).toBeNull();
+  expect(screen.getByTestId("own-reward")).toHaveProperty("disabled", true);
+
+  window.history.back();
+  await waitFor(() => expect(place().get("reward")).toBe(rewardId));
+  await screen.findByTestId("reward-terms");
+});
+
+test("given a reward that was written and trained for, when the person goes back, then each step is taken back by itself", async () => {
+  await start();
+  await waitFor(() => expect(place().get("run")).toBe("run-1"));
+  const rewardId = place().get("reward");
+
+  window.history.back();
+  await waitFor(() => expect(place().get("run")).toBeNull());
+  expect(place().get("reward")).toBe(rewardId);
+  expect(screen.queryByTestId("run-panel")).toBeNull();
+
+  window.history.back();
+  await waitFor(() => expect(place().get("reward")).toBeNull());
+  expect(place().get("env")).toBe("CartpoleBalance");
+  expect(screen.queryByTestId("reward-terms")).toBeNull();
 });
 
 test("given a rented GPU, when it is chosen, then its price shows and the run asks for it", async () => {

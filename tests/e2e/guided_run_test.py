@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import FloatRect, Locator, expect
 
+from tests.e2e.balance import Balance
 from tests.e2e.browser_tab import Tab
 from tests.e2e.hands import pull_with_mouse
 
@@ -20,12 +21,14 @@ def test_a_newcomer_who_does_what_the_marks_say_trains_a_robot(newcomer: Tab) ->
     person.screenshot("guided-1-offer")
     offer.get_by_role("button", name="Show me").click()
 
-    # when the newcomer chooses the robot at the mark
+    # when the newcomer chooses the robot at the mark, then it is alive, and nobody steers it
     at_step(person, "choose")
     cartpole = person.page.get_by_test_id("env-card-CartpoleBalance")
     points_at(person, cartpole)
     person.screenshot("guided-2-choose")
     cartpole.click()
+    person.until_alive()
+    assert person.tick()["driven"] is False  # type: ignore[index]
 
     # and takes one of the examples
     at_step(person, "describe")
@@ -63,6 +66,13 @@ def test_a_newcomer_who_does_what_the_marks_say_trains_a_robot(newcomer: Tab) ->
     person.screenshot("guided-8-done")
     person.page.get_by_role("button", name="Go on by yourself").click()
     expect(person.page.get_by_role("region", name="Guided run")).to_have_count(0)
+
+    # and the robot does what it was trained for, and earns for it
+    balanced = Balance()
+    person.until(lambda: balanced.of(person.tick()), what="a balanced pole")
+    terms = person.tick()["terms"]  # type: ignore[index]
+    assert terms
+    assert all(isinstance(value, float | int) for value in terms.values())
 
     # and who comes again is not asked again
     person.open()

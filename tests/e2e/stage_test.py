@@ -11,6 +11,7 @@ from playwright.sync_api import FloatRect, expect
 
 from tests.e2e.browser_tab import Tab
 from tests.e2e.downloads import save, seen
+from tests.e2e.hands import point_on_robot
 from tests.e2e.trained import ENVIRONMENT, Trained
 
 # In twenty steps of a hundredth of a second the cart's own motor moves it by 0.2 m at most, in metres.
@@ -55,7 +56,7 @@ def test_a_robot_is_pulled_by_the_mouse_and_goes_its_own_way_when_let_go(person:
     _open_driven(person, trained)
     person.see("pull-hint")
     _pause(person)
-    x, y = _point_on_robot(person)
+    x, y = point_on_robot(person)
     person.page.mouse.down()
     seized = _tick(person)["qpos"][0]
 
@@ -330,25 +331,3 @@ def _canvas(tab: Tab) -> FloatRect:
     box = tab.page.get_by_test_id("stage").locator("canvas").bounding_box()
     assert box
     return box
-
-
-def _point_on_robot(tab: Tab) -> tuple[float, float]:
-    """Moves the pointer over the stage, outwards from its middle, until it says that there is something to pull."""
-    box = _canvas(tab)
-    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    offsets = sorted(
-        ((dx, dy) for dx in range(-160, 161, 20) for dy in range(-160, 161, 20)), key=lambda at: math.hypot(*at)
-    )
-    for dx, dy in offsets:
-        tab.page.mouse.move(middle[0] + dx, middle[1] + dy)
-        # Twice, as a frame that was under way still shows the place before.
-        if tab.page.evaluate(_CURSOR) == tab.page.evaluate(_CURSOR) == "grab":
-            return middle[0] + dx, middle[1] + dy
-    raise AssertionError("the pointer found no robot")
-
-
-# The cursor on the stage after what the pointer did was drawn.
-_CURSOR = """async () => {
-  for (let frame = 0; frame < 3; frame += 1) await new Promise(requestAnimationFrame);
-  return document.querySelector("[data-testid=stage] canvas").style.cursor;
-}"""

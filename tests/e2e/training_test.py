@@ -17,6 +17,7 @@ from tabrl_cli.errors import CallError
 from tabrl_cli.watch import watch_run
 from tabrl_rewardgen.conftest import ModelServer, recorded
 
+from tests.e2e.balance import Balance
 from tests.e2e.browser_tab import Tab, tab
 from tests.e2e.trained import ENVIRONMENT, Trained, cancelled
 from tests.stack.running_stack import RunningStack, eventually
@@ -132,6 +133,30 @@ def test_a_run_is_paused_outlives_the_trainer_goes_on_and_is_stopped(
     page.get_by_role("button", name="Stop for good").click()
     expect(state).to_have_attribute("data-state", "CANCELLED")
     page.get_by_text("checkpoints so far are kept").wait_for()
+
+
+def test_what_was_trained_is_found_again_and_can_be_shown_in_the_dark(
+    stack: RunningStack, browser: Browser, trained: Trained
+) -> None:
+    with tab(browser, stack.url, scheme="dark") as second:
+        # given a robot with which something was trained before, among whatever else
+        second.open("/?env=CartpoleBalance")
+        second.see("earlier-run")
+
+        # when a person looks for it and opens it
+        earlier = second.page.locator(f'[data-testid="earlier-run"][href*="{trained.run_id}"]')
+        while not earlier.count():
+            second.click("show-more")
+            second.page.wait_for_timeout(200)
+        earlier.click()
+
+        # then its policy drives the robot, and drives it well
+        second.until(lambda: (second.tick() or {}).get("driven"), what="a policy that drives")
+        balanced = Balance()
+        second.until(lambda: balanced.of(second.tick()), what="a balanced pole")
+        second.screenshot("earlier-run")
+        print(f"real-time factor {second.tick()['realTimeFactor']:.2f}")  # type: ignore[index]
+        assert second.problems == []
 
 
 def test_a_run_is_deleted_taken_back_and_deleted_for_good(person: Tab, connection: Connection) -> None:

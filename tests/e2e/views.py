@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from tabrl_simulation import robots
+
 from tests.e2e.browser_tab import Tab
 from tests.e2e.trained import ENVIRONMENT, Trained
 
@@ -23,6 +25,15 @@ class View:
 def _gallery(tab: Tab, _: Trained) -> None:
     tab.open()
     tab.see(f"env-card-{ENVIRONMENT}")
+
+
+def _gallery_end(tab: Tab, _: Trained) -> None:
+    tab.open()
+    tab.see(f"env-card-{ENVIRONMENT}")
+    tab.page.mouse.wheel(0, 1_000_000)
+    tab.see("upload-card")
+    if (robots.folder() / "tetheria_aero_hand_open").is_dir():
+        tab.part("menagerie").scroll_into_view_if_needed()
 
 
 def _studio(tab: Tab, _: Trained) -> None:
@@ -81,6 +92,7 @@ def _lost(tab: Tab, _: Trained) -> None:
 
 VIEWS: Final = (
     View("gallery", _gallery),
+    View("gallery-end", _gallery_end),
     View("studio", _studio),
     View("studio-reward", _studio_reward),
     View("studio-run", _studio_run),

@@ -1,4 +1,3 @@
-import { useId } from "react";
 import type { MenagerieScene } from "../gen/tabrl/scene/v1/menagerie_pb";
 import styles from "./MenagerieCard.module.css";
 import { Thumbnail } from "./Thumbnail";
@@ -14,23 +13,17 @@ interface MenagerieCardProps {
 
 /** A robot that becomes an environment when it is chosen. */
 export function MenagerieCard({ scene: { title, picture, licences }, adding, disabled, onChoose }: MenagerieCardProps) {
-  const name = useId();
-  const facts = useId();
   return (
     <button
       type="button"
-      aria-labelledby={name}
-      aria-describedby={facts}
       className={styles.card}
       aria-disabled={disabled}
       aria-busy={adding}
       onClick={disabled ? undefined : onChoose}
     >
       <Thumbnail artifact={picture} />
-      <span id={name} className={styles.title}>
-        {title}
-      </span>
-      <span id={facts} className={styles.facts} role={adding ? "status" : undefined}>
+      <span className={styles.title}>{title}</span>
+      <span className={styles.facts} role={adding ? "status" : undefined}>
         {adding ? "Reading the robot…" : licences.join(", ") || "Licence not known"}
       </span>
       {adding && <progress className={styles.progress} aria-label={`Reading ${title}`} />}

@@ -57,9 +57,16 @@ class Imports:
             TabrlError: as ImportBundle says.
         """
         received, policy_id = await self._uploads.receive(request)
-        policy = None
-        if policy_id is not None:
-            policy = await self._database.read(lambda session: policies.find(session, policy_id))
+        if policy_id is None:
+            return sharing_pb2.ImportBundleResponse(received_bytes=received)
+        policy = await self._database.read(lambda session: policies.find(session, policy_id))
+        if policy is None:  # an answer without one would have the caller ask for ever
+            raise TabrlError(
+                grpc.StatusCode.NOT_FOUND,
+                "POLICY_NOT_FOUND",
+                "The policy that this file became was deleted meanwhile; import the file again, under a new upload_id.",
+                metadata={"policy_id": policy_id},
+            )
         return sharing_pb2.ImportBundleResponse(received_bytes=received, policy=policy)
 
     async def stop(self) -> None:

@@ -391,6 +391,28 @@ async def test_two_imports_of_one_bundle_at_once_make_one_policy(taker: Running[
 
 
 @in_one_loop
+async def test_who_asks_for_an_import_whose_policy_was_deleted_is_told_and_asks_no_longer(
+    taker: Running[ExporterConfig],
+) -> None:
+    # Given a bundle that was imported, and its policy deleted before its sender had the answer
+    content = write_bundle(sample_contents())
+    request = Request(upload_id=str(uuid.uuid4()), size_bytes=len(content), data=content)
+    async with open_channel(taker.address) as channel:
+        while not (answer := await Sharing(channel).ImportBundle(request)).HasField("policy"):
+            pass
+        imported = answer.policy
+        await Exporter(channel).DeletePolicy(exporter_pb2.DeletePolicyRequest(policy_id=imported.policy_id))
+        # when the sender asks again, then the answer is no "not yet"
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await Sharing(channel).ImportBundle(request)
+    error = error_from(caught.value)
+    assert (error.code, error.reason) == (grpc.StatusCode.NOT_FOUND, "POLICY_NOT_FOUND")
+    assert "new upload_id" in error.message
+    # and under another id it can be had again
+    assert (await import_bundle(taker, content)).policy_id == imported.policy_id
+
+
+@in_one_loop
 async def test_an_import_looks_at_no_policy_that_has_another_controller(taker: Running[ExporterConfig]) -> None:
     # Given a policy of the same environment that nobody can read
     unreadable = policies.PolicyRow(policy_id="p", environment_id="SamplePole", run_id="", policy=b"\xff")

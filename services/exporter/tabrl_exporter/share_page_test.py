@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
+import threading
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -19,7 +22,7 @@ from tabrl_chassis.client import open_channel
 from tabrl_chassis.errors import TabrlError, error_from
 from tabrl_chassis.service import Running, started
 
-from tabrl_exporter import policies
+from tabrl_exporter import policies, share_page
 from tabrl_exporter.service import SERVICE, ExporterConfig
 from tabrl_exporter.share_page import pack_share_page
 
@@ -166,3 +169,48 @@ async def test_the_service_stores_the_page_once(running: Running[ExporterConfig]
         assert json.loads(archive.read("CartpoleBalance-pabcdefg/policy.json"))["policyId"] == policy.policy_id
     # and what is not there is said
     assert error_from(caught.value).reason == "POLICY_NOT_FOUND"
+
+
+async def test_a_page_whose_caller_went_away_counts_until_it_is_packed_and_the_next_caller_joins_it(
+    running: Running[ExporterConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given two policies whose pages take long to pack, and a third
+    policy = policy_in(running.context.artifacts)
+    for policy.policy_id in ("p1", "p2", "p3"):
+        await running.context.database.write(lambda session: policies.publish(session, policy))
+    packing, may_end = list[str](), threading.Event()
+
+    def slowly(policy: exporter_pb2.Policy, *arguments: Any) -> Any:
+        packing.append(policy.policy_id)
+        may_end.wait(60)
+        return pack_share_page(policy, *arguments)
+
+    monkeypatch.setattr(share_page, "pack_share_page", slowly)
+    async with open_channel(running.address) as channel:
+        ask = sharing_pb2_grpc.SharingServiceStub(channel).CreateSharePage
+
+        # when the callers of both go away
+        try:
+            for policy_id in ("p1", "p2"):
+                call = ask(sharing_pb2.CreateSharePageRequest(policy_id=policy_id))
+                async with asyncio.timeout(60):
+                    while policy_id not in packing:
+                        await asyncio.sleep(0.01)
+                call.cancel()
+            await asyncio.sleep(0.2)
+
+            # then there is no room for a third, while who asks for one of the two again joins what is under way
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await ask(sharing_pb2.CreateSharePageRequest(policy_id="p3"))
+            again = asyncio.ensure_future(ask(sharing_pb2.CreateSharePageRequest(policy_id="p1")))
+            await asyncio.sleep(0.2)
+        finally:
+            may_end.set()
+        assert error_from(caught.value).reason == "TOO_MANY_REQUESTS"
+        assert (await again).file_name == "CartpoleBalance-p1-page.zip"
+        assert packing == ["p1", "p2"]
+
+        # and room again once they are packed
+        assert (
+            await ask(sharing_pb2.CreateSharePageRequest(policy_id="p3"))
+        ).file_name == "CartpoleBalance-p3-page.zip"

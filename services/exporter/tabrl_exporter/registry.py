@@ -324,11 +324,13 @@ def _place(after: str) -> tuple[datetime.datetime, str]:
     time, _, name = after.partition(" ")
     try:
         found = datetime.datetime.fromisoformat(time)
-    except ValueError as error:
+        # At the ends of time there is no such moment in UTC. A name that is no UTF-8 breaks the database's driver.
+        moment, encoded = found.astimezone(datetime.UTC), name.encode()
+    except (ValueError, OverflowError) as error:
         raise invalid_page_token() from error
-    if found.tzinfo is None or not name or "\0" in name:
+    if found.tzinfo is None or not encoded or b"\0" in encoded:
         raise invalid_page_token()
-    return found, name
+    return moment, name
 
 
 def _now() -> datetime.datetime:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from tabrl.exporter.v1 import exporter_pb2, registry_pb2
 from tabrl.type.v1 import artifact_pb2
 from tabrl_chassis.database import Database, schema_differences
+from tabrl_chassis.pagination import page_of
 
 from tabrl_exporter import policies
 from tabrl_exporter.conftest import Rig, exporter, refused
@@ -288,6 +289,26 @@ async def test_names_changed_in_the_same_moment_are_each_on_one_page(rig: Rig) -
         seen += [each.name for each in answer.registered]
         token = answer.next_page_token
     assert (seen, token) == (list("abcd"), "")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "",
+        "yesterday a",
+        "2026-01-01T00:00:00+00:00",
+        "2026-01-01T00:00:00 a",
+        "2026-01-01T00:00:00+00:00 \0",
+        "2026-01-01T00:00:00+00:00 \ud800",
+        "0001-01-01T00:00:00+14:00 a",
+        "9999-12-31T23:59:59-14:00 a",
+    ],
+)
+async def test_a_page_token_that_was_never_issued_is_refused(place: str, rig: Rig) -> None:
+    request = registry_pb2.ListRegisteredPoliciesRequest()
+    request.page_token = page_of(request).token(place)
+    error = await refused(rig.registry.ListRegisteredPolicies, request)
+    assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN")
 
 
 async def test_a_registered_policy_cannot_be_deleted(shared_rig: Rig) -> None:

@@ -6,7 +6,8 @@ import base64
 import enum
 import hashlib
 import json
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final
 
 import grpc
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ __all__ = [
     "delete",
     "find",
     "get",
+    "how_many_fit",
     "page",
     "parity_report",
     "policy_id_of",
@@ -38,6 +40,8 @@ __all__ = [
 _ID_BYTES = 10
 MOST_MEASUREMENTS = 10
 """How many a policy keeps."""
+_LARGEST_PAGE_BYTES: Final = 3 << 20
+"""Of the items of a page: callers take messages of 4 MiB."""
 
 
 class Lock(enum.Enum):
@@ -237,10 +241,22 @@ def page(session: Session, request: exporter_pb2.ListPoliciesRequest, asked: Pag
     if (after := asked.after_number()) is not None:
         query = query.where(PolicyRow.number < after)
     rows = session.scalars(query).all()
-    response = exporter_pb2.ListPoliciesResponse(policies=[row.message() for row in rows[: asked.size]])
-    if len(rows) > asked.size:
-        response.next_page_token = asked.token(str(rows[asked.size - 1].number))
+    shown = rows[: how_many_fit(len(row.policy) for row in rows[: asked.size])]
+    response = exporter_pb2.ListPoliciesResponse(policies=[row.message() for row in shown])
+    if len(rows) > len(shown):
+        response.next_page_token = asked.token(str(shown[-1].number))
     return response
+
+
+def how_many_fit(sizes: Iterable[int]) -> int:
+    """Returns how many items of these sizes in bytes go on one page: as many as a message holds, and one at least."""
+    number = total = 0
+    for size in sizes:
+        total += size
+        if number and total > _LARGEST_PAGE_BYTES:
+            break
+        number += 1
+    return number
 
 
 def _row(session: Session, policy_id: str, lock: Lock) -> PolicyRow | None:

@@ -111,14 +111,19 @@ def page(
         at_once = sa.and_(RegisteredRow.update_time == time, RegisteredRow.name > name)
         query = query.where(sa.or_(RegisteredRow.update_time < time, at_once))
     rows = session.scalars(query).all()
-    shown = rows[: asked.size]
-    names = [row.name for row in shown]
+    names = [row.name for row in rows[: asked.size]]
     newest, tags = _newest(session, names), _tags(session, names)
-    response = registry_pb2.ListRegisteredPoliciesResponse(
-        registered=[registered_message(row, [newest[row.name]], tags[row.name]) for row in shown if row.name in newest]
-    )
-    if len(rows) > asked.size:
-        response.next_page_token = asked.token(f"{shown[-1].update_time.isoformat()} {shown[-1].name}")
+    # One whose last version was deleted in this moment has none to show.
+    found = [
+        (row, registered_message(row, [newest[row.name]], tags[row.name]))
+        for row in rows[: asked.size]
+        if row.name in newest
+    ]
+    shown = found[: policies.how_many_fit(message.ByteSize() for _, message in found)]
+    response = registry_pb2.ListRegisteredPoliciesResponse(registered=[message for _, message in shown])
+    if len(shown) < len(found) or len(rows) > asked.size:
+        last = shown[-1][0] if len(shown) < len(found) else rows[asked.size - 1]
+        response.next_page_token = asked.token(f"{last.update_time.isoformat()} {last.name}")
     return response
 
 

@@ -291,6 +291,39 @@ async def test_names_changed_in_the_same_moment_are_each_on_one_page(rig: Rig) -
     assert (seen, token) == (list("abcd"), "")
 
 
+async def test_a_page_of_large_policies_ends_where_one_message_ends(rig: Rig) -> None:
+    # given more policies, each with a name, than one message can hold
+    ids = [f"p{number:02}" for number in range(60)]
+    for policy_id in ids:
+        await rig.publish(policy_id, title="x" * 79_000)
+        await register(rig, policy_id, name=policy_id)
+
+    # when all are asked for at once, then each list comes in two pages, with nothing left out
+    listing, newest_first = exporter_pb2.ListPoliciesRequest(page_size=500), list(reversed(ids))
+    listed = await rig.exporter.ListPolicies(listing)
+    listing.page_token = listed.next_page_token
+    rest = await rig.exporter.ListPolicies(listing)
+    assert [policy.policy_id for policy in (*listed.policies, *rest.policies)] == newest_first
+    assert (bool(listed.next_page_token), rest.next_page_token) == (True, "")
+
+    naming = registry_pb2.ListRegisteredPoliciesRequest(page_size=200)
+    named = await rig.registry.ListRegisteredPolicies(naming)
+    naming.page_token = named.next_page_token
+    others = await rig.registry.ListRegisteredPolicies(naming)
+    assert [each.name for each in (*named.registered, *others.registered)] == newest_first
+    assert (bool(named.next_page_token), others.next_page_token) == (True, "")
+
+
+async def test_a_policy_larger_than_a_page_is_on_one_by_itself(rig: Rig) -> None:
+    for policy_id in ("p1", "p2"):
+        await rig.publish(policy_id, title="x" * (3 << 20))
+    first = await rig.exporter.ListPolicies(exporter_pb2.ListPoliciesRequest())
+    request = exporter_pb2.ListPoliciesRequest(page_token=first.next_page_token)
+    second = await rig.exporter.ListPolicies(request)
+    assert [[policy.policy_id for policy in answer.policies] for answer in (first, second)] == [["p2"], ["p1"]]
+    assert second.next_page_token == ""
+
+
 @pytest.mark.parametrize(
     "place",
     [

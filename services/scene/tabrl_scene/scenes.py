@@ -53,6 +53,7 @@ class Scenes:
     async def load(self) -> None:
         """Fills it from the data folder; a damaged scene is left out, and said to be."""
         try:
+            await asyncio.to_thread(store.tidy, self._root)
             for environment_id in await asyncio.to_thread(store.ids, self._root):
                 try:
                     scene = await asyncio.to_thread(store.read, environment_id, self._root)

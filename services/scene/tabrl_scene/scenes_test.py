@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import os
+import time
 import uuid
 import zipfile
 from collections.abc import Iterator
@@ -247,6 +249,20 @@ async def test_a_configuration_that_cannot_be_used_names_the_field(
 
     assert refused.value.reason == "INVALID_FIELD"
     assert [name for name, _ in refused.value.fields] == [field]
+
+
+async def test_what_was_half_written_when_the_service_was_killed_goes_with_a_later_start(tmp_path: Path) -> None:
+    # given what two kills left, the one long ago, the other in this moment
+    for name, age_secs in ((".writing-old", 7200.0), (".writing-young", 0.0)):
+        left = tmp_path / "scenes" / name
+        (left / "assets").mkdir(parents=True)
+        (left / "assets" / "leg.stl").write_bytes(bytes(100))
+        os.utime(left, (0, time.time() - age_secs))
+
+    servicer = await _servicer(tmp_path)
+
+    assert [path.name for path in (tmp_path / "scenes").iterdir()] == [".writing-young"]
+    assert await _listed(servicer) == []
 
 
 async def test_a_refused_upload_says_where_and_stays_refused(tmp_path: Path) -> None:

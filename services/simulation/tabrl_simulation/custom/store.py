@@ -11,12 +11,14 @@ The folder is named by the variable TABRL_SCENES, which every service of one mac
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +38,7 @@ __all__ = [
     "menagerie_robot",
     "motion_digest",
     "read",
+    "tidy",
     "write",
     "write_facts",
 ]
@@ -48,6 +51,8 @@ REVISION: Final = 1
 """Grows whenever an environment made from the same scene and configuration would move or observe differently."""
 
 _ID: Final = re.compile(r"custom-[a-z0-9-]{1,40}-[0-9a-f]{8}")
+_UNFINISHED: Final = ".writing-"
+_LONG_AGO_SECS: Final = 3600.0
 
 
 FACTS_REVISION: Final = 3
@@ -155,7 +160,7 @@ def write(root: Path, scene: StoredScene) -> str:
             return environment_id
         shutil.rmtree(path)
     root.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(dir=root, prefix=".writing-"))
+    unfinished = Path(tempfile.mkdtemp(dir=root, prefix=_UNFINISHED))
     try:
         about = {
             "title": scene.title,
@@ -190,6 +195,14 @@ def write(root: Path, scene: StoredScene) -> str:
     return environment_id
 
 
+def tidy(root: Path) -> None:
+    """Deletes what processes that were killed while they wrote a scene left in `root` long ago."""
+    for left in root.glob(f"{_UNFINISHED}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _LONG_AGO_SECS:
+                shutil.rmtree(left)
+
+
 def _is_whole(root: Path, environment_id: str) -> bool:
     try:
         return identify(read(environment_id, root)) == environment_id
@@ -207,7 +220,7 @@ def _sync(path: Path) -> None:
 
 
 def write_facts(root: Path, environment_id: str, facts: Mapping[str, Any]) -> None:
-    """Replaces what was found in a scene.
+    """Replaces what was found in a scene; after a power cut it is the one or the other.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written.
@@ -215,7 +228,9 @@ def write_facts(root: Path, environment_id: str, facts: Mapping[str, Any]) -> No
     path = root / environment_id / "facts.json"
     unfinished = path.with_suffix(".writing")
     unfinished.write_text(json.dumps(dict(facts)))
+    _sync(unfinished)
     unfinished.replace(path)
+    _sync(path.parent)
 
 
 def identify(scene: StoredScene) -> str:

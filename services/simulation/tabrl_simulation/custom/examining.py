@@ -27,6 +27,8 @@ _LIMIT_SECS: Final = 90.0
 _LONGEST_JSON: Final = 8 << 20
 _LONGEST_FILES: Final = 320 << 20
 _TOO_HEAVY: Final = "SCENE_TOO_HEAVY"
+# What file systems take, and a scene is kept as files.
+_LONGEST_NAME_BYTES: Final = 255
 # No variable of the service's reaches the jail.
 _ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8", "MUJOCO_GL": "disabled"}
 
@@ -123,6 +125,9 @@ def _believed(fields: dict[str, Any], files: list[bytes]) -> Examined:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or not path.parts:
             raise SceneRefused("FILE_OUTSIDE", f"the scene names {name[:100]}, which leads out of its folder")
+        if any(len(part.encode()) > _LONGEST_NAME_BYTES for part in path.parts):
+            message = f"the name of this file has more than {_LONGEST_NAME_BYTES} bytes; give it a shorter one"
+            raise SceneRefused("ARCHIVE_PATH", message, name[:100])
     return Examined(
         xml=files[0].decode(),
         assets=dict(zip(names, files[1:], strict=True)),

@@ -108,6 +108,23 @@ async def test_what_cannot_be_a_scene_is_refused_with_the_reason(content: bytes,
     assert refused.value.reason == reason
 
 
+async def test_a_file_whose_name_no_folder_can_hold_is_refused_where_the_scene_needs_it() -> None:
+    # given a name that a zip can have, and no file system
+    name = f"{'腿' * 90}.obj"
+    scene = _ARM.replace(b"link.obj", name.encode())
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("scene.xml", scene)
+        archive.writestr(name, _MESH)
+
+    with pytest.raises(SceneRefused, match="more than 255 bytes") as refused:
+        await examine(packed.getvalue(), "robot.zip")
+
+    assert (refused.value.reason, refused.value.file) == ("ARCHIVE_PATH", name)
+    # and one that the scene does not need may be called anything
+    assert (await examine(_zip(scene_xml=_SCENE, arm_xml=_ARM, meshes__link_obj=_MESH, **{name: b""}), "r.zip")).assets
+
+
 async def test_a_configuration_is_checked_against_the_model() -> None:
     content = _zip(scene_xml=_SCENE, arm_xml=_ARM, meshes__link_obj=_MESH)
     with pytest.raises(InvalidSceneConfig) as refused:

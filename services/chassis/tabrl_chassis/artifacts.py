@@ -99,11 +99,12 @@ class ArtifactStore:
             if not whole:
                 raise _damaged(sha256)
             return Path(self._key(sha256))
-        if self._cache is None:
-            self._cache = Path(tempfile.mkdtemp(prefix="tabrl-artifacts-"))
-        path = self._cache / sha256
-        if not path.exists():
-            _write_atomically(path, self.read(sha256))
+        with _storage_errors():
+            if self._cache is None:
+                self._cache = Path(tempfile.mkdtemp(prefix="tabrl-artifacts-"))
+            path = self._cache / sha256
+            if not path.exists():
+                _write_atomically(path, self.read(sha256))
         return path
 
     def exists(self, sha256: str) -> bool:

@@ -286,6 +286,21 @@ def test_a_full_disk_is_storage_full_and_leaves_nothing_behind(tmp_path, monkeyp
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+def test_a_disk_without_room_for_a_copy_from_an_object_store_is_storage_full(tmp_path, monkeypatch):
+    store = ArtifactStore(f"memory://{tmp_path.name}")
+    store.put(XML)
+
+    def fsync(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(artifacts.os, "fsync", fsync)
+        with pytest.raises(TabrlError) as caught:
+            store.local_path(XML_SHA256)
+    assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL")
+    assert store.local_path(XML_SHA256).read_bytes() == XML
+
+
 @pytest.fixture
 async def http(tmp_path):
     store = ArtifactStore(tmp_path)

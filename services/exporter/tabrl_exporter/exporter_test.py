@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -376,6 +377,35 @@ async def test_a_store_that_is_full_is_told_as_such_and_nothing_is_published(
         # when there is room again, then the same call publishes
         monkeypatch.setattr(_FullStore, "full", False)
         assert (await Stub(channel).CreatePolicy(request)).policy.env_steps == 1000
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "reason"),
+    [
+        (errno.ENOSPC, grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL"),
+        (errno.EROFS, grpc.StatusCode.UNAVAILABLE, "STORAGE_UNAVAILABLE"),
+    ],
+)
+@in_one_loop
+async def test_a_disk_without_room_for_an_export_is_told_as_such(
+    number: int, code: grpc.StatusCode, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an export process whose exports succeed, and a disk that takes no more folders
+    service = exporter_service(worker=("-c", _HASTY_WORKER))
+    async with started(service, ExporterConfig(data=tmp_path)) as running, open_channel(running.address) as channel:
+        request = ask(running.context.artifacts.put(b"a checkpoint").sha256)
+        with monkeypatch.context() as patched:
+
+            def no_room(*_arguments: object, **_options: object) -> object:
+                raise OSError(number, os.strerror(number))
+
+            patched.setattr(tempfile, "mkdtemp", no_room)
+            error = await refused(Stub(channel), request)
+        # then that is what is wrong, and the same call publishes once there is room
+        assert (error.code, error.reason) == (code, reason)
+        assert os.strerror(number) in error.message
+        assert (await Stub(channel).CreatePolicy(request)).policy.env_steps == 1000
+    assert list((tmp_path / "exporter" / "work").iterdir()) == []
 
 
 def test_a_disk_that_is_full_for_the_export_process_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:

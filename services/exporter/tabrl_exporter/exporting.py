@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from tabrl_chassis.references import digests_in
 from tabrl_exporter import exchange
 from tabrl_exporter.export_process import ExportProcess
 from tabrl_exporter.stored_files import ASSET_TYPE, JSON_TYPE, ONNX_TYPE, XML_TYPE
+from tabrl_exporter.work_rooms import work_room
 
 __all__ = ["error_of", "export_policy", "parity_message", "reward_files"]
 
@@ -64,8 +64,7 @@ async def export_policy(
     outcome = "failed"
     try:
         order_inputs = await asyncio.to_thread(_inputs, request, artifacts)
-        await asyncio.to_thread(work_folder.mkdir, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=work_folder) as folder:
+        async with work_room(work_folder) as folder:
             order = exchange.Export(
                 environment_id=request.environment_id,
                 checkpoint=order_inputs[0],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -21,6 +20,7 @@ from tabrl_exporter import exchange, policies
 from tabrl_exporter.export_process import ExportProcess
 from tabrl_exporter.exporting import error_of, parity_message, reward_files
 from tabrl_exporter.stored_files import JSON_TYPE, ONNX_TYPE, ZIP_TYPE, parse_manifest
+from tabrl_exporter.work_rooms import work_room
 
 __all__ = ["Exports"]
 
@@ -93,15 +93,13 @@ class Exports:
         begin = time.perf_counter()
         outcome = "failed"
         try:
-            async with self._limit:
-                await asyncio.to_thread(self._work_folder.mkdir, parents=True, exist_ok=True)
-                with tempfile.TemporaryDirectory(dir=self._work_folder) as folder:
-                    order = await asyncio.to_thread(self._order, policy, wanted, folder)
-                    reply = await self._process.reformat(order)
-                    if isinstance(reply, exchange.Refusal):
-                        outcome = reply.reason.lower()
-                        raise error_of(reply)
-                    made = await asyncio.to_thread(self._stored, wanted, Path(folder), reply)
+            async with self._limit, work_room(self._work_folder) as folder:
+                order = await asyncio.to_thread(self._order, policy, wanted, folder)
+                reply = await self._process.reformat(order)
+                if isinstance(reply, exchange.Refusal):
+                    outcome = reply.reason.lower()
+                    raise error_of(reply)
+                made = await asyncio.to_thread(self._stored, wanted, Path(folder), reply)
             # A policy that is gone or exported anew by now has no use for it; whoever asked still gets it.
             await self._database.write(
                 lambda session: policies.remember_export(session, policy.policy_id, policy.controller.sha256, made)

@@ -184,7 +184,8 @@ def _files(folder: Path) -> Iterable[Path]:
 
 def _zipped(folder: Path, files: Iterable[Path]) -> bytes:
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+    # Files unpacked from an archive without times are of 1970, which a zip cannot say: it then says 1980.
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         for path in files:
             archive.write(path, path.relative_to(folder).as_posix())
     return packed.getvalue()

@@ -6,6 +6,7 @@ import os
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -90,6 +91,29 @@ def test_what_tabrl_has_not_of_menagerie_is_taken_from_the_package(
         refused = tabrl(server[1], "upload", "--menagerie", *asked)
         assert refused.exit_code != 0
         assert "mujoco-menagerie" in refused.output
+
+
+def test_a_robot_that_the_package_downloaded_is_packed_though_its_files_have_no_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given the package, which unpacks an archive whose files are all of 1970
+    for name, content in (("scene.xml", _SCENE), ("arm.xml", b"<mujoco/>")):
+        (tmp_path / name).write_bytes(content)
+        os.utime(tmp_path / name, (0, 0))
+    robot = SimpleNamespace(
+        display_name="Some Arm",
+        path=lambda: tmp_path,
+        xml=lambda _entry: tmp_path / "scene.xml",
+        files=lambda _entry: [tmp_path / "scene.xml", tmp_path / "arm.xml"],
+    )
+    package = SimpleNamespace(get=lambda _name: robot, MenagerieError=LookupError)
+    monkeypatch.setitem(sys.modules, "mujoco_menagerie", package)
+
+    packed = scenes.from_menagerie("some_arm", "")
+
+    assert (packed.file_name, packed.main_file, packed.title) == ("some_arm.zip", "scene.xml", "Some Arm")
+    with zipfile.ZipFile(io.BytesIO(packed.content)) as archive:
+        assert sorted(archive.namelist()) == ["arm.xml", "scene.xml"]
 
 
 def test_a_robot_of_menagerie_is_packed_by_name() -> None:

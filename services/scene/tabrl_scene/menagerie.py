@@ -148,7 +148,8 @@ def packed(robot: str) -> bytes:
     """
     folder = robots.folder() / robot
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    # Files that were unpacked from an archive without times are of 1970, which a zip cannot say: it then says 1980.
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False) as archive:
         for path in sorted(folder.rglob("*")):
             portrait = path.parent == folder and path.suffix == ".png"
             if path.is_file() and path.suffix.lower() in _NAMED and not portrait:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -140,6 +141,17 @@ async def test_a_scene_becomes_one_environment_however_often_it_is_asked_for(
         assert of["Unitree G1 · with hands"].environment_id == summary.environment_id
         assert of["Unitree G1 · with hands"].picture == summary.thumbnail
         assert of["Unitree G1"].environment_id == ""
+
+
+async def test_robots_whose_files_have_no_time_can_be_added_too(folder: Path, tmp_path: Path) -> None:
+    # given files as an archive without times leaves them
+    for path in (folder / "unitree_g1").iterdir():
+        os.utime(path, (0, 0))
+    servicer, *_ = await _servicer(tmp_path)
+
+    added = await servicer.AddMenagerieScene(menagerie_pb2.AddMenagerieSceneRequest(robot="unitree_g1"), None)
+
+    assert added.environment.summary.title == "Unitree G1"
 
 
 @pytest.mark.usefixtures("folder")

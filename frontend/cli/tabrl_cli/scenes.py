@@ -83,7 +83,9 @@ def from_menagerie(name: str, entry: str) -> Packed:
 def add_from_menagerie(connection: Connection, output: Output, name: str, entry: str) -> bool:
     """Makes an environment of a scene of Menagerie that TabRL has itself; returns whether it has it."""
     listed = connection.call(connection.menagerie.ListMenagerieScenes, menagerie_pb2.ListMenagerieScenesRequest())
-    found = next((each for each in listed.scenes if each.robot == name and entry in ("", each.main_file)), None)
+    # The package's own names for scenes are without the suffix.
+    main_file = f"{entry.removesuffix('.xml')}.xml" if entry else ""
+    found = next((each for each in listed.scenes if each.robot == name and main_file in ("", each.main_file)), None)
     if found is None:
         return False
     request = menagerie_pb2.AddMenagerieSceneRequest(robot=name, main_file=found.main_file)

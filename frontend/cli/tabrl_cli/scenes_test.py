@@ -74,7 +74,7 @@ def test_a_configuration_is_changed_by_what_a_file_says(server: tuple[Server, st
     assert (sent.observations.clock, sent.observations.command, sent.episode_length) == (True, True, 500)
 
 
-@pytest.mark.parametrize("main", [(), ("--main", "scene.xml")])
+@pytest.mark.parametrize("main", [(), ("--main", "scene.xml"), ("--main", "scene")])
 def test_a_robot_of_menagerie_that_tabrl_has_needs_no_upload(main: tuple[str, ...], server: tuple[Server, str]) -> None:
     added = tabrl(server[1], "upload", "unitree_go1", "--menagerie", *main)
 

@@ -51,7 +51,7 @@ def from_disk(path: Path, main_file: str) -> Packed:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+        raise _unreadable(path, error) from error
     if path.suffix.lower() == ".xml" and b"file" in content:  # it names other files, which lie beside it
         folder = path.resolve().parent
         return Packed(f"{path.stem}.zip", _zipped(folder, _files(folder)), path.name, path.stem)
@@ -185,9 +185,26 @@ def _files(folder: Path) -> Iterable[Path]:
 
 
 def _zipped(folder: Path, files: Iterable[Path]) -> bytes:
+    """Returns a zip of files in a folder.
+
+    Raises:
+        UsageError: it is more than can be uploaded, or a file cannot be read.
+    """
     packed = io.BytesIO()
     # Files unpacked from an archive without times are of 1970, which a zip cannot say: it then says 1980.
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         for path in files:
-            archive.write(path, path.relative_to(folder).as_posix())
+            try:
+                archive.write(path, path.relative_to(folder).as_posix())
+            except OSError as error:
+                raise _unreadable(path, error) from error
+            if packed.tell() > LONGEST_BYTES:  # a home folder, say: its pictures would fill the memory
+                raise UsageError(
+                    f"{folder} has more than the {count(LONGEST_BYTES)} bytes that can be uploaded; put the scene and "
+                    "the files that it names into a folder of their own"
+                )
     return packed.getvalue()
+
+
+def _unreadable(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"{path} cannot be read: {error.strerror}")

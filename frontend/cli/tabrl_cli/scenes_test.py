@@ -54,6 +54,35 @@ def test_an_mjcf_file_brings_the_files_beside_it(tmp_path: Path) -> None:
     assert scenes.from_disk(tmp_path / "arm.xml", "").content == b"<mujoco/>"
 
 
+def test_a_folder_that_is_too_large_is_read_no_further(
+    server: tuple[Server, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given an MJCF file in a folder full of pictures
+    monkeypatch.setattr(scenes, "LONGEST_BYTES", 100_000)
+    (tmp_path / "arm.xml").write_bytes(_SCENE)
+    for number in range(5):
+        (tmp_path / f"holiday_{number}.png").write_bytes(os.urandom(60_000))
+    opened: list[str] = []
+    write = zipfile.ZipFile.write
+    monkeypatch.setattr(
+        zipfile.ZipFile, "write", lambda archive, path, name: (opened.append(name), write(archive, path, name))
+    )
+
+    refused = tabrl(server[1], "upload", str(tmp_path / "arm.xml"))
+
+    assert refused.exit_code == 2
+    assert "a folder of their own" in " ".join(refused.output.split())
+    assert opened == ["arm.xml", "holiday_0.png", "holiday_1.png"]
+    assert not server[0].received
+
+
+def test_a_file_of_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "scene.xml").write_bytes(_SCENE)
+    # another program may take a file away between the listing and the reading
+    with pytest.raises(scenes.UsageError, match=r"gone\.xml cannot be read: No such file"):
+        scenes._zipped(tmp_path, [tmp_path / "scene.xml", tmp_path / "gone.xml"])
+
+
 def test_what_is_not_there_is_said(server: tuple[Server, str], tmp_path: Path) -> None:
     result = tabrl(server[1], "upload", str(tmp_path / "none.zip"))
     assert result.exit_code != 0

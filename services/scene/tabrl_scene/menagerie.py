@@ -119,8 +119,8 @@ class Portraits:
 
     @property
     def made(self) -> list[artifact_pb2.Artifact]:
-        """Every picture so far."""
-        return [artifact for artifact in self._made.values() if artifact is not None]
+        """Every picture so far, also while other threads make some."""
+        return [artifact for artifact in tuple(self._made.values()) if artifact is not None]
 
     def of(self, scene: MenagerieScene) -> artifact_pb2.Artifact | None:
         """Returns the picture of a scene, which takes a moment at first; None where there is none to read.

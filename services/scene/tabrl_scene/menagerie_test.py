@@ -1,8 +1,11 @@
 """Menagerie's scenes on a machine with two robots, made into environments by real jailed processes."""
 
 import asyncio
+import dataclasses
 import io
 import os
+import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +19,7 @@ from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.logs import configure_logs
 from tabrl_simulation import licences
 
+from tabrl_scene import menagerie
 from tabrl_scene import scenes as scenes_module
 from tabrl_scene.menagerie import Portraits
 from tabrl_scene.menagerie_servicer import MenagerieServicer
@@ -93,6 +97,31 @@ async def test_the_scenes_of_this_machine_s_robots_are_listed_with_picture_and_l
     corners = [each.convert("RGB").getpixel((0, 0)) for each in pictures]
     assert corners[0] == (255, 255, 255)
     assert corners[1] != corners[0]
+
+
+def test_pictures_are_told_while_others_are_made(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a thread that makes pictures of thousands of scenes, and threads that take turns often
+    monkeypatch.setattr(menagerie, "picture", lambda path: path.name.encode())
+    artifacts: Any = SimpleNamespace(put=lambda content, _media_type: content)
+    portraits = Portraits(artifacts, configure_logs("scene"))
+    scene = menagerie.scenes()[0]
+
+    def make() -> None:
+        for number in range(20_000):
+            portraits.of(dataclasses.replace(scene, picture_path=folder / f"{number}.png"))
+
+    making = threading.Thread(target=make)
+    every_secs = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        making.start()
+        # when they are asked for all the while, as the collection of garbage does, then that never fails
+        while making.is_alive():
+            assert len(portraits.made) <= 20_000
+    finally:
+        sys.setswitchinterval(every_secs)
+        making.join()
+    assert len(portraits.made) == 20_000
 
 
 async def test_a_machine_without_robots_has_no_scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

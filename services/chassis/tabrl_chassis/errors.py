@@ -184,6 +184,8 @@ def _number(code: grpc.StatusCode) -> int:
 
 
 def _shortened(text: str, longest: int) -> str:
+    """Return a text cut to a length, with `?` for half a character, which JSON may hold and no message takes."""
+    text = text.encode(errors="replace").decode()
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 

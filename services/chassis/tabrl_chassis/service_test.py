@@ -162,6 +162,18 @@ def test_no_error_is_too_large_for_the_headers(metadata):
     assert status.message.startswith("長")
 
 
+def test_an_error_that_quotes_half_a_character_is_told_all_the_same():
+    half = "no \ud800 name"
+    error = TabrlError(
+        grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", half, fields=[(half, half)], metadata={"file": half}
+    )
+    status = to_status(error)
+    assert status.message == "no ? name"
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert dict(info.metadata) == {"file": "no ? name"}
+
+
 async def test_an_unknown_exception_is_internal_with_an_incident_in_the_log(channel, caplog):
     with pytest.raises(TabrlError) as caught:
         await get_policy(channel, "broken")

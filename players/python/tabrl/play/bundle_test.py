@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
-from tabrl.play import malicious_corpus
+from tabrl.play import forging, malicious_corpus
 from tabrl.play.bundle import BundleError, Contents, read_bundle, write_bundle
 from tabrl.play.malicious import Malicious
 from tabrl.play.sample import sample_contents
@@ -71,6 +72,22 @@ def test_a_malicious_bundle_is_refused_by_the_rule_that_it_breaks(
     assert sorted(os.listdir(tmp_path)) == ["here", "temporary"]
     assert os.listdir(folder) == ["evil.tabrl"]
     assert os.listdir(temporary) == []
+
+
+@pytest.mark.parametrize("file", ["bundle.json", "manifest.json"])
+def test_a_refusal_that_quotes_half_a_character_can_be_told(file: str) -> None:
+    files = dict(sample_contents().files)
+    manifest = {**json.loads(files["manifest.json"]), "specification": "\ud800"}
+    bundles = {
+        "bundle.json": lambda: forging.forged(files, index=lambda index: index.update(format="\ud800")),
+        "manifest.json": lambda: forging.forged({**files, "manifest.json": json.dumps(manifest).encode()}),
+    }
+
+    with pytest.raises(BundleError, match=r"\\ud800") as caught:
+        read_bundle(bundles[file]())
+
+    assert caught.value.file == file
+    assert str(caught.value).encode()
 
 
 def test_the_corpus_is_broad() -> None:

@@ -17,6 +17,11 @@ class BundleError(ValueError):
     def __init__(self, rule: str, message: str, file: str = "") -> None:
         """Names the rule, what is wrong, and the entry."""
         self.rule = rule
-        self.file = file[:200]
-        self.message = message
-        super().__init__(f"{self.file}: {message} ({rule})" if file else f"{message} ({rule})")
+        self.file = _tellable(file[:200])
+        self.message = _tellable(message)
+        super().__init__(f"{self.file}: {self.message} ({rule})" if file else f"{self.message} ({rule})")
+
+
+def _tellable(text: str) -> str:
+    r"""Returns a text with `\ud800` for half a character, which JSON may hold, and no message or terminal takes."""
+    return text.encode(errors="backslashreplace").decode()

@@ -132,7 +132,9 @@ def list_batches(limit: Limit = 20, gateway: Gateway = DEFAULT_GATEWAY, as_json:
     """List the batches, newest first."""
     with open_session(gateway, as_json) as session:
         request = batches_pb2.ListBatchesRequest(page_size=limit)
-        show_batches(session.output, session.connection.call(session.connection.batches.ListBatches, request))
+        show_batches(
+            session.output, session.connection.listed(session.connection.batches.ListBatches, request, "batches")
+        )
 
 
 @app.command("cancel")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import grpc
@@ -33,6 +33,9 @@ RequestT = TypeVar("RequestT", contravariant=True)  # noqa: PLC0105
 ResponseT = TypeVar("ResponseT", covariant=True)  # noqa: PLC0105
 Request = TypeVar("Request")
 Response = TypeVar("Response")
+# Whatever the contracts list: requests with `page_size` and `page_token`, answers with `next_page_token`.
+Listing = TypeVar("Listing", bound=Any)
+Page = TypeVar("Page", bound=Any)
 
 
 class _Unary(Protocol[RequestT, ResponseT]):
@@ -81,6 +84,26 @@ class Connection:
                 return method(request, timeout=timeout)
             except grpc.RpcError as error:
                 _wait_for_restart(call_error(error, self.url), pauses)
+
+    def listed(self, method: _Unary[Listing, Page], request: Listing, items: str) -> Page:
+        """Asks for a list as `call` does, page after page: one ends before `page_size` where a message ends.
+
+        Args:
+            method: answers with a page.
+            request: asks for `page_size` items.
+            items: the field of the answer that holds them.
+
+        Returns:
+            One answer with as many items as were asked for, and the token of what follows.
+        """
+        asked = type(request)()
+        asked.CopyFrom(request)
+        answer = self.call(method, asked)
+        while answer.next_page_token and (missing := request.page_size - len(getattr(answer, items))) > 0:
+            asked.page_size, asked.page_token = missing, answer.next_page_token
+            answer.ClearField("next_page_token")
+            answer.MergeFrom(self.call(method, asked))
+        return answer
 
     def stream(
         self,

@@ -360,7 +360,7 @@ def runs(  # noqa: PLR0917
     """List the runs, newest first."""
     with open_session(gateway, as_json) as session:
         request = trainer_pb2.ListRunsRequest(environment_id=environment_id, query=query, tag=tag, page_size=limit)
-        answer = session.connection.call(session.connection.trainer.ListRuns, request)
+        answer = session.connection.listed(session.connection.trainer.ListRuns, request, "runs")
         if as_json:
             session.output.document(answer)
             return

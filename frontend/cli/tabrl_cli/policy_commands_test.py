@@ -60,6 +60,8 @@ class Registry(
         self.asked: list[Any] = []
         self.lineage = lineage()
         self.names = ["go1-dance"]
+        self.policies = 1
+        self.most_on_a_page = 500
 
     def GetVersion(self, request, context):  # type: ignore[no-untyped-def, override]
         numbers = {"1": 1, "2": 2, "latest": 2, "stable": 1}
@@ -76,7 +78,11 @@ class Registry(
 
     def ListPolicies(self, request, context):  # type: ignore[no-untyped-def, override]
         self.asked.append(request)
-        return exporter_pb2.ListPoliciesResponse(policies=[policy("p1")])
+        first = int(request.page_token or 1)
+        last = min(first + request.page_size, first + self.most_on_a_page, self.policies + 1) - 1
+        listed = [policy(f"p{number}") for number in range(first, last + 1)]
+        more = str(last + 1) if last < self.policies else ""
+        return exporter_pb2.ListPoliciesResponse(policies=listed, next_page_token=more)
 
     def GetLineage(self, request, context):  # type: ignore[no-untyped-def, override]
         return self.lineage
@@ -295,6 +301,18 @@ def test_garbage_is_collected_or_only_told(registry: tuple[Registry, str]) -> No
     assert "3 files of 12,345 bytes would be deleted" in tabrl(url, "collect-garbage", "--dry-run").output
     assert "3 files of 12,345 bytes deleted" in tabrl(url, "collect-garbage").output
     assert [request.dry_run for request in servicer.asked] == [True, False]
+
+
+@pytest.mark.parametrize(("limit", "shown"), [(5, 5), (7, 7), (9, 7), (2, 2)])
+def test_a_list_whose_pages_end_early_is_read_on(registry: tuple[Registry, str], limit: int, shown: int) -> None:
+    # given seven policies, of which two go into a message
+    servicer, url = registry
+    servicer.policies, servicer.most_on_a_page = 7, 2
+
+    listed = json.loads(tabrl(url, "policies", "--limit", str(limit), "--json").output)
+
+    assert [each["policy_id"] for each in listed["policies"]] == [f"p{number}" for number in range(1, shown + 1)]
+    assert listed.get("next_page_token", "") == (str(shown + 1) if shown < 7 else "")
 
 
 def test_a_policy_is_registered(registry: tuple[Registry, str]) -> None:

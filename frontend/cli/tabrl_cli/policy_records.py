@@ -34,7 +34,7 @@ _COLLECT_SECS = 600.0
 def list_policies(connection: Connection, output: Output, *, environment_id: str, run_id: str, limit: int) -> None:
     """Shows the newest policies. Raises CallError."""
     request = exporter_pb2.ListPoliciesRequest(environment_id=environment_id, run_id=run_id, page_size=limit)
-    answer = connection.call(connection.exporter.ListPolicies, request)
+    answer = connection.listed(connection.exporter.ListPolicies, request, "policies")
     if output.as_json:
         output.document(answer)
         return

@@ -27,7 +27,7 @@ def register(connection: Connection, output: Output, policy_id: str, name: str, 
 def list_names(connection: Connection, output: Output, *, environment_id: str, limit: int) -> None:
     """Shows the names. Raises CallError."""
     request = registry_pb2.ListRegisteredPoliciesRequest(environment_id=environment_id, page_size=limit)
-    answer = connection.call(connection.registry.ListRegisteredPolicies, request)
+    answer = connection.listed(connection.registry.ListRegisteredPolicies, request, "registered")
     if output.as_json:
         output.document(answer)
         return

@@ -60,7 +60,7 @@ def compile_source(connection: Connection, output: Output, *, path: str, environ
 def list_rewards(connection: Connection, output: Output, *, environment_id: str, saved: bool, limit: int) -> None:
     """Shows the newest rewards. Raises CallError."""
     request = rewardgen_pb2.ListRewardsRequest(environment_id=environment_id, saved=saved, page_size=limit)
-    answer = connection.call(connection.rewards.ListRewards, request)
+    answer = connection.listed(connection.rewards.ListRewards, request, "rewards")
     if output.as_json:
         output.document(answer)
         return

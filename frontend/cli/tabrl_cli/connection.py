@@ -24,6 +24,8 @@ UNARY_SECS = 30.0
 STREAM_SECS = 900.0
 # Sealing takes a second or two, and its jails may have to wait for a busy machine.
 COMPILE_SECS = 120.0
+# A name with all of its versions, or a page of large rewards, may be longer than the 4 MiB that gRPC takes by itself.
+LONGEST_ANSWER_BYTES = 64 << 20
 # What is tried again: calls that are safe to repeat, while a service restarts. It is back within seconds; its own
 # RetryInfo says about one second, too short for one that loads.
 RESTART_PAUSES_SECS: Sequence[float] = (1.0, 1.0, 2.0, 3.0, 3.0)
@@ -57,6 +59,7 @@ class Connection:
         self.url = f"{parts.scheme}://{parts.netloc}"
         address = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
         options = (
+            ("grpc.max_receive_message_length", LONGEST_ANSWER_BYTES),
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.min_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 2000),

@@ -60,6 +60,7 @@ class Registry(
         self.asked: list[Any] = []
         self.lineage = lineage()
         self.names = ["go1-dance"]
+        self.versions = 2
         self.policies = 1
         self.most_on_a_page = 500
 
@@ -114,7 +115,10 @@ class Registry(
         return registry_pb2.RegisterVersionResponse(version=registry_pb2.PolicyVersion(number=3))
 
     def GetRegisteredPolicy(self, request, context):  # type: ignore[no-untyped-def, override]
-        return registry_pb2.GetRegisteredPolicyResponse(registered=self._registered())
+        registered = self._registered()
+        for number in range(3, self.versions + 1):
+            registered.versions.add(number=number, policy=policy(f"p{number}"), notes="x" * 4000)
+        return registry_pb2.GetRegisteredPolicyResponse(registered=registered)
 
     def ListRegisteredPolicies(self, request, context):  # type: ignore[no-untyped-def, override]
         self.asked.append(request)
@@ -337,6 +341,13 @@ def test_names_and_their_versions_are_listed(registry: tuple[Registry, str]) -> 
     assert "stable pointed to 2 before; tabrl rollback go1-dance stable goes back" in output
     servicer.names = []
     assert "Nothing is registered yet" in tabrl(url, "registry").output
+
+
+def test_a_name_may_have_a_thousand_versions(registry: tuple[Registry, str]) -> None:
+    servicer, url = registry
+    servicer.versions = 1_500
+    told = json.loads(tabrl(url, "registry", "go1-dance", "--json").output)
+    assert len(told["registered"]["versions"]) == 1_500
 
 
 def test_tags_are_moved_back_and_away(registry: tuple[Registry, str]) -> None:

@@ -178,7 +178,8 @@ class Scenes:
             return self._shelved[environment_id]
         changed = replace(scene, config=config, replaces=environment_id)
         async with self._reading:
-            if (known := store.identify(changed)) in self._shelved:
+            known = await asyncio.to_thread(store.identify, changed)  # reads all of a scene's files
+            if known in self._shelved:
                 self._list_in_place_of(environment_id, known)
                 return self._shelved[known]
             packed = await asyncio.to_thread(_packed, scene)

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import threading
 import time
 import uuid
 import zipfile
@@ -152,6 +153,28 @@ async def test_another_configuration_is_another_environment_that_takes_the_place
     kept = store.read(changed.environment.summary.environment_id, tmp_path / "scenes")
     assert config_message(kept.config) == scene.config
     assert config_of(scene.config) == kept.config
+
+
+async def test_other_callers_are_answered_while_a_large_scene_is_configured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servicer = await _servicer(tmp_path)
+    (piece,) = _pieces(_HOPPER, 1 << 20)
+    first = (await servicer.UploadScene(piece, None)).environment.summary.environment_id
+    config = (await servicer.GetScene(scene_pb2.GetSceneRequest(environment_id=first), None)).scene.config
+    config.physics_timestep_secs = 0.005
+    identify, blocked = store.identify, list[bool]()
+
+    def slowly(scene: store.StoredScene) -> str:
+        blocked.append(threading.current_thread() is threading.main_thread())
+        return identify(scene)
+
+    monkeypatch.setattr(store, "identify", slowly)
+
+    await servicer.UpdateSceneConfig(scene_pb2.UpdateSceneConfigRequest(environment_id=first, config=config), None)
+
+    assert blocked
+    assert not any(blocked)
 
 
 async def test_a_configuration_is_made_whoever_waits_for_it_and_only_once(

@@ -7,7 +7,7 @@ import contextlib
 import errno
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -95,8 +95,10 @@ class Uploads(Generic[PieceT, Found]):
             _require_same(known.said, self._said(request))
             reading = self._readings.get(upload_id)
             if reading is None:
-                received, dropped = await asyncio.to_thread(self._append, self._path(upload_id), request, self._busy())
-                self._forget(dropped)
+                path = self._path(upload_id)
+                if request.offset_bytes == 0:
+                    await self._make_room(path)
+                received = await asyncio.to_thread(self._append, path, request)
                 if received < request.size_bytes:
                     return received, None
                 reading = self._begin(upload_id, request)
@@ -132,8 +134,8 @@ class Uploads(Generic[PieceT, Found]):
         read = [upload_id for upload_id, reading in self._readings.items() if not reading.done()]
         return {self._path(upload_id) for upload_id in (*written, *read)}
 
-    def _append(self, path: Path, request: PieceT, busy: Collection[Path]) -> tuple[int, list[str]]:
-        """Writes what is new of a piece; returns how many bytes have arrived, and which uploads had to make room."""
+    def _append(self, path: Path, request: PieceT) -> int:
+        """Writes what is new of a piece; returns how many bytes have arrived."""
         received = path.stat().st_size if path.exists() else 0
         if request.offset_bytes > received:
             raise TabrlError(
@@ -144,8 +146,7 @@ class Uploads(Generic[PieceT, Found]):
             )
         fresh = request.data[received - request.offset_bytes :]
         if not fresh:
-            return received, []
-        dropped = self._make_room(busy) if received == 0 else []
+            return received
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab") as file:
@@ -160,7 +161,7 @@ class Uploads(Generic[PieceT, Found]):
                 raise
             message = "The disk is full. Free some space and send the piece again."
             raise TabrlError(grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL", message) from error
-        return received + len(fresh), dropped
+        return received + len(fresh)
 
     def _begin(self, upload_id: str, request: PieceT) -> asyncio.Task[Found]:
         """Starts reading an upload that is all there."""
@@ -196,19 +197,29 @@ class Uploads(Generic[PieceT, Found]):
     def _path(self, upload_id: str) -> Path:
         return self._folder / f"{upload_id}.part"
 
-    def _make_room(self, busy: Collection[Path]) -> list[str]:
-        """Removes the oldest unfinished uploads beyond a number that nobody needs; returns which."""
-        parts = sorted(self._folder.glob("*.part"), key=lambda path: path.stat().st_mtime)
-        beyond = max(0, len(parts) - _MOST_UNFINISHED + 1)
-        dropped = [path for path in parts if path not in busy][:beyond]
-        for path in dropped:
-            path.unlink(missing_ok=True)
-        return [path.stem for path in dropped]
+    async def _make_room(self, path: Path) -> None:
+        """Removes the oldest unfinished uploads beyond a number that nobody needs, where this file is a new one."""
+        changed = await asyncio.to_thread(self._parts)
+        if path in changed:
+            return
+        beyond, busy = max(0, len(changed) - _MOST_UNFINISHED + 1), self._busy()
+        dropped = [each for each in sorted(changed, key=lambda each: changed[each]) if each not in busy][:beyond]
+        for each in dropped:  # here and in no thread: nobody begins to write or to read one meanwhile
+            each.unlink(missing_ok=True)
+        self._forget([each.stem for each in dropped])
 
     def _sweep(self) -> None:
-        for path in self._folder.glob("*.part"):
-            if time.time() - path.stat().st_mtime > _FORGET_AFTER_SECS:
+        for path, changed in self._parts().items():
+            if time.time() - changed > _FORGET_AFTER_SECS:
                 path.unlink(missing_ok=True)
+
+    def _parts(self) -> dict[Path, float]:
+        """Returns the files of uploads, and when each changed last; one whose upload ends meanwhile may be left out."""
+        found = {}
+        for path in self._folder.glob("*.part"):
+            with contextlib.suppress(FileNotFoundError):
+                found[path] = path.stat().st_mtime
+        return found
 
 
 def _require_same(before: dict[str, Any], said: dict[str, Any]) -> None:

@@ -138,6 +138,16 @@ async def test_the_oldest_unfinished_upload_makes_room_and_is_forgotten(tmp_path
     assert await reading == (10, 10)
 
 
+async def test_many_that_come_and_end_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    async def count(content: bytes, _piece: Piece) -> int:
+        return len(content)
+
+    uploads = Uploads(tmp_path, count, most_read=100)
+    for _ in range(20):
+        answers = await asyncio.gather(*(uploads.receive(piece(str(uuid.uuid4()), 0, 10)) for _ in range(50)))
+        assert set(answers) == {(10, 10)}
+
+
 async def test_uploads_that_never_come_are_forgotten(tmp_path: Path) -> None:
     async def never(_content: bytes, _piece: Piece) -> None:
         raise AssertionError

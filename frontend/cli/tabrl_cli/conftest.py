@@ -81,6 +81,7 @@ class Uploads(scene_pb2_grpc.SceneServiceServicer):
         super().__init__()
         self.received: dict[str, bytes] = {}
         self.turned_away = 0
+        self.forgets_at = -1
         self.config = scene_pb2.SceneConfig(control_period_secs=0.02, episode_length=500, home_joints={"knee": 0.5})
         self.config.observations.command = True
         self.configured: list[scene_pb2.SceneConfig] = []
@@ -92,8 +93,11 @@ class Uploads(scene_pb2_grpc.SceneServiceServicer):
             self.turned_away -= 1
             abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_REQUESTS", "others' uploads are being read")
         content = self.received.get(request.upload_id, b"")
+        if len(content) == self.forgets_at:
+            content, self.forgets_at = b"", -1
         if request.offset_bytes != len(content):
-            abort(context, grpc.StatusCode.OUT_OF_RANGE, "UPLOAD_OUT_OF_STEP", "go on from there")
+            step = {"received_bytes": str(len(content))}
+            abort(context, grpc.StatusCode.OUT_OF_RANGE, "UPLOAD_OUT_OF_STEP", "go on from there", metadata=step)
         content += request.data
         self.received[request.upload_id] = content
         response = scene_pb2.UploadSceneResponse(received_bytes=len(content))

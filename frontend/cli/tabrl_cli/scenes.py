@@ -114,6 +114,10 @@ def upload(connection: Connection, output: Output, packed: Packed, *, title: str
         try:
             response = connection.call(connection.scene.UploadScene, request)
         except CallError as error:
+            if error.reason == "UPLOAD_OUT_OF_STEP" and waits:  # the service started anew, or had an answer got lost
+                waits -= 1
+                received = int(error.metadata.get("received_bytes", 0))
+                continue
             if error.reason != "TOO_MANY_REQUESTS" or not waits:
                 raise
             waits -= 1

@@ -47,6 +47,20 @@ def test_others_uploads_are_waited_for(
     assert waits == [2.0, 2.0]
 
 
+@pytest.mark.parametrize("forgets_at", [1 << 20, (2 << 20) + 10])
+def test_a_service_that_lost_what_had_arrived_is_sent_it_again(
+    forgets_at: int, server: tuple[Server, str], tmp_path: Path
+) -> None:
+    content = os.urandom((2 << 20) + 10)
+    (tmp_path / "arm.zip").write_bytes(content)
+    server[0].forgets_at = forgets_at  # as one does that was killed after it had read all, and before it answered
+
+    result = tabrl(server[1], "upload", str(tmp_path / "arm.zip"))
+
+    assert result.exit_code == 0, result.output
+    assert list(server[0].received.values()) == [content]
+
+
 def test_an_mjcf_file_brings_the_files_beside_it(tmp_path: Path) -> None:
     (tmp_path / "world.xml").write_bytes(_SCENE)
     (tmp_path / "arm.xml").write_bytes(b"<mujoco/>")

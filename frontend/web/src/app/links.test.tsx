@@ -75,3 +75,11 @@ test.each([
     expect(window.location.search).toBe(href.includes("env=") ? "?env=CartpoleBalance" : "");
   },
 );
+
+test("given a policy whose run was deleted, when the person goes on without the run, then the policy stays and the run is not named again", async () => {
+  backend.putPolicy({ policyId: "walk", environmentId: "WalkerWalk", runId: "deleted" });
+  openPage(backend, "/?policy=walk");
+  fireEvent.click(await screen.findByText("Go on without it"));
+  await waitFor(() => expect(window.location.search).toBe("?env=WalkerWalk&policy=walk"));
+  await waitFor(() => expect(screen.queryByTestId("error")).toBeNull());
+});

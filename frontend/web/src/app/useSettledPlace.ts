@@ -13,14 +13,18 @@ export function useSettledPlace(): { readonly place: Place; readonly failure: Fa
   const policy = useResource(policies, place.policyId);
   const reward = useResource(rewards, place.rewardId);
   const spec = useStore(runs.records).get(place.runId)?.run.spec;
-  const runFailure = useStore(runs.failures).get(place.runId);
+  const runFailures = useStore(runs.failures);
+  const runFailure = runFailures.get(place.runId);
   // As long as a policy may still say where this is, the run does not; and the reward only when neither does.
   const policySilent = !place.policyId || policy.failure !== undefined;
   const run = policySilent ? spec : undefined;
   const decided = policy.value !== undefined || run !== undefined;
   const runSilent = !place.runId || runFailure !== undefined;
+  // A policy outlives its run: who goes on without the run does not get it back.
+  const runGone = runFailures.get(policy.value?.runId ?? "")?.reason === "RUN_NOT_FOUND";
+  const withoutRun = runGone && place.runId === "";
   const next = settled(place, {
-    ...(policy.value ? { policy: policy.value } : {}),
+    ...(policy.value ? { policy: withoutRun ? { ...policy.value, runId: "" } : policy.value } : {}),
     ...(run ? { run } : {}),
     ...(reward.value && (decided || (policySilent && runSilent)) ? { reward: reward.value } : {}),
   });

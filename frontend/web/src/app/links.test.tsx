@@ -83,3 +83,13 @@ test("given a policy whose run was deleted, when the person goes on without the 
   await waitFor(() => expect(window.location.search).toBe("?env=WalkerWalk&policy=walk"));
   await waitFor(() => expect(screen.queryByTestId("error")).toBeNull());
 });
+
+test("given a run whose reward is not to be found, when the person goes on without the reward, then it is not asked for again", async () => {
+  const { trainer } = createClients(backend.transport);
+  await trainer.createRun({ spec: { environmentId: "WalkerWalk", reward: { rewardId: "nowhere" } } });
+  openPage(backend, "/?run=run-1");
+  fireEvent.click(await screen.findByText("Go on without it"));
+  await waitFor(() => expect(screen.queryByTestId("error")).toBeNull());
+  expect(window.location.search).toBe("?env=WalkerWalk&run=run-1");
+  expect(screen.getByTestId("run-panel")).toBeTruthy();
+});

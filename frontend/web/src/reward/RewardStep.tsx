@@ -18,7 +18,7 @@ interface RewardStepProps {
 
 /** Step 2: the reward that was made of the words, to be read, weighed and edited. */
 export function RewardStep({ studio, highlighted, onHighlight }: RewardStepProps) {
-  const { navigation, rewards, writer } = useSession();
+  const { rewards, writer } = useSession();
   const generation = useStore(writer.generation);
   const { goal, reward: loaded } = studio;
   const writing = generation.status === "working" && generation.source !== "";
@@ -37,7 +37,7 @@ export function RewardStep({ studio, highlighted, onHighlight }: RewardStepProps
         <FailureNotice
           failure={loaded.failure}
           onRetry={() => rewards.reload(studio.rewardId)}
-          wayOn={{ label: "Go on without it", take: () => navigation.refine({ rewardId: "" }) }}
+          wayOn={{ label: "Go on without it", take: studio.goOnWithoutReward }}
         />
       )}
       {writing && <SourcePanel key="writing" source={generation.source} />}

@@ -50,6 +50,8 @@ export interface StudioState {
   /** Terms in the order in which they are shown and coloured. */
   readonly termNames: readonly string[];
   chooseOwnReward(): void;
+  /** Leaves out a reward that is not to be had. */
+  goOnWithoutReward(): void;
   adoptReward(reward: Reward): void;
   setWeight(term: string, weight: number): void;
   openRun(runId: string): void;
@@ -69,14 +71,15 @@ export function useStudio(environmentId: string): StudioState {
   // A run of another environment is about to take the page there.
   const run = record?.run.spec?.environmentId === environmentId ? record : undefined;
   const runFailure = useStore(runs.failures).get(place.runId);
-  // Which run was shown when the environment's own task was chosen; nothing where it was not.
-  const [ownChosenAt, setOwnChosenAt] = useState<string>();
+  const [ownChosen, setOwnChosen] = useState(false);
+  // Which run was shown when its reward was put aside; nothing where none was.
+  const [putAsideAt, setPutAsideAt] = useState<string>();
   const [changed, setWeight] = useChangedWeights(place.rewardId);
 
   // A link to a run brings its reward along, unless the person has put that aside.
   const spec = run?.run.spec;
   const ownRun = spec !== undefined && !spec.reward;
-  const putAside = ownChosenAt === place.runId;
+  const putAside = putAsideAt === place.runId;
   useEffect(() => {
     if (spec?.reward?.rewardId && !place.rewardId && !putAside) navigation.refine({ rewardId: spec.reward.rewardId });
   }, [navigation, spec, place.rewardId, putAside]);
@@ -103,8 +106,8 @@ export function useStudio(environmentId: string): StudioState {
 
   const goal: Goal = useMemo(() => {
     if (place.rewardId) return reward.value ? { kind: "reward", reward: reward.value } : { kind: "none" };
-    return ownChosenAt !== undefined || ownRun ? { kind: "own" } : { kind: "none" };
-  }, [place.rewardId, reward.value, ownChosenAt, ownRun]);
+    return ownChosen || ownRun ? { kind: "own" } : { kind: "none" };
+  }, [place.rewardId, reward.value, ownChosen, ownRun]);
 
   const weights = useMemo(() => {
     if (goal.kind !== "reward") return {};
@@ -146,12 +149,18 @@ export function useStudio(environmentId: string): StudioState {
     pretrained,
     termNames,
     chooseOwnReward() {
-      setOwnChosenAt(place.runId);
+      setOwnChosen(true);
+      setPutAsideAt(place.runId);
       ifStillHere(navigation.goOn, { rewardId: "" });
+    },
+    goOnWithoutReward() {
+      setPutAsideAt(place.runId);
+      ifStillHere(navigation.refine, { rewardId: "" });
     },
     adoptReward(made) {
       rewards.put(made.rewardId, made);
-      setOwnChosenAt(undefined);
+      setOwnChosen(false);
+      setPutAsideAt(undefined);
       ifStillHere(navigation.goOn, { rewardId: made.rewardId });
     },
     setWeight,

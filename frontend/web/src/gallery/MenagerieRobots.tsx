@@ -23,7 +23,7 @@ export function MenagerieRobots({ scenes }: MenagerieRobotsProps) {
     const place = navigation.place.get();
     const environment = await menagerie.add(scene);
     // Who went elsewhere meanwhile finds it in the gallery.
-    if (environment && navigation.place.get() === place) open(environment);
+    if (environment) open(environment, navigation.place.get() === place);
   }
 
   return (

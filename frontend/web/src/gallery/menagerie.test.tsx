@@ -39,7 +39,7 @@ test("given robots of Menagerie, when one is chosen, then an environment is made
   await waitFor(async () => expect(within(await robots()).queryByRole("button", { name: /Unitree Go1/ })).toBeNull());
 });
 
-test("given a person who leaves while a robot is read, when it is there, then the page stays where the person went", async () => {
+test("given a person who leaves while a robot is read, when it is there, then the page stays where the person went, and it is among the robots", async () => {
   openPage(backend, "/");
   fireEvent.click(within(await robots()).getByRole("button", { name: /^Unitree G1 (?!with)/ }));
 
@@ -48,6 +48,10 @@ test("given a person who leaves while a robot is read, when it is there, then th
   await waitFor(() => expect(window.location.search).toBe("?env=WalkerWalk"));
   await new Promise((done) => setTimeout(done, 60));
   expect(window.location.search).toBe("?env=WalkerWalk");
+
+  // where it is found later
+  fireEvent.click(screen.getByTestId("robots"));
+  expect(await screen.findByTestId("env-card-custom-unitree_g1")).toBeTruthy();
 });
 
 test("given a service that is away, when a robot is chosen, then the page says so and tries again when asked", async () => {

@@ -26,6 +26,6 @@ export function useTake(): (files: FileList | null | undefined, entries?: DataTr
       navigation.go({ policyId: policy.policyId });
       return;
     }
-    open(arrival.environment);
+    open(arrival.environment, true);
   };
 }

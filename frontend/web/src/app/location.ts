@@ -43,6 +43,11 @@ export const GALLERY: Place = {
   order: "",
 };
 
+/** Whether a place is the gallery, however narrowed. */
+export function isGallery({ view, environmentId, rewardId, runId, policyId }: Place): boolean {
+  return ![view, environmentId, rewardId, runId, policyId].some(Boolean);
+}
+
 const PARAMETERS = {
   view: "view",
   environmentId: "env",

@@ -42,6 +42,21 @@ test("given a policy that somebody shared, when its file is chosen, then it is i
   expect(await screen.findByTestId("take-bundle")).toBeTruthy();
 });
 
+test("given a person who leaves while a policy is imported, when it is there, then the page stays where the person went", async () => {
+  openPage(backend, "/");
+  fireEvent.change(await screen.findByTestId("upload-file"), { target: { files: [bundle(1_500_000)] } });
+  fireEvent.click(screen.getByTestId("env-card-WalkerWalk"));
+  const { exporter } = createClients(backend.transport);
+  await waitFor(() => exporter.getPolicy({ policyId: "imported-1" }));
+  await new Promise((done) => setTimeout(done, 60));
+  expect(window.location.search).toBe("?env=WalkerWalk");
+
+  // where it is found later
+  fireEvent.click(screen.getByTestId("history"));
+  fireEvent.click(await screen.findByTestId("work-policies"));
+  await waitFor(() => expect(screen.getByTestId("work-policy").textContent).toContain("imported"));
+});
+
 test("given a file that is no bundle, when it is chosen, then the page says why it was refused", async () => {
   openPage(backend, "/");
   const file = new File([new Uint8Array(100)], "evil.tabrl");

@@ -1,3 +1,4 @@
+import { isGallery } from "../app/location";
 import { useSession } from "../app/session";
 import { ALL } from "../stores/resource";
 import { useNewEnvironment } from "./useNewEnvironment";
@@ -19,13 +20,15 @@ export function useTake(): (files: FileList | null | undefined, entries?: DataTr
     }
     const arrival = await uploader.upload(file);
     if (!arrival) return;
+    // Who went elsewhere meanwhile finds it in the gallery, or among the policies.
+    const stillHere = isGallery(navigation.place.get());
     if (arrival.kind === "policy") {
       const { policy } = arrival;
       policies.put(policy.policyId, policy);
       for (const list of [ALL, policy.environmentId]) policyLists.reload(list);
-      navigation.go({ policyId: policy.policyId });
+      if (stillHere) navigation.go({ policyId: policy.policyId });
       return;
     }
-    open(arrival.environment, true);
+    open(arrival.environment, stillHere);
   };
 }

@@ -1,5 +1,5 @@
 import { useEffect, useRef } from "react";
-import { GALLERY, type Place } from "../app/location";
+import { GALLERY, isGallery } from "../app/location";
 import { useSession } from "../app/session";
 import { useCommand } from "../stores/commands";
 import { useStore } from "../stores/store";
@@ -123,8 +123,4 @@ function Guide({ index }: { readonly index: number }) {
       </section>
     </>
   );
-}
-
-function isGallery({ view, environmentId, rewardId, runId, policyId }: Place): boolean {
-  return ![view, environmentId, rewardId, runId, policyId].some(Boolean);
 }

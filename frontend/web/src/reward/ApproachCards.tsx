@@ -4,8 +4,7 @@ import { formatAnswerCost, upperFirst } from "../format/format";
 import type { Reward } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import { violationOf } from "../rpc/failure";
 import { remedyFor } from "../rpc/remedies";
-import type { Approach } from "../stores/approaches";
-import { useStore } from "../stores/store";
+import { type Approach, useApproaches } from "../stores/approaches";
 import type { StudioState } from "../studio/useStudio";
 import { TIER_LABELS } from "../training/tiers";
 import { Button } from "../ui/Button";
@@ -18,7 +17,7 @@ import { WorthBar } from "./WorthBar";
 /** Several rewards for the same words, each as it comes; choosing one takes it on. */
 export function ApproachCards({ studio }: { readonly studio: StudioState }) {
   const { approaches: writer } = useSession();
-  const set = useStore(writer.store);
+  const set = useApproaches(writer, studio.environmentId);
   const headingId = useId();
   const section = useRef<HTMLElement>(null);
   const begun = set.status === "working" && set.approaches.length > 0;
@@ -26,7 +25,7 @@ export function ApproachCards({ studio }: { readonly studio: StudioState }) {
   useEffect(() => {
     if (begun) bringIntoView(section.current);
   }, [begun]);
-  if (set.status === "idle" || set.environmentId !== studio.environmentId) return null;
+  if (set.status === "idle") return null;
   const failure = set.failure && !violationOf(set.failure, "prompt") ? set.failure : undefined;
   const working = set.status === "working";
   const failed = !working && set.approaches.some(({ status }) => status === "failed");

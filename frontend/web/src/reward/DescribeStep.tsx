@@ -1,8 +1,9 @@
-import { type KeyboardEvent, useEffect, useId, useState } from "react";
+import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react";
 import { useSession } from "../app/session";
 import type { Model } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import { violationOf } from "../rpc/failure";
-import { MAX_PROMPT_CHARS, promptProblem } from "../stores/generation";
+import { useApproaches } from "../stores/approaches";
+import { MAX_PROMPT_CHARS, promptProblem, useGeneration } from "../stores/generation";
 import { LIBRARY, onlyLibrary } from "../stores/models";
 import { ALL, useResource } from "../stores/resource";
 import { useStore } from "../stores/store";
@@ -21,23 +22,36 @@ import { usePrompt } from "./usePrompt";
 
 /** Step 1: the behaviour in the person's words. */
 export function DescribeStep({ studio }: { readonly studio: StudioState }) {
-  const { approaches, models, writer } = useSession();
+  const { approaches, models, navigation, writer } = useSession();
   const listed = useResource(models, ALL);
-  const generation = useStore(writer.generation);
-  const several = useStore(approaches.store);
+  const generation = useGeneration(writer, studio.environmentId);
+  const several = useApproaches(approaches, studio.environmentId);
   const [chosenModel, setChosenModel] = useState("");
   const [problem, setProblem] = useState("");
   const promptId = useId();
   // A model that is listed no more is not asked for.
   const model = listed.value?.some(({ name }) => name === chosenModel) ? chosenModel : "";
   const working = generation.status === "working";
-  const writingSeveral = several.status === "working" && several.environmentId === studio.environmentId;
+  const writingSeveral = several.status === "working";
   const summary = studio.environment.value?.summary;
   const reward = studio.goal.kind === "reward" ? studio.goal.reward : undefined;
   const [prompt, setPrompt] = usePrompt(studio.environmentId, reward);
 
   // What was being written when the page was left is still there, or is written on.
   useEffect(() => approaches.resume(studio.environmentId), [approaches, studio.environmentId]);
+
+  // Who has watched it being written gets it; who comes back later does too, unless they came for something else.
+  const watched = useRef(false);
+  if (working) watched.current = true;
+  const { rewardId, runId } = useStore(navigation.place);
+  const wanted = watched.current || (rewardId === "" && runId === "");
+  const made = wanted ? generation.reward : undefined;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the reward is what triggers it
+  useEffect(() => {
+    if (!made) return;
+    writer.taken();
+    studio.adoptReward(made);
+  }, [made]);
 
   // The list is of before a restart.
   const unlisted = [generation.failure, several.failure].some((each) => each?.reason === "MODEL_NOT_CONFIGURED");
@@ -54,16 +68,15 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
     const found = promptProblem(prompt) ?? "";
     setProblem(found);
     if (found) return document.getElementById(promptId)?.focus();
-    approaches.clear();
-    const made = await writer.generate(studio.environmentId, prompt, model);
-    if (made) studio.adoptReward(made);
+    if (several.status !== "idle") approaches.clear();
+    await writer.generate(studio.environmentId, prompt, model);
   }
 
   function generateSeveral() {
     const found = promptProblem(prompt) ?? "";
     setProblem(found);
     if (found) return document.getElementById(promptId)?.focus();
-    writer.clear();
+    if (generation.status !== "idle") writer.clear();
     void approaches.write(studio.environmentId, prompt, model);
   }
 
@@ -153,8 +166,8 @@ export function DescribeStep({ studio }: { readonly studio: StudioState }) {
         {working || writingSeveral ? (
           <Button
             onClick={() => {
-              writer.cancel();
-              approaches.cancel();
+              if (working) writer.cancel();
+              if (writingSeveral) approaches.cancel();
             }}
             data-testid="cancel-writing"
           >

@@ -2,7 +2,7 @@ import { useSession } from "../app/session";
 import { formatAnswerCost, formatPercent } from "../format/format";
 import { type Reward, RewardOrigin } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import type { Timing } from "../gen/tabrl/scene/v1/scene_pb";
-import { useStore } from "../stores/store";
+import { useGeneration } from "../stores/generation";
 import { Step } from "../studio/Step";
 import type { StudioState } from "../studio/useStudio";
 import { FailureNotice, Notice } from "../ui/Notice";
@@ -19,7 +19,7 @@ interface RewardStepProps {
 /** Step 2: the reward that was made of the words, to be read, weighed and edited. */
 export function RewardStep({ studio, highlighted, onHighlight }: RewardStepProps) {
   const { rewards, writer } = useSession();
-  const generation = useStore(writer.generation);
+  const generation = useGeneration(writer, studio.environmentId);
   const { goal, reward: loaded } = studio;
   const writing = generation.status === "working" && generation.source !== "";
   const state = goal.kind === "none" ? (writing ? "now" : "later") : "done";

@@ -80,6 +80,33 @@ test("given a weight that is slid, then it is marked, and goes back to what was 
   expect(term().dataset.changed).toBe("false");
 });
 
+test("given a reward that is being written, when another robot is opened, then nothing is written there, and the reward is there on coming back", async () => {
+  backend = createBackend({ stepMs: 100 });
+  openPage(backend, "/?env=CartpoleBalance");
+  await say("stay upright", "generate");
+  fireEvent.click(await screen.findByTestId("robots"));
+  fireEvent.click(await screen.findByTestId("env-card-WalkerWalk"));
+  await screen.findByTestId("prompt");
+  expect(screen.queryByTestId("generation-progress")).toBeNull();
+  expect(screen.getByTestId("generate")).toHaveProperty("disabled", false);
+
+  await waitFor(() => expect(backend.rewards.size).toBe(1));
+  fireEvent.click(screen.getByTestId("robots"));
+  fireEvent.click(await screen.findByTestId("env-card-CartpoleBalance"));
+  expect(await screen.findByTestId("reward-terms")).toBeTruthy();
+  expect(window.location.search).toBe("?env=CartpoleBalance&reward=reward-1");
+});
+
+test("given a reward that was refused, when another robot is opened, then nothing is said of it there", async () => {
+  openPage(backend, "/?env=CartpoleBalance");
+  await say("juggle three balls", "generate");
+  await screen.findByTestId("error");
+  fireEvent.click(screen.getByTestId("robots"));
+  fireEvent.click(await screen.findByTestId("env-card-WalkerWalk"));
+  await screen.findByTestId("prompt");
+  expect(screen.queryByTestId("error")).toBeNull();
+});
+
 test("given several weights that are changed, when they are all set back, then none of them stays changed", async () => {
   openPage(backend, "/?env=CartpoleBalance");
   await say("stay upright", "generate");

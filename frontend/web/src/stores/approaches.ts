@@ -5,7 +5,7 @@ import { type Failure, failureFrom, localFailure } from "../rpc/failure";
 import { newRequestId } from "../rpc/requestId";
 import { promptProblem } from "./generation";
 import { type Kept, keptInTab } from "./kept";
-import { createStore, type Store } from "./store";
+import { createStore, type Store, useStore } from "./store";
 
 /** How many ways to the same wish are written side by side. */
 const APPROACHES = 3;
@@ -61,6 +61,12 @@ export interface ApproachWriter {
   cancel(): void;
   /** Puts them away. */
   clear(): void;
+}
+
+/** The rewards that are written for this environment; none where another one's are. */
+export function useApproaches({ store }: ApproachWriter, environmentId: string): ApproachSet {
+  const set = useStore(store);
+  return set.environmentId === environmentId ? set : NONE;
 }
 
 /** A writer over the RewardGen service; `memory` outlives a reload of the page. */

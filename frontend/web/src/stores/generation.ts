@@ -11,7 +11,7 @@ import {
 import type { Clients } from "../rpc/clients";
 import { type Failure, failureFrom, localFailure } from "../rpc/failure";
 import { newRequestId } from "../rpc/requestId";
-import { createStore, type Store } from "./store";
+import { createStore, type Store, useStore } from "./store";
 
 /** Longest prompt that the contract takes, in characters. */
 export const MAX_PROMPT_CHARS = 4000;
@@ -42,16 +42,34 @@ export const NOT_WRITTEN: Generation = {
   repairs: [],
 };
 
-/** Writes and checks rewards for one studio. */
+/** The reward that is written for one environment. */
+export interface RewardGeneration extends Generation {
+  /** Empty before anything is written. */
+  readonly environmentId: string;
+  /** What was written, until a studio has taken it. */
+  readonly reward?: Reward;
+}
+
+const NONE: RewardGeneration = { ...NOT_WRITTEN, environmentId: "" };
+
+/** Writes and checks rewards, one at a time. */
 export interface RewardWriter {
-  readonly generation: Store<Generation>;
+  readonly generation: Store<RewardGeneration>;
   /** Writes a reward; undefined when it failed or was called off (the store says why). */
   generate(environmentId: string, prompt: string, model: string): Promise<Reward | undefined>;
+  /** A studio shows what was written. */
+  taken(): void;
   cancel(): void;
   /** Forgets what was written last, or why it was not. */
   clear(): void;
   /** Seals edited source; the weights of terms that it has no more are left out. Throws a Failure. */
   compile(environmentId: string, source: string, weights: Record<string, number>, prompt: string): Promise<Reward>;
+}
+
+/** The reward that is written for this environment; nothing where another one's is. */
+export function useGeneration({ generation }: RewardWriter, environmentId: string): RewardGeneration {
+  const now = useStore(generation);
+  return now.environmentId === environmentId ? now : NONE;
 }
 
 /** What is wrong with a prompt, before it is sent; undefined when nothing is. */
@@ -66,7 +84,7 @@ export function promptProblem(prompt: string): string | undefined {
 
 /** A writer over the RewardGen service. */
 export function createRewardWriter(rewards: Clients["rewards"]): RewardWriter {
-  const generation = createStore<Generation>(NOT_WRITTEN);
+  const generation = createStore<RewardGeneration>(NONE);
   let attempt: AbortController | undefined;
 
   return {
@@ -75,35 +93,37 @@ export function createRewardWriter(rewards: Clients["rewards"]): RewardWriter {
       attempt?.abort();
       const problem = promptProblem(prompt);
       if (problem) {
-        generation.set({ ...NOT_WRITTEN, status: "failed", failure: localFailure("prompt", problem) });
+        generation.set({ ...NONE, environmentId, status: "failed", failure: localFailure("prompt", problem) });
         return undefined;
       }
       const mine = new AbortController();
       attempt = mine;
-      generation.set({ ...NOT_WRITTEN, status: "working", message: "Sending the prompt" });
+      generation.set({ ...NONE, environmentId, status: "working", message: "Sending the prompt" });
       try {
         const request = { environmentId, prompt: prompt.trim(), model, requestId: newRequestId() };
         const options = { signal: mine.signal, timeoutMs: GENERATE_DEADLINE_MS };
         let reward: Reward | undefined;
         for await (const response of rewards.generateReward(request, options)) {
           if (response.event.case === "reward") reward = response.event.value;
-          else generation.set((now) => advanced(now, response));
+          else generation.set((now) => ({ ...now, ...advanced(now, response) }));
         }
         if (mine.signal.aborted) return undefined;
-        if (!reward) throw new Error("the stream ended before the reward came");
-        generation.set((now) => ({ ...now, status: "done" }));
-        return reward;
+        const made = reward;
+        if (!made) throw new Error("the stream ended before the reward came");
+        generation.set((now) => ({ ...now, status: "done", reward: made }));
+        return made;
       } catch (thrown) {
         if (attempt !== mine) return undefined;
         const failure = failureFrom(thrown);
-        generation.set((now) => (mine.signal.aborted ? NOT_WRITTEN : { ...now, status: "failed", failure }));
+        generation.set((now) => (mine.signal.aborted ? NONE : { ...now, status: "failed", failure }));
         return undefined;
       }
     },
+    taken: () => generation.set(({ reward: _, ...now }) => now),
     cancel: () => attempt?.abort(),
     clear() {
       attempt?.abort();
-      generation.set(NOT_WRITTEN);
+      generation.set(NONE);
     },
     async compile(environmentId, source, weights, prompt) {
       if (source.trim() === "")

@@ -53,7 +53,7 @@ export function RunPanel({ record, studio, highlighted, onFineTune }: RunPanelPr
         <p className={styles.now} role="status">
           {statement(record, studio.following, connected)}
         </p>
-        {studio.running && <RunControls run={run} />}
+        {studio.running && <RunControls key={run.runId} run={run} />}
       </div>
       <div
         className={`${styles.track} ${run.state === RunState.STARTING ? styles.starting : ""}`}
@@ -110,8 +110,10 @@ export function RunPanel({ record, studio, highlighted, onFineTune }: RunPanelPr
         </Suspense>
       </Boundary>
       <RunLog lines={record.log} />
-      {!studio.running && <RunOutcome record={record} studio={studio} onFineTune={onFineTune} />}
-      <RunNotes key={run.runId} run={run} />
+      {!studio.running && (
+        <RunOutcome key={`outcome ${run.runId}`} record={record} studio={studio} onFineTune={onFineTune} />
+      )}
+      <RunNotes key={`notes ${run.runId}`} run={run} />
     </div>
   );
 }

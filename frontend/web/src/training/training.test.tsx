@@ -119,6 +119,23 @@ test("given a run, when it is paused, continued and stopped, then each is done o
   await stateIs("CANCELLED");
 });
 
+test("given a run that may be stopped, when another run that trains is opened, then that is asked of neither", async () => {
+  const { trainer } = createClients(backend.transport);
+  for (const title of ["first", "second"])
+    await trainer.createRun({ spec: { environmentId: "CartpoleBalance", title } });
+  const shows = (runId: string) => waitFor(() => expect(screen.getByTestId("run-panel").dataset.runId).toBe(runId));
+  openPage(backend, "/?run=run-1");
+  await shows("run-1");
+  fireEvent.click(await screen.findByTestId("earlier-run"));
+  await shows("run-2");
+  fireEvent.click(screen.getByTestId("cancel-run"));
+  expect(screen.getByTestId("stop-question")).toBeTruthy();
+
+  fireEvent.click(await screen.findByTestId("earlier-run"));
+  await shows("run-1");
+  expect(screen.queryByTestId("stop-question")).toBeNull();
+});
+
 test("given a run that has ended, when it is fine-tuned from, then the next run starts from its policy", async () => {
   await start();
   enter(RunState.RUNNING);

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { createRouterTransport } from "@connectrpc/connect";
+import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { DiagnosticSchema, GenerationPhase as Phase, RewardService } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import { createClients } from "../rpc/clients";
@@ -44,6 +44,28 @@ test("given a model that breaks off, when another begins, then its source begins
   await generate("CartpoleBalance", "stay upright", "");
 
   expect(generation.get()).toMatchObject({ status: "done", source: "def reward(state", message: "asking the second" });
+});
+
+test("given an answer that breaks off, when the same is asked again, then it is the same request; what is asked after that is another", async () => {
+  const requestIds: string[] = [];
+  const transport = createRouterTransport(({ service }) =>
+    service(RewardService, {
+      async *generateReward({ requestId }) {
+        requestIds.push(requestId);
+        yield { event: { case: "sourceDelta" as const, value: "def reward" } };
+        if (requestIds.length === 1) throw new ConnectError("connection reset", Code.Unavailable);
+        yield { event: { case: "reward" as const, value: { rewardId: "reward-1" } } };
+      },
+    }),
+  );
+  const { generate } = createRewardWriter(createClients(transport).rewards);
+
+  expect(await generate("CartpoleBalance", "stay upright", "")).toBeUndefined();
+  for (let time = 0; time < 2; time++) expect(await generate("CartpoleBalance", "stay upright", "")).toBeDefined();
+
+  const [broken, again, anew] = requestIds;
+  expect(again).toBe(broken);
+  expect(anew).not.toBe(broken);
 });
 
 test("given an unknown behaviour, when the library refuses, then the remedy names the nearest one", async () => {

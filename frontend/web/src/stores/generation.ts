@@ -10,7 +10,7 @@ import {
 } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import type { Clients } from "../rpc/clients";
 import { type Failure, failureFrom, localFailure } from "../rpc/failure";
-import { newRequestId } from "../rpc/requestId";
+import { createRequestIds, newRequestId } from "../rpc/requestId";
 import { createStore, type Store, useStore } from "./store";
 
 /** Longest prompt that the contract takes, in characters. */
@@ -85,6 +85,7 @@ export function promptProblem(prompt: string): string | undefined {
 /** A writer over the RewardGen service. */
 export function createRewardWriter(rewards: Clients["rewards"]): RewardWriter {
   const generation = createStore<RewardGeneration>(NONE);
+  const requestIds = createRequestIds();
   let attempt: AbortController | undefined;
 
   return {
@@ -100,7 +101,8 @@ export function createRewardWriter(rewards: Clients["rewards"]): RewardWriter {
       attempt = mine;
       generation.set({ ...NONE, environmentId, status: "working", message: "Sending the prompt" });
       try {
-        const request = { environmentId, prompt: prompt.trim(), model, requestId: newRequestId() };
+        const asked = { environmentId, prompt: prompt.trim(), model };
+        const request = { ...asked, requestId: requestIds.idFor(JSON.stringify(asked)) };
         const options = { signal: mine.signal, timeoutMs: GENERATE_DEADLINE_MS };
         let reward: Reward | undefined;
         for await (const response of rewards.generateReward(request, options)) {
@@ -110,6 +112,7 @@ export function createRewardWriter(rewards: Clients["rewards"]): RewardWriter {
         if (mine.signal.aborted) return undefined;
         const made = reward;
         if (!made) throw new Error("the stream ended before the reward came");
+        requestIds.done();
         generation.set((now) => ({ ...now, status: "done", reward: made }));
         return made;
       } catch (thrown) {
@@ -120,9 +123,13 @@ export function createRewardWriter(rewards: Clients["rewards"]): RewardWriter {
       }
     },
     taken: () => generation.set(({ reward: _, ...now }) => now),
-    cancel: () => attempt?.abort(),
+    cancel() {
+      attempt?.abort();
+      requestIds.done();
+    },
     clear() {
       attempt?.abort();
+      requestIds.done();
       generation.set(NONE);
     },
     async compile(environmentId, source, weights, prompt) {

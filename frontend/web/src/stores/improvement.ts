@@ -1,7 +1,7 @@
 import type { Reward } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
 import type { Clients } from "../rpc/clients";
 import { failureFrom } from "../rpc/failure";
-import { newRequestId } from "../rpc/requestId";
+import { createRequestIds } from "../rpc/requestId";
 import { advanced, type Generation, NOT_WRITTEN } from "./generation";
 import { createStore, type Store } from "./store";
 
@@ -39,6 +39,7 @@ const NONE: Improvement = { ...NOT_WRITTEN, runId: "" };
 
 export function createImprover(rewards: Clients["rewards"]): Improver {
   const store = createStore<Improvement>(NONE);
+  const requestIds = createRequestIds();
   let attempt: AbortController | undefined;
 
   return {
@@ -51,13 +52,8 @@ export function createImprover(rewards: Clients["rewards"]): Improver {
       store.set(begun);
       try {
         const { rewardId } = before;
-        const request = {
-          rewardId,
-          runId,
-          measures: { ...measures },
-          remark: remark.trim(),
-          requestId: newRequestId(),
-        };
+        const asked = { rewardId, runId, measures: { ...measures }, remark: remark.trim() };
+        const request = { ...asked, requestId: requestIds.idFor(JSON.stringify(asked)) };
         const options = { signal: mine.signal, timeoutMs: DEADLINE_MS };
         let after: Reward | undefined;
         for await (const response of rewards.improveReward(request, options)) {
@@ -68,6 +64,7 @@ export function createImprover(rewards: Clients["rewards"]): Improver {
         if (attempt !== mine) return;
         if (!after) throw new Error("the stream ended before the reward came");
         const made = after;
+        requestIds.done();
         store.set((now) => ({ ...now, status: "done", after: made }));
       } catch (thrown) {
         if (attempt !== mine) return;
@@ -75,9 +72,13 @@ export function createImprover(rewards: Clients["rewards"]): Improver {
         store.set((now) => (mine.signal.aborted ? NONE : { ...now, status: "failed", failure }));
       }
     },
-    cancel: () => attempt?.abort(),
+    cancel() {
+      attempt?.abort();
+      requestIds.done();
+    },
     clear() {
       attempt?.abort();
+      requestIds.done();
       attempt = undefined;
       store.set(NONE);
     },

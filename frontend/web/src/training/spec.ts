@@ -97,6 +97,11 @@ function atLeast(steps: number): bigint {
   return BigInt(Math.max(LEAST_STEPS, Math.round(steps)));
 }
 
+/** A text that two specs share only when they ask for the same. */
+export function specKey(spec: RunSpecInit): string {
+  return JSON.stringify(spec, (_, part) => (typeof part === "bigint" ? String(part) : part));
+}
+
 /** Whether a run trains this goal with these weights, from wherever. */
 export function sameGoal(spec: RunSpecInit | undefined, run: RunSpec | undefined): boolean {
   if (!spec || !run) return false;

@@ -1,9 +1,10 @@
 // @vitest-environment jsdom
 import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { fireEvent, screen, waitFor } from "@testing-library/react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Tier, TierRecommendationSchema } from "../gen/tabrl/rewardgen/v1/rewardgen_pb";
-import { LogLevel, RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
+import { type CreateRunRequest, LogLevel, RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { createClients } from "../rpc/clients";
 import { type Backend, createBackend } from "../testing/backend";
 import { closePage, openPage, preparePage } from "../testing/page";
@@ -84,6 +85,29 @@ test("given a reward that was written and trained for, when the person goes back
   await waitFor(() => expect(place().get("reward")).toBeNull());
   expect(place().get("env")).toBe("CartpoleBalance");
   expect(screen.queryByTestId("reward-terms")).toBeNull();
+});
+
+test("given a start whose answer is lost, when it is tried again, then it is the same request, so that no second run comes of it", async () => {
+  const requestIds: string[] = [];
+  let lost = true;
+  const { transport } = backend;
+  const unary: Transport["unary"] = async (method, signal, timeoutMs, header, message, values) => {
+    const response = await transport.unary(method, signal, timeoutMs, header, message, values);
+    if (method.name !== "CreateRun") return response;
+    requestIds.push((message as Partial<CreateRunRequest>).requestId ?? "");
+    if (lost) throw new ConnectError("connection reset", Code.Unavailable);
+    return response;
+  };
+  backend = { ...backend, transport: { ...transport, unary } };
+  openPage(backend, "/?env=CartpoleBalance");
+  fireEvent.click(await screen.findByTestId("own-reward"));
+  fireEvent.click(await screen.findByTestId("train"));
+  const again = await screen.findByRole("button", { name: "Try again" });
+  lost = false;
+  fireEvent.click(again);
+  await screen.findByTestId("run-panel");
+  expect(requestIds.length).toBe(2);
+  expect(new Set(requestIds).size).toBe(1);
 });
 
 test("given a rented GPU, when it is chosen, then its price shows and the run asks for it", async () => {

@@ -2,7 +2,7 @@ import { useEffect, useState } from "react";
 import { useSession } from "../app/session";
 import type { EstimateRunResponse } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { askAgainMs, type Failure, failureFrom } from "../rpc/failure";
-import type { RunSpecInit } from "./spec";
+import { type RunSpecInit, specKey } from "./spec";
 
 const SETTLE_MS = 250;
 
@@ -18,7 +18,7 @@ export function useEstimate(spec: RunSpecInit | undefined, occasion: string): Es
   const [value, setValue] = useState<EstimateRunResponse>();
   const [failure, setFailure] = useState<Failure>();
   const [attempt, setAttempt] = useState(0);
-  const key = spec ? JSON.stringify(spec, (_, part) => (typeof part === "bigint" ? String(part) : part)) : "";
+  const key = spec ? specKey(spec) : "";
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the key stands for the spec, the occasion and the attempt are what triggers it
   useEffect(() => {

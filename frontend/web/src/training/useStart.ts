@@ -1,13 +1,13 @@
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { useSession } from "../app/session";
 import { toSentence } from "../format/format";
 import type { EstimateRunResponse } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { type Failure, failureFrom, violationOf } from "../rpc/failure";
-import { newRequestId } from "../rpc/requestId";
+import { createRequestIds } from "../rpc/requestId";
 import { useResource } from "../stores/resource";
 import type { StartingPoint } from "../stores/startingPoints";
 import type { StudioState } from "../studio/useStudio";
-import { type Choice, type Practice, practiceOf, type RunSpecInit, specOf } from "./spec";
+import { type Choice, type Practice, practiceOf, type RunSpecInit, specKey, specOf } from "./spec";
 import type { TierOffer } from "./TierChoice";
 import { type TierName, tierNameOf } from "./tiers";
 import { useEstimate } from "./useEstimate";
@@ -59,6 +59,7 @@ export function useStart(studio: StudioState): Start {
   const [starting, setStarting] = useState(false);
   const [failure, setFailure] = useState<Failure>();
   const [started, setStarted] = useState("");
+  const requestIds = useMemo(createRequestIds, []);
 
   const points = listed.value ?? [];
   const commanded = points.find(({ ownTask }) => ownTask)?.policyId ?? "";
@@ -109,8 +110,9 @@ export function useStart(studio: StudioState): Start {
     setStarting(true);
     setFailure(undefined);
     try {
-      const request = { spec, requestId: newRequestId() };
+      const request = { spec, requestId: requestIds.idFor(specKey(spec)) };
       const { run: created } = await clients.trainer.createRun(request, { timeoutMs: CREATE_DEADLINE_MS });
+      requestIds.done();
       if (!created) throw new Error("the answer holds no run");
       runs.put(created);
       studio.openRun(created.runId);

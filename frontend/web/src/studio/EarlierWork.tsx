@@ -2,7 +2,7 @@ import { useState } from "react";
 import { Link } from "../app/Link";
 import { useSession } from "../app/session";
 import { RunLine } from "../history/RunLine";
-import { useResource } from "../stores/resource";
+import { useFresh } from "../stores/resource";
 import { Button } from "../ui/Button";
 import styles from "./EarlierWork.module.css";
 import type { StudioState } from "./useStudio";
@@ -14,7 +14,7 @@ const SHOWN_MORE = 20;
 export function EarlierWork({ studio }: { readonly studio: StudioState }) {
   const { runLists } = useSession();
   const [shown, setShown] = useState(SHOWN_FIRST);
-  const { value: runs, loading } = useResource(runLists, studio.environmentId);
+  const { value: runs, loading } = useFresh(runLists, studio.environmentId);
   const others = runs?.items.filter(({ runId }) => runId !== studio.run?.run.runId) ?? [];
   if (others.length === 0) return null;
   const following = runs?.nextPageToken ?? "";

@@ -57,6 +57,24 @@ test("given a robot without policies, when ways other than training from scratch
   expect(screen.getByTestId("start-panel").textContent).toContain("take no commands");
 });
 
+test("given a studio that was open before, when it is opened again, then it knows what was trained and deleted elsewhere meanwhile", async () => {
+  const { registry, trainer } = createClients(backend.transport);
+  backend.putPolicy({ policyId: "old", environmentId: "CartpoleBalance", checkpointSha256: "a".repeat(64) });
+  await registry.registerVersion({ name: "good", policyId: "old" });
+  openPage(backend, "/?env=CartpoleBalance");
+  fireEvent.click(await screen.findByTestId("own-reward"));
+  fireEvent.click(await screen.findByTestId("tier-fine-tune"));
+  await waitFor(() => expect((screen.getByTestId("start-from") as HTMLSelectElement).value).toBe("old"));
+  fireEvent.click(screen.getByTestId("robots"));
+  await registry.deleteVersion({ name: "good", number: 1 });
+  await trainer.createRun({ spec: { environmentId: "CartpoleBalance", title: "elsewhere" } });
+
+  fireEvent.click(await screen.findByTestId("env-card-CartpoleBalance"));
+  expect((await screen.findByTestId("earlier-run")).textContent).toContain("elsewhere");
+  fireEvent.click(await screen.findByTestId("own-reward"));
+  await waitFor(() => expect(screen.getByTestId("tier-fine-tune").dataset.missing).toBe("true"));
+});
+
 test("given a run for a reward, when the robot's own task is chosen, then that is trained for next, and going back brings the reward", async () => {
   await start();
   await waitFor(() => expect(place().get("reward")).not.toBeNull());

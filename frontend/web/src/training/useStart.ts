@@ -4,7 +4,7 @@ import { toSentence } from "../format/format";
 import type { EstimateRunResponse } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { type Failure, failureFrom, violationOf } from "../rpc/failure";
 import { createRequestIds } from "../rpc/requestId";
-import { useResource } from "../stores/resource";
+import { useFresh } from "../stores/resource";
 import type { StartingPoint } from "../stores/startingPoints";
 import type { StudioState } from "../studio/useStudio";
 import { type Choice, type Practice, practiceOf, type RunSpecInit, specKey, specOf } from "./spec";
@@ -53,7 +53,7 @@ type Chosen = Partial<Choice>;
 export function useStart(studio: StudioState): Start {
   const { clients, runs, health, startingPoints } = useSession();
   const { environmentId, goal, run, running } = studio;
-  const listed = useResource(startingPoints, environmentId);
+  const listed = useFresh(startingPoints, environmentId);
   const [chosen, setChosen] = useState<Chosen>({});
   const [standard, setStandard] = useState<Practice>();
   const [starting, setStarting] = useState(false);

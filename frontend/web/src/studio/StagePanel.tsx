@@ -1,5 +1,6 @@
 import { Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { loadLater } from "../app/loadLater";
+import { useSession } from "../app/session";
 import { formatCount } from "../format/format";
 import type { RobotStageHandle } from "../player";
 import { useStore } from "../stores/store";
@@ -54,14 +55,15 @@ export function StagePanel({ studio, highlighted, onHighlight, onReady }: StageP
   }, [ready, onReady]);
 
   const driver = studio.policy.value ?? (studio.pretrained.wanted ? studio.pretrained.known?.policy : undefined);
-  const driven = driver !== undefined && !released;
-  // Another policy that the person asks for drives; what they held of the motors is over.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the policy is what triggers it
+  const driven = driver !== undefined && !released && !held;
+  const { policyId: chosen, runId } = useStore(useSession().navigation.place);
+  // Another policy that the person asks for drives; what they held of the motors is over. One that training brings waits for them.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is asked for is what triggers it
   useEffect(() => {
     setReleased(false);
     setHeld(false);
     stage.current?.setCtrl(null);
-  }, [driver?.policyId]);
+  }, [runId, chosen, studio.pretrained.wanted]);
 
   const driving = useMemo(createDriving, []);
   const commands = useStore(driving.held);

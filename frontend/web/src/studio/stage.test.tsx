@@ -1,6 +1,7 @@
 // @vitest-environment jsdom
 import { act, fireEvent, screen, waitFor } from "@testing-library/react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
 import type { RobotStageProps } from "../player";
 import { createClients } from "../rpc/clients";
 import { type Backend, createBackend } from "../testing/backend";
@@ -107,6 +108,44 @@ test("given a policy that drives, when the person takes the motors over, then it
   expect(screen.getByTestId("policy-status").textContent).toContain("You move the motors");
   fireEvent.click(screen.getByTestId("let-go"));
   expect(told().policy?.policyId).toBe("dance");
+});
+
+test("given motors that the person took over, when training brings a newer policy, then it waits too, until they let go", async () => {
+  await createClients(backend.transport).trainer.createRun({ spec: { environmentId: "CartpoleBalance" } });
+  backend.append("run-1", { case: "stateChanged", value: { state: RunState.RUNNING } });
+  const publish = (policyId: string, letter: string, envSteps: bigint) => {
+    const { sha256 } = controller(letter);
+    backend.append("run-1", { case: "checkpoint", value: { envSteps, artifact: { sha256 } } });
+    backend.putPolicy({
+      policyId,
+      environmentId: "CartpoleBalance",
+      runId: "run-1",
+      envSteps,
+      controller: controller(letter),
+    });
+    backend.append("run-1", { case: "policyPublished", value: { checkpointSha256: sha256, policyId } });
+  };
+  publish("first", "1", 1000n);
+  openPage(backend, "/?run=run-1");
+  await waitFor(() => expect(told().policy?.policyId).toBe("first"));
+  fireEvent.click(screen.getByTestId("open-pose"));
+  fireEvent.click(screen.getByTestId("show-motors"));
+  fireEvent.click(screen.getByTestId("take-over"));
+
+  publish("second", "2", 2000n);
+  await waitFor(() => expect(screen.getAllByTestId("checkpoint-item")).toHaveLength(2));
+  await waitFor(() =>
+    expect(screen.getByLabelText(/^Compare this policy/).getAttribute("href")).toContain("with=second"),
+  );
+  expect(told().policy).toBeNull();
+  expect(screen.getByTestId("policy-status").textContent).toContain("You move the motors");
+  fireEvent.click(screen.getByTestId("let-go"));
+  expect(told().policy?.policyId).toBe("second");
+
+  // but one that is asked for drives at once
+  fireEvent.click(screen.getByTestId("take-over"));
+  fireEvent.keyDown(screen.getByTestId("scrub"), { key: "Home" });
+  await waitFor(() => expect(told().policy?.policyId).toBe("first"));
 });
 
 test("given a link to a policy that was deleted, when it is opened, then the stage says so", async () => {

@@ -81,6 +81,17 @@ test("given a refusal, when a file is uploaded, then the store says why until it
   expect(uploader.store.get().status).toBe("idle");
 });
 
+test("given a file under way, when something else is refused, then the upload goes on and nothing is said against it", async () => {
+  const { uploader } = uploading();
+  const states = new Set<string>();
+  uploader.store.subscribe(() => states.add(`${uploader.store.get().status} ${uploader.store.get().fileName}`));
+  const arrival = uploader.upload(file(2_500_000));
+  uploader.refuse("robots", "robots is a folder. Zip it, and drop the zip.");
+
+  expect(environmentId(await arrival)).toBe("custom-arm-0a1b2c3d");
+  expect([...states]).toEqual(["sending arm.zip", "reading arm.zip", "idle "]);
+});
+
 test.each([
   [file(0), "empty"],
   [file(10, "robot.urdf"), "MJCF"],

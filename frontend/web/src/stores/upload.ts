@@ -50,7 +50,7 @@ export interface Uploader {
   readonly store: Store<Upload>;
   /** Uploads a zip or an MJCF file, or a bundle; undefined when that failed (the store says why) or another one is under way. */
   upload(file: File): Promise<Arrival | undefined>;
-  /** Says of something that came instead of a file why it is not taken. */
+  /** Says of something that came instead of a file why it is not taken, unless a file is under way. */
   refuse(fileName: string, problem: string): void;
   /** Forgets a failure. */
   dismiss(): void;
@@ -102,7 +102,10 @@ export function createUploader(
     }
   }
 
+  const busy = () => ["sending", "reading"].includes(store.get().status);
+
   function refuse(fileName: string, problem: string): void {
+    if (busy()) return;
     store.set({ ...IDLE, status: "failed", fileName, failure: localFailure("file_name", problem) });
   }
 
@@ -110,8 +113,7 @@ export function createUploader(
     store,
     refuse,
     async upload(file) {
-      const { status } = store.get();
-      if (status === "sending" || status === "reading") return undefined;
+      if (busy()) return undefined;
       const problem = fileProblem(file);
       if (problem) {
         refuse(file.name, problem);

@@ -59,6 +59,14 @@ export function createRuns(trainer: Clients["trainer"], timing?: WatchTiming): R
     settle(run.runId);
   }
 
+  /** An answer that events have overtaken tells no more than what people wrote. */
+  function answered(run: Run): void {
+    const record = records.get().get(run.runId);
+    const { notes, tags } = run;
+    if (!record || record.run.revision <= run.revision) snapshot(run);
+    else write(run.runId, () => ({ ...record, run: { ...record.run, notes, tags } }));
+  }
+
   function event(told: RunEvent): void {
     const anew = retold.get(told.runId);
     if (!anew) write(told.runId, (record) => record && withEvent(record, told, performance.now()));
@@ -98,7 +106,7 @@ export function createRuns(trainer: Clients["trainer"], timing?: WatchTiming): R
   async function changed(call: () => Promise<{ readonly run?: Run }>): Promise<void> {
     try {
       const { run } = await call();
-      if (run) snapshot(run);
+      if (run) answered(run);
     } catch (thrown) {
       throw failureFrom(thrown);
     }

@@ -164,3 +164,26 @@ test("given a run, when it is paused, continued and annotated, then the record f
   expect(run()).toBeTruthy();
   runs.stop();
 });
+
+test("given a run that ends while notes are written, when the answer comes after that, then the notes are kept and the run has ended", async () => {
+  const { backend, runIds } = await started(1);
+  const [runId = ""] = runIds;
+  const { trainer } = createClients(backend.transport);
+  const slow = Object.assign(Object.create(trainer) as typeof trainer, {
+    updateRun: async (...request: Parameters<typeof trainer.updateRun>) => {
+      const answer = await trainer.updateRun(...request);
+      backend.append(runId, { case: "stateChanged", value: { state: RunState.SUCCEEDED } });
+      await eventually(() => expect(runs.records.get().get(runId)?.run.state).toBe(RunState.SUCCEEDED));
+      return answer;
+    },
+  });
+  const runs = createRuns(slow, TIMING);
+  runs.follow(runId);
+  await eventually(() => expect(runs.records.get().has(runId)).toBe(true));
+
+  await runs.annotate(runId, { notes: "leans" });
+
+  const { state, notes } = runs.records.get().get(runId)?.run ?? {};
+  expect({ state, notes }).toEqual({ state: RunState.SUCCEEDED, notes: "leans" });
+  runs.stop();
+});

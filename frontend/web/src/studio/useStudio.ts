@@ -74,10 +74,11 @@ export function useStudio(environmentId: string): StudioState {
   const [ownChosen, setOwnChosen] = useState(false);
   // Which run was shown when its reward was put aside; nothing where none was.
   const [putAsideAt, setPutAsideAt] = useState<string>();
-  const [changed, setWeight] = useChangedWeights(place.rewardId);
 
   // A link to a run brings its reward along, unless the person has put that aside.
   const spec = run?.run.spec;
+  const trained = spec?.reward && spec.reward.rewardId === place.rewardId ? spec.reward.weights : undefined;
+  const changed = useChangedWeights(place.rewardId, trained);
   const ownRun = spec !== undefined && !spec.reward;
   const putAside = putAsideAt === place.runId;
   useEffect(() => {
@@ -111,10 +112,9 @@ export function useStudio(environmentId: string): StudioState {
 
   const weights = useMemo(() => {
     if (goal.kind !== "reward") return {};
-    const trained = spec?.reward?.rewardId === goal.reward.rewardId ? spec.reward.weights : {};
     const own = Object.fromEntries(goal.reward.terms.map(({ name, weight }) => [name, weight]));
-    return { ...own, ...trained, ...(goal.reward.rewardId === place.rewardId ? changed : {}) };
-  }, [goal, spec, changed, place.rewardId]);
+    return { ...own, ...(goal.reward.rewardId === place.rewardId ? { ...trained, ...changed.weights } : {}) };
+  }, [goal, trained, changed.weights, place.rewardId]);
 
   const runTerms = run?.history.at(-1)?.termReturns ?? run?.run.metrics?.termReturns;
   const termNames = useMemo(() => {
@@ -163,8 +163,12 @@ export function useStudio(environmentId: string): StudioState {
       setPutAsideAt(undefined);
       ifStillHere(navigation.goOn, { rewardId: made.rewardId });
     },
-    setWeight,
-    openRun: (runId) => ifStillHere(navigation.goOn, { runId, policyId: "" }),
+    setWeight: changed.set,
+    openRun(runId) {
+      const started = runs.records.get().get(runId)?.run.spec?.reward;
+      if (started?.rewardId === place.rewardId) changed.started(started.weights);
+      ifStillHere(navigation.goOn, { runId, policyId: "" });
+    },
     play: (chosen) => ifStillHere(navigation.refine, { policyId: chosen }),
   };
 }

@@ -128,6 +128,29 @@ test("given a start whose answer is lost, when it is tried again, then it is the
   expect(new Set(requestIds).size).toBe(1);
 });
 
+test("given two runs for a reward with other weights each, when the earlier one is opened again, then its own weights show; what is changed after that is kept", async () => {
+  await start();
+  const effort = () => screen.findByRole("spinbutton", { name: "Weight of Effort" }) as Promise<HTMLInputElement>;
+  const weigh = async (weight: string) => fireEvent.change(await effort(), { target: { value: weight } });
+  const shows = async (runId: string, weight: string) => {
+    await waitFor(() => expect(screen.getByTestId("run-panel").dataset.runId).toBe(runId));
+    await waitFor(async () => expect((await effort()).value).toBe(weight));
+  };
+  await weigh("0.2");
+  await waitFor(() => expect((screen.getByTestId("train") as HTMLButtonElement).disabled).toBe(false));
+  fireEvent.click(screen.getByTestId("train"));
+  await shows("run-2", "0.2");
+
+  fireEvent.click(await screen.findByTestId("earlier-run"));
+  await shows("run-1", "1");
+  fireEvent.click(await screen.findByTestId("earlier-run"));
+  await shows("run-2", "0.2");
+
+  await weigh("0.3");
+  fireEvent.click(await screen.findByTestId("earlier-run"));
+  await shows("run-1", "0.3");
+});
+
 test("given a rented GPU, when it is chosen, then its price shows and the run asks for it", async () => {
   openPage(backend, "/?env=CartpoleBalance");
   fireEvent.click(await screen.findByTestId("own-reward"));

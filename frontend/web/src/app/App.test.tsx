@@ -10,6 +10,12 @@ import { closePage, openPage, preparePage } from "../testing/page";
 vi.mock("../player", () => ({ RobotStage: () => null }));
 vi.mock("../training/LineChart", () => ({ LineChart: () => null }));
 
+vi.mock("../history/History", () => ({
+  History: () => {
+    throw new Error("a defect");
+  },
+}));
+
 let backend: Backend;
 const open = (href: string) => openPage(backend, href);
 
@@ -109,4 +115,14 @@ test("given a service that is down, when the gateway says so, then the banner na
   expect((await screen.findByTestId("banner")).textContent).toMatch(
     /Exporter service does not answer.*training goes on/,
   );
+});
+
+test("given a part of the page that cannot be shown, when another is opened, then that one is", async () => {
+  const told = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  open("/?view=work");
+  expect((await screen.findByTestId("error")).textContent).toContain("could not be shown");
+  fireEvent.click(screen.getByTestId("robots"));
+  expect(await screen.findByTestId("env-card-CartpoleBalance")).toBeTruthy();
+  expect(screen.queryByTestId("error")).toBeNull();
+  told.mockRestore();
 });

@@ -49,7 +49,7 @@ export function App() {
       </a>
       <Header onFind={() => setOpen("palette")} />
       <main id="main" className={styles.main} tabIndex={-1}>
-        <Boundary what="This page">
+        <Boundary key={`${place.view} ${place.environmentId}`} what="This page">
           <Suspense fallback={<div className={styles.waiting} />}>
             {place.view === "policies" ? (
               <RegistryView name={place.name} />

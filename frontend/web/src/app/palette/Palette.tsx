@@ -1,4 +1,5 @@
 import { Command } from "cmdk";
+import { flushSync } from "react-dom";
 import { useStore } from "../../stores/store";
 import { Dialog } from "../../ui/Dialog";
 import { SearchIcon } from "../../ui/icons";
@@ -31,9 +32,9 @@ export function Palette({ search, onSearch, onClose }: PaletteProps) {
       run,
     }));
 
-  // What is carried out may open a window of its own, so this one is closed before.
+  // What is carried out may open a window of its own, or give the focus to a part of the page, so this one is gone before.
   const choose = (entry: Entry) => {
-    onClose();
+    flushSync(onClose);
     if (entry.to) navigation.go(entry.to);
     else entry.run?.();
   };

@@ -55,6 +55,20 @@ test("given the palette, when something to do is chosen, then it is done", async
   expect(localStorage.getItem("tabrl.theme")).toBe("dark");
 });
 
+test("given the palette over a studio, when the prompt is chosen, then it has the focus once the palette is gone, not what had it before", async () => {
+  openPage(backend, "/?env=CartpoleBalance");
+  const prompt = await screen.findByTestId("prompt");
+  const shut: boolean[] = [];
+  // Behind a window that is open a browser gives the focus to nothing.
+  prompt.addEventListener("focus", () => shut.push(document.querySelector("dialog[open]") === null));
+  screen.getByTestId("find").focus();
+  await find("say what");
+  fireEvent.click(await screen.findByTestId("palette-reward.describe"));
+  await waitFor(() => expect(screen.queryByTestId("palette")).toBeNull());
+  expect(shut).toEqual([true]);
+  expect(document.activeElement).toBe(prompt);
+});
+
 test("given the page, when a question mark is typed, then every key is shown", async () => {
   openPage(backend, "/");
   fireEvent.keyDown(document.body, { key: "?", shiftKey: true });

@@ -1,6 +1,8 @@
 import { useState } from "react";
 import { Link } from "../app/Link";
+import type { Place } from "../app/location";
 import { useSession } from "../app/session";
+import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
 import { RunLine } from "../history/RunLine";
 import { useFresh } from "../stores/resource";
 import { Button } from "../ui/Button";
@@ -30,7 +32,7 @@ export function EarlierWork({ studio }: { readonly studio: StudioState }) {
       <ul>
         {others.slice(0, shown).map((run) => (
           <li key={run.runId}>
-            <Link to={{ environmentId: studio.environmentId, runId: run.runId }} data-testid="earlier-run">
+            <Link to={placeOf(run)} data-testid="earlier-run">
               <RunLine run={run} pictured={false} />
             </Link>
           </li>
@@ -43,4 +45,9 @@ export function EarlierWork({ studio }: { readonly studio: StudioState }) {
       )}
     </section>
   );
+}
+
+/** The run with its reward, which it does not bring along by itself where the person has put that aside. */
+function placeOf({ runId, spec }: Run): Partial<Place> {
+  return { environmentId: spec?.environmentId ?? "", rewardId: spec?.reward?.rewardId ?? "", runId };
 }

@@ -89,6 +89,25 @@ test("given a run for a reward, when the robot's own task is chosen, then that i
   await screen.findByTestId("reward-terms");
 });
 
+test("given its own task chosen beside a run for a reward, when that run is opened again among the earlier ones, then it brings its reward", async () => {
+  await start();
+  await createClients(backend.transport).trainer.createRun({ spec: { environmentId: "CartpoleBalance" } });
+  fireEvent.click(screen.getByTestId("own-reward"));
+  await waitFor(() => expect(place().get("reward")).toBeNull());
+  fireEvent.click(await screen.findByTestId("train"));
+  await waitFor(() => expect(place().get("run")).toBe("run-3"));
+
+  const earlier = await waitFor(() => {
+    const found = screen.getAllByTestId("earlier-run").find(({ textContent }) => textContent?.includes("stay upright"));
+    if (!found) throw new Error("it is not listed yet");
+    return found;
+  });
+  fireEvent.click(earlier);
+  await waitFor(() => expect(place().get("run")).toBe("run-1"));
+  await waitFor(() => expect(place().get("reward")).toBe("reward-1"));
+  expect(await screen.findByTestId("reward-terms")).toBeTruthy();
+});
+
 test("given a reward that was written and trained for, when the person goes back, then each step is taken back by itself", async () => {
   await start();
   await waitFor(() => expect(place().get("run")).toBe("run-1"));
@@ -131,7 +150,10 @@ test("given a start whose answer is lost, when it is tried again, then it is the
 test("given two runs for a reward with other weights each, when the earlier one is opened again, then its own weights show; what is changed after that is kept", async () => {
   await start();
   const effort = () => screen.findByRole("spinbutton", { name: "Weight of Effort" }) as Promise<HTMLInputElement>;
-  const weigh = async (weight: string) => fireEvent.change(await effort(), { target: { value: weight } });
+  const weigh = async (weight: string) => {
+    fireEvent.change(await effort(), { target: { value: weight } });
+    fireEvent.blur(await effort());
+  };
   const shows = async (runId: string, weight: string) => {
     await waitFor(() => expect(screen.getByTestId("run-panel").dataset.runId).toBe(runId));
     await waitFor(async () => expect((await effort()).value).toBe(weight));

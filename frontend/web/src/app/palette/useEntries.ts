@@ -55,7 +55,8 @@ export function useEntries(): { readonly groups: readonly EntryGroup[]; readonly
         title: runTitle({ spec }),
         about: `${titleOf(spec?.environmentId ?? "")}, ${formatAgo(createTime, Date.now())}`,
         keywords: ["run", spec?.environmentId ?? ""],
-        to: { environmentId: spec?.environmentId ?? "", runId },
+        // Within a studio it does not bring its reward along by itself where the person has put that aside.
+        to: { environmentId: spec?.environmentId ?? "", rewardId: spec?.reward?.rewardId ?? "", runId },
       })),
     },
     {

@@ -1,4 +1,4 @@
-import { useEffect } from "react";
+import { Fragment, useEffect } from "react";
 import { useSession } from "../app/session";
 import { formatName, formatPercent, formatReward } from "../format/format";
 import { RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
@@ -16,7 +16,8 @@ import { TakeAway } from "./TakeAway";
 
 /** Step 4: how well the policy does, measured on the server over whole episodes. */
 export function ResultStep({ studio }: { readonly studio: StudioState }) {
-  const { evaluations } = useSession();
+  const { evaluations, navigation } = useSession();
+  const { runId, policyId: chosenId } = useStore(navigation.place);
   const { bestPolicyId, policy, policyId, run, running, scale } = studio;
   // While the next policy is on its way, the one before is still there, with what a person has begun to do with it.
   const current = policy.value?.policyId === policyId ? policy.value : undefined;
@@ -49,10 +50,11 @@ export function ResultStep({ studio }: { readonly studio: StudioState }) {
             </Button>
           )}
           {policy.value && (
-            <>
+            // What was begun with a policy ends when the person chooses another, not when training brings one.
+            <Fragment key={`${runId} ${chosenId}`}>
               <Keep policy={policy.value} />
               <TakeAway policy={policy.value} />
-            </>
+            </Fragment>
           )}
           {current && <Parity policy={current} />}
         </>

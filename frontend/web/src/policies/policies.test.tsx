@@ -80,6 +80,33 @@ test("given a name that is being typed for a policy, when training publishes a n
   expect(registered?.versions[0]?.policy?.policyId).toBe("policy-1000");
 });
 
+test("given a name that is being typed for a policy, when another policy or run is chosen by hand, then the form is gone, so that it names no other than is shown", async () => {
+  publish(1000, 300);
+  publish(2000, 900);
+  enter(RunState.SUCCEEDED);
+  const { trainer } = createClients(backend.transport);
+  await trainer.createRun({ spec: { environmentId: "CartpoleBalance", title: "another" } });
+  const sha256 = "e".repeat(64);
+  backend.append("run-2", { case: "checkpoint", value: { envSteps: 5n, artifact: { sha256 }, final: true } });
+  backend.putPolicy({ policyId: "other", environmentId: "CartpoleBalance", runId: "run-2", envSteps: 5n });
+  backend.append("run-2", { case: "policyPublished", value: { checkpointSha256: sha256, policyId: "other" } });
+  backend.append("run-2", { case: "stateChanged", value: { state: RunState.SUCCEEDED } });
+  openPage(backend, "/?run=run-1");
+  await waitFor(() => expect(chosen()).toBe("policy-2000"));
+  fireEvent.click(await screen.findByTestId("register-open"));
+  await screen.findByTestId("register-form");
+  fireEvent.keyDown(screen.getByTestId("scrub"), { key: "Home" });
+  await waitFor(() => expect(window.location.search).toContain("policy=policy-1000"));
+  await waitFor(() => expect(screen.queryByTestId("register-form")).toBeNull());
+
+  fireEvent.click(screen.getByTestId("register-open"));
+  await screen.findByTestId("register-form");
+  fireEvent.click(await screen.findByTestId("earlier-run"));
+  await waitFor(() => expect(chosen()).toBe("other"));
+  await screen.findByTestId("register-open");
+  expect(screen.queryByTestId("register-form")).toBeNull();
+});
+
 test("given a policy that the person chose, when the run ends, then it stays chosen", async () => {
   publish(1000, 300);
   publish(2000, 900);

@@ -92,7 +92,7 @@ export function ImportOutcome({ importing }: { readonly importing: Importing }) 
       )}
       {failure && (
         <div className={styles.failure}>
-          <FailureNotice failure={failure} wayOn={{ label: "Dismiss", take: dismiss }} />
+          <FailureNotice failure={failure} onDismiss={dismiss} />
         </div>
       )}
       {imported && (

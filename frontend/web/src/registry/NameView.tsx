@@ -134,9 +134,7 @@ function Homeless({ name, versions }: HomelessProps) {
   const failures = useStore(deletions.failures);
   return [...failures]
     .filter(([key]) => key.startsWith(`${name}@`) && !versions.some(({ number }) => versionKey(name, number) === key))
-    .map(([key, failure]) => (
-      <FailureNotice key={key} failure={failure} wayOn={{ label: "Dismiss", take: () => deletions.dismiss(key) }} />
-    ));
+    .map(([key, failure]) => <FailureNotice key={key} failure={failure} onDismiss={() => deletions.dismiss(key)} />);
 }
 
 /** The version before, or of the first the one after: what it is most likely held against. */

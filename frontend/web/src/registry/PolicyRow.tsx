@@ -45,11 +45,7 @@ export function PolicyRow({ policy }: { readonly policy: Policy }) {
       {naming && <RegisterForm key={policyId} policy={policy} />}
       {failure && (
         <div className={styles.failure}>
-          <FailureNotice
-            failure={failure}
-            wayOn={{ label: "Dismiss", take: () => deletions.dismiss(policyId) }}
-            onRetry={remove}
-          />
+          <FailureNotice failure={failure} onDismiss={() => deletions.dismiss(policyId)} onRetry={remove} />
         </div>
       )}
     </div>

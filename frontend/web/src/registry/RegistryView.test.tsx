@@ -154,6 +154,20 @@ test("given a tag that was just deleted, when it is set on another version, then
   expect(screen.getByTestId("tag-stable")).toBeTruthy();
 });
 
+test("given a version whose deletion met a service that was away, when the person has read that, then it can be dismissed", async () => {
+  openPage(backend, NAME);
+  const card = await screen.findByTestId("version-2");
+  fireEvent.click(screen.getByTestId("details-2"));
+  fireEvent.click(within(card).getByTestId("delete-version"));
+  await waitFor(() => expect(screen.queryByTestId("version-2")).toBeNull());
+  backend.setDown("exporter", true);
+  fireEvent(window, new Event("pagehide"));
+  const error = await within(await screen.findByTestId("version-2")).findByTestId("error");
+  backend.setDown("exporter", false);
+  fireEvent.click(within(error).getByRole("button", { name: "Dismiss" }));
+  await waitFor(() => expect(within(screen.getByTestId("version-2")).queryByTestId("error")).toBeNull());
+});
+
 test("given the only version of a name, when its policy is deleted too and that is refused, then the page still says so", async () => {
   await clients.registry.registerVersion({ name: "one", policyId: "pole-1" });
   await clients.registry.registerVersion({ name: "other", policyId: "pole-1" });

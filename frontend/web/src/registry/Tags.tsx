@@ -53,11 +53,11 @@ export function Tags({ registered, versions }: TagsProps) {
         </li>
       </ul>
       {adding && <NewTag name={name} versions={versions} action={action} onDone={() => setAdding(false)} />}
-      {action.failure && <FailureNotice failure={action.failure} wayOn={{ label: "Dismiss", take: action.dismiss }} />}
+      {action.failure && <FailureNotice failure={action.failure} onDismiss={action.dismiss} />}
       {registered.tags.map(({ tag }) => {
         const failure = failures.get(tagKey(name, tag));
         const dismiss = () => deletions.dismiss(tagKey(name, tag));
-        return failure && <FailureNotice key={tag} failure={failure} wayOn={{ label: "Dismiss", take: dismiss }} />;
+        return failure && <FailureNotice key={tag} failure={failure} onDismiss={dismiss} />;
       })}
     </div>
   );

@@ -115,12 +115,7 @@ export function VersionCard({
         </div>
       </div>
       {(version.notes || open) && <Notes name={name} version={version} />}
-      {failure && (
-        <FailureNotice
-          failure={failure}
-          wayOn={{ label: "Dismiss", take: () => deletions.dismiss(versionKey(name, number)) }}
-        />
-      )}
+      {failure && <FailureNotice failure={failure} onDismiss={() => deletions.dismiss(versionKey(name, number))} />}
       <div id={panel} hidden={!open}>
         {open && <VersionDetails name={name} version={version} policy={policy} neighbour={neighbour} />}
       </div>

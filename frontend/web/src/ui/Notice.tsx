@@ -40,10 +40,12 @@ interface FailureNoticeProps {
   readonly onRetry?: () => void;
   /** A way on for a failure that does not pass, such as leaving out what is not to be found. */
   readonly wayOn?: { readonly label: string; readonly take: () => void };
+  /** Offered as “Dismiss” where nothing else is: for what is not tried again by itself, so that its failure would stay. */
+  readonly onDismiss?: () => void;
 }
 
 /** A failed call: what happened in the service's words, then what to do. */
-export function FailureNotice({ failure, onRetry, wayOn }: FailureNoticeProps) {
+export function FailureNotice({ failure, onRetry, wayOn, onDismiss }: FailureNoticeProps) {
   const waitSecs = useCountdown(failure);
   const mayHelp = failure.transient || failure.status === "INTERNAL" || failure.status === "UNKNOWN";
   const [title = "", rest = ""] = headAndRest(failure.message);
@@ -58,11 +60,14 @@ export function FailureNotice({ failure, onRetry, wayOn }: FailureNoticeProps) {
           <Button size="small" onClick={onRetry} disabled={waitSecs > 0}>
             {waitSecs > 0 ? `Try again in ${waitSecs} s` : "Try again"}
           </Button>
+        ) : wayOn && !mayHelp ? (
+          <Button size="small" onClick={wayOn.take}>
+            {wayOn.label}
+          </Button>
         ) : (
-          wayOn &&
-          !mayHelp && (
-            <Button size="small" onClick={wayOn.take}>
-              {wayOn.label}
+          onDismiss && (
+            <Button size="small" onClick={onDismiss}>
+              Dismiss
             </Button>
           )
         )

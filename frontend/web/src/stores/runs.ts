@@ -25,6 +25,8 @@ export interface Runs {
   /** Changes what people wrote beside a run; what is left out stays. */
   annotate(runId: string, notes: RunNotes): Promise<void>;
   remove(runId: string): Promise<void>;
+  /** Forgets why a run cannot be followed, or was not deleted. */
+  dismiss(runId: string): void;
   /** Tries a broken stream at once. */
   wake(): void;
   stop(): void;
@@ -141,6 +143,7 @@ export function createRuns(trainer: Clients["trainer"], timing?: WatchTiming): R
       retold.delete(runId);
       records.set((map) => new Map([...map].filter(([id]) => id !== runId)));
     },
+    dismiss: (runId) => failures.set((map) => new Map([...map].filter(([id]) => id !== runId))),
     wake: () => watch.wake(),
     stop: () => watch.stop(),
   };

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "react";
 import { useSession } from "../app/session";
 import { RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
+import { useStore } from "../stores/store";
 import { Step } from "../studio/Step";
 import type { StudioState } from "../studio/useStudio";
 import { bringIntoView } from "../ui/bringIntoView";
@@ -19,7 +20,8 @@ interface TrainStepProps {
 
 /** Step 3: the ways to the behaviour and what each would take, the start, and the run as it happens. */
 export function TrainStep({ studio, highlighted }: TrainStepProps) {
-  const { navigation, startingPoints } = useSession();
+  const { navigation, runs, startingPoints } = useSession();
+  const place = useStore(navigation.place);
   const start = useStart(studio);
   const [unfolded, setUnfolded] = useState(false);
   const panel = useRef<HTMLDivElement>(null);
@@ -73,7 +75,9 @@ export function TrainStep({ studio, highlighted }: TrainStepProps) {
       {runFailure && (
         <FailureNotice
           failure={runFailure}
-          wayOn={{ label: "Go on without it", take: () => navigation.refine({ runId: "" }) }}
+          {...(runFailure.reason === "RUN_NOT_FOUND"
+            ? { wayOn: { label: "Go on without it", take: () => navigation.refine({ runId: "" }) } }
+            : { onDismiss: () => runs.dismiss(place.runId) })}
         />
       )}
       {run && <RunPanel record={run} studio={studio} highlighted={highlighted} onFineTune={fineTuneFrom} />}

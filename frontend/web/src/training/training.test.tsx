@@ -340,6 +340,12 @@ test("given a run whose deletion the service refuses, when it would be carried o
   expect(await screen.findByTestId("run-panel")).toBeTruthy();
   expect((await screen.findAllByTestId("error")).length).toBeGreaterThan(0);
   expect(backend.runs.has("run-1")).toBe(true);
+
+  // which can be dismissed, and the run stays
+  backend.setDown("trainer", false);
+  fireEvent.click(await screen.findByRole("button", { name: "Dismiss" }));
+  await waitFor(() => expect(screen.queryByRole("button", { name: "Dismiss" })).toBeNull());
+  expect(screen.getByTestId("run-panel")).toBeTruthy();
 });
 
 test("given advice from when a reward was written, when it was trained for since, then it is given no more", async () => {

@@ -31,7 +31,7 @@ export function useDeleteRun(): (run: Run) => void {
       restore();
     }
 
-    runs.failures.set((map) => new Map([...map].filter(([id]) => id !== runId)));
+    runs.dismiss(runId);
     const title = spec?.title ? `“${spec.title.length > 40 ? `${spec.title.slice(0, 39)}…` : spec.title}”` : "The run";
     undo.offer(`${title} deleted; its policies stay`, () => void runs.remove(runId).catch(refused), restore);
   };

@@ -1,7 +1,8 @@
-import { useId, useRef, useState } from "react";
+import { useEffect, useId, useRef, useState } from "react";
 import { useSession } from "../app/session";
 import type { Run } from "../gen/tabrl/trainer/v1/trainer_pb";
 import type { Failure } from "../rpc/failure";
+import { useDraftOver } from "../stores/draft";
 import type { RunNotes as Notes } from "../stores/runs";
 import fieldStyles from "../ui/Field.module.css";
 import { CloseIcon } from "../ui/icons";
@@ -17,8 +18,10 @@ const MAX_NOTES_CHARS = 10_000;
 export function RunNotes({ run }: { readonly run: Run }) {
   const { runs } = useSession();
   const [tag, setTag] = useState("");
-  // What is being written; absent while the field shows what is kept.
-  const [draft, setDraft] = useState<string>();
+  // What is being written outlives the field, which a person may leave by leaving the run.
+  const { text, write, discard } = useDraftOver(`run-notes.${run.runId}`, run.notes);
+  const newest = useRef(text);
+  newest.current = text;
   const [failed, setFailed] = useState<{ readonly change: Notes; readonly failure: Failure }>();
   const id = useId();
   const saving = useRef<Promise<void>>(Promise.resolve());
@@ -29,11 +32,20 @@ export function RunNotes({ run }: { readonly run: Run }) {
     try {
       await runs.annotate(runId, change);
       // What was written on meanwhile stays in the field.
-      if (change.notes !== undefined) setDraft((now) => (now === change.notes ? undefined : now));
+      if (change.notes !== undefined && change.notes === newest.current) discard();
     } catch (thrown) {
       setFailed({ change, failure: thrown as Failure });
     }
   }
+
+  function saveNotes() {
+    if (text === run.notes) discard();
+    else void save({ notes: text });
+  }
+
+  // What was being written when the person left is kept once they are back.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is there when the run is opened
+  useEffect(saveNotes, []);
 
   /** One change of the tags after the other, each of those that stand by then: the service takes them all at once. */
   function changeTags(how: (tags: readonly string[]) => readonly string[]) {
@@ -92,15 +104,12 @@ export function RunNotes({ run }: { readonly run: Run }) {
       <textarea
         id={`${id}-notes`}
         className={`${fieldStyles.input} ${styles.text}`}
-        value={draft ?? run.notes}
+        value={text}
         rows={1}
         placeholder="Notes on this run"
         maxLength={MAX_NOTES_CHARS}
-        onChange={(event) => setDraft(event.target.value)}
-        onBlur={() => {
-          if (draft === run.notes) setDraft(undefined);
-          else if (draft !== undefined) void save({ notes: draft });
-        }}
+        onChange={(event) => write(event.target.value)}
+        onBlur={saveNotes}
         data-testid="notes"
       />
       {failed && <FailureNotice failure={failed.failure} onRetry={() => void save(failed.change)} />}

@@ -260,6 +260,16 @@ test("given a run, when notes and tags are written, then they are kept with it",
   expect(backend.runs.get("run-1")?.tags).toEqual(["smooth"]);
 });
 
+test("given notes that are being written, when the page goes back and comes again, then they are there, and are kept with the run", async () => {
+  await start();
+  fireEvent.change(screen.getByTestId("notes"), { target: { value: "leans to the left" } });
+  window.history.back();
+  await waitFor(() => expect(screen.queryByTestId("run-panel")).toBeNull());
+  window.history.forward();
+  expect(((await screen.findByTestId("notes")) as HTMLTextAreaElement).value).toBe("leans to the left");
+  await waitFor(() => expect(backend.runs.get("run-1")?.notes).toBe("leans to the left"));
+});
+
 test("given tags, when two are added one right after the other, then both are kept", async () => {
   await start();
   for (const tag of ["smooth", "slow"]) {

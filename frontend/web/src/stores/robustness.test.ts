@@ -69,6 +69,30 @@ test("given a measurement under way, when it is cancelled, then nothing of it st
   expect(reports.store.get().get("b")?.status).toBe("done");
 });
 
+test("given a measurement that waits for another, when it is cancelled, then it waits no more, and can be asked for again at once", async () => {
+  const ends: (() => void)[] = [];
+  const begun: string[] = [];
+  const measure: MeasureRobustness = ({ controller }) => {
+    begun.push(controller?.sha256 ?? "");
+    return new Promise((resolve) => ends.push(() => resolve(REPORT)));
+  };
+  const reports = createRobustness(measure, memory());
+  void reports.measure(policy("a"), bundle);
+  void reports.measure(policy("b"), bundle);
+  await eventually(() => expect(begun).toEqual(["a"]));
+
+  reports.cancel("b");
+  expect(reports.store.get().get("b")).toBeUndefined();
+  const again = reports.measure(policy("b"), bundle);
+  expect(reports.store.get().get("b")?.status).toBe("running");
+  ends[0]?.();
+  await eventually(() => expect(begun).toEqual(["a", "b"]));
+  ends[1]?.();
+  await again;
+  expect(reports.store.get().get("b")?.status).toBe("done");
+  expect(begun).toEqual(["a", "b"]);
+});
+
 test("given a failure, when it is told, then the report of the time before stays with the reason", async () => {
   let fails = false;
   const reports = createRobustness(async () => {

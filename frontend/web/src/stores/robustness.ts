@@ -50,7 +50,8 @@ export function createRobustness(measure: MeasureRobustness, kept: Kept): Robust
   const stops = new Map<string, AbortController>();
   let queue: Promise<void> = Promise.resolve();
 
-  async function run(policy: Policy, bundle: SceneBundle, sha256: string, { signal }: AbortController) {
+  async function run(policy: Policy, bundle: SceneBundle, sha256: string, stop: AbortController) {
+    const { signal } = stop;
     const before = store.get().get(sha256)?.report;
     const known = before ? { report: before } : {};
     try {
@@ -64,10 +65,9 @@ export function createRobustness(measure: MeasureRobustness, kept: Kept): Robust
       keep(kept, sha256, report);
     } catch (thrown) {
       const problem = thrown instanceof Error ? thrown.message : String(thrown);
-      if (signal.aborted) write(sha256, before && done(before));
-      else write(sha256, { status: "failed", progress: 0, problem, ...known });
+      if (!signal.aborted) write(sha256, { status: "failed", progress: 0, problem, ...known });
     } finally {
-      stops.delete(sha256);
+      if (stops.get(sha256) === stop) stops.delete(sha256);
     }
   }
 
@@ -84,7 +84,14 @@ export function createRobustness(measure: MeasureRobustness, kept: Kept): Robust
       queue = queue.then(() => run(policy, bundle, sha256, stop));
       return queue;
     },
-    cancel: (sha256) => stops.get(sha256)?.abort(),
+    cancel(sha256) {
+      const stop = stops.get(sha256);
+      if (!stop) return;
+      stop.abort();
+      stops.delete(sha256);
+      const report = store.get().get(sha256)?.report;
+      write(sha256, report && done(report));
+    },
   };
 }
 

@@ -340,6 +340,23 @@ test("given a robot that takes commands and a policy of its own task, when it is
   expect(backend.runs.size).toBe(1);
 });
 
+test("given a deleted run, when the person goes back to it before it is gone for good, then the page leaves it once it is", async () => {
+  await start();
+  enter(RunState.SUCCEEDED);
+  await stateIs("SUCCEEDED");
+  fireEvent.click(screen.getByTestId("own-reward"));
+  await waitFor(() => expect(place().get("reward")).toBeNull());
+  fireEvent.click(await screen.findByTestId("delete-run"));
+  await waitFor(() => expect(place().get("run")).toBeNull());
+  window.history.back();
+  await waitFor(() => expect(place().get("run")).toBe("run-1"));
+
+  fireEvent(window, new Event("pagehide"));
+  await waitFor(() => expect(backend.runs.has("run-1")).toBe(false));
+  await waitFor(() => expect(place().get("run")).toBeNull());
+  expect(place().get("reward")).toBe("reward-1");
+});
+
 test("given a run whose deletion the service refuses, when it would be carried out, then it is back and says why", async () => {
   await start();
   enter(RunState.SUCCEEDED);

@@ -31,8 +31,13 @@ export function useDeleteRun(): (run: Run) => void {
       restore();
     }
 
+    // Who has gone back to it meanwhile is left with what there is without it.
+    function deleted() {
+      if (navigation.place.get().runId === runId) navigation.refine({ runId: "", policyId: "" });
+    }
+
     runs.dismiss(runId);
     const title = spec?.title ? `“${spec.title.length > 40 ? `${spec.title.slice(0, 39)}…` : spec.title}”` : "The run";
-    undo.offer(`${title} deleted; its policies stay`, () => void runs.remove(runId).catch(refused), restore);
+    undo.offer(`${title} deleted; its policies stay`, () => void runs.remove(runId).then(deleted, refused), restore);
   };
 }

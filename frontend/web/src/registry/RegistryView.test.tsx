@@ -168,6 +168,16 @@ test("given a version whose deletion met a service that was away, when the perso
   await waitFor(() => expect(within(screen.getByTestId("version-2")).queryByTestId("error")).toBeNull());
 });
 
+test("given a robot whose upload failed, when the policies are opened, then nothing is said of it there", async () => {
+  openPage(backend, "/");
+  const file = new File([new Uint8Array(10)], "robot.zip");
+  fireEvent.change(await screen.findByTestId("upload-file"), { target: { files: [file] } });
+  await within(await screen.findByTestId("upload-card")).findByTestId("error");
+  fireEvent.click(screen.getByTestId("policies"));
+  await screen.findByTestId("name-card-walker-stroll");
+  expect(screen.queryByTestId("error")).toBeNull();
+});
+
 test("given the only version of a name, when its policy is deleted too and that is refused, then the page still says so", async () => {
   await clients.registry.registerVersion({ name: "one", policyId: "pole-1" });
   await clients.registry.registerVersion({ name: "other", policyId: "pole-1" });

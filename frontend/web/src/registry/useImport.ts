@@ -32,7 +32,7 @@ export function useImport(): Importing {
   async function take(file: File | undefined): Promise<void> {
     if (!file || upload.status === "sending" || upload.status === "reading") return;
     dismiss();
-    if (!/\.tabrl$/i.test(file.name)) {
+    if (!isBundle({ fileName: file.name })) {
       const words = `${file.name} is no shared policy. Choose a file that ends in .tabrl; robots are uploaded among all robots.`;
       setRefused(localFailure("file_name", words));
       return;
@@ -45,5 +45,11 @@ export function useImport(): Importing {
     setImported(policy);
   }
 
-  return { upload, failure: refused ?? upload.failure, imported, take, dismiss };
+  // Why a robot was not taken is said where robots are.
+  const failure = refused ?? (isBundle(upload) ? upload.failure : undefined);
+  return { upload, failure, imported, take, dismiss };
+}
+
+function isBundle({ fileName }: { readonly fileName: string }): boolean {
+  return /\.tabrl$/i.test(fileName);
 }

@@ -2,7 +2,7 @@
 import { act, fireEvent, screen, waitFor } from "@testing-library/react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { RunState } from "../gen/tabrl/trainer/v1/trainer_pb";
-import type { RobotStageProps } from "../player";
+import type { PlayerTick, RobotStageProps } from "../player";
 import { createClients } from "../rpc/clients";
 import { type Backend, createBackend } from "../testing/backend";
 import { closePage, openPage, preparePage } from "../testing/page";
@@ -108,6 +108,37 @@ test("given a policy that drives, when the person takes the motors over, then it
   expect(screen.getByTestId("policy-status").textContent).toContain("You move the motors");
   fireEvent.click(screen.getByTestId("let-go"));
   expect(told().policy?.policyId).toBe("dance");
+});
+
+test("given a joint's slider that a finger holds, when the browser takes the finger for scrolling, then the slider follows the robot again", async () => {
+  await openDriven();
+  const joint = { name: "hinge", kind: "hinge", qposIndex: 0, low: -1, high: 1, limited: true } as const;
+  const at = (position: number) => {
+    const tick = {
+      qpos: Float64Array.of(position, 0),
+      ctrl: Float64Array.of(0),
+      terms: {},
+      episodeReturn: 0,
+      reward: 0,
+    };
+    act(() => told().onTick?.(tick as unknown as PlayerTick));
+  };
+  act(() =>
+    told().onReady?.({
+      environmentId: "CartpoleBalance",
+      sizes: SIZES,
+      joints: [joint],
+      actuators: [],
+      triangles: 0,
+      loadSecs: 0,
+    }),
+  );
+  fireEvent.click(screen.getByTestId("open-pose"));
+  const slider = (await screen.findByTestId("joint-0")) as HTMLInputElement;
+  fireEvent.change(slider, { target: { value: "0.5" } });
+  fireEvent.pointerCancel(slider);
+  at(0.2);
+  expect(slider.valueAsNumber).toBeCloseTo(0.2);
 });
 
 test("given motors that the person took over, when training brings a newer policy, then it waits too, until they let go", async () => {

@@ -35,6 +35,9 @@ export function Slider({ label, value, low, high, step, shown, disabled, testId,
         style={{ "--part": `${100 * Math.min(1, Math.max(0, part))}%` } as React.CSSProperties}
         onChange={(event) => onChange(event.target.valueAsNumber)}
         onPointerUp={onRelease}
+        // A finger that turns out to scroll the page is never lifted here.
+        onPointerCancel={onRelease}
+        onBlur={onRelease}
         onKeyUp={onRelease}
         data-testid={testId}
       />

@@ -173,6 +173,22 @@ test("given two runs for a reward with other weights each, when the earlier one 
   await shows("run-1", "0.3");
 });
 
+test("given a start that is refused, when the weights are changed, then the refusal is not said of those", async () => {
+  const { transport } = backend;
+  const unary: Transport["unary"] = async (method, ...rest) => {
+    if (method.name === "CreateRun") throw new ConnectError("all weights are 0", Code.InvalidArgument);
+    return transport.unary(method, ...rest);
+  };
+  backend = { ...backend, transport: { ...transport, unary } };
+  openPage(backend, "/?env=CartpoleBalance");
+  fireEvent.change(await screen.findByTestId("prompt"), { target: { value: "stay upright" } });
+  fireEvent.click(screen.getByTestId("generate"));
+  fireEvent.click(await screen.findByTestId("train"));
+  await screen.findByText(/All weights are 0/);
+  fireEvent.change(await screen.findByRole("spinbutton", { name: "Weight of Effort" }), { target: { value: "0.2" } });
+  await waitFor(() => expect(screen.queryByText(/All weights are 0/)).toBeNull());
+});
+
 test("given a rented GPU, when it is chosen, then its price shows and the run asks for it", async () => {
   openPage(backend, "/?env=CartpoleBalance");
   fireEvent.click(await screen.findByTestId("own-reward"));

@@ -57,7 +57,8 @@ export function useStart(studio: StudioState): Start {
   const [chosen, setChosen] = useState<Chosen>({});
   const [standard, setStandard] = useState<Practice>();
   const [starting, setStarting] = useState(false);
-  const [failure, setFailure] = useState<Failure>();
+  // Why a start failed, and of what.
+  const [failed, setFailed] = useState<{ readonly key: string; readonly failure: Failure }>();
   const [started, setStarted] = useState("");
   const requestIds = useMemo(createRequestIds, []);
 
@@ -108,9 +109,10 @@ export function useStart(studio: StudioState): Start {
   async function train() {
     if (!spec) return;
     setStarting(true);
-    setFailure(undefined);
+    setFailed(undefined);
+    const key = specKey(spec);
     try {
-      const request = { spec, requestId: requestIds.idFor(specKey(spec)) };
+      const request = { spec, requestId: requestIds.idFor(key) };
       const { run: created } = await clients.trainer.createRun(request, { timeoutMs: CREATE_DEADLINE_MS });
       requestIds.done();
       if (!created) throw new Error("the answer holds no run");
@@ -120,7 +122,7 @@ export function useStart(studio: StudioState): Start {
       // The next run is chosen anew.
       setChosen(({ tier: _, startFrom: __, ...rest }) => rest);
     } catch (thrown) {
-      setFailure(failureFrom(thrown));
+      setFailed({ key, failure: failureFrom(thrown) });
       health.check();
     } finally {
       setStarting(false);
@@ -147,10 +149,10 @@ export function useStart(studio: StudioState): Start {
     reckoned: standard !== undefined,
     asked: chosen.tier !== undefined,
     starting,
-    failure,
+    failure: spec && failed?.key === specKey(spec) ? failed.failure : undefined,
     started,
     change: (change) => {
-      setFailure(undefined);
+      setFailed(undefined);
       setChosen((before) => ({ ...before, ...change }));
     },
     retryEstimate: shown.retry,

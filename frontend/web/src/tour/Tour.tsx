@@ -12,12 +12,9 @@ import { useSeen } from "./useSeen";
 
 /** The guided run: an offer at the first visit, then a mark at each part of the page that is to be used next. It covers nothing and can be left at any time. */
 export function Tour() {
-  const { tour, navigation } = useSession();
+  const { tour } = useSession();
   const state = useStore(tour.state);
-  const start = () => {
-    navigation.go(GALLERY);
-    tour.start();
-  };
+  const start = useStartTour();
   useCommand({
     id: "page.tour",
     title: "Guided run: train a robot in a minute",
@@ -43,9 +40,19 @@ export function Tour() {
   return null;
 }
 
+/** Starts it where its first robot is, whatever the gallery was narrowed to. */
+function useStartTour(): () => void {
+  const { tour, navigation } = useSession();
+  return () => {
+    navigation.go(GALLERY);
+    tour.start();
+  };
+}
+
 /** The offer itself, in its place among the first words of the gallery. */
 export function TourOffer() {
   const { tour } = useSession();
+  const start = useStartTour();
   if (useStore(tour.state) !== "offered") return null;
   return (
     <section className={styles.offer} aria-label="Guided run" data-testid="tour-offer">
@@ -54,7 +61,7 @@ export function TourOffer() {
         <p>Train the smallest robot in about a minute; marks on the page show what to press.</p>
       </div>
       <div className={styles.actions}>
-        <Button variant="primary" size="small" onClick={tour.start} data-testid="tour-start">
+        <Button variant="primary" size="small" onClick={start} data-testid="tour-start">
           Show me <ArrowIcon />
         </Button>
         <Button variant="quiet" size="small" onClick={tour.leave} data-testid="tour-decline">

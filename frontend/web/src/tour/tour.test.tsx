@@ -98,3 +98,11 @@ test.each([
 test("given a part of the page at the right, then the card stands at its left and hides nothing below it", () => {
   expect(anchorAt(new DOMRect(900, 300, 450, 40), 1440, 800).card).toMatchObject({ left: 560, top: 300 });
 });
+
+test("given a gallery that is narrowed to others, when the guided run is started, then the robot that it asks for is there", async () => {
+  openPage(backend, "/?q=walker");
+  await screen.findByTestId("env-card-WalkerWalk");
+  expect(screen.queryByTestId("env-card-CartpoleBalance")).toBeNull();
+  fireEvent.click(await screen.findByTestId("tour-start"));
+  expect(await screen.findByTestId("env-card-CartpoleBalance")).toBeTruthy();
+});

@@ -156,7 +156,7 @@ test-web: $(WEB)/node_modules/.package-lock.json protos/gen/stamp
 .PHONY: test-python
 test-python: .venv/stamps/development $(WEB)/dist/index.html chromium postgresql faketime cpp
 	$(call say,pytest)
-	@$(if $(TESTS),pytest $(TESTS),pytest --numprocesses=2 --dist=loadfile deploy frontend/cli players services tests/robustness && pytest tests --ignore=tests/robustness)
+	@$(if $(TESTS),pytest $(TESTS),pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/robustness deploy frontend/cli players services && pytest tests --ignore=tests/robustness)
 
 .PHONY: chromium
 chromium:

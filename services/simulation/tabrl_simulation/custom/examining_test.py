@@ -98,7 +98,7 @@ async def test_it_is_said_how_a_robot_stands_if_it_does(name: str, roll: int, gr
             b"<mujoco><worldbody>" + b"<replicate count='1000'>" * 4 + b"<body><geom size='1'/></body>"
             b"" + b"</replicate>" * 4 + b"</worldbody></mujoco>",
             "SCENE_TOO_HEAVY",
-            "simplify",
+            "meshes",
         ),
     ],
 )

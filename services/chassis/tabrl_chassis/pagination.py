@@ -6,14 +6,17 @@ import base64
 import binascii
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
 from tabrl_chassis.errors import TabrlError, invalid_field
 
-_MOST_DIGITS = 18  # every number of so many digits is an int64
+_MOST_DIGITS: Final = 18  # every number of so many digits is an int64
+# Of the items of a page: gRPC clients take messages of 4 MiB.
+_LARGEST_PAGE_BYTES: Final = 3 << 20
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,17 @@ def page_of(request: Any, *, default_size: int = 50, maximum_size: int = 500) ->
     if issued_for != query or not isinstance(after, str):
         raise invalid_page_token()
     return Page(size, after, query)
+
+
+def how_many_fit(sizes: Iterable[int]) -> int:
+    """Return how many items of these sizes in bytes go on one page: as many as a message holds, and one at least."""
+    number = total = 0
+    for size in sizes:
+        total += size
+        if number and total > _LARGEST_PAGE_BYTES:
+            break
+        number += 1
+    return number
 
 
 def invalid_page_token() -> TabrlError:

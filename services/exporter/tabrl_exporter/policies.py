@@ -6,15 +6,14 @@ import base64
 import enum
 import hashlib
 import json
-from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 import grpc
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from tabrl.exporter.v1 import exporter_pb2
 from tabrl_chassis.errors import TabrlError
-from tabrl_chassis.pagination import Page
+from tabrl_chassis.pagination import Page, how_many_fit
 
 __all__ = [
     "MOST_MEASUREMENTS",
@@ -26,7 +25,6 @@ __all__ = [
     "delete",
     "find",
     "get",
-    "how_many_fit",
     "page",
     "parity_report",
     "policy_id_of",
@@ -40,8 +38,6 @@ __all__ = [
 _ID_BYTES = 10
 MOST_MEASUREMENTS = 10
 """How many a policy keeps."""
-_LARGEST_PAGE_BYTES: Final = 3 << 20
-"""Of the items of a page: callers take messages of 4 MiB."""
 
 
 class Lock(enum.Enum):
@@ -246,17 +242,6 @@ def page(session: Session, request: exporter_pb2.ListPoliciesRequest, asked: Pag
     if len(rows) > len(shown):
         response.next_page_token = asked.token(str(shown[-1].number))
     return response
-
-
-def how_many_fit(sizes: Iterable[int]) -> int:
-    """Returns how many items of these sizes in bytes go on one page: as many as a message holds, and one at least."""
-    number = total = 0
-    for size in sizes:
-        total += size
-        if number and total > _LARGEST_PAGE_BYTES:
-            break
-        number += 1
-    return number
 
 
 def _row(session: Session, policy_id: str, lock: Lock) -> PolicyRow | None:

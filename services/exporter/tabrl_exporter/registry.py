@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from tabrl.exporter.v1 import registry_pb2
 from tabrl_chassis.errors import TabrlError, invalid_field
-from tabrl_chassis.pagination import Page, invalid_page_token
+from tabrl_chassis.pagination import Page, how_many_fit, invalid_page_token
 
 from tabrl_exporter import policies
 from tabrl_exporter.policies import PolicyRow
@@ -119,7 +119,7 @@ def page(
         for row in rows[: asked.size]
         if row.name in newest
     ]
-    shown = found[: policies.how_many_fit(message.ByteSize() for _, message in found)]
+    shown = found[: how_many_fit(message.ByteSize() for _, message in found)]
     response = registry_pb2.ListRegisteredPoliciesResponse(registered=[message for _, message in shown])
     if len(shown) < len(found) or len(rows) > asked.size:
         last = shown[-1][0] if len(shown) < len(found) else rows[asked.size - 1]

@@ -99,6 +99,19 @@ async def test_rewards_are_listed_newest_first_in_pages(service):
     assert error.reason == "INVALID_PAGE_TOKEN"
 
 
+async def test_a_page_of_large_rewards_ends_where_a_message_does(service):
+    for number in range(3):
+        reward = rewardgen_pb2.Reward(reward_id=f"large-{number}", environment_id="HopperHop", source="#" * (2 << 20))
+        await service.database.write(lambda session, reward=reward: add_reward(session, reward))
+    request, listed = rewardgen_pb2.ListRewardsRequest(environment_id="HopperHop"), []
+    while not listed or request.page_token:
+        page = await service.ListRewards(request)
+        assert page.ByteSize() < 4 << 20
+        listed += [reward.reward_id for reward in page.rewards]
+        request.page_token = page.next_page_token
+    assert listed == ["large-2", "large-1", "large-0"]
+
+
 async def test_a_persons_source_is_sealed_with_its_weights_and_comments(service):
     response = await service.CompileReward(compilation(GOOD, weights={"effort": -0.1}, prompt="up!"))
     reward = response.reward

@@ -12,7 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from tabrl.rewardgen.v1 import rewardgen_pb2
 from tabrl_chassis.errors import TabrlError
 from tabrl_chassis.idempotency import request_ids_table
-from tabrl_chassis.pagination import Page
+from tabrl_chassis.pagination import Page, how_many_fit
 
 __all__ = [
     "ApproachRow",
@@ -180,7 +180,6 @@ def page_of_rewards(
     if (after := page.after_number()) is not None:
         query = query.where(RewardRow.sequence < after)
     rows = list(session.scalars(query))
-    more = len(rows) > page.size
-    rows = rows[: page.size]
-    token = page.token(str(rows[-1].sequence)) if more else ""
-    return [rewardgen_pb2.Reward.FromString(row.message) for row in rows], token
+    shown = rows[: how_many_fit(len(row.message) for row in rows[: page.size])]
+    token = page.token(str(shown[-1].sequence)) if len(rows) > len(shown) else ""
+    return [rewardgen_pb2.Reward.FromString(row.message) for row in shown], token

@@ -1,29 +1,20 @@
-"""The registry: policies get names, versions and tags, are compared and deleted, leave as files and come back."""
+"""The registry: policies get names, versions and tags, are measured, compared, tagged and deleted."""
 
 from __future__ import annotations
 
-import io
 import re
-import urllib.request
-import zipfile
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Final
 
-import numpy as np
-import onnxruntime
 import pytest
-from google.protobuf import json_format
-from playwright.sync_api import Browser, Download, Locator, Page, expect
-from tabrl.exporter.v1 import exporter_pb2, manifest_pb2, registry_pb2, sharing_pb2
+from playwright.sync_api import Browser, Page, expect
+from tabrl.exporter.v1 import exporter_pb2, registry_pb2
 from tabrl_cli.connection import Connection
 from tabrl_cli.errors import CallError
 
 from tests.e2e.browser_tab import PHONE, Tab, tab
+from tests.e2e.registry_steps import register, version_on
 from tests.e2e.trained import ENVIRONMENT, PROMPT, Trained, publish_untrained
 from tests.stack.running_stack import RunningStack
-
-PACKING_SECS: Final = 300.0
 
 
 @pytest.fixture
@@ -31,15 +22,6 @@ def caller(stack: RunningStack, browser: Browser) -> Iterator[Tab]:
     """A person with a phone."""
     with tab(browser, stack.url, screen=PHONE) as opened:
         yield opened
-
-
-@pytest.fixture(scope="module")
-def from_elsewhere(connection: Connection, stack: RunningStack) -> bytes:
-    """The file of a policy that is not here; it came about here, and was deleted."""
-    policy = publish_untrained(connection, stack.data / "artifacts", seed=81)
-    content = _shared(connection, policy.policy_id)
-    connection.call(connection.exporter.DeletePolicy, exporter_pb2.DeletePolicyRequest(policy_id=policy.policy_id))
-    return content
 
 
 def test_a_person_keeps_a_policy_under_a_name_and_finds_it_with_its_note_and_tag(
@@ -96,8 +78,8 @@ def test_a_person_keeps_a_policy_under_a_name_and_finds_it_with_its_note_and_tag
 
     # and moves the tag, then it stands for the other version, and there is a way back
     tagged.select_option(label="version 2")
-    expect(_version(page, 2)).to_contain_text("stable")
-    expect(_version(page, 1)).not_to_contain_text("stable")
+    expect(version_on(page, 2)).to_contain_text("stable")
+    expect(version_on(page, 1)).not_to_contain_text("stable")
     page.get_by_role("button", name="Move stable back to version 1").click()
     expect(tagged).to_have_value("1")
     expect(page.get_by_role("button", name=re.compile("^Move stable back"))).to_have_count(0)
@@ -105,9 +87,9 @@ def test_a_person_keeps_a_policy_under_a_name_and_finds_it_with_its_note_and_tag
     # then all of it is there after a reload
     page.reload()
     expect(tagged).to_have_value("1")
-    expect(_version(page, 1)).to_contain_text("stable")
-    expect(_version(page, 2)).to_contain_text("latest")
-    expect(_version(page, 2)).to_contain_text("Knows nothing; for comparison")
+    expect(version_on(page, 1)).to_contain_text("stable")
+    expect(version_on(page, 2)).to_contain_text("latest")
+    expect(version_on(page, 2)).to_contain_text("Knows nothing; for comparison")
     person.screenshot("policies-name")
     # and it is found by its tag
     page.get_by_role("link", name="All policies").click()
@@ -122,12 +104,12 @@ def test_a_version_says_where_it_comes_from_and_how_well_it_does(
 ) -> None:
     page = person.page
     # given a version that was never measured
-    _register(connection, "pole-with-a-past", *trained.policy_ids)
+    register(connection, "pole-with-a-past", *trained.policy_ids)
     person.open("/?view=policies&name=pole-with-a-past")
 
     # then it says that it was checked against its training, and everything it came from is in the picture
-    expect(_version(page, 2)).to_contain_text("Exact to 1e-5")
-    expect(_version(page, 2)).to_contain_text("Not measured yet")
+    expect(version_on(page, 2)).to_contain_text("Exact to 1e-5")
+    expect(version_on(page, 2)).to_contain_text("Not measured yet")
     picture = page.get_by_role("region", name="Lineage as a picture")
     for kind in ("Asked for", "Reward", "Robot and task", "Training", "Checkpoint", "Policy"):
         expect(picture).to_contain_text(kind)
@@ -142,8 +124,8 @@ def test_a_version_says_where_it_comes_from_and_how_well_it_does(
 
     # then its head tells both, and still does after a reload
     for _ in range(2):
-        expect(_version(page, 2)).to_contain_text(re.compile(r"Robust \d+\s?%"))
-        expect(_version(page, 2)).to_contain_text(re.compile(r"Return\s*\d+"))
+        expect(version_on(page, 2)).to_contain_text(re.compile(r"Robust \d+\s?%"))
+        expect(version_on(page, 2)).to_contain_text(re.compile(r"Return\s*\d+"))
         person.screenshot("policies-measured")
         page.reload()
 
@@ -169,7 +151,7 @@ def test_on_a_phone_two_versions_are_chosen_compared_and_watched_side_by_side(
 ) -> None:
     page = caller.page
     # given two versions of a name, found on a phone
-    _register(connection, "two-poles", *trained.policy_ids)
+    register(connection, "two-poles", *trained.policy_ids)
     caller.open("/?view=policies")
     page.get_by_role("link", name="two-poles").tap()
     bar = page.get_by_role("region", name="Compare two versions")
@@ -214,162 +196,50 @@ def test_a_deleted_version_can_be_taken_back_and_one_that_a_tag_holds_stays(
     page = person.page
     # given three versions, the first of which a tag holds
     policies = (publish_untrained(connection, stack.data / "artifacts", seed=61).policy_id, *trained.policy_ids)
-    _register(connection, "pole-to-delete", *policies)
+    register(connection, "pole-to-delete", *policies)
     tagged = registry_pb2.SetTagRequest(name="pole-to-delete", tag="stable", number=1)
     connection.call(connection.registry.SetTag, tagged)
     person.open("/?view=policies&name=pole-to-delete")
 
     # when the newest is deleted, then it is off the page at once, and can be taken back
     _delete(page, 3)
-    expect(_version(page, 3)).to_have_count(0)
+    expect(version_on(page, 3)).to_have_count(0)
     toast = page.get_by_test_id("undo-toast")
     expect(toast).to_contain_text("Version 3 of pole-to-delete deleted")
     person.screenshot("policies-undo")
     toast.get_by_role("button", name="Undo").click()
-    expect(_version(page, 3)).to_be_visible()
+    expect(version_on(page, 3)).to_be_visible()
     page.reload()
-    expect(_version(page, 3)).to_be_visible()
+    expect(version_on(page, 3)).to_be_visible()
 
     # when it is deleted and the page is left, then it is gone for good, and its policy is not
     _delete(page, 3)
-    expect(_version(page, 3)).to_have_count(0)
+    expect(version_on(page, 3)).to_have_count(0)
     page.reload()
     person.until(lambda: len(_registered(connection, "pole-to-delete").versions) == 2, what="the end of version 3")
     page.reload()
-    expect(_version(page, 2)).to_contain_text("latest")
-    expect(_version(page, 3)).to_have_count(0)
+    expect(version_on(page, 2)).to_contain_text("latest")
+    expect(version_on(page, 3)).to_have_count(0)
     assert not _gone(connection, policies[2])
     assert person.problems == []
 
     # when the tagged one is deleted, then it comes back once the time to take that back is over, and says what holds it
     _delete(page, 1)
-    expect(_version(page, 1)).to_have_count(0)
-    refusal = _version(page, 1).get_by_role("alert")
+    expect(version_on(page, 1)).to_have_count(0)
+    refusal = version_on(page, 1).get_by_role("alert")
     expect(refusal).to_contain_text("stable")
     expect(refusal).to_contain_text("Move the tag to another version, or delete the tag")
     person.screenshot("policies-tag-holds")
 
     # and once the tag is moved it goes with its policy, as soon as there is something else to take back
     page.get_by_label("Version that stable stands for").select_option(label="version 2")
-    expect(_version(page, 2)).to_contain_text("stable")
+    expect(version_on(page, 2)).to_contain_text("stable")
     _delete(page, 1, "Delete the policy too")
-    expect(_version(page, 1)).to_have_count(0)
+    expect(version_on(page, 1)).to_have_count(0)
     page.get_by_role("button", name="Delete the tag stable").click()
     person.until(lambda: _gone(connection, policies[0]), what="the end of the policy")
     toast.get_by_role("button", name="Undo").click()
     expect(page.get_by_label("Version that stable stands for")).to_have_value("2")
-
-
-def test_a_policy_leaves_as_files_that_are_what_they_say(person: Tab, trained: Trained, connection: Connection) -> None:
-    page = person.page
-    # given a version
-    _register(connection, "pole-to-take", trained.policy_ids[1])
-    person.open("/?view=policies&name=pole-to-take")
-    take = page.get_by_role("region", name="Take it with you")
-
-    # when it is taken as a file to share, then that is a zip with all that a player needs
-    (shared,) = _downloads(person, take, "Share file")
-    assert shared.suggested_filename.endswith(".tabrl")
-    with zipfile.ZipFile(shared.path()) as archive:
-        assert archive.testzip() is None
-        names = archive.namelist()
-        manifest = json_format.Parse(archive.read("manifest.json"), manifest_pb2.ControllerManifest())
-    assert {"controller.onnx", "scene/scene.xml", "MODEL_CARD.md"} <= set(names)
-    assert manifest.environment_id == ENVIRONMENT
-
-    # when it is taken as a web page, then that is a folder with a page in it
-    (packed,) = _downloads(person, take, "Web page")
-    with zipfile.ZipFile(packed.path()) as archive:
-        assert archive.testzip() is None
-        assert any(name.endswith("/index.html") for name in archive.namelist())
-
-    # when it is taken for robots, then the controller comes with its manifest, and onnxruntime runs it
-    beside, onnx = _downloads(person, take, "Controller (ONNX)", count=2)
-    assert beside.suggested_filename == onnx.suggested_filename.replace(".onnx", ".manifest.json")
-    json_format.Parse(Path(beside.path()).read_bytes(), manifest)
-    assert manifest.environment_id == ENVIRONMENT
-    _runs(onnx)
-
-    # and as plain arrays, and as the network alone
-    take.get_by_text("Other forms").click()
-    person.screenshot("policies-take-away")
-    (weights,) = _downloads(person, take, "Weights", exact=True)
-    with zipfile.ZipFile(weights.path()) as archive, archive.open("weights.npz") as file:
-        arrays = np.load(io.BytesIO(file.read()))
-        assert arrays["layer0/kernel"].ndim == 2
-        assert all(np.isfinite(arrays[name]).all() for name in arrays.files)
-    (network,) = _downloads(person, take, "Network alone")
-    _runs(network)
-    assert person.problems == []
-
-
-def test_a_shared_policy_comes_back_and_says_that_it_came_in_a_file(person: Tab, from_elsewhere: bytes) -> None:
-    page = person.page
-    # given the list of policies
-    person.open("/?view=policies")
-
-    # when a shared file is chosen
-    _bring(page, "pole.tabrl", from_elsewhere)
-
-    # then the page says what came, and it can take a name at once
-    imported = page.get_by_role("status").filter(has_text="Imported: Untrained, seed 81")
-    imported.get_by_role("button", name="Register as…").click()
-    imported.get_by_label("Name").fill("pole-from-elsewhere")
-    person.screenshot("policies-imported")
-    imported.get_by_role("button", name="Register", exact=True).click()
-    imported.get_by_role("link", name="pole-from-elsewhere, version 1").click()
-
-    # then it is marked as one from elsewhere, and what its file claims is told as a claim
-    version = _version(page, 1)
-    expect(version).to_contain_text("imported")
-    expect(version).to_contain_text("Exact, its file says")
-    origin = version.get_by_role("region", name="Where it comes from")
-    expect(origin).to_contain_text("where it was made")
-    picture = page.get_by_role("region", name="Lineage as a picture")
-    expect(picture).to_contain_text("Imported file")
-    person.screenshot("policies-from-elsewhere")
-
-    # and it drives the robot here
-    version.get_by_role("link", name="Play").click()
-    person.until(lambda: (person.tick() or {}).get("driven"), what="a policy that drives")
-    assert person.problems == []
-
-
-def test_a_shared_policy_that_never_left_is_said_to_be_here_already(
-    person: Tab, trained: Trained, connection: Connection
-) -> None:
-    # when a person brings the file of a policy that was trained here
-    person.open("/?view=policies")
-    _bring(person.page, "pole.tabrl", _shared(connection, trained.policy_ids[1]))
-
-    # then the page says that it is here already, and is no second one
-    expect(person.page.get_by_role("status").filter(has_text=f"Here already: {PROMPT}")).to_be_visible()
-    assert person.problems == []
-
-
-def test_a_file_that_is_no_shared_policy_is_refused_by_what_is_wrong(person: Tab, from_elsewhere: bytes) -> None:
-    page = person.page
-    person.open("/?view=policies")
-    refusal = page.get_by_role("alert")
-    for kind, name, content, said in (
-        ("damaged", "pole.tabrl", _with_a_changed_byte(from_elsewhere), "refused"),
-        ("cut-short", "pole.tabrl", from_elsewhere[: len(from_elsewhere) // 2], "refused"),
-        ("no-zip", "pole.tabrl", b"Dear robot, please balance the pole.", "refused"),
-        ("another-kind", "pole.zip", from_elsewhere, "pole.zip is no shared policy"),
-        ("empty", "pole.tabrl", b"", "pole.tabrl is empty"),
-    ):
-        # when a person brings it
-        _bring(page, name, content)
-
-        # then the page says what is wrong, and nothing came of it
-        expect(refusal).to_contain_text(said)
-        expect(page.get_by_role("status").filter(has_text="Imported")).to_have_count(0)
-        person.screenshot(f"policies-refused-{kind}")
-
-        # and the remark can be put away, and another file chosen
-        refusal.get_by_role("button", name="Dismiss").click()
-        expect(refusal).to_have_count(0)
-        expect(page.get_by_label("Import a policy")).to_be_enabled()
 
 
 def test_a_name_that_cannot_be_or_is_another_robots_is_refused_where_it_is_typed(
@@ -377,7 +247,7 @@ def test_a_name_that_cannot_be_or_is_another_robots_is_refused_where_it_is_typed
 ) -> None:
     # given a name of another robot's policy, a policy without a name, and the form that gives it one
     swinger = publish_untrained(connection, stack.data / "artifacts", seed=72, environment="PendulumSwingup")
-    _register(connection, "taken-by-a-pendulum", swinger.policy_id)
+    register(connection, "taken-by-a-pendulum", swinger.policy_id)
     policy = publish_untrained(connection, stack.data / "artifacts", seed=71)
     for each in (person, caller):
         page = each.page
@@ -385,15 +255,15 @@ def test_a_name_that_cannot_be_or_is_another_robots_is_refused_where_it_is_typed
         row = page.get_by_test_id(f"policy-row-{policy.policy_id}")
         row.get_by_role("button", name="Register as…").click()
         field = row.get_by_label("Name")
-        register = row.get_by_role("button", name="Register", exact=True)
+        confirm = row.get_by_role("button", name="Register", exact=True)
         expect(field).not_to_have_value("")
 
         # when the name is empty, or not spelt as names are, then the form says what a name is
         field.fill("")
-        register.click()
+        confirm.click()
         expect(row).to_contain_text("Give it a name")
         field.fill("pôle!")
-        register.click()
+        confirm.click()
         expect(row).to_contain_text("Use lower-case letters, digits and dashes")
         expect(field).to_have_attribute("aria-invalid", "true")
         each.screenshot("policies-wrong-name")
@@ -402,7 +272,7 @@ def test_a_name_that_cannot_be_or_is_another_robots_is_refused_where_it_is_typed
 
     # when the name is another robot's, then the form says whose it is and what to do, and keeps what was typed
     field.fill("taken-by-a-pendulum")
-    register.tap()
+    confirm.tap()
     refusal = row.get_by_role("alert")
     expect(refusal).to_contain_text("taken-by-a-pendulum drives PendulumSwingup")
     expect(refusal).to_contain_text("Choose another name")
@@ -415,7 +285,7 @@ def test_a_name_that_cannot_be_or_is_another_robots_is_refused_where_it_is_typed
     # and with a name of its own it is kept
     field.fill("not-a-pendulum")
     expect(refusal).to_have_count(0)
-    register.tap()
+    confirm.tap()
     expect(page.get_by_role("link", name="not-a-pendulum")).to_be_visible()
 
 
@@ -424,7 +294,7 @@ def test_when_the_exporter_dies_the_registry_stays_on_the_page_and_works_again_w
 ) -> None:
     page = person.page
     # given the list of policies
-    _register(connection, "pole-that-stays", trained.policy_ids[1])
+    register(connection, "pole-that-stays", trained.policy_ids[1])
     person.open("/?view=policies")
     card = page.get_by_role("link", name="pole-that-stays")
     expect(card).to_be_visible()
@@ -444,13 +314,7 @@ def test_when_the_exporter_dies_the_registry_stays_on_the_page_and_works_again_w
     stack.until_serving()
     person.until(lambda: not person.banner(), what="the end of the banner")
     card.click()
-    expect(_version(page, 1)).to_be_visible()
-
-
-def _register(connection: Connection, name: str, *policy_ids: str) -> None:
-    for policy_id in policy_ids:
-        version = registry_pb2.RegisterVersionRequest(name=name, policy_id=policy_id)
-        connection.call(connection.registry.RegisterVersion, version)
+    expect(version_on(page, 1)).to_be_visible()
 
 
 def _registered(connection: Connection, name: str) -> registry_pb2.RegisteredPolicy:
@@ -466,58 +330,9 @@ def _gone(connection: Connection, policy_id: str) -> bool:
     return False
 
 
-def _version(page: Page, number: int) -> Locator:
-    return page.get_by_role("article", name=f"Version {number}", exact=True)
-
-
 def _delete(page: Page, number: int, button: str = "Delete this version") -> None:
-    version = _version(page, number)
+    version = version_on(page, number)
     details = version.get_by_role("button", name="Details")
     if details.get_attribute("aria-expanded") == "false":
         details.click()
     version.get_by_role("button", name=button).click()
-
-
-def _bring(page: Page, name: str, content: bytes) -> None:
-    """Chooses a file for the import."""
-    file = {"name": name, "mimeType": "application/octet-stream", "buffer": content}
-    page.get_by_label("Import a policy").set_input_files(file)  # type: ignore[arg-type]
-
-
-def _shared(connection: Connection, policy_id: str) -> bytes:
-    """A policy as the file that people share."""
-    asked = sharing_pb2.CreateBundleRequest(policy_id=policy_id)
-    made = connection.call(connection.sharing.CreateBundle, asked, PACKING_SECS)
-    with urllib.request.urlopen(connection.url + made.download_path, timeout=60) as answer:
-        content: bytes = answer.read()
-    return content
-
-
-def _with_a_changed_byte(content: bytes) -> bytes:
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-
-
-def _downloads(person: Tab, place: Locator, button: str, *, count: int = 1, exact: bool = False) -> list[Download]:
-    """What the browser saves after a click, by name: it may save a small file before a large one."""
-    saved: list[Download] = []
-
-    def save(download: Download) -> None:
-        saved.append(download)
-
-    person.page.on("download", save)
-    place.get_by_role("button", name=button, exact=exact).click()
-    person.until(lambda: len(saved) >= count, what=f"{count} files")
-    person.page.remove_listener("download", save)
-    expect(place.get_by_role("button", name=button, exact=exact)).to_be_enabled()
-    return sorted(saved, key=lambda download: download.suggested_filename)
-
-
-def _runs(download: Download) -> None:
-    """Requires that a graph gives numbers for zeros."""
-    session = onnxruntime.InferenceSession(download.path(), providers=["CPUExecutionProvider"])
-    kinds = {"tensor(float)": np.float32, "tensor(int32)": np.int32, "tensor(int64)": np.int64, "tensor(bool)": bool}
-    zeros = {each.name: np.zeros(each.shape, kinds[each.type]) for each in session.get_inputs()}
-    outputs = session.run(None, zeros)
-    assert outputs
-    assert all(np.isfinite(each).all() for each in outputs)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 
 import grpc
 import pytest
 import typer
 from tabrl.rewardgen.v1 import rewardgen_pb2
 from tabrl.trainer.v1 import trainer_pb2
+from typer.main import get_command
+from typer.testing import CliRunner
 
-from tabrl_cli import training, watch
+from tabrl_cli import main, training, watch
 from tabrl_cli.conftest import STEPS, TRY, Server, tabrl
 from tabrl_cli.connection import Connection
 from tabrl_cli.console import Output
@@ -311,3 +314,14 @@ def test_evaluate(server: tuple[Server, str]) -> None:
     assert "episode 2: return 990.0, 1,000 steps" in result.output
     assert "return 990.0 ± 0.0 over 2 episodes" in result.output
     assert "upright 990.0" in result.output
+
+
+def test_help_lists_every_command_by_what_it_is_about() -> None:
+    said = CliRunner().invoke(main.app, ["--help"]).output
+    sections = re.findall(r"^(\w+):\n((?:  .*\n)+)", said, re.MULTILINE)
+    listed = {section: re.findall(r"^  (\S+)", commands, re.MULTILINE) for section, commands in sections}
+    assert list(listed) == ["Options", "Train", "Runs", "Rewards", "Robots", "Policies", "Share"]
+    assert listed["Train"] == ["try", "estimate", "batch"]
+    assert "watch" in listed["Runs"]
+    assert "share-page" in listed["Share"]
+    assert {name for names in listed.values() for name in names} >= set(get_command(main.app).commands)  # type: ignore[attr-defined]

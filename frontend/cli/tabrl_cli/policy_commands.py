@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from google.protobuf.message import Message
 from rich.markup import escape
 from tabrl.exporter.v1 import exporter_pb2, registry_pb2
+from tabrl.inference.v1 import inference_pb2
 
-from tabrl_cli import policy_records, registered
+from tabrl_cli import evaluation, exports, policy_records, registered
 from tabrl_cli.connection import DEFAULT_GATEWAY
 from tabrl_cli.policy_names import PolicyName, policy_id_of
-from tabrl_cli.session import AsJson, Gateway, Limit, Session, open_session
+from tabrl_cli.session import AsJson, EnvironmentFilter, Gateway, Limit, Session, open_session
 
 app = typer.Typer(rich_markup_mode=None)
 
-EnvironmentFilter = Annotated[str, typer.Option("--env", help="Only this environment.")]
 Name = Annotated[str, typer.Argument(help="Registered name, such as go1-dance.")]
 Tag = Annotated[str, typer.Argument(help="Tag, such as stable.")]
 Number = Annotated[int, typer.Argument(help="Number of the version.", min=1)]
@@ -58,6 +59,38 @@ def measure(  # noqa: PLR0917
         policy_id = policy_id_of(session.connection, name)
         request = registry_pb2.MeasurePolicyRequest(policy_id=policy_id, episodes=episodes, seed=seed, check=check)
         policy_records.measure(session.connection, session.output, request)
+
+
+@app.command("evaluate")
+def evaluate(  # noqa: PLR0917
+    policy: PolicyName,
+    episodes: Annotated[int, typer.Option(min=1, max=100, help="How many episodes to play.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Seed that chooses the starting states.")] = 0,
+    check: Annotated[str, typer.Option(help="What to judge the motion by, such as \"mean(up('pole')) > 0.9\".")] = "",
+    gateway: Gateway = DEFAULT_GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """Play whole episodes on the server and measure them."""
+    with open_session(gateway, as_json) as session:
+        policy_id = policy_id_of(session.connection, policy)
+        request = inference_pb2.EvaluateRequest(policy_id=policy_id, episodes=episodes, seed=seed, check=check)
+        evaluation.evaluate(session.connection, session.output, request)
+
+
+@app.command("export")
+def export(
+    policy: PolicyName,
+    form: Annotated[
+        exports.Format, typer.Option("--format", help="Whole controller, with smaller weights, or the network alone.")
+    ] = exports.Format.CONTROLLER,
+    path: Annotated[Path | None, typer.Option("--output", "-o", help="File to write, or a folder for it.")] = None,
+    gateway: Gateway = DEFAULT_GATEWAY,
+    as_json: AsJson = False,
+) -> None:
+    """Write a policy to a file, and say how exact it is in that form."""
+    with open_session(gateway, as_json) as session:
+        policy_id = policy_id_of(session.connection, policy)
+        exports.export(session.connection, session.output, policy_id=policy_id, form=form, path=path)
 
 
 @app.command("compare")

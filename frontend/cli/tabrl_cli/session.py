@@ -13,10 +13,11 @@ from tabrl_cli.connection import Connection
 from tabrl_cli.console import Output
 from tabrl_cli.errors import CallError
 
-__all__ = ["AsJson", "Gateway", "Limit", "Session", "open_session"]
+__all__ = ["AsJson", "EnvironmentFilter", "Gateway", "Limit", "Session", "open_session"]
 
 Gateway = Annotated[str, typer.Option(envvar="TABRL_GATEWAY", help="URL of the gateway.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, one document a line.")]
+EnvironmentFilter = Annotated[str, typer.Option("--env", help="Only this environment.")]
 Limit = Annotated[int, typer.Option(min=1, max=500, help="How many to list at most.")]
 
 

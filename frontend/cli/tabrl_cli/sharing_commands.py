@@ -1,4 +1,4 @@
-"""`tabrl share`, `import`, `play` and `unpack`."""
+"""`tabrl share`, `share-page`, `import`, `play` and `unpack`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tabrl_cli.console import Output
 from tabrl_cli.errors import CallError
 from tabrl_cli.policy_names import PolicyName, policy_id_of
 from tabrl_cli.session import AsJson, Gateway, open_session
+from tabrl_cli.share_page import share_page
 
 __all__ = ["app"]
 
@@ -33,6 +34,9 @@ def share(
     """Pack a policy, its robot and a short video into one file, for others to play or import."""
     with open_session(gateway, as_json) as session:
         sharing.share(session.connection, session.output, policy_id_of(session.connection, policy), path)
+
+
+app.command("share-page")(share_page)
 
 
 @app.command("import")

@@ -20,6 +20,9 @@ app = typer.Typer(rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(help="Registered name, such as go1-dance.")]
 Tag = Annotated[str, typer.Argument(help="Tag, such as stable.")]
+Episodes = Annotated[int, typer.Option(min=1, max=100, help="How many episodes to play.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed that chooses the starting states.")]
+Check = Annotated[str, typer.Option(help="What to judge the motion by, such as \"mean(up('pole')) > 0.9\".")]
 Number = Annotated[int, typer.Argument(help="Number of the version.", min=1)]
 
 
@@ -48,9 +51,9 @@ def policy(name: PolicyName, gateway: Gateway = DEFAULT_GATEWAY, as_json: AsJson
 @app.command("measure")
 def measure(  # noqa: PLR0917
     name: PolicyName,
-    episodes: Annotated[int, typer.Option(min=1, max=100, help="How many episodes to play.")] = 5,
-    seed: Annotated[int, typer.Option(min=0, help="Seed that chooses the starting states.")] = 0,
-    check: Annotated[str, typer.Option(help="What to judge the motion by, such as \"mean(up('pole')) > 0.9\".")] = "",
+    episodes: Episodes = 5,
+    seed: Seed = 0,
+    check: Check = "",
     gateway: Gateway = DEFAULT_GATEWAY,
     as_json: AsJson = False,
 ) -> None:
@@ -64,9 +67,9 @@ def measure(  # noqa: PLR0917
 @app.command("evaluate")
 def evaluate(  # noqa: PLR0917
     policy: PolicyName,
-    episodes: Annotated[int, typer.Option(min=1, max=100, help="How many episodes to play.")] = 5,
-    seed: Annotated[int, typer.Option(min=0, help="Seed that chooses the starting states.")] = 0,
-    check: Annotated[str, typer.Option(help="What to judge the motion by, such as \"mean(up('pole')) > 0.9\".")] = "",
+    episodes: Episodes = 5,
+    seed: Seed = 0,
+    check: Check = "",
     gateway: Gateway = DEFAULT_GATEWAY,
     as_json: AsJson = False,
 ) -> None:

@@ -20,11 +20,10 @@ export function useSettledPlace(): { readonly place: Place; readonly failure: Fa
   const run = policySilent ? spec : undefined;
   const decided = policy.value !== undefined || run !== undefined;
   const runSilent = !place.runId || runFailure !== undefined;
-  // A policy outlives its run: who goes on without the run does not get it back.
+  // A policy outlives its run, and is shown without it then.
   const runGone = runFailures.get(policy.value?.runId ?? "")?.reason === "RUN_NOT_FOUND";
-  const withoutRun = runGone && place.runId === "";
   const next = settled(place, {
-    ...(policy.value ? { policy: withoutRun ? { ...policy.value, runId: "" } : policy.value } : {}),
+    ...(policy.value ? { policy: runGone ? { ...policy.value, runId: "" } : policy.value } : {}),
     ...(run ? { run } : {}),
     ...(reward.value && (decided || (policySilent && runSilent)) ? { reward: reward.value } : {}),
   });

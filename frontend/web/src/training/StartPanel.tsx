@@ -16,7 +16,7 @@ import type { Start } from "./useStart";
 interface StartPanelProps {
   readonly studio: StudioState;
   readonly start: Start;
-  /** Whether a run was trained here before, so that this is another. */
+  /** Whether a run for the same goal is shown, so that this is another. */
   readonly again: boolean;
 }
 

@@ -6,10 +6,11 @@ import { Step } from "../studio/Step";
 import type { StudioState } from "../studio/useStudio";
 import { bringIntoView } from "../ui/bringIntoView";
 import { FailureNotice } from "../ui/Notice";
+import { OtherGoal } from "./OtherGoal";
 import { RunPanel } from "./RunPanel";
 import { RunStatePill } from "./RunStatePill";
 import { StartPanel } from "./StartPanel";
-import { sameGoal } from "./spec";
+import { forAnotherGoal, sameGoal } from "./spec";
 import styles from "./TrainStep.module.css";
 import { useStart } from "./useStart";
 
@@ -32,7 +33,8 @@ export function TrainStep({ studio, highlighted }: TrainStepProps) {
   const same = sameGoal(start.wholeSpec, run?.run.spec);
   const offered = goal.kind !== "none" && (!running || !same || start.asked);
   const repeated = same && !running;
-  const state = trained && !running ? "done" : run || offered ? "now" : "later";
+  const other = forAnotherGoal(goal, run?.run.spec);
+  const state = trained && !other ? "done" : run || offered ? "now" : "later";
 
   // What was trained meanwhile is something to start from.
   const bestPolicyId = studio.bestPolicyId;
@@ -62,7 +64,7 @@ export function TrainStep({ studio, highlighted }: TrainStepProps) {
     requestAnimationFrame(() => bringIntoView(panel.current));
   }
 
-  const starting = <StartPanel studio={studio} start={start} again={run !== undefined} />;
+  const starting = <StartPanel studio={studio} start={start} again={run !== undefined && !other} />;
   return (
     <Step
       reveal={troubled || start.started}
@@ -80,6 +82,7 @@ export function TrainStep({ studio, highlighted }: TrainStepProps) {
             : { onDismiss: () => runs.dismiss(place.runId) })}
         />
       )}
+      {run && other && <OtherGoal run={run.run} />}
       {run && <RunPanel record={run} studio={studio} highlighted={highlighted} onFineTune={fineTuneFrom} />}
       {offered && (
         <div ref={panel}>

@@ -5,7 +5,7 @@ import {
   type RunSpec,
   type RunSpecSchema,
 } from "../gen/tabrl/trainer/v1/trainer_pb";
-import type { StudioState } from "../studio/useStudio";
+import type { Goal, StudioState } from "../studio/useStudio";
 import type { TierName } from "./tiers";
 
 export type RunSpecInit = MessageInitShape<typeof RunSpecSchema>;
@@ -108,4 +108,10 @@ export function sameGoal(spec: RunSpecInit | undefined, run: RunSpec | undefined
   if (spec.reward?.rewardId !== run.reward?.rewardId) return false;
   const theirs = run.reward?.weights ?? {};
   return Object.entries(spec.reward?.weights ?? {}).every(([name, weight]) => (theirs[name] ?? 1) === weight);
+}
+
+/** Whether a run trains for something else than this goal, whatever the weights; not while there is no goal. */
+export function forAnotherGoal(goal: Goal, run: RunSpec | undefined): boolean {
+  if (!run || goal.kind === "none") return false;
+  return goal.kind === "own" ? run.reward !== undefined : run.reward?.rewardId !== goal.reward.rewardId;
 }

@@ -108,6 +108,58 @@ test("given its own task chosen beside a run for a reward, when that run is open
   expect(await screen.findByTestId("reward-terms")).toBeTruthy();
 });
 
+test("given a run for a reward, when another goal is chosen, then step 3 says what it was trained for and how to show that, and offers to train", async () => {
+  await start();
+  const trainButton = () => screen.findByTestId("train");
+  expect(screen.queryByTestId("other-goal")).toBeNull();
+  enter(RunState.SUCCEEDED);
+  await stateIs("SUCCEEDED");
+
+  // its own task
+  fireEvent.click(screen.getByTestId("own-reward"));
+  expect((await screen.findByTestId("other-goal")).textContent).toContain(
+    "was trained for another reward: “stay upright”",
+  );
+  expect((await trainButton()).textContent).toBe("Train");
+  fireEvent.click(screen.getByTestId("show-trained-for"));
+  await screen.findByTestId("reward-terms");
+  expect(place().get("reward")).toBe("reward-1");
+  expect(screen.queryByTestId("other-goal")).toBeNull();
+  window.history.back();
+  await screen.findByTestId("other-goal");
+
+  // another reward, also of the same words
+  fireEvent.change(screen.getByTestId("prompt"), { target: { value: "stay upright" } });
+  fireEvent.click(screen.getByTestId("generate"));
+  await waitFor(() => expect(place().get("reward")).toBe("reward-2"));
+  expect((await screen.findByTestId("other-goal")).textContent).toContain("“stay upright”");
+  fireEvent.click(await trainButton());
+  await waitFor(() => expect(place().get("run")).toBe("run-2"));
+  await waitFor(() => expect(screen.queryByTestId("other-goal")).toBeNull());
+});
+
+test("given a run for its own task, when a reward is written meanwhile, then step 3 says that it trains for that task", async () => {
+  await createClients(backend.transport).trainer.createRun({ spec: { environmentId: "CartpoleBalance" } });
+  openPage(backend, "/?run=run-1");
+  await screen.findByTestId("run-panel");
+  expect(screen.queryByTestId("other-goal")).toBeNull();
+  fireEvent.change(screen.getByTestId("prompt"), { target: { value: "stay upright" } });
+  fireEvent.click(screen.getByTestId("generate"));
+  expect((await screen.findByTestId("other-goal")).textContent).toContain("trains for the robot's own task");
+  fireEvent.click(screen.getByTestId("show-trained-for"));
+  await waitFor(() => expect(screen.queryByTestId("other-goal")).toBeNull());
+  expect(screen.getByTestId("own-reward")).toHaveProperty("disabled", true);
+});
+
+test("given a run for a reward, when its weights are changed, then that is no other goal", async () => {
+  await start();
+  enter(RunState.SUCCEEDED);
+  await stateIs("SUCCEEDED");
+  fireEvent.change(await screen.findByRole("spinbutton", { name: "Weight of Effort" }), { target: { value: "0.2" } });
+  await waitFor(() => expect(screen.getByTestId("train").textContent).toBe("Train again"));
+  expect(screen.queryByTestId("other-goal")).toBeNull();
+});
+
 test("given a reward that was written and trained for, when the person goes back, then each step is taken back by itself", async () => {
   await start();
   await waitFor(() => expect(place().get("run")).toBe("run-1"));

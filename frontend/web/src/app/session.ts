@@ -26,7 +26,7 @@ import type { Store } from "../stores/store";
 import { createThemeSwitch, type ThemeSwitch } from "../stores/theme";
 import { createUndo, type Undo } from "../stores/undo";
 import { createUploader, type Uploader } from "../stores/upload";
-import { choosePretrained, type Pretrained } from "../studio/pretrainedChoice";
+import { type Pretrained, pretrainedOf } from "../studio/pretrainedChoice";
 import { createTour, type Tour } from "../tour/tour";
 import { createNavigation, type Navigation } from "./location";
 
@@ -52,8 +52,8 @@ export interface Session {
   readonly policies: Resources<Policy>;
   /** Of these environments, their ids with a comma between them, those that have a policy. */
   readonly drivable: Resources<readonly string[]>;
-  /** What drives an environment's robot before anything was trained in this tab, by environment id; null where nothing does. */
-  readonly pretrained: Resources<Pretrained | null>;
+  /** What may drive an environment's robot before anything was trained in this tab, by environment id. */
+  readonly pretrained: Resources<readonly Pretrained[]>;
   /** Newest runs by environment id, or all of them under ALL. */
   readonly runLists: Listings<Run>;
   /** Newest policies by environment id, or all of them under ALL. */
@@ -122,7 +122,7 @@ export function createSession(clients: Clients, { fetchHealth = askGateway, outa
     );
     return ids.filter((_, index) => (found[index]?.policies.length ?? 0) > 0);
   });
-  const pretrained = createResources((environmentId) => choosePretrained(clients, environmentId));
+  const pretrained = createResources((environmentId) => pretrainedOf(clients, environmentId));
   const runs = createRuns(clients.trainer);
   const runLists = createListings<Run>(async (key, pageToken) => {
     const listed = await clients.trainer.listRuns({ environmentId: only(key), pageToken });

@@ -4,6 +4,7 @@ import { Link } from "../app/Link";
 import { loadLater, whenIdle } from "../app/loadLater";
 import { useSession } from "../app/session";
 import { ALL, useFresh, useResource } from "../stores/resource";
+import { choosePretrained } from "../studio/pretrainedChoice";
 import { Boundary } from "../ui/Boundary";
 import { Button } from "../ui/Button";
 import { PlayIcon } from "../ui/icons";
@@ -39,11 +40,11 @@ function Shown() {
   const environment = environments?.find((each) => each.environmentId === environmentId);
   const first = useFresh(pretrained, startedId);
   const scene = useResource(bundles, startedId);
-  const [policy, bundle] = [first.value?.policy, scene.value];
+  const [policy, bundle] = [choosePretrained(first.value ?? [], "")?.policy, scene.value];
   const [ready, setReady] = useState(false);
   const [failed, setFailed] = useState(false);
   // What was looked for before anything was trained may be found by now; only then there is none.
-  const absent = !policy && !first.loading && (first.failure !== undefined || first.value === null);
+  const absent = !policy && !first.loading && (first.failure !== undefined || first.value !== undefined);
   const broken = failed || absent || (!bundle && scene.failure !== undefined);
   const box = useRef<HTMLDivElement>(null);
   const visible = useVisible(box);

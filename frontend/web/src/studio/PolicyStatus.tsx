@@ -4,6 +4,7 @@ import { CloseIcon } from "../ui/icons";
 import { Pill } from "../ui/Pill";
 import styles from "./PolicyStatus.module.css";
 import { troubleOf } from "./playerTrouble";
+import { type Pretrained, wordsFor } from "./pretrainedChoice";
 import type { StudioState } from "./useStudio";
 
 interface PolicyStatusProps {
@@ -51,7 +52,7 @@ export function PolicyStatus(props: PolicyStatusProps) {
               <span>Let it go</span>
             </>
           ) : (
-            "Let the pretrained policy drive"
+            `Let ${nounFor(first)} drive`
           )}
         </button>
       )}
@@ -59,14 +60,18 @@ export function PolicyStatus(props: PolicyStatusProps) {
   );
 }
 
+function nounFor({ ownTask }: Pretrained): string {
+  return ownTask ? "the pretrained policy" : "the earlier policy";
+}
+
 function textOf({ studio, problem }: PolicyStatusProps, drives: boolean, firstDrives: boolean): string {
   const { policyId, policy, running, run, bestPolicyId, pretrained } = studio;
   if (!policyId) {
     if (pretrained.wanted && pretrained.known) {
       if (problem && !firstDrives) return troubleOf(problem.code).title;
-      const words = `${pretrained.known.registered ? "Pretrained" : "Trained before"}: ${pretrained.known.name}`;
+      const words = wordsFor(pretrained.known);
       if (running) return `${words}, until the first policy comes`;
-      return firstDrives ? words : "Loading the pretrained policy";
+      return firstDrives ? words : `Loading ${nounFor(pretrained.known)}`;
     }
     return running ? "Waiting for the first policy" : "Nobody is steering yet";
   }

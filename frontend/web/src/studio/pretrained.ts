@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { useSession } from "../app/session";
 import { useFresh } from "../stores/resource";
-import type { Pretrained } from "./pretrainedChoice";
+import { choosePretrained, type Pretrained } from "./pretrainedChoice";
 
 /** The pretrained policy of an environment, and the way to let go of it. */
 export interface PretrainedState {
@@ -12,13 +12,13 @@ export interface PretrainedState {
   want(wanted: boolean): void;
 }
 
-/** Looks for a pretrained policy as soon as the environment is shown with neither run nor policy. */
-export function usePretrained(environmentId: string, unclaimed: boolean): PretrainedState {
+/** Looks for a pretrained policy as soon as the environment is shown with neither run nor policy; best one for the reward that is chosen. */
+export function usePretrained(environmentId: string, rewardId: string, unclaimed: boolean): PretrainedState {
   const { pretrained } = useSession();
   const [asked, setAsked] = useState(unclaimed);
   if (unclaimed && !asked) setAsked(true);
   const [wanted, want] = useState(true);
   // What was trained or registered since the last visit counts too; until that is known, the one from then drives.
   const { value } = useFresh(pretrained, asked ? environmentId : "");
-  return { known: value ?? undefined, wanted, want };
+  return { known: choosePretrained(value ?? [], rewardId), wanted, want };
 }

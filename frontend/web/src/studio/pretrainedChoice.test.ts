@@ -4,20 +4,24 @@ import { expect, test } from "vitest";
 import { ExporterService, type PolicySchema } from "../gen/tabrl/exporter/v1/exporter_pb";
 import { type RegisteredPolicySchema, RegistryService } from "../gen/tabrl/exporter/v1/registry_pb";
 import { createClients } from "../rpc/clients";
-import { choosePretrained } from "./pretrainedChoice";
+import { choosePretrained, pretrainedOf, wordsFor } from "./pretrainedChoice";
 
 type Registered = MessageInitShape<typeof RegisteredPolicySchema>;
 type Trained = MessageInitShape<typeof PolicySchema>;
 
 const GO1 = "Go1JoystickFlatTerrain";
 
-function trained(policyId: string, environmentId = GO1): Trained {
+function trained(policyId: string, environmentId = GO1) {
   const envSteps = 3_000_000n;
   return { policyId, environmentId, envSteps, title: "its own task", controller: { sha256: "a".repeat(64) } };
 }
 
-/** What is chosen where these are registered and trained, each newest first. */
-function choose(registered: readonly Registered[], policies: readonly Trained[]) {
+function rewarded(policyId: string, rewardId: string) {
+  return { ...trained(policyId), title: "spin", reward: { rewardId } };
+}
+
+/** What is chosen where these are registered and trained, each newest first, while this reward is chosen, or none. */
+async function choose(registered: readonly Registered[], policies: readonly Trained[], rewardId = "") {
   const transport = createRouterTransport(({ service }) => {
     service(RegistryService, {
       listRegisteredPolicies: ({ environmentId }) => ({
@@ -30,7 +34,7 @@ function choose(registered: readonly Registered[], policies: readonly Trained[])
       }),
     });
   });
-  return choosePretrained(createClients(transport), GO1);
+  return choosePretrained(await pretrainedOf(createClients(transport), GO1), rewardId);
 }
 
 test("given a registered name, when a robot is shown first, then its newest version drives rather than what was trained last", async () => {
@@ -55,5 +59,29 @@ test("given policies without a controller, when a robot is shown first, then non
   const { controller, ...imported } = trained("imported");
   expect(controller).toBeDefined();
   const empty = { name: "go1-dance", environmentId: GO1, versions: [{ number: 1, policy: imported }] };
-  expect(await choose([empty], [imported])).toBeNull();
+  expect(await choose([empty], [imported])).toBeUndefined();
+});
+
+test("given a name registered for another reward, when a robot is shown, then one for the chosen reward or else its own task is preferred", async () => {
+  const propeller = {
+    name: "propeller",
+    environmentId: GO1,
+    versions: [{ number: 1, policy: rewarded("p-1", "r-spin") }],
+  };
+  const policies = [rewarded("newest", "r-spin"), rewarded("jumps", "r-jump"), trained("walks")];
+  const chosenFor = async (rewardId: string) => (await choose([propeller], policies, rewardId))?.policy.policyId;
+  expect(await chosenFor("")).toBe("walks");
+  expect(await chosenFor("r-jump")).toBe("jumps");
+  expect(await chosenFor("r-spin")).toBe("p-1");
+  expect(await chosenFor("r-new")).toBe("walks");
+});
+
+test.each<[Trained, string]>([
+  [trained("walks"), "Pretrained: propeller, version 1"],
+  [rewarded("spins", "r-spin"), "Your propeller, version 1"],
+  [{ ...trained("spins"), lineage: { rewardId: "r-spin" } }, "Your propeller, version 1"],
+])("given nothing but the registered policy %o, when it drives, then it is called %s", async (policy, words) => {
+  const propeller = { name: "propeller", environmentId: GO1, versions: [{ number: 1, policy }] };
+  const chosen = await choose([propeller], []);
+  expect(chosen && wordsFor(chosen)).toBe(words);
 });

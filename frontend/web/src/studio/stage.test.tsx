@@ -72,6 +72,22 @@ test("given a registered policy, when its robot is shown, then it drives beside 
   expect(told().policy?.policyId).toBe("dance");
 });
 
+test("given a policy that was registered for another reward, when its own task is trained, then it drives under its own name until the first policy comes", async () => {
+  backend = createBackend();
+  const reward = { rewardId: "spinning" };
+  backend.putPolicy({ policyId: "spin", environmentId: "CartpoleBalance", reward, controller: controller("d") });
+  await createClients(backend.transport).registry.registerVersion({ name: "propeller", policyId: "spin" });
+  openPage(backend, "/?env=CartpoleBalance");
+  await waitFor(() => expect(told().policy?.policyId).toBe("spin"));
+  fireEvent.click(screen.getByTestId("own-reward"));
+  fireEvent.click(await screen.findByTestId("train"));
+  await waitFor(() =>
+    expect(screen.getByTestId("policy-status").textContent).toBe(
+      "Your propeller, version 1, until the first policy comes",
+    ),
+  );
+});
+
 test("given a policy that takes commands, when keys are held, then it is steered, and let go on demand", async () => {
   await openDriven();
   fireEvent.keyDown(document.body, { code: "KeyW", key: "w" });

@@ -92,7 +92,7 @@ export function useStudio(environmentId: string): StudioState {
   const policyId = place.policyId || bestPolicyId || newest;
   const shownPolicy = ownOf(useResource(policies, policyId), environmentId);
   const policy = useHeldPolicy(shownPolicy, policyId !== "");
-  const pretrained = usePretrained(environmentId, !place.runId && !place.policyId);
+  const pretrained = usePretrained(environmentId, place.rewardId, !place.runId && !place.policyId);
   const broughtKey = environmentAbsent ? (policy.value?.manifest?.sha256 ?? "") : "";
   const brought = useResource(session.policyScenes, broughtKey);
   const scale = useMemo(() => returnScale(environment.value, spec), [environment.value, spec]);

@@ -3,8 +3,8 @@ const REMEDIES: Readonly<Record<string, (metadata: Readonly<Record<string, strin
   ENVIRONMENT_NOT_FOUND: ({ nearest }) =>
     nearest ? `Did you mean ${nearest}?` : "Choose an environment from the gallery.",
   REWARD_NOT_FOUND: () => "It may belong to another data folder. Write the reward again.",
-  RUN_NOT_FOUND: () => "It may belong to another data folder. Start a new run.",
-  POLICY_NOT_FOUND: () => "It may belong to another data folder. Choose another policy.",
+  RUN_NOT_FOUND: () => "It may have been deleted, or belong to another data folder. Start a new run.",
+  POLICY_NOT_FOUND: () => "It may have been deleted, or belong to another data folder. Choose another policy.",
   ARTIFACT_NOT_FOUND: () => "A file is missing from the data folder. Make the reward or policy again.",
   VERSION_NOT_FOUND: () => "It may have been deleted. Choose another one.",
   ENVIRONMENT_MISMATCH: () => "Choose another name for this robot's policies.",

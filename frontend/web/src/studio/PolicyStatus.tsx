@@ -78,7 +78,8 @@ function textOf({ studio, problem }: PolicyStatusProps, drives: boolean, firstDr
   if (!drives) {
     // The policy before drives on meanwhile, so that it is there says nothing about this one.
     const missing = policy.failure !== undefined && policy.value?.policyId !== policyId;
-    if (missing && policy.failure?.reason === "POLICY_NOT_FOUND") return "This policy was deleted; choose another one";
+    if (missing && policy.failure?.reason === "POLICY_NOT_FOUND")
+      return "No such policy here; it may have been deleted, or belong to another data folder";
     if (missing)
       return policy.failure?.transient ? "Waiting for the service that has the policy" : "This policy cannot be loaded";
     return problem ? troubleOf(problem.code).title : "Loading the policy";

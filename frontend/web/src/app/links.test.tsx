@@ -88,6 +88,33 @@ test.each(["/?policy=walk", "/?env=WalkerWalk&run=deleted&policy=walk"])(
   },
 );
 
+test("given a policy for a reward whose run was deleted, when it is opened, then it brings its reward with the words, until that is put aside", async () => {
+  const { rewards } = createClients(backend.transport);
+  const source = "def reward(): ...";
+  const written = await rewards.compileReward({ environmentId: "WalkerWalk", source, prompt: "walk backwards" });
+  const rewardId = written.reward?.rewardId ?? "";
+  backend.putPolicy({ policyId: "walk", environmentId: "WalkerWalk", runId: "deleted", reward: { rewardId } });
+  openPage(backend, "/?policy=walk");
+  await screen.findByTestId("reward-terms");
+  expect(window.location.search).toBe(`?env=WalkerWalk&reward=${rewardId}&policy=walk`);
+  expect((screen.getByTestId("prompt") as HTMLTextAreaElement).value).toBe("walk backwards");
+
+  fireEvent.click(screen.getByTestId("own-reward"));
+  await waitFor(() => expect(window.location.search).toBe("?env=WalkerWalk&policy=walk"));
+  await new Promise((done) => setTimeout(done, 60));
+  expect(window.location.search).toBe("?env=WalkerWalk&policy=walk");
+});
+
+test("given a policy that was imported, when it is opened, then no reward of where it comes from is looked for", async () => {
+  const elsewhere = { reward: { rewardId: "elsewhere" }, imported: { policyId: "elsewhere" } };
+  backend.putPolicy({ policyId: "walk", environmentId: "WalkerWalk", ...elsewhere });
+  openPage(backend, "/?policy=walk");
+  await waitFor(() => expect(window.location.search).toBe("?env=WalkerWalk&policy=walk"));
+  await new Promise((done) => setTimeout(done, 60));
+  expect(window.location.search).toBe("?env=WalkerWalk&policy=walk");
+  expect(screen.queryByTestId("error")).toBeNull();
+});
+
 test("given a run whose reward is not to be found, when the person goes on without the reward, then it is not asked for again", async () => {
   const { trainer } = createClients(backend.transport);
   await trainer.createRun({ spec: { environmentId: "WalkerWalk", reward: { rewardId: "nowhere" } } });

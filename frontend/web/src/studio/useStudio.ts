@@ -72,18 +72,24 @@ export function useStudio(environmentId: string): StudioState {
   const run = record?.run.spec?.environmentId === environmentId ? record : undefined;
   const runFailure = useStore(runs.failures).get(place.runId);
   const [ownChosen, setOwnChosen] = useState(false);
-  // Which run was shown when its reward was put aside; nothing where none was.
+  // Which run, or policy without one, was shown when its reward was put aside; nothing where none was.
   const [putAsideAt, setPutAsideAt] = useState<string>();
 
-  // A link to a run brings its reward along, unless the person has put that aside.
+  // A link to a run brings its reward along, unless the person has put that aside; so does one to a policy whose run is gone.
   const spec = run?.run.spec;
-  const trained = spec?.reward && spec.reward.rewardId === place.rewardId ? spec.reward.weights : undefined;
+  const linked = ownOf(useResource(policies, place.policyId), environmentId).value;
+  // What an imported one says of its reward is of where it comes from.
+  const orphan = place.runId || linked?.imported ? undefined : linked;
+  const trainedFor = spec?.reward ?? orphan?.reward;
+  const trained = trainedFor && trainedFor.rewardId === place.rewardId ? trainedFor.weights : undefined;
   const changed = useChangedWeights(place.rewardId, trained);
   const ownRun = spec !== undefined && !spec.reward;
-  const putAside = putAsideAt === place.runId;
+  const shownAt = place.runId || place.policyId;
+  const putAside = putAsideAt === shownAt;
+  const broughtRewardId = trainedFor?.rewardId;
   useEffect(() => {
-    if (spec?.reward?.rewardId && !place.rewardId && !putAside) navigation.refine({ rewardId: spec.reward.rewardId });
-  }, [navigation, spec, place.rewardId, putAside]);
+    if (broughtRewardId && !place.rewardId && !putAside) navigation.refine({ rewardId: broughtRewardId });
+  }, [navigation, broughtRewardId, place.rewardId, putAside]);
 
   const checkpoints = useMemo(() => (run ? playable(run.run) : []), [run]);
   const ended = run ? hasEnded(run.run.state) : false;
@@ -150,11 +156,11 @@ export function useStudio(environmentId: string): StudioState {
     termNames,
     chooseOwnReward() {
       setOwnChosen(true);
-      setPutAsideAt(place.runId);
+      setPutAsideAt(shownAt);
       ifStillHere(navigation.goOn, { rewardId: "" });
     },
     goOnWithoutReward() {
-      setPutAsideAt(place.runId);
+      setPutAsideAt(shownAt);
       ifStillHere(navigation.refine, { rewardId: "" });
     },
     adoptReward(made) {

@@ -9,11 +9,16 @@ import { Button } from "../ui/Button";
 import { DeleteIcon } from "../ui/icons";
 import { FailureNotice } from "../ui/Notice";
 import styles from "./PolicyRow.module.css";
-import { RegisterForm } from "./RegisterForm";
+import { type Made, RegisterForm } from "./RegisterForm";
 import { useDeletePolicy } from "./useDeletePolicy";
 
+interface PolicyRowProps {
+  readonly policy: Policy;
+  readonly onRegistered: (made: Made) => void;
+}
+
 /** A policy without a name: a link to play it, and what can be done with it. */
-export function PolicyRow({ policy }: { readonly policy: Policy }) {
+export function PolicyRow({ policy, onRegistered }: PolicyRowProps) {
   const { deletions } = useSession();
   const deletePolicy = useDeletePolicy();
   const failure = useStore(deletions.failures).get(policy.policyId);
@@ -42,7 +47,7 @@ export function PolicyRow({ policy }: { readonly policy: Policy }) {
           />
         </span>
       </div>
-      {naming && <RegisterForm key={policyId} policy={policy} />}
+      {naming && <RegisterForm policy={policy} onMade={onRegistered} />}
       {failure && (
         <div className={styles.failure}>
           <FailureNotice failure={failure} onDismiss={() => deletions.dismiss(policyId)} onRetry={remove} />

@@ -12,8 +12,20 @@ import { nameProblem, spelt, suggestedName } from "./naming";
 import styles from "./RegisterForm.module.css";
 import { useAction } from "./useAction";
 
+/** A version that a policy has become. */
+export interface Made {
+  readonly name: string;
+  readonly version: PolicyVersion;
+}
+
+interface RegisterFormProps {
+  readonly policy: Policy;
+  /** Told where the form goes with its policy, so that the caller says what came of it. */
+  readonly onMade?: (made: Made) => void;
+}
+
 /** Gives a policy a name, or makes it the next version of one. */
-export function RegisterForm({ policy }: { readonly policy: Policy }) {
+export function RegisterForm({ policy, onMade }: RegisterFormProps) {
   const { gallery, registry } = useSession();
   const { value: catalogue } = useResource(gallery, ALL);
   const names = useResource(registry.lists, policy.environmentId).value?.items ?? [];
@@ -22,7 +34,7 @@ export function RegisterForm({ policy }: { readonly policy: Policy }) {
   const [notes, setNotes] = useState("");
   const [problem, setProblem] = useState("");
   const { busy, failure, run, dismiss } = useAction();
-  const [made, setMade] = useState<{ readonly name: string; readonly version: PolicyVersion }>();
+  const [made, setMade] = useState<Made>();
   const id = useId();
   const nameField = useRef<HTMLInputElement>(null);
   // The form was asked for to type a name.
@@ -35,19 +47,14 @@ export function RegisterForm({ policy }: { readonly policy: Policy }) {
     const wrong = nameProblem(name) ?? "";
     setProblem(wrong);
     if (wrong) return;
-    await run(async () => setMade({ name, version: await registry.register(name, policy, notes.trim()) }));
+    await run(async () => {
+      const now = { name, version: await registry.register(name, policy, notes.trim()) };
+      setMade(now);
+      onMade?.(now);
+    });
   }
 
-  if (made) {
-    return (
-      <p className={styles.made} role="status" data-testid="registered">
-        Registered as{" "}
-        <Link to={{ view: "policies", name: made.name }}>
-          {made.name}, version {made.version.number}
-        </Link>
-      </p>
-    );
-  }
+  if (made) return <RegisteredAs made={made} />;
   return (
     <form className={styles.form} onSubmit={(event) => void register(event)} noValidate data-testid="register-form">
       <div className={styles.field}>
@@ -107,5 +114,17 @@ export function RegisterForm({ policy }: { readonly policy: Policy }) {
         </div>
       )}
     </form>
+  );
+}
+
+/** What a policy is called from now on, and the way there. */
+export function RegisteredAs({ made: { name, version } }: { readonly made: Made }) {
+  return (
+    <p className={styles.made} role="status" data-testid="registered">
+      Registered as{" "}
+      <Link to={{ view: "policies", name }}>
+        {name}, version {version.number}
+      </Link>
+    </p>
   );
 }

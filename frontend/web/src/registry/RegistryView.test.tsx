@@ -83,6 +83,23 @@ test("given policies without a name, then they are listed apart from those with 
   fireEvent.click(screen.getByTestId("register"));
   expect(await screen.findByTestId("name-card-calm-pole")).toBeTruthy();
   await waitFor(() => expect(screen.queryByTestId("policy-row-pole-1")).toBeNull());
+  expect(screen.getByTestId("registered").textContent).toBe("Registered as calm-pole, version 1");
+});
+
+test("given a training with two policies, when the newest takes a name, then the other is not asked for one", async () => {
+  for (const [seconds, policyId] of [
+    [1n, "calm-1"],
+    [2n, "calm-2"],
+  ] as const)
+    backend.putPolicy({ policyId, environmentId: "CartpoleBalance", runId: "run-9", createTime: { seconds } });
+  openPage(backend, "/?view=policies");
+  fireEvent.click(within(await screen.findByTestId("policy-row-calm-2")).getByTestId("register-open"));
+  fireEvent.change(screen.getByTestId("register-name"), { target: { value: "calm-two" } });
+  fireEvent.click(screen.getByTestId("register"));
+  expect((await screen.findByTestId("registered")).textContent).toBe("Registered as calm-two, version 1");
+  await waitFor(() => expect(screen.queryByTestId("policy-row-calm-2")).toBeNull());
+  expect(screen.getByTestId("policy-row-calm-1")).toBeTruthy();
+  expect(screen.queryByTestId("register-form")).toBeNull();
 });
 
 test("given a name of another robot, when a policy is to take it, then the refusal is said at the form", async () => {

@@ -1,4 +1,4 @@
-import { type FormEvent, useId, useState } from "react";
+import { type FormEvent, useEffect, useId, useRef, useState } from "react";
 import { useSession } from "../app/session";
 import type { PolicyVersion, RegisteredPolicy, VersionTag } from "../gen/tabrl/exporter/v1/registry_pb";
 import { LATEST } from "../stores/registry";
@@ -133,6 +133,9 @@ function NewTag({ name, versions, action, onDone }: NewTagProps) {
   const [number, setNumber] = useState(versions[0]?.number ?? 0);
   const [problem, setProblem] = useState("");
   const id = useId();
+  const field = useRef<HTMLInputElement>(null);
+  // The form was asked for to type a tag.
+  useEffect(() => field.current?.focus(), []);
 
   async function add(event: FormEvent): Promise<void> {
     event.preventDefault();
@@ -148,6 +151,7 @@ function NewTag({ name, versions, action, onDone }: NewTagProps) {
     <form className={styles.form} onSubmit={(event) => void add(event)} noValidate>
       <label htmlFor={`${id}-tag`}>Tag</label>
       <input
+        ref={field}
         id={`${id}-tag`}
         className={fieldStyles.input}
         value={tag}

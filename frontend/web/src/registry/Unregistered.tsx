@@ -1,3 +1,4 @@
+import { useState } from "react";
 import { useSession } from "../app/session";
 import { matches } from "../format/matching";
 import type { Policy } from "../gen/tabrl/exporter/v1/exporter_pb";
@@ -8,6 +9,7 @@ import { Button } from "../ui/Button";
 import { FailureNotice } from "../ui/Notice";
 import { byRun } from "./byRun";
 import { PolicyRow } from "./PolicyRow";
+import { type Made, RegisteredAs } from "./RegisterForm";
 import styles from "./Unregistered.module.css";
 import { useRegistered } from "./useRegistered";
 
@@ -25,6 +27,8 @@ export function Unregistered({ robotOf, robot, text }: UnregisteredProps) {
   const names = useResource(registry.lists, ALL);
   const registered = useRegistered(names.value?.items);
   const gone = useStore(deletions.gone);
+  // A policy that has a name from now on leaves this list with its form.
+  const [made, setMade] = useState<Made>();
   const policies = listed.value?.items.filter(
     (policy) =>
       !registered.has(policy.policyId) &&
@@ -43,11 +47,12 @@ export function Unregistered({ robotOf, robot, text }: UnregisteredProps) {
       {listed.failure && !names.failure && (
         <FailureNotice failure={listed.failure} onRetry={() => policyLists.reload(ALL)} />
       )}
+      {made && <RegisteredAs made={made} />}
       <ul className={styles.list} aria-busy={listed.loading}>
         {policies &&
           byRun(policies).map(({ key, newest, earlier }) => (
             <li key={key} className={styles.run}>
-              <PolicyRow policy={newest} />
+              <PolicyRow key={newest.policyId} policy={newest} onRegistered={setMade} />
               {earlier.length > 0 && (
                 <details className={styles.earlier}>
                   <summary>
@@ -56,7 +61,7 @@ export function Unregistered({ robotOf, robot, text }: UnregisteredProps) {
                   <ul>
                     {earlier.map((policy) => (
                       <li key={policy.policyId}>
-                        <PolicyRow policy={policy} />
+                        <PolicyRow policy={policy} onRegistered={setMade} />
                       </li>
                     ))}
                   </ul>

@@ -124,7 +124,7 @@ function Term({ term, color, value, highlighted, onHighlight, onChange }: TermPr
 function rounded(value: number, written: number): number {
   const fine = Math.abs(written) > 0 ? Math.abs(written) / 100 : 0.01;
   if (Math.abs(value - written) < 1.6 * fine) return written;
-  return Number(value.toPrecision(2));
+  return Number(value.toPrecision(3));
 }
 
 interface WeightProps {

@@ -76,8 +76,10 @@ test("given the page, when a question mark is typed, then every key is shown", a
 });
 
 test.each([
-  ["Walker · Walk", "walk", 1],
-  ["Go1 · Walk", "walk", 0.8],
+  ["Walker · Walk", "walker walk", 1],
+  ["Walker · Run", "walker walk", 0.95],
+  ["Go1 · Walk", "walk", 1],
+  ["Go1 · Walking", "walk", 0.8],
   ["Cheetah · Run", "walk", 0],
 ])("%s fits %j by %d", (title, search, fit) => {
   expect(matchOf(title, [], search)).toBe(fit);

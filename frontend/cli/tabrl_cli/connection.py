@@ -24,6 +24,9 @@ UNARY_SECS = 30.0
 STREAM_SECS = 900.0
 # Sealing takes a second or two, and its jails may have to wait for a busy machine.
 COMPILE_SECS = 120.0
+# How long a gateway may take to accept a connection: seconds, where the machine is busy. One that is refused is noticed
+# at once. gRPC has this as the shortest time between two attempts, and waits less after one that failed.
+CONNECT_SECS = 10.0
 # A name with all of its versions, or a page of large rewards, may be longer than the 4 MiB that gRPC takes by itself.
 LONGEST_ANSWER_BYTES = 64 << 20
 # What is tried again: calls that are safe to repeat, while a service restarts. It is back within seconds; its own
@@ -61,7 +64,7 @@ class Connection:
         options = (
             ("grpc.max_receive_message_length", LONGEST_ANSWER_BYTES),
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
+            ("grpc.min_reconnect_backoff_ms", round(CONNECT_SECS * 1000)),
             ("grpc.max_reconnect_backoff_ms", 2000),
         )
         self.channel = (

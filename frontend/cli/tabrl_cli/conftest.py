@@ -486,6 +486,7 @@ def server() -> Iterator[tuple[Server, str]]:
     trainer_pb2_grpc.add_TrainerServiceServicer_to_server(servicer, running)
     batches_pb2_grpc.add_BatchServiceServicer_to_server(servicer, running)
     exporter_pb2_grpc.add_ExporterServiceServicer_to_server(servicer, running)
+    registry_pb2_grpc.add_RegistryServiceServicer_to_server(Registry("policy-1"), running)
     inference_pb2_grpc.add_InferenceServiceServicer_to_server(servicer, running)
     port = running.add_insecure_port("127.0.0.1:0")
     running.start()

@@ -33,7 +33,7 @@ _STARTING_POINTS = "`tabrl runs` and `tabrl policies` list what a run can start 
 _REMEDIES = {
     "GATEWAY_UNREACHABLE": "Start TabRL with `make up`, or name its address: --gateway URL (or TABRL_GATEWAY).",
     "ENVIRONMENT_NOT_FOUND": "`tabrl envs` lists the environments.",
-    "POLICY_NOT_FOUND": "`tabrl policies` lists the policies.",
+    "POLICY_NOT_FOUND": "`tabrl policies` lists the policies, `tabrl registry` the names of registered ones.",
     "VERSION_NOT_FOUND": "`tabrl registry` lists the names, `tabrl registry NAME` its versions and tags.",
     "POLICY_IN_USE": "`tabrl unregister NAME VERSION` takes a version out of the registry.",
     "VERSION_TAGGED": "`tabrl tag NAME TAG VERSION` moves a tag, `tabrl untag NAME TAG` deletes it.",

@@ -69,7 +69,8 @@ def try_prompt(  # noqa: PLR0917
     start_from: Annotated[
         str,
         typer.Option(
-            "--from", help="Start from what this run, policy (also NAME@TAG) or checkpoint (its SHA-256) learned."
+            "--from",
+            help="Start from what this run, policy (also NAME or NAME@TAG) or checkpoint (its SHA-256) learned.",
         ),
     ] = "",
     place: On = Place.HERE,

@@ -98,7 +98,7 @@ def export(
 
 @app.command("compare")
 def compare(
-    left: Annotated[str, typer.Argument(help="Policy, or NAME@TAG or NAME@NUMBER.", metavar="A")],
+    left: Annotated[str, typer.Argument(help="Policy, or NAME, NAME@TAG or NAME@NUMBER.", metavar="A")],
     right: Annotated[str, typer.Argument(help="The other one.", metavar="B")],
     gateway: Gateway = DEFAULT_GATEWAY,
     as_json: AsJson = False,

@@ -60,6 +60,7 @@ class Registry(
         self.asked: list[Any] = []
         self.lineage = lineage()
         self.names = ["go1-dance"]
+        self.also_an_id = ""
         self.versions = 2
         self.policies = 1
         self.most_on_a_page = 500
@@ -74,6 +75,8 @@ class Registry(
         )
 
     def GetPolicy(self, request, context):  # type: ignore[no-untyped-def, override]
+        if request.policy_id in self.names and request.policy_id != self.also_an_id:
+            abort(context, grpc.StatusCode.NOT_FOUND, "POLICY_NOT_FOUND", f"There is no policy {request.policy_id}.")
         self.asked.append(request)
         return exporter_pb2.GetPolicyResponse(policy=policy(request.policy_id))
 
@@ -182,9 +185,19 @@ def registry() -> Iterator[tuple[Registry, str]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "policy_id"), [("p7", "p7"), ("go1-dance@stable", "p1"), ("go1-dance@2", "p2"), ("go1-dance@latest", "p2")]
+    ("name", "policy_id"),
+    [
+        ("p7", "p7"),
+        ("No name", "No name"),
+        ("go1-dance", "p2"),
+        ("go1-dance@stable", "p1"),
+        ("go1-dance@2", "p2"),
+        ("go1-dance@latest", "p2"),
+    ],
 )
-def test_a_policy_is_named_by_its_id_or_as_a_version(registry: tuple[Registry, str], name: str, policy_id: str) -> None:
+def test_a_policy_is_named_by_its_id_a_name_or_as_a_version(
+    registry: tuple[Registry, str], name: str, policy_id: str
+) -> None:
     servicer, url = registry
     for command in (("measure", name), ("evaluate", name), ("policy", name)):
         result = tabrl(url, *command)
@@ -192,10 +205,18 @@ def test_a_policy_is_named_by_its_id_or_as_a_version(registry: tuple[Registry, s
     assert [request.policy_id for request in servicer.asked] == [policy_id] * 3
 
 
-def test_a_run_can_start_from_a_version(registry: tuple[Registry, str]) -> None:
+def test_an_id_that_is_spelled_like_a_name_stays_the_id(registry: tuple[Registry, str]) -> None:
     servicer, url = registry
-    tabrl(url, "try", "--env", "CartpoleBalance", "--from", "go1-dance@stable")
-    assert servicer.asked == [trainer_pb2.StartingPoint(policy_id="p1")]
+    servicer.also_an_id = "go1-dance"
+    assert tabrl(url, "delete-policy", "go1-dance").exit_code == 0
+    assert servicer.asked[-1] == exporter_pb2.DeletePolicyRequest(policy_id="go1-dance")
+
+
+@pytest.mark.parametrize(("name", "policy_id"), [("go1-dance", "p2"), ("go1-dance@stable", "p1")])
+def test_a_run_can_start_from_a_version(registry: tuple[Registry, str], name: str, policy_id: str) -> None:
+    servicer, url = registry
+    tabrl(url, "try", "--env", "CartpoleBalance", "--from", name)
+    assert servicer.asked == [trainer_pb2.StartingPoint(policy_id=policy_id)]
 
 
 def test_a_version_that_is_not_there_says_where_to_look(registry: tuple[Registry, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 from typing import Annotated, Any
 
@@ -52,6 +53,21 @@ app = typer.Typer(
 On = Annotated[Place, typer.Option("--on", help="Where to train; modal rents a GPU, which costs.")]
 Gpu = Annotated[str, typer.Option(help="GPU to rent: H100 (if left out), A100-80GB, L40S, L4 or T4.")]
 MaxSecs = Annotated[int, typer.Option(min=0, help="What training may take there, in seconds; 0 for 6 h.")]
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"tabrl {importlib.metadata.version('tabrl-cli')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What can be said without a command."""
 
 
 @app.command("try")

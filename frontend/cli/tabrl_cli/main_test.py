@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 
@@ -314,6 +315,11 @@ def test_evaluate(server: tuple[Server, str]) -> None:
     assert "episode 2: return 990.0, 1,000 steps" in result.output
     assert "return 990.0 ± 0.0 over 2 episodes" in result.output
     assert "upright 990.0" in result.output
+
+
+def test_the_version_is_said_without_a_gateway() -> None:
+    result = CliRunner().invoke(main.app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"tabrl {importlib.metadata.version('tabrl-cli')}\n")
 
 
 def test_help_lists_every_command_by_what_it_is_about() -> None:

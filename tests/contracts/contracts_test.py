@@ -15,6 +15,7 @@ from buf.validate import validate_pb2
 from google.protobuf import symbol_database
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
+from tabrl_chassis.validation import PATTERNS_IN_WORDS
 
 from tests.contracts.contracts import REPOSITORY, Rpc, files, reasons, rpcs, services
 
@@ -122,6 +123,16 @@ def test_rules_name_the_field_they_refuse(type_name: str, field: str, content: d
         for violation in raised.value.violations
     ]
     assert field in places
+
+
+def test_every_pattern_is_said_in_words() -> None:
+    patterns = {
+        field.options.Extensions[validate_pb2.field].string.pattern
+        for file in files()
+        for declared in file.message_type
+        for field in declared.field
+    } - {""}
+    assert patterns == set(PATTERNS_IN_WORDS)
 
 
 def test_every_route_is_of_one_method_alone() -> None:

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 from prometheus_client import REGISTRY
-from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc
+from tabrl.exporter.v1 import exporter_pb2, exporter_pb2_grpc, registry_pb2
 from tabrl.trainer.v1 import batches_pb2, trainer_pb2, trainer_pb2_grpc
 
 from tabrl_chassis.client import call, open_channel
@@ -205,6 +205,24 @@ async def test_bytes_that_are_no_request_are_refused_as_such(channel, data):
     error = error_from(caught.value)
     assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
     assert "UTF-8" in error.message
+
+
+@pytest.mark.parametrize(
+    ("request_", "field", "words"),
+    [
+        (registry_pb2.RegisterVersionRequest(name="Bad Name", policy_id="p1"), "name", "60 lower-case letters, digits"),
+        (registry_pb2.SetTagRequest(name="go1-dance", tag="7", number=1), "tag", "with a letter first"),
+        (exporter_pb2.CreatePolicyRequest(environment_id="e", checkpoint_sha256="A"), "checkpoint_sha256", "SHA-256"),
+    ],
+)
+def test_what_a_pattern_asks_for_is_said_in_words(request_, field, words):
+    with pytest.raises(TabrlError) as caught:
+        validate(request_)
+    ((path, description),) = caught.value.fields
+    assert path == field
+    assert words in description
+    assert "[" not in description
+    assert caught.value.message == f"{field}: {description}"
 
 
 def test_a_nul_in_any_text_is_refused_by_its_field():

@@ -14,6 +14,18 @@ from tabrl_chassis.errors import TabrlError, invalid_field
 from tabrl_chassis.interception import Deserializer, Method, Stream, Unary, WrappingInterceptor
 
 _MOST_VIOLATIONS_TOLD = 20
+_SHA256 = "must be a SHA-256 of 64 characters, each a digit or a lower-case letter from a to f"
+# What the patterns in the contracts ask for, for those who read no patterns.
+PATTERNS_IN_WORDS = {
+    "^[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?$": "must be 1 to 60 lower-case letters, digits and dashes, with a letter or "
+    "digit first and last, such as go1-dance",
+    "^[a-z][a-z0-9-]{0,39}$": "must be 1 to 40 lower-case letters, digits and dashes, with a letter first, such as "
+    "stable",
+    "^[0-9a-f]{64}$": _SHA256,
+    "^([0-9a-f]{64})?$": f"{_SHA256}, or empty",
+    "^([A-Za-z0-9][A-Za-z0-9._-]*)?$": "must be letters, digits, dots, dashes and underscores, with a letter or digit "
+    "first, or empty",
+}
 
 
 def validation_interceptor() -> grpc.aio.ServerInterceptor:
@@ -29,7 +41,7 @@ def validate(message: Any) -> None:
     if isinstance(message, _Unreadable):
         raise invalid_field("request", message.why)
     violations = protovalidate.collect_violations(message)
-    fields = [(_path(item.proto), _description(item.proto)) for item in violations]
+    fields = [(_path(item.proto), _description(item)) for item in violations]
     # PostgreSQL keeps none, and half of what shows a text ends there.
     fields += [(path, "holds the control character U+0000; take it out") for path in _with_nul(message, "")]
     if not fields:
@@ -117,4 +129,6 @@ def _path(violation: Any) -> str:
 
 
 def _description(violation: Any) -> str:
-    return str(violation.message or violation.rule_id or "is invalid")
+    said = violation.proto
+    words = PATTERNS_IN_WORDS.get(violation.rule_value) if said.rule_id == "string.pattern" else None
+    return words or str(said.message or said.rule_id or "is invalid")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 import json
 import time
 import uuid
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,7 @@ MOST_TURNS_WAITED = 100
 _NAMED_BY_MJCF = frozenset(
     {".xml", ".obj", ".stl", ".msh", ".png", ".ktx", ".hdr", ".bin", ".skn", ".dae", ".urdf", ".txt"}
 )
-_MENAGERIE_MISSING = (
-    "The robots of MuJoCo Menagerie come with the package mujoco-menagerie, which is not installed. Install it beside "
-    "tabrl (`pip install mujoco-menagerie`), or upload a folder or zip of your own."
-)
+_MOST_NEAR = 3
 
 
 @dataclass(frozen=True)
@@ -60,10 +58,13 @@ def from_disk(path: Path, main_file: str) -> Packed:
 
 def from_menagerie(name: str, entry: str) -> Packed:
     """Packs a robot of MuJoCo Menagerie; the package downloads it once, or takes it from `MENAGERIE_ROOT`."""
-    try:
-        import mujoco_menagerie
-    except ImportError as error:
-        raise UsageError(_MENAGERIE_MISSING) from error
+    import mujoco_menagerie  # here alone: every other command is without it
+
+    known = mujoco_menagerie.names()
+    if name not in known:
+        near = _near(name, known)
+        told = f"did you mean {' or '.join(near)}?" if near else f"its robots are {', '.join(known)}."
+        raise UsageError(f"MuJoCo Menagerie has no robot {name!r}; {told}")
     try:
         robot = mujoco_menagerie.get(name)
         main = robot.xml(entry.removesuffix(".xml") or None)
@@ -78,6 +79,17 @@ def from_menagerie(name: str, entry: str) -> Packed:
         Path(main).resolve().relative_to(resolved).as_posix(),
         robot.display_name,
     )
+
+
+def _near(name: str, known: Sequence[str]) -> list[str]:
+    """Returns the robots that a wrong name may mean: `go1` is a part of a name, `anymall` is nearly one."""
+    typed = name.lower().replace("-", "_").replace(" ", "_")
+    parts = sorted({part for robot in known for part in robot.split("_") if len(part) > 1})
+    held = [robot for robot in known if len(typed) > 1 and typed in robot]
+    close = difflib.get_close_matches(typed, known, n=_MOST_NEAR, cutoff=0.7)
+    for part in difflib.get_close_matches(typed, parts, n=_MOST_NEAR, cutoff=0.7):
+        close += [robot for robot in known if part in robot.split("_")]
+    return list(dict.fromkeys(held + close))[:_MOST_NEAR]
 
 
 def add_from_menagerie(connection: Connection, output: Output, name: str, entry: str) -> bool:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -125,15 +126,49 @@ def test_a_robot_of_menagerie_that_tabrl_has_needs_no_upload(main: tuple[str, ..
     assert not server[0].received
 
 
+@pytest.mark.parametrize(
+    ("robot", "main", "main_file"),
+    [("anybotics_anymal_c", (), "scene.xml"), ("unitree_go1", ("--main", "go1"), "go1.xml")],
+)
 def test_what_tabrl_has_not_of_menagerie_is_taken_from_the_package(
-    server: tuple[Server, str], monkeypatch: pytest.MonkeyPatch
+    robot: str,
+    main: tuple[str, ...],
+    main_file: str,
+    server: tuple[Server, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "mujoco_menagerie", None)  # as if it were not installed
+    # given the package as it is installed, with a robot where it looks for one before it downloads any
+    (tmp_path / robot).mkdir()
+    (tmp_path / robot / main_file).write_bytes(b"<mujoco/>")
+    monkeypatch.setenv("MENAGERIE_ROOT", str(tmp_path))
 
-    for asked in (("unitree_h1",), ("unitree_go1", "--main", "scene_mjx.xml")):
-        refused = tabrl(server[1], "upload", "--menagerie", *asked)
-        assert refused.exit_code != 0
-        assert "mujoco-menagerie" in refused.output
+    result = tabrl(server[1], "upload", robot, "--menagerie", *main)
+
+    assert result.exit_code == 0, result.output
+    (content,) = server[0].received.values()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.namelist() == [main_file]
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("unitree_h2", "did you mean unitree_h1"),
+        ("anymall", "did you mean anybotics_anymal_b or anybotics_anymal_c?"),
+        ("Shadow-Hand", "did you mean shadow_hand"),
+        ("propeller", "its robots are agilex_piper, "),
+    ],
+)
+def test_a_wrong_name_is_told_with_those_that_are_near(server: tuple[Server, str], typed: str, told: str) -> None:
+    refused = tabrl(server[1], "upload", typed, "--menagerie")
+    assert refused.exit_code == 2
+    assert f"MuJoCo Menagerie has no robot '{typed}'; {told}" in refused.output
+
+
+def test_the_robots_of_menagerie_are_read_when_one_is_asked_for() -> None:
+    command = "import sys, tabrl_cli.main; sys.exit('mujoco_menagerie' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0
 
 
 def test_a_robot_that_the_package_downloaded_is_packed_though_its_files_have_no_time(
@@ -149,7 +184,7 @@ def test_a_robot_that_the_package_downloaded_is_packed_though_its_files_have_no_
         xml=lambda _entry: tmp_path / "scene.xml",
         files=lambda _entry: [tmp_path / "scene.xml", tmp_path / "arm.xml"],
     )
-    package = SimpleNamespace(get=lambda _name: robot, MenagerieError=LookupError)
+    package = SimpleNamespace(names=lambda: ["some_arm"], get=lambda _name: robot, MenagerieError=LookupError)
     monkeypatch.setitem(sys.modules, "mujoco_menagerie", package)
 
     packed = scenes.from_menagerie("some_arm", "")
@@ -160,7 +195,6 @@ def test_a_robot_that_the_package_downloaded_is_packed_though_its_files_have_no_
 
 
 def test_a_robot_of_menagerie_is_packed_by_name() -> None:
-    pytest.importorskip("mujoco_menagerie", reason="the package mujoco-menagerie is not installed")
     if not Path(os.environ.get("MENAGERIE_ROOT", ""), "anybotics_anymal_c").is_dir():
         pytest.skip("MENAGERIE_ROOT names no folder with the models of MuJoCo Menagerie")
     packed = scenes.from_menagerie("anybotics_anymal_c", "")

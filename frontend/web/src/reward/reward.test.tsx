@@ -80,6 +80,17 @@ test("given a weight that is slid, then it is marked, and goes back to what was 
   expect(term().dataset.changed).toBe("false");
 });
 
+test("given a weight of 1, when it is slid by one step, then it is that step more", async () => {
+  openPage(backend, "/?env=CartpoleBalance");
+  await say("stay upright", "generate");
+  const terms = await screen.findByTestId("reward-terms");
+  const upright = terms.querySelector<HTMLElement>("[data-term=upright]") as HTMLElement;
+  const weight = within(upright).getByRole("spinbutton") as HTMLInputElement;
+  expect(weight.value).toBe("1");
+  fireEvent.change(within(upright).getByRole("slider"), { target: { value: "1.02" } });
+  expect(weight.value).toBe("1.02");
+});
+
 test("given a reward that is being written, when another robot is opened, then nothing is written there, and the reward is there on coming back", async () => {
   backend = createBackend({ stepMs: 100 });
   openPage(backend, "/?env=CartpoleBalance");

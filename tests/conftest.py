@@ -6,14 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-import tests.stack.robots  # noqa: F401  looks where the robots are before that is hidden
 from tests.stack.baked import baker
+from tests.stack.robots import no_robots
 
 __all__ = ["baker"]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_robots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TABRL_ROBOTS", str(tmp_path_factory.mktemp("no_robots")))
+    with no_robots(tmp_path_factory.mktemp("no_robots")):
         yield

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import pytest
 from tabrl_simulation import robots
 
-__all__ = ["ENVIRONMENTS", "few_robots"]
+__all__ = ["ENVIRONMENTS", "few_robots", "no_robots"]
 
 ENVIRONMENTS: Final = ("Go1JoystickFlatTerrain", "AeroCubeRotateZAxis")
 """A robot on legs and a hand."""
@@ -22,3 +25,11 @@ def few_robots(folder: Path) -> Path:
         if (_INSTALLED / robot).is_dir():
             (folder / robot).symlink_to(_INSTALLED / robot, target_is_directory=True)
     return folder
+
+
+@contextlib.contextmanager
+def no_robots(empty: Path) -> Iterator[None]:
+    """Has all that is started meanwhile look for robots in an empty folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TABRL_ROBOTS", str(empty))
+        yield

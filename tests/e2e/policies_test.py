@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from tabrl.exporter.v1 import exporter_pb2, registry_pb2
 from tabrl_cli.connection import Connection
 from tabrl_cli.errors import CallError
@@ -60,7 +60,7 @@ def test_a_person_keeps_a_policy_under_a_name_and_finds_it_with_its_note_and_tag
 
     # then it is no longer among those without a name, and the name says that there are two
     expect(row).to_have_count(0)
-    card = page.get_by_role("link", name="upright-pole")
+    card = _card(page, "upright-pole")
     expect(card).to_contain_text("version 2")
     card.click()
 
@@ -94,8 +94,8 @@ def test_a_person_keeps_a_policy_under_a_name_and_finds_it_with_its_note_and_tag
     # and it is found by its tag
     page.get_by_role("link", name="All policies").click()
     page.get_by_label("Search policies").fill("stable")
-    expect(page.get_by_role("link", name="upright-pole")).to_contain_text("stable")
-    expect(page.get_by_role("link", name=trained.name, exact=True)).to_have_count(0)
+    expect(_card(page, "upright-pole")).to_contain_text("stable")
+    expect(_card(page, trained.name)).to_have_count(0)
     assert person.problems == []
 
 
@@ -153,7 +153,7 @@ def test_on_a_phone_two_versions_are_chosen_compared_and_watched_side_by_side(
     # given two versions of a name, found on a phone
     register(connection, "two-poles", *trained.policy_ids)
     caller.open("/?view=policies")
-    page.get_by_role("link", name="two-poles").tap()
+    _card(page, "two-poles").tap()
     bar = page.get_by_role("region", name="Compare two versions")
     expect(bar.get_by_role("button", name="Compare A with B")).to_be_disabled()
     caller.screenshot("policies-name")
@@ -286,7 +286,7 @@ def test_a_name_that_cannot_be_or_is_another_robots_is_refused_where_it_is_typed
     field.fill("not-a-pendulum")
     expect(refusal).to_have_count(0)
     confirm.tap()
-    expect(page.get_by_role("link", name="not-a-pendulum")).to_be_visible()
+    expect(_card(page, "not-a-pendulum")).to_be_visible()
 
 
 def test_when_the_exporter_dies_the_registry_stays_on_the_page_and_works_again_when_it_is_back(
@@ -296,7 +296,7 @@ def test_when_the_exporter_dies_the_registry_stays_on_the_page_and_works_again_w
     # given the list of policies
     register(connection, "pole-that-stays", trained.policy_ids[1])
     person.open("/?view=policies")
-    card = page.get_by_role("link", name="pole-that-stays")
+    card = _card(page, "pole-that-stays")
     expect(card).to_be_visible()
 
     # when what keeps them is away
@@ -315,6 +315,11 @@ def test_when_the_exporter_dies_the_registry_stays_on_the_page_and_works_again_w
     person.until(lambda: not person.banner(), what="the end of the banner")
     card.click()
     expect(version_on(page, 1)).to_be_visible()
+
+
+def _card(page: Page, name: str) -> Locator:
+    """A name in the list of them."""
+    return page.get_by_test_id(f"name-card-{name}")
 
 
 def _registered(connection: Connection, name: str) -> registry_pb2.RegisteredPolicy:

@@ -24,7 +24,6 @@ export function OtherGoal({ run }: { readonly run: Run }) {
         shown && (
           <Button
             size="small"
-            variant="quiet"
             onClick={() => navigation.goOn({ rewardId: reward?.rewardId ?? "" })}
             data-testid="show-trained-for"
           >

@@ -49,6 +49,8 @@ def plane(server, worker, monkeypatch):
     """Give a Modal on which nothing has run, and that the client of this process, and of those it starts, speaks to."""
     monkeypatch.setattr("tabrl_trainer.modal_cloud.listening.SILENCE_SECS", 0.3)
     monkeypatch.setattr("tabrl_trainer.modal_cloud.cloud._CALL_SECS", 5.0)
+    # A busy machine may take longer to look than a person who waits would.
+    monkeypatch.setattr("tabrl_trainer.modal_cloud.cloud._CHECK_SECS", 60.0)
     monkeypatch.setattr("tabrl_trainer.retries.FIRST_PAUSE_SECS", 0.05)
     for name, value in server.environment().items():
         monkeypatch.setenv(name, value)

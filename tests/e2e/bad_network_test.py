@@ -32,7 +32,7 @@ def test_a_person_who_is_offline_for_a_while_keeps_the_robot_and_then_the_run(
     # given a run, and its policy that drives
     person.watch(ENVIRONMENT, run_id)
     person.see("checkpoint-item")
-    person.until(lambda: (person.tick() or {}).get("driven"), what="a policy that drives")
+    person.until_driven()
     known, drove = count(person), person.tick()["controllerSha256"]  # type: ignore[index]
 
     # when the network goes away

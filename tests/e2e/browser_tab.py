@@ -180,6 +180,10 @@ class Tab:
         """Waits until the robot moves in the tab."""
         self.until(lambda: (tick := self.tick()) and tick["step"] > 2, what="a moving robot")
 
+    def until_driven(self) -> None:
+        """Waits until a policy drives the robot."""
+        self.until(lambda: (self.tick() or {}).get("driven"), what="a policy that drives")
+
     def until_it_plays_on(self) -> None:
         """Waits until the robot has gone on for a while from here: one tick may have been under way already."""
         before = self._steps()

@@ -57,7 +57,7 @@ def test_a_newcomer_who_does_what_the_marks_say_trains_a_robot(newcomer: Tab) ->
     person.screenshot("guided-6-watch")
     at_step(person, "pull", within_secs=TRAINING_SECS)
     points_at(person, person.page.get_by_test_id("stage"), beside=False)
-    person.until(lambda: (person.tick() or {}).get("driven"), what="a policy that drives")
+    person.until_driven()
     person.screenshot("guided-7-pull")
 
     # and pulls the robot, then the run is over and says so

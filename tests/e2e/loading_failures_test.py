@@ -54,7 +54,7 @@ def test_without_what_runs_policies_the_robot_is_there_and_the_policy_comes_when
     # and once the network is whole, a click brings the policy
     person.page.unroute("**/ort*.wasm")
     person.page.get_by_test_id("stage").get_by_role("button", name=AGAIN).click()
-    person.until(lambda: (person.tick() or {}).get("driven"), what="a policy that drives")
+    person.until_driven()
 
 
 def test_a_damaged_controller_is_named_and_the_robot_stays(
@@ -103,7 +103,7 @@ def test_a_browser_without_room_for_files_plays_all_the_same(person: Tab, traine
     person.open(f"/?env={ENVIRONMENT}&policy={trained.policy_ids[1]}")
 
     # then it drives the robot, and nobody is bothered
-    person.until(lambda: (person.tick() or {}).get("driven"), what="a policy that drives")
+    person.until_driven()
     assert person.player_errors() == []
     assert person.problems == []
     assert _kept(person.page) == 0

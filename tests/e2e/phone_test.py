@@ -45,7 +45,7 @@ def test_a_person_opens_a_policy_on_a_phone_and_touches_its_robot(phone: Tab, tr
     phone.page.get_by_role("main").get_by_role("link", name="Play").first.tap()
 
     # then it drives the robot, which stands on the screen at once
-    phone.until(lambda: (phone.tick() or {}).get("driven"), what="a policy that drives")
+    phone.until_driven()
     phone.until_it_plays_on()
     assert phone.page.get_by_test_id("stage").bounding_box()["y"] < PHONE.height / 2  # type: ignore[index]
     phone.screenshot("phone-3-plays")

@@ -183,7 +183,7 @@ def test_on_a_phone_two_versions_are_chosen_compared_and_watched_side_by_side(
     # when they are watched side by side, then two robots move, each under its own policy
     bar.get_by_role("link", name="Watch side by side").tap()
     caller.until(lambda: page.locator("main canvas").count() >= 2, what="two robots")
-    caller.until(lambda: (caller.tick() or {}).get("driven"), what="a policy that drives")
+    caller.until_driven()
     assert f"with={','.join(trained.policy_ids)}" in page.url.replace("%2C", ",")
     caller.screenshot("policies-side-by-side")
     assert caller.too_wide() == []

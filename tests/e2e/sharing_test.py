@@ -104,7 +104,7 @@ def test_a_shared_policy_comes_back_and_says_that_it_came_in_a_file(person: Tab,
 
     # and it drives the robot here
     version.get_by_role("link", name="Play").click()
-    person.until(lambda: (person.tick() or {}).get("driven"), what="a policy that drives")
+    person.until_driven()
     assert person.problems == []
 
 

@@ -274,7 +274,7 @@ class _Keys:
 def _open_driven(tab: Tab, trained: Trained) -> None:
     """Opens the trained policy, and waits until it drives and nothing is in front of the robot."""
     tab.open(f"/?env={ENVIRONMENT}&policy={trained.policy_ids[1]}")
-    tab.until(lambda: (tab.tick() or {}).get("driven"), what="a policy that drives")
+    tab.until_driven()
     tab.until(lambda: _drawn(tab) > 0, what="a robot on screen")
 
 

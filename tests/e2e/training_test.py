@@ -63,7 +63,7 @@ def test_a_run_is_watched_as_it_happens_left_and_found_again(
 
         # and the newest policy takes over the robot
         drove = {_next_to_drive(person): time.time() for _ in range(2)}
-        person.until(lambda: (person.tick() or {}).get("driven"), what="a policy that drives")
+        person.until_driven()
         person.screenshot("training-running")
 
         # when the person goes back to the first policy, then that one plays, however many more come
@@ -151,7 +151,7 @@ def test_what_was_trained_is_found_again_and_can_be_shown_in_the_dark(
         earlier.click()
 
         # then its policy drives the robot, and drives it well
-        second.until(lambda: (second.tick() or {}).get("driven"), what="a policy that drives")
+        second.until_driven()
         balanced = Balance()
         second.until(lambda: balanced.of(second.tick()), what="a balanced pole")
         second.screenshot("earlier-run")

@@ -76,7 +76,7 @@ def test_a_person_brings_a_robot_and_trains_it(person: Tab) -> None:
     # and its training gives policies that drive it here, beside the reward's terms
     person.click("train")
     person.see("checkpoint-item", within_secs=TRAINING_SECS)
-    person.until(lambda: (person.tick() or {}).get("driven"), what="a policy that drives")
+    person.until_driven()
     person.until(lambda: (person.tick() or {}).get("terms"), what="the reward's terms")
     person.screenshot("upload-2-driven")
     person.click("cancel-run")

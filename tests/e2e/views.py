@@ -69,7 +69,7 @@ def _policy_name(tab: Tab, trained: Trained) -> None:
 def _compare(tab: Tab, trained: Trained) -> None:
     tab.open(f"/?view=compare&with={','.join(trained.policy_ids)}")
     tab.until(lambda: tab.page.locator("main canvas").count() >= 2, what="two robots")
-    tab.until(lambda: (tab.tick() or {}).get("driven"), what="a policy that drives")
+    tab.until_driven()
     tab.click("compare-play")
 
 
@@ -111,5 +111,5 @@ def _alive_then_still(tab: Tab) -> None:
 
 
 def _driven_then_still(tab: Tab) -> None:
-    tab.until(lambda: (tab.tick() or {}).get("driven"), what="a policy that drives")
+    tab.until_driven()
     tab.click("play-pause")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,6 +64,13 @@ def invalid_field(field_path: str, description: str) -> TabrlError:
         f"{field_path}: {description}",
         fields=[(field_path, description)],
     )
+
+
+def storage_error(error: OSError, message: str, *, retry_after_secs: float | None = None) -> TabrlError:
+    """Return the error of files that could not be written: STORAGE_FULL, or else STORAGE_UNAVAILABLE."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return TabrlError(grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL", message)
+    return TabrlError(grpc.StatusCode.UNAVAILABLE, "STORAGE_UNAVAILABLE", message, retry_after_secs=retry_after_secs)
 
 
 def to_status(error: TabrlError) -> status_pb2.Status:
@@ -200,4 +208,14 @@ def naming(field: str, *reasons: str) -> Iterator[None]:
         raise dataclasses.replace(error, fields=[(field, error.message)]) from error
 
 
-__all__ = ["DOMAIN", "REASONS", "TabrlError", "error_from", "invalid_field", "naming", "status_code", "to_status"]
+__all__ = [
+    "DOMAIN",
+    "REASONS",
+    "TabrlError",
+    "error_from",
+    "invalid_field",
+    "naming",
+    "status_code",
+    "storage_error",
+    "to_status",
+]

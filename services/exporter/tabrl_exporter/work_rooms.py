@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import grpc
-from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.errors import storage_error
 
 __all__ = ["work_room"]
 
@@ -26,13 +24,8 @@ async def work_room(work_folder: Path) -> AsyncIterator[str]:
         await asyncio.to_thread(work_folder.mkdir, parents=True, exist_ok=True)
         room = await asyncio.to_thread(tempfile.TemporaryDirectory, dir=work_folder)
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise TabrlError(
-            grpc.StatusCode.RESOURCE_EXHAUSTED if full else grpc.StatusCode.UNAVAILABLE,
-            "STORAGE_FULL" if full else "STORAGE_UNAVAILABLE",
-            f"An export cannot write its files to {work_folder}: {error.strerror or error}.",
-            retry_after_secs=None if full else 1.0,
-        ) from error
+        message = f"An export cannot write its files to {work_folder}: {error.strerror or error}."
+        raise storage_error(error, message, retry_after_secs=1.0) from error
     try:
         yield room.name
     finally:

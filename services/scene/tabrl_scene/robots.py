@@ -26,7 +26,7 @@ from typing import Final
 
 import grpc
 from tabrl_chassis import processes
-from tabrl_chassis.errors import TabrlError
+from tabrl_chassis.errors import TabrlError, storage_error
 from tabrl_simulation import robots
 
 __all__ = ["DISK_BYTES", "DOWNLOAD_BYTES", "Progress", "Stage", "install", "installed", "main", "unpack"]
@@ -89,12 +89,7 @@ async def install(report: Callable[[Progress], None]) -> None:
             for package in sorted(Path(unfinished).glob("*.whl")):
                 await asyncio.to_thread(unpack, package, folder)
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise TabrlError(
-            grpc.StatusCode.RESOURCE_EXHAUSTED if full else grpc.StatusCode.UNAVAILABLE,
-            "STORAGE_FULL" if full else "STORAGE_UNAVAILABLE",
-            f"The robots cannot be written to {folder}: {error.strerror or error}.",
-        ) from error
+        raise storage_error(error, f"The robots cannot be written to {folder}: {error.strerror or error}.") from error
 
 
 def unpack(package: Path, folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from tabrl.exporter.v1 import exporter_pb2
 from tabrl.scene.v1 import scene_pb2
@@ -16,6 +17,7 @@ from tests.stack.running_stack import RunningStack
 AGAIN = re.compile("again", re.IGNORECASE)
 
 
+@pytest.mark.usefixtures("trained")
 def test_without_the_physics_engine_the_page_says_so_and_starts_it_when_asked(person: Tab) -> None:
     # given a network that holds back the WebAssembly of the physics engine
     person.page.route("**/mujoco*.wasm", lambda route: route.abort())

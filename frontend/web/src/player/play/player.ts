@@ -109,7 +109,9 @@ export class Player {
       if (files) controller = await this.#loader.controller(files);
       await lane.sceneLoading;
       await this.#exclusively(async () => {
-        if (generation !== lane.controllerGeneration) return controller?.graph.release();
+        // Without a scene there is nothing to drive; why there is none was told already, and a new one names its controller again.
+        if (generation !== lane.controllerGeneration || (controller && !lane.hasScene))
+          return controller?.graph.release();
         await this.#drive(lane, controller);
         this.#send({
           type: "controllerReady",
